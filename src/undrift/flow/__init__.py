@@ -1,0 +1,45 @@
+"""Pure mathematics of flow matching: schedules, velocities, solvers, control and the one integration loop."""
+
+from undrift.flow.control import CONTROL_TIMES, LQR, Controller, combine_anchors
+from undrift.flow.integrate import Trajectory, integrate
+from undrift.flow.schedule import ResolutionShift, inverted, linear_sigmas, shift_sigmas, shifted_sigmas
+from undrift.flow.solvers import Euler, Heun, Midpoint, ReusedImplicitEuler, ReusedMidpoint, Solver, evaluations
+from undrift.flow.step import Observer, Step, StepEnd
+from undrift.flow.velocity import (
+    VelocityField,
+    evaluations_per_call,
+    image_from_velocity,
+    interpolate,
+    noise_from_velocity,
+    velocity_towards,
+)
+
+__all__ = [
+    "CONTROL_TIMES",
+    "LQR",
+    "Controller",
+    "Euler",
+    "Heun",
+    "Midpoint",
+    "Observer",
+    "ResolutionShift",
+    "ReusedImplicitEuler",
+    "ReusedMidpoint",
+    "Solver",
+    "Step",
+    "StepEnd",
+    "Trajectory",
+    "VelocityField",
+    "combine_anchors",
+    "evaluations",
+    "evaluations_per_call",
+    "image_from_velocity",
+    "integrate",
+    "interpolate",
+    "inverted",
+    "linear_sigmas",
+    "noise_from_velocity",
+    "shift_sigmas",
+    "shifted_sigmas",
+    "velocity_towards",
+]

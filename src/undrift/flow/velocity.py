@@ -1,0 +1,51 @@
+"""Velocity fields and what one velocity says about the image and the noise.
+
+The path is x = (1 - sigma) x0 + sigma e with sigma 0 at the image and 1 at the noise, so the velocity is
+v = dx/dsigma = e - x0 (rectified flow: Liu et al. 2022, arXiv 2209.03003; Lipman et al. 2022, arXiv 2210.02747).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from undrift.errors import InputError
+
+VelocityField = Callable[[Tensor, float], Tensor]
+"""``(x, sigma) -> velocity`` of the same shape as x. A field that runs the network several times per call
+declares it as an attribute ``evaluations_per_call``."""
+
+
+def evaluations_per_call(field: VelocityField) -> int:
+    """Network evaluations that one call of ``field`` costs (1 unless the field declares otherwise)."""
+    return int(getattr(field, "evaluations_per_call", 1))
+
+
+def interpolate(image: Tensor, noise: Tensor, sigma: float) -> Tensor:
+    """x = (1 - sigma) image + sigma noise, elementwise."""
+    return (1.0 - sigma) * image + sigma * noise
+
+
+def image_from_velocity(x: Tensor, velocity: Tensor, sigma: float) -> Tensor:
+    """x0 = x - sigma v: the image at the end of the straight line through x."""
+    return x - sigma * velocity
+
+
+def noise_from_velocity(x: Tensor, velocity: Tensor, sigma: float) -> Tensor:
+    """e = x + (1 - sigma) v: the noise at the start of the straight line through x."""
+    return x + (1.0 - sigma) * velocity
+
+
+def velocity_towards(anchor: Tensor, x: Tensor, remaining: float) -> Tensor:
+    """(anchor - x) / remaining: the constant velocity that meets ``anchor`` after ``remaining`` of sigma.
+
+    ``remaining`` is signed, sigma_anchor - sigma: negative while sampling (towards an image at sigma 0),
+    positive while inverting (towards noise at sigma 1).
+
+    Raises:
+        InputError: ``remaining`` is zero, where no finite velocity exists.
+    """
+    if remaining == 0.0:
+        raise InputError("remaining is 0: the anchor lies at the current sigma, no velocity leads there")
+    return (anchor - x) / remaining
