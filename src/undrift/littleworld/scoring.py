@@ -1,0 +1,84 @@
+"""How right a turn is, where the right picture is known.
+
+All scores compare a picture with the ground truth of its `EditSequence`, so they need no reference model but the
+attribute judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from undrift.littleworld.judge import judge
+from undrift.littleworld.sequences import EditSequence
+
+Pixels = NDArray[np.float64]
+
+_IDENTICAL = 99.0
+"""PSNR in dB that stands for identical pixels, where the logarithm has no value."""
+
+
+@dataclass(frozen=True)
+class TurnScore:
+    """One turn of one sequence.
+
+    Attributes:
+        edit: 1 - |picture - truth| / |before - truth| inside the turn's true mask (L1), ``before`` being the truth of
+            the turn before: 1 is the right picture, 0 that nothing happened, below 0 worse than nothing.
+        outside: PSNR in dB against the ground truth outside the turn's true mask.
+        asked: share of the attributes that the turn was to change that the judge sees as asked.
+        kept: share of the other attributes that the judge still sees as they should be at this turn.
+    """
+
+    edit: float
+    outside: float
+    asked: float
+    kept: float
+
+
+def score_turn(sequence: EditSequence, turn: int, picture: Image.Image) -> TurnScore:
+    """Score the picture after ``turn`` (1, 2, ...) of ``sequence``.
+
+    Args:
+        sequence: the edits and their right answers.
+        turn: which turn.
+        picture: what an editor made, of the ground truth's size.
+    """
+    got, truth, before = (_pixels(p) for p in (picture, sequence.picture(turn), sequence.picture(turn - 1)))
+    mask = sequence.mask(turn)
+    undone = np.abs(before - truth)[mask].mean()
+    edit = 1.0 - float(np.abs(got - truth)[mask].mean() / undone)
+    asked, kept = _attributes(sequence, turn, got)
+    return TurnScore(edit=edit, outside=psnr(got[~mask], truth[~mask]), asked=asked, kept=kept)
+
+
+def mean_score(scores: Sequence[TurnScore]) -> TurnScore:
+    """The mean of each number."""
+    return TurnScore(*(fmean(getattr(s, name) for s in scores) for name in ("edit", "outside", "asked", "kept")))
+
+
+def psnr(picture: Pixels, truth: Pixels) -> float:
+    """10 log10(255^2 / mean squared error) in dB; 99 where nothing differs."""
+    error = float(np.square(picture - truth).mean()) if picture.size else 0.0
+    return _IDENTICAL if error == 0.0 else min(_IDENTICAL, float(10 * np.log10(255.0**2 / error)))
+
+
+def _attributes(sequence: EditSequence, turn: int, got: Pixels) -> tuple[float, float]:
+    seen = judge(torch.from_numpy(got).permute(2, 0, 1)[None].float() / 127.5 - 1.0)[0]
+    wanted, before = sequence.scenes[turn].attributes(), sequence.scenes[turn - 1].attributes()
+    changed = [name for name in wanted if wanted[name] != before[name]]
+    return _share(seen, wanted, changed), _share(seen, wanted, [name for name in wanted if name not in changed])
+
+
+def _share(seen: Mapping[str, str], wanted: Mapping[str, str], names: Sequence[str]) -> float:
+    return fmean(seen[name] == wanted[name] for name in names)
+
+
+def _pixels(picture: Image.Image) -> Pixels:
+    return np.asarray(picture.convert("RGB"), dtype=np.float64)
