@@ -1,0 +1,49 @@
+"""The one interface through which anything looks into, or changes, a backbone's attention.
+
+A backbone installs taps with a context manager (``Backbone.tapped``) and always removes them. Tensors have the
+shape (batch, sequence, heads, head_dim); the first ``text_tokens`` of the sequence are the prompt, the rest
+the image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from undrift.attention.sites import Site
+from undrift.flow import Observer
+
+
+@dataclass(frozen=True)
+class Projections:
+    """Query, key and value of one attention layer, after QK normalisation and before rotary embedding."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    text_tokens: int
+
+
+class AttentionTap(Observer):
+    """Captures, highlights or injects. Override what is needed; the defaults change nothing.
+
+    Being an ``Observer`` a tap learns the step from ``integrate`` (pass it among the observers); the backbone
+    announces each evaluation of the network through ``evaluation``.
+    """
+
+    def wants(self, site: Site) -> bool:
+        """Whether this tap is to be called at ``site``. Sites nobody wants run the backbone's own code."""
+        return True
+
+    def evaluation(self, sigma: float) -> None:
+        """Called before each evaluation of the network, with the sigma it is evaluated at."""
+
+    def project(self, site: Site, projections: Projections) -> Projections:
+        """The projections to use instead, before rotary embedding."""
+        return projections
+
+    def attend(self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int) -> Tensor | None:
+        """The attention's output (batch, sequence, heads, head_dim), after rotary embedding; None leaves it to the
+        backbone. At most one tap of those installed together may answer at a site."""
+        return None

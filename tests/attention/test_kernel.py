@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.attention.reference import highlighted, qkv, softmax_matrix
+from undrift.attention import TextColumns, kernel
+from undrift.attention.kernel import (
+    KernelName,
+    Scaling,
+    attention,
+    attention_and_lse,
+    column_weights,
+    tapped_attention,
+)
+from undrift.errors import InputError
+
+TEXT = 9
+KERNELS: list[KernelName] = ["materialised", "fused"]
+COLUMNS = [[2], [0, 1, 5, 8], []]
+
+
+def factors(batch: int, image_tokens: int) -> torch.Tensor:
+    return torch.where(torch.rand(batch, image_tokens, generator=torch.Generator().manual_seed(3)) > 0.5, 2.0, 0.8)
+
+
+@pytest.mark.parametrize("renormalise", [False, True], ids=["released", "renormalised"])
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 5e-6), (torch.bfloat16, 4e-2)]
+)
+def test_kernels_agree_with_the_written_out_matrix(
+    name: KernelName, dtype: torch.dtype, tolerance: float, renormalise: bool
+) -> None:
+    query, key, value = (t.to(dtype) for t in qkv(3, TEXT + 23))
+    scaling = Scaling(factors(3, 23), TextColumns.of(COLUMNS), renormalise)
+    out, _ = tapped_attention(query, key, value, TEXT, scaling=scaling, kernel=name)
+    assert out.dtype == dtype
+    expected = highlighted(query, key, value, TEXT, scaling.factors, COLUMNS, renormalise)
+    torch.testing.assert_close(out.double(), expected, atol=tolerance, rtol=tolerance)
+    plain = highlighted(query, key, value, TEXT, torch.ones(3, 23), COLUMNS)
+    assert (expected - plain).abs().max() > 0.2
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_reading_and_scaling_do_not_disturb_each_other(name: KernelName) -> None:
+    query, key, value = qkv(3, TEXT + 23)
+    read, scaling = TextColumns.of([[1], [5], [7]]), Scaling(factors(3, 23), TextColumns.of([[1, 2]] * 3))
+    out, weights = tapped_attention(query, key, value, TEXT, read=read, scaling=scaling, kernel=name)
+    matrix = softmax_matrix(query, key)
+    assert weights is not None
+    for row, column in enumerate([1, 5, 7]):
+        torch.testing.assert_close(weights[row, :, :, 0], matrix[row, :, TEXT:, column])
+    torch.testing.assert_close(out, highlighted(query, key, value, TEXT, scaling.factors, [[1, 2]] * 3))
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 2, 16), (2, 333, 4, 32), (1, 50, 2, 20)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_with_log_sum_exp_equals_plain_attention_bitwise(
+    shape: tuple[int, int, int, int], dtype: torch.dtype
+) -> None:
+    query, key, value = (t.to(dtype) for t in qkv(*shape))
+    out, lse = attention_and_lse(query, key, value)
+    assert torch.equal(out, attention(query, key, value))
+    scores = torch.einsum("bihd,bjhd->bhij", query.double(), key.double()) / shape[-1] ** 0.5
+    torch.testing.assert_close(lse.double(), scores.logsumexp(-1), atol=2e-5, rtol=1e-5)
+
+
+def test_the_log_sum_exp_without_a_fused_kernel_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, key, value = qkv(2, 600)
+    out, lse = attention_and_lse(query, key, value)
+    monkeypatch.setattr(kernel, "_ROUTES", {})
+    public_out, public_lse = attention_and_lse(query, key, value)
+    assert torch.equal(out, public_out)
+    torch.testing.assert_close(lse, public_lse, atol=1e-12, rtol=0)
+
+
+def test_reading_changes_no_bit_of_the_output() -> None:
+    query, key, value = (t.float() for t in qkv(2, TEXT + 12))
+    out, weights = tapped_attention(query, key, value, TEXT, read=TextColumns.of([[0], [3, 4]]))
+    assert weights is not None
+    assert torch.equal(out, attention(query, key, value))
+
+
+def test_column_weights_are_those_of_the_softmax() -> None:
+    query, key, value = qkv(2, TEXT + 12)
+    _, lse = attention_and_lse(query, key, value)
+    weights = column_weights(query, key, lse, TEXT, TextColumns.of([[4, 7], [0, 8]]))
+    matrix = softmax_matrix(query, key)[:, :, TEXT:]
+    expected = torch.stack([matrix[0][..., [4, 7]], matrix[1][..., [0, 8]]])
+    torch.testing.assert_close(weights, expected)
+
+
+def test_text_rows_are_untouched_bitwise() -> None:
+    query, key, value = (t.float() for t in qkv(3, TEXT + 23))
+    scaling = Scaling(factors(3, 23), TextColumns.of(COLUMNS))
+    out, _ = tapped_attention(query, key, value, TEXT, scaling=scaling, kernel="fused")
+    plain = attention(query, key, value)
+    assert torch.equal(out[:, :TEXT], plain[:, :TEXT])
+    assert torch.equal(out[2], plain[2]), "a row without columns is plain attention"
+    assert not torch.equal(out[0, TEXT:], plain[0, TEXT:])
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_rows_of_a_batch_are_independent(name: KernelName) -> None:
+    query, key, value = qkv(3, TEXT + 23)
+    m = factors(3, 23)
+    together, _ = tapped_attention(query, key, value, TEXT, scaling=Scaling(m, TextColumns.of(COLUMNS)), kernel=name)
+    for row in range(3):
+        one = slice(row, row + 1)
+        scaling = Scaling(m[one], TextColumns.of(COLUMNS[one]))
+        alone, _ = tapped_attention(query[one], key[one], value[one], TEXT, scaling=scaling, kernel=name)
+        torch.testing.assert_close(together[one], alone, atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_what_rows_sum_to(name: KernelName) -> None:
+    """With values of one the output is the row's sum: 1 + (m - 1) P_T as released, 1 when renormalised."""
+    query, key, value = qkv(1, TEXT + 23)
+    m, columns = factors(1, 23), TextColumns.of([[1, 2, 3]])
+    mass = softmax_matrix(query, key)[:, :, TEXT:, 1:4].sum(-1)
+    expected = 1 + (m[:, None] - 1) * mass
+    for renormalise, sums in ((False, expected), (True, torch.ones_like(expected))):
+        out, _ = tapped_attention(
+            query, key, torch.ones_like(value), TEXT, scaling=Scaling(m, columns, renormalise), kernel=name
+        )
+        torch.testing.assert_close(out[:, TEXT:, :, 0].transpose(1, 2), sums, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(("sequence", "chosen"), [(60, "materialised"), (400, "fused")])
+def test_auto_chooses_by_size(sequence: int, chosen: KernelName) -> None:
+    query, key, value = (t.float() for t in qkv(1, sequence))
+    scaling = Scaling(factors(1, sequence - TEXT), TextColumns.of([[3]]))
+    auto, _ = tapped_attention(query, key, value, TEXT, scaling=scaling)
+    named, _ = tapped_attention(query, key, value, TEXT, scaling=scaling, kernel=chosen)
+    assert torch.equal(auto, named)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_compile_without_a_graph_break(name: KernelName) -> None:
+    query, key, value = (t.float() for t in qkv(1, TEXT + 23))
+    read, scaling = TextColumns.of([[1]]), Scaling(factors(1, 23), TextColumns.of([[2, 3]]))
+
+    def run(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return tapped_attention(q, k, v, TEXT, read=read, scaling=scaling, kernel=name)[0]
+
+    compiled = torch.compile(run, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(query, key, value), run(query, key, value), atol=1e-6, rtol=0)
+
+
+def test_columns_beyond_the_text_are_refused() -> None:
+    query, key, value = qkv(1, TEXT + 4)
+    with pytest.raises(InputError, match="text column 9 was asked for, the text has 9 tokens"):
+        tapped_attention(query, key, value, TEXT, read=TextColumns.of([[9]]))
+
+
+def test_columns_of_another_batch_are_refused() -> None:
+    query, key, value = qkv(3, TEXT + 4)
+    with pytest.raises(InputError, match="text columns for 1 rows met a batch of 3"):
+        tapped_attention(query, key, value, TEXT, read=TextColumns.of([[2]]))
+
+
+@pytest.mark.parametrize("rows", [[], [[1], [-1]]])
+def test_columns_must_be_numbers_from_zero(rows: list[list[int]]) -> None:
+    with pytest.raises(InputError, match="expected per batch row a list of numbers from 0"):
+        TextColumns.of(rows)
+
+
+def test_repeated_columns_count_once() -> None:
+    assert TextColumns.of([[3, 3, 1]]).index.tolist() == [[1, 3]]
+    assert TextColumns.first(3, 2).index.tolist() == [[0, 1, 2]] * 2
+
+
+def test_the_mean_is_over_a_rows_own_columns_and_the_heads() -> None:
+    weights = torch.tensor([[[[0.2, 0.6]], [[0.4, 0.0]]], [[[0.3, 0.9]], [[0.5, 0.9]]], [[[0.3, 0.9]], [[0.5, 0.9]]]])
+    mean = TextColumns.of([[0, 1], [4], []]).mean(weights)
+    torch.testing.assert_close(mean, torch.tensor([[0.3], [0.4], [0.0]]))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_cuda_routes_equal_plain_attention_bitwise(dtype: torch.dtype) -> None:
+    query, key, value = (t.to("cuda", dtype) for t in qkv(2, 300, head_dim=64))
+    out, lse = attention_and_lse(query, key, value)
+    assert torch.equal(out, attention(query, key, value))
+    scores = torch.einsum("bihd,bjhd->bhij", query.double(), key.double()) / 8.0
+    torch.testing.assert_close(lse.double(), scores.logsumexp(-1), atol=1e-3, rtol=1e-3)

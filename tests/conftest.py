@@ -1,0 +1,28 @@
+"""Fixtures that several folders of tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from undrift.backbones import Backbone, load
+
+# A busy machine must not fail a property, and a failure must come back in the next run.
+settings.register_profile("undrift", deadline=None, derandomize=True)
+settings.load_profile("undrift")
+
+
+@pytest.fixture(scope="session")
+def tiny_flux_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A FLUX pipeline folder with real classes, tiny and random (see ``tests.support.tiny_flux``). Read only."""
+    from tests.support.tiny_flux import save_tiny_flux
+
+    return save_tiny_flux(tmp_path_factory.mktemp("tiny") / "flux")
+
+
+@pytest.fixture(scope="session")
+def tiny_flux(tiny_flux_folder: Path) -> Backbone:
+    """The tiny pipeline loaded on the CPU in float32."""
+    return load(str(tiny_flux_folder), device="cpu")

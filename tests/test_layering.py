@@ -1,0 +1,69 @@
+"""The architecture as a test: imports point one way, and no module grows beyond what one can read at once."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "undrift"
+LONGEST = 400
+FREE = {"errors", "files", "pictures"}
+"""Modules beside the layers that everything may import; they know none of them."""
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "files": set(),
+    "pictures": set(),
+    "flow": set(),
+    "attention": {"flow"},
+    "littleworld": set(),
+    "backbones": {"attention", "flow", "littleworld"},
+    "methods": {"backbones", "attention", "flow"},
+    "session": {"methods", "backbones", "attention", "flow"},
+    "bench": {"session", "methods", "backbones", "attention", "flow", "littleworld"},
+    "cli": {"bench", "studio", "session", "methods", "backbones", "attention", "flow", "littleworld"},
+    "studio": {"bench", "session", "methods", "backbones", "attention", "flow", "littleworld"},
+    "__init__": {"session", "methods", "backbones"},
+    "__main__": {"cli"},
+}
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def layer(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Layers of undrift that a module imports anywhere, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            names |= {f"{module}.{alias.name}" for alias in node.names} if module == "undrift" else {module}
+    return {name.split(".")[1] for name in names if name.startswith("undrift.")} - {"__version__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_one_way(path: Path) -> None:
+    here = layer(path)
+    assert here in MAY_IMPORT, f"give the new layer '{here}' its place in MAY_IMPORT"
+    wrong = imported(path) - MAY_IMPORT[here] - FREE - {here}
+    assert not wrong, f"{here} must not import {', '.join(sorted(wrong))}"
+
+
+def test_the_rule_itself_has_no_circle() -> None:
+    done: set[str] = set()
+    while done != set(MAY_IMPORT):
+        ready = {name for name, allowed in MAY_IMPORT.items() if allowed <= done} - done
+        assert ready, f"circle among {sorted(set(MAY_IMPORT) - done)}"
+        done |= ready
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_modules_stay_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
