@@ -1,0 +1,119 @@
+"""Loads the parts of a pipeline folder through their own classes, and says clearly why one cannot be loaded."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+
+from undrift.backbones.folder import ModelFolder
+from undrift.backbones.placement import Placement
+from undrift.errors import ModelError
+
+Library = Literal["diffusers", "transformers"]
+
+PACKAGES = {"nf4": "bitsandbytes", "int8": "torchao", "fp8": "torchao"}
+"""The package that each quantisation needs."""
+
+
+def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement, *, quantized: bool = False) -> Any:
+    """A part with weights, in the placement's dtype; ``quantized`` parts as the placement says.
+
+    Args:
+        folder, part: which.
+        cls: the part's class, of diffusers or transformers.
+        placement: gives dtype and quantisation; the part is not moved yet.
+        quantized: whether this part is one that quantisation applies to.
+
+    Raises:
+        ModelError: weights missing, pickled, damaged or not the class's.
+    """
+    folder.check_weights(part)
+    options: dict[str, Any] = {"dtype": placement.dtype, "use_safetensors": True, "local_files_only": True}
+    if quantized and placement.quantize != "none":
+        options["quantization_config"] = quantization(cls, placement)
+    with _explained(folder, part), _quiet():
+        model, info = cls.from_pretrained(folder.path / part, output_loading_info=True, **options)
+    absent = sorted(info["missing_keys"])
+    if absent:
+        raise ModelError(f"{folder.path / part} lacks {len(absent)} tensors, '{absent[0]}' first: download it again")
+    return model
+
+
+def load_tokenizer(folder: ModelFolder, part: str) -> Any:
+    """A tokenizer by the class that the index names.
+
+    Raises:
+        ModelError: it is missing, unreadable or cannot tell where its pieces lie in the text.
+    """
+    import transformers
+
+    path = folder.part(part)
+    library, class_name = folder.index[part]
+    cls = getattr(transformers, class_name, None) if library == "transformers" else None
+    if cls is None:
+        raise ModelError(f"{folder.name}: tokenizer class {library}.{class_name} is unknown to transformers")
+    with _explained(folder, part), _quiet():
+        tokenizer = cls.from_pretrained(path, local_files_only=True)
+    if not tokenizer.is_fast:
+        raise ModelError(f"{path} holds a slow tokenizer: expected a fast one with tokenizer.json")
+    return tokenizer
+
+
+def quantization(cls: Any, placement: Placement) -> Any:
+    """The quantisation configuration of a part's own library."""
+    if cls.__module__.startswith("diffusers"):
+        from diffusers.quantizers import quantization_config as library
+    else:
+        from transformers.utils import quantization_config as library
+    makers: dict[str, Callable[[], Any]] = {
+        "nf4": lambda: library.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=placement.dtype
+        ),
+        "int8": lambda: library.TorchAoConfig(_torchao("Int8WeightOnlyConfig")),
+        "fp8": lambda: library.TorchAoConfig(_torchao("Float8WeightOnlyConfig")),
+    }
+    return makers[placement.quantize]()
+
+
+def require_package(quantize: str) -> None:
+    """Raises ModelError if the package behind a quantisation is not installed."""
+    package = PACKAGES[quantize]
+    if importlib.util.find_spec(package) is None:
+        raise ModelError(f"quantize={quantize} needs the package {package}: pip install 'undrift[quantize]'")
+
+
+def _torchao(name: str) -> Any:
+    return getattr(importlib.import_module("torchao.quantization"), name)()
+
+
+@contextmanager
+def _explained(folder: ModelFolder, part: str) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        # The libraries raise a dozen types here; all of them mean that the part's files are not what they should be.
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{folder.path / part} cannot be loaded: {line}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' own progress bars and notices off the terminal."""
+    from transformers.utils import logging
+
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()

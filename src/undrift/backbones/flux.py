@@ -1,0 +1,263 @@
+"""FLUX.1 over diffusers' own classes: dev, schnell, LittleWorld and every model of their architecture."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from undrift.attention.sites import Site
+from undrift.attention.taps import AttentionTap
+from undrift.backbones.base import Backbone, Capabilities, Conditioning, Geometry, Latent, ModelIdentity
+from undrift.backbones.components import load_model, load_tokenizer
+from undrift.backbones.flux_attention import TextLength, attention_layers, installed
+from undrift.backbones.folder import ModelFolder
+from undrift.backbones.geometry import PATCH, check_tokens, geometry_of, image_ids, pack, text_ids, unpack
+from undrift.backbones.pictures import common_geometry, to_images, to_tensor
+from undrift.backbones.placement import Placement
+from undrift.backbones.prompts import PromptEncoder
+from undrift.errors import InputError, ModelError
+from undrift.flow import ResolutionShift, VelocityField, linear_sigmas, shift_sigmas, shifted_sigmas
+
+logger = logging.getLogger(__name__)
+
+FLUX_BLOCKS = (19, 38)
+VITAL_SITES = (
+    *(Site("double", i) for i in (0, 1, 17, 18)),
+    *(Site("single", i) for i in (6, 9, 34, 35, 37)),
+)
+"""Vital layers of FLUX.1-dev (Stable Flow, arXiv 2411.14430)."""
+
+DEV_LICENCE = "FLUX.1-dev weights have their own, non-commercial licence"
+
+TILING_ABOVE = 2048
+"""Sides above which the VAE works in tiles on a GPU, in pixels."""
+
+
+class FluxBackbone(Backbone):
+    """A FLUX transformer with its VAE and text encoders.
+
+    Args:
+        transformer: diffusers' ``FluxTransformer2DModel``.
+        vae: ``AutoencoderKL``; without it pictures can be neither encoded nor decoded.
+        prompts: embeds prompts; without it conditionings must be made by the caller.
+        scheduler: the pipeline's scheduler configuration, which shifts the schedule; by default as FLUX.1-dev.
+        placement: device, dtype and offloading; by default where the transformer is.
+        identity, vital_sites, notes, tuned: see ``Backbone``; the defaults describe the bare transformer.
+    """
+
+    pipeline_classes: ClassVar[tuple[str, ...]] = ("FluxPipeline",)
+
+    def __init__(
+        self,
+        transformer: Any,
+        *,
+        vae: Any = None,
+        prompts: PromptEncoder | None = None,
+        scheduler: Mapping[str, Any] = MappingProxyType({"use_dynamic_shifting": True}),
+        placement: Placement | None = None,
+        identity: ModelIdentity | None = None,
+        vital_sites: Sequence[Site] | None = None,
+        notes: str = "",
+        tuned: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
+        self._transformer = transformer.eval()
+        self._vae = vae if vae is None else vae.eval()
+        self._prompts = prompts
+        self._scheduler = scheduler
+        self._placement = placement or Placement(transformer.device, transformer.dtype)
+        self._layers = attention_layers(transformer)
+        self._text_length = TextLength()
+        self._taps: tuple[AttentionTap, ...] = ()
+        self._warned_guidance = False
+        self.identity = identity or self._bare_identity()
+        self.capabilities = Capabilities(
+            guidance_embedding=bool(transformer.config.guidance_embeds),
+            vital_sites=tuple(vital_sites) if vital_sites is not None else self._known_vital_sites(),
+            notes=notes,
+        )
+        self.tuned = tuned
+
+    @classmethod
+    def from_folder(cls, folder: ModelFolder, placement: Placement) -> FluxBackbone:
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+        from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+        from transformers import CLIPTextModel, T5EncoderModel
+
+        clip_tokenizer, t5_tokenizer = load_tokenizer(folder, "tokenizer"), load_tokenizer(folder, "tokenizer_2")
+        clip = load_model(folder, "text_encoder", CLIPTextModel, placement)
+        t5 = load_model(folder, "text_encoder_2", T5EncoderModel, placement, quantized=True)
+        transformer = load_model(folder, "transformer", FluxTransformer2DModel, placement, quantized=True)
+        vae = load_model(folder, "vae", AutoencoderKL, placement)
+        placement.place([clip, t5, transformer, vae])
+        return cls(
+            transformer,
+            vae=vae,
+            prompts=PromptEncoder(
+                t5=t5, t5_tokenizer=t5_tokenizer, clip=clip, clip_tokenizer=clip_tokenizer, placement=placement
+            ),
+            scheduler=folder.config("scheduler"),
+            placement=placement,
+            identity=ModelIdentity(folder.name, folder.weights_hash, placement.dtype_name, str(placement.device)),
+            vital_sites=folder.vital_sites,
+            notes=folder.extra.get("notes", DEV_LICENCE if folder.name.endswith("FLUX.1-dev") else ""),
+            tuned=folder.extra.get("tuned", {}),
+        )
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(self._layers)
+
+    @property
+    def token_side(self) -> int:
+        """Side in pixels of the square of the picture that one token covers."""
+        return PATCH * int(2 ** (len(self._require_vae().config.block_out_channels) - 1))
+
+    def geometry(self, height: int, width: int) -> Geometry:
+        """The token grid of a picture of this size."""
+        return geometry_of(height, width, self.token_side)
+
+    def encode(self, images: Sequence[Image.Image]) -> Latent:
+        vae = self._require_vae()
+        geometry = common_geometry(images, self.token_side)
+        pixels = to_tensor(images, geometry, self.token_side)
+        self._set_tiling(vae, geometry)
+        with self._placement.using(vae):
+            mean = vae.encode(self._to_network(pixels)).latent_dist.mode().float()
+        return Latent(pack((mean - self._shift) * self._scale), geometry)
+
+    def decode(self, latent: Latent) -> list[Image.Image]:
+        vae = self._require_vae()
+        grid = unpack(latent.packed.float(), latent.geometry) / self._scale + self._shift
+        self._set_tiling(vae, latent.geometry)
+        with self._placement.using(vae):
+            pixels = vae.decode(self._to_network(grid)).sample
+        return to_images(pixels, latent.geometry)
+
+    def embed(self, prompts: Sequence[str]) -> Conditioning:
+        if self._prompts is None:
+            raise ModelError("this model was built without text encoders: load a full pipeline to embed prompts")
+        return self._prompts.embed(prompts)
+
+    def velocity_field(
+        self, conditioning: Conditioning, geometry: Geometry, guidance: float | Sequence[float]
+    ) -> VelocityField:
+        rows = conditioning.text.shape[0]
+        values = [float(g) for g in guidance] if isinstance(guidance, Sequence) else [float(guidance)] * rows
+        if len(values) != rows:
+            raise InputError(
+                f"{len(values)} guidance values for {rows} prompts, expected one value or one per prompt"
+            )
+        if not self.capabilities.guidance_embedding:
+            self._warn_guidance(values)
+        return _FluxVelocity(self, conditioning, geometry, values)
+
+    def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
+        config = self._scheduler
+        if not config.get("use_dynamic_shifting", False):
+            return shift_sigmas(linear_sigmas(steps), math.log(config.get("shift", 1.0)))
+        flux = ResolutionShift()
+        shift = ResolutionShift(
+            base_tokens=config.get("base_image_seq_len", flux.base_tokens),
+            base_mu=config.get("base_shift", flux.base_mu),
+            max_tokens=config.get("max_image_seq_len", flux.max_tokens),
+            max_mu=config.get("max_shift", flux.max_mu),
+        )
+        return shifted_sigmas(steps, geometry.tokens, shift)
+
+    @contextmanager
+    def tapped(self, *taps: AttentionTap) -> Iterator[None]:
+        before = self._taps
+        with installed(self._layers, taps, self._text_length):
+            self._taps = (*before, *taps)
+            try:
+                yield
+            finally:
+                self._taps = before
+
+    def evaluate(self, x: Tensor, sigma: float, inputs: Mapping[str, Tensor]) -> Tensor:
+        """One evaluation of the network: velocity of ``x`` (batch, tokens, channels) at ``sigma``, float32.
+
+        ``inputs`` are the transformer's arguments that stay the same during a trajectory.
+        """
+        for tap in self._taps:
+            tap.evaluation(sigma)
+        self._text_length.tokens = inputs["txt_ids"].shape[0]
+        with self._placement.using(self._transformer):
+            # The transformer multiplies the time by 1000 itself.
+            time = torch.full((x.shape[0],), sigma, dtype=torch.float32, device=self._placement.device)
+            velocity: Tensor = self._transformer(self._to_network(x), timestep=time, return_dict=False, **inputs)[0]
+        # A copy outside of inference mode is an ordinary tensor, which callers may change in place.
+        return velocity.to(x.device, torch.float32, copy=True)
+
+    def network_inputs(
+        self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
+    ) -> dict[str, Tensor]:
+        """The transformer's arguments that depend on neither the state nor sigma."""
+        device = self._placement.device
+        guided = {"guidance": torch.tensor(guidance, dtype=torch.float32, device=device)}
+        return {
+            "encoder_hidden_states": self._to_network(conditioning.text),
+            "pooled_projections": self._to_network(conditioning.pooled),
+            "img_ids": image_ids(geometry).to(device),
+            "txt_ids": text_ids(conditioning.text.shape[1]).to(device),
+            **(guided if self.capabilities.guidance_embedding else {}),
+        }
+
+    def _to_network(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._placement.device, self._placement.dtype)
+
+    @property
+    def _scale(self) -> float:
+        return float(self._require_vae().config.scaling_factor)
+
+    @property
+    def _shift(self) -> float:
+        return float(self._require_vae().config.shift_factor or 0.0)
+
+    def _require_vae(self) -> Any:
+        if self._vae is None:
+            raise ModelError("this model was built without a VAE: load a full pipeline to encode or decode pictures")
+        return self._vae
+
+    def _set_tiling(self, vae: Any, geometry: Geometry) -> None:
+        large = max(geometry.height, geometry.width) > TILING_ABOVE
+        vae.use_tiling = large and self._placement.device.type != "cpu"
+
+    def _warn_guidance(self, values: Sequence[float]) -> None:
+        ignored = [value for value in values if value not in (0.0, 1.0)]
+        if ignored and not self._warned_guidance:
+            logger.warning("%s takes no guidance: the value %g has no effect", self.identity.name, ignored[0])
+            self._warned_guidance = True
+
+    def _bare_identity(self) -> ModelIdentity:
+        return ModelIdentity("bare", "", self._placement.dtype_name, str(self._placement.device))
+
+    def _known_vital_sites(self) -> tuple[Site, ...]:
+        config = self._transformer.config
+        return VITAL_SITES if (config.num_layers, config.num_single_layers) == FLUX_BLOCKS else ()
+
+
+class _FluxVelocity:
+    """A FLUX model bound to prompts, a geometry and a guidance value."""
+
+    def __init__(
+        self, backbone: FluxBackbone, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
+    ) -> None:
+        self._backbone = backbone
+        self._geometry = geometry
+        self._rows = conditioning.text.shape[0]
+        self._inputs = backbone.network_inputs(conditioning, geometry, guidance)
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        check_tokens(x, self._geometry)
+        if x.shape[0] != self._rows:
+            raise InputError(f"{x.shape[0]} latents for {self._rows} prompts, expected one prompt per latent")
+        return self._backbone.evaluate(x, sigma, self._inputs)

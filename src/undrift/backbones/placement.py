@@ -1,0 +1,127 @@
+"""Where a model's parts live and compute: device, dtype, offloading, and what to advise when memory ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+
+from undrift.errors import ModelError
+
+Offload = Literal["none", "model", "group"]
+Quantize = Literal["none", "nf4", "int8", "fp8"]
+
+OFFLOADS: tuple[str, ...] = get_args(Offload)
+QUANTIZATIONS: tuple[str, ...] = get_args(Quantize)
+
+DTYPES = {
+    "float32": torch.float32,
+    "fp32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+}
+GROUP_OFFLOAD_FROM = 2**28
+"""Parts with fewer bytes than this stay on the device in group offloading: moving them costs more than it saves."""
+
+
+class Placement:
+    """The device and dtype a model computes in, and the moving of its parts.
+
+    Offload ``none`` keeps every part on the device. ``model`` keeps one part there at a time, so that a turn moves
+    each part once. ``group`` streams the large parts' layers through the device as they are needed.
+    """
+
+    def __init__(
+        self, device: torch.device, dtype: torch.dtype, offload: Offload = "none", quantize: Quantize = "none"
+    ) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.offload = offload
+        self.quantize = quantize
+        self._resident: nn.Module | None = None
+
+    @property
+    def dtype_name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+    def place(self, modules: Sequence[nn.Module]) -> None:
+        """Put freshly loaded parts where they wait for their work."""
+        with self.explained():
+            for module in modules:
+                if self.offload == "none" or (self.offload == "group" and _size(module) < GROUP_OFFLOAD_FROM):
+                    module.to(self.device)
+                elif self.offload == "group":
+                    self._stream(module)
+
+    @contextmanager
+    def using(self, module: nn.Module) -> Iterator[None]:
+        """Run ``module`` in the block: on the device, without gradients, running out of memory explained."""
+        with self.explained():
+            if self.offload == "model" and module is not self._resident:
+                if self._resident is not None:
+                    self._resident.to("cpu")
+                self._resident = module.to(self.device)
+            with self._without_gradients():
+                yield
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn running out of device memory into a ``ModelError`` that says what helps."""
+        try:
+            yield
+        except RuntimeError as error:
+            # CUDA has its own exception type, the CPU's allocator only a message.
+            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+                raise
+            raise ModelError(f"the memory of {self.device} is too small: {memory_advice(self)}") from error
+
+    def _stream(self, module: nn.Module) -> None:
+        from diffusers.hooks import apply_group_offloading
+
+        apply_group_offloading(
+            module,
+            onload_device=self.device,
+            offload_device=torch.device("cpu"),
+            offload_type="leaf_level",
+            use_stream=self.device.type == "cuda",
+        )
+
+    def _without_gradients(self) -> AbstractContextManager[None]:
+        # Streaming replaces the data of parameters while they run, which inference tensors do not allow.
+        return torch.no_grad() if self.offload == "group" else torch.inference_mode()
+
+
+def memory_advice(placement: Placement) -> str:
+    """What to try when a model and its work do not fit into memory, given what is used already."""
+    on_gpu = placement.device.type == "cuda"
+    steps = {
+        "--dtype bfloat16": placement.dtype == torch.float32,
+        "--offload model": on_gpu and placement.offload == "none",
+        "--offload group": on_gpu and placement.offload != "group",
+        "--quantize nf4": on_gpu and placement.quantize == "none",
+        "a smaller picture": True,
+    }
+    return "try " + " or ".join(step for step, useful in steps.items() if useful)
+
+
+def check_memory(name: str, needed: int, placement: Placement) -> None:
+    """Raises ModelError if the weights, ``needed`` bytes, do not fit where they are to be kept."""
+    import psutil  # type: ignore[import-untyped]
+
+    on_gpu = placement.device.type == "cuda" and placement.offload == "none"
+    free = torch.cuda.mem_get_info(placement.device)[0] if on_gpu else psutil.virtual_memory().available
+    if needed > free:
+        where = str(placement.device) if on_gpu else "main memory"
+        raise ModelError(
+            f"{name} needs {needed / 1e9:.1f} GB in {placement.dtype_name}, {where} has {free / 1e9:.1f} GB free:"
+            f" {memory_advice(placement)}"
+        )
+
+
+def _size(module: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in module.parameters())

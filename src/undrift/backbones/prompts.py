@@ -1,0 +1,156 @@
+"""Prompts to conditionings as FLUX does it: T5's padded sequence and CLIP's pooled vector, with the words' places."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from undrift.backbones.base import Conditioning, PromptTokens
+from undrift.backbones.placement import Placement
+from undrift.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+CACHED_PROMPTS = 64
+T5_LIMIT = 512
+"""Text tokens that FLUX was trained with; tokenizers that name no smaller limit get this one."""
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    text: Tensor
+    pooled: Tensor
+    tokens: PromptTokens
+    pooled_tokens: PromptTokens
+
+
+class PromptEncoder:
+    """Embeds prompts and remembers the last ``CACHED_PROMPTS`` of them.
+
+    T5's padding takes part in attention, as in FLUX. A prompt too long for T5 is refused; CLIP sees as much of
+    it as it can, again as in FLUX, and a warning says so once.
+
+    Args:
+        t5, t5_tokenizer: the sequence encoder (``text_encoder_2`` of a pipeline).
+        clip, clip_tokenizer: the pooled encoder.
+        placement: where they run.
+    """
+
+    def __init__(self, *, t5: Any, t5_tokenizer: Any, clip: Any, clip_tokenizer: Any, placement: Placement) -> None:
+        self._t5 = t5.eval()
+        self._t5_tokenizer = t5_tokenizer
+        self._clip = clip.eval()
+        self._clip_tokenizer = clip_tokenizer
+        self._placement = placement
+        self._cache: OrderedDict[str, _Embedded] = OrderedDict()
+        self._warned_clip = False
+
+    @property
+    def limit(self) -> int:
+        """The most tokens a prompt may have, the end token included."""
+        return min(int(self._t5_tokenizer.model_max_length), T5_LIMIT)
+
+    def embed(self, prompts: Sequence[str]) -> Conditioning:
+        """Embed one prompt per batch row.
+
+        Raises:
+            InputError: no prompt, or one with more than ``limit`` tokens.
+        """
+        if not prompts:
+            raise InputError("no prompt to embed, expected at least one")
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._cache]
+        known = {**self._cache, **dict(zip(new, self._embedded(new), strict=True))}
+        self._remember({prompt: known[prompt] for prompt in prompts})
+        rows = [known[prompt] for prompt in prompts]
+        return Conditioning(
+            text=torch.cat([row.text for row in rows]).float(),
+            pooled=torch.cat([row.pooled for row in rows]).float(),
+            tokens=tuple(row.tokens for row in rows),
+            pooled_tokens=tuple(row.pooled_tokens for row in rows),
+        )
+
+    def _remember(self, used: Mapping[str, _Embedded]) -> None:
+        for prompt, embedded in used.items():
+            self._cache[prompt] = embedded
+            self._cache.move_to_end(prompt)
+        while len(self._cache) > CACHED_PROMPTS:
+            self._cache.popitem(last=False)
+
+    def _embedded(self, prompts: Sequence[str]) -> list[_Embedded]:
+        # One prompt at a time, so that its embedding does not depend on the batch it came in; one encoder after
+        # the other, so that offloading moves each once.
+        tokens = [self._t5_tokens(prompt) for prompt in prompts]
+        pooled_tokens = [self._clip_tokens(prompt) for prompt in prompts]
+        texts = [self._text(prompt) for prompt in prompts]
+        pooled = [self._pooled(prompt) for prompt in prompts]
+        return [_Embedded(*parts) for parts in zip(texts, pooled, tokens, pooled_tokens, strict=True)]
+
+    def _text(self, prompt: str) -> Tensor:
+        ids = _ids(self._t5_tokenizer, prompt, self.limit).to(self._placement.device)
+        with self._placement.using(self._t5):
+            text: Tensor = self._t5(ids)[0]
+        return text
+
+    def _pooled(self, prompt: str) -> Tensor:
+        limit = int(self._clip_tokenizer.model_max_length)
+        ids = _ids(self._clip_tokenizer, prompt, limit).to(self._placement.device)
+        with self._placement.using(self._clip):
+            pooled: Tensor = self._clip(ids).pooler_output
+        return pooled
+
+    def _t5_tokens(self, prompt: str) -> PromptTokens:
+        tokens = cut(self._t5_tokenizer, prompt)
+        if len(tokens.tokens) > self.limit:
+            count = len(tokens.tokens)
+            raise InputError(f"prompt '{prompt[:40]}…' has {count} tokens, the model takes {self.limit}: shorten it")
+        return tokens
+
+    def _clip_tokens(self, prompt: str) -> PromptTokens:
+        limit = int(self._clip_tokenizer.model_max_length)
+        tokens = cut(self._clip_tokenizer, prompt)
+        if len(tokens.tokens) <= limit:
+            return tokens
+        if not self._warned_clip:
+            logger.warning(
+                "a prompt has %d tokens, the pooled text encoder sees its first %d (T5 sees all)",
+                len(tokens.tokens),
+                limit,
+            )
+            self._warned_clip = True
+        return cut(self._clip_tokenizer, prompt, limit)
+
+
+def cut(tokenizer: Any, prompt: str, limit: int | None = None) -> PromptTokens:
+    """The pieces of ``prompt`` with the characters each covers, surrounding white space left out of the spans."""
+    encoding = tokenizer(
+        prompt,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        truncation=limit is not None,
+        max_length=limit,
+        verbose=False,
+    )
+    spans = [
+        (0, 0) if special else _trimmed(prompt, start, end)
+        for special, (start, end) in zip(encoding["special_tokens_mask"], encoding["offset_mapping"], strict=True)
+    ]
+    pieces = tokenizer.convert_ids_to_tokens(encoding["input_ids"])
+    return PromptTokens(prompt=prompt, tokens=tuple(pieces), spans=tuple(spans))
+
+
+def _trimmed(prompt: str, start: int, end: int) -> tuple[int, int]:
+    piece = prompt[start:end]
+    lead = len(piece) - len(piece.lstrip())
+    return start + lead, start + lead + len(piece.strip())
+
+
+def _ids(tokenizer: Any, prompt: str, limit: int) -> Tensor:
+    encoding = tokenizer(prompt, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
+    ids: Tensor = encoding.input_ids
+    return ids
