@@ -1,0 +1,64 @@
+"""undrift: edit a picture over many turns with text, and keep everything else where it was.
+
+Names are loaded on first use, so that ``import undrift`` is quick and loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from undrift.backbones import load
+    from undrift.backbones.base import Backbone
+    from undrift.errors import UndriftError
+    from undrift.methods.base import EditMethod, EditRequest, EditResult
+    from undrift.methods.registry import all_methods
+    from undrift.session.engine import EditPlan, run_turn, start_session
+    from undrift.session.model import Turn
+    from undrift.session.store import Session
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Backbone": "undrift.backbones.base",
+    "EditMethod": "undrift.methods.base",
+    "EditPlan": "undrift.session.engine",
+    "EditRequest": "undrift.methods.base",
+    "EditResult": "undrift.methods.base",
+    "Session": "undrift.session.store",
+    "Turn": "undrift.session.model",
+    "UndriftError": "undrift.errors",
+    "all_methods": "undrift.methods.registry",
+    "load": "undrift.backbones",
+    "run_turn": "undrift.session.engine",
+    "start_session": "undrift.session.engine",
+}
+
+__all__ = [
+    "Backbone",
+    "EditMethod",
+    "EditPlan",
+    "EditRequest",
+    "EditResult",
+    "Session",
+    "Turn",
+    "UndriftError",
+    "__version__",
+    "all_methods",
+    "load",
+    "run_turn",
+    "start_session",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'undrift' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,81 @@
+"""Drift: change nobody asked for, measured on the pictures relative to an anchor picture.
+
+Where to look. A turn's *edited region* is its mask (one value per token) at 0.5 and above, grown by half a token on
+every side, because a decoder's pixels depend on the neighbouring tokens too, and enlarged to pixels. Against the
+previous turn, the outside is what this turn's region leaves. Against the original, it is what the regions of all
+turns since the source leave: an edit of turn 2 is no drift at turn 5. If one of these turns has no mask, it may have
+edited anywhere, so the outside is the whole picture.
+
+What is measured there: ``psnr`` = 10 log10(255^2 / MSE) over the RGB values, and ``changed``, the fraction of the
+pixels of which a channel changed by more than 8 of 255. No reference-free quality is measured: such scores improve
+while pictures degrade.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from undrift.session.model import DriftNumbers
+
+CHANGED_ABOVE = 8
+Mask = NDArray[np.bool_]
+
+
+def outside(masks: Sequence[Image.Image | None], size: tuple[int, int]) -> Mask:
+    """The pixels (height, width) that no edited region covers; all of them if any mask is None.
+
+    Args:
+        masks: one per turn, L, one pixel per token; the tokens may cover padding beyond the picture.
+        size: the picture's (width, height).
+    """
+    result = np.ones((size[1], size[0]), dtype=bool)
+    if any(mask is None for mask in masks):
+        return result
+    for mask in masks:
+        if mask is not None:
+            result &= ~_region(mask, size)
+    return result
+
+
+def measure(picture: Image.Image, anchor: Image.Image, where: Mask) -> DriftNumbers:
+    """Drift of ``picture`` against ``anchor`` at the pixels ``where``. Both RGB, of one size."""
+    change = difference(picture, anchor)[where]
+    squared = float((change.astype(np.float64) ** 2).mean()) if change.size else 0.0
+    return DriftNumbers(
+        psnr=10.0 * math.log10(255.0**2 / squared) if squared else None,
+        changed=float((change.max(axis=-1) > CHANGED_ABOVE).mean()) if change.size else 0.0,
+        outside=float(where.mean()),
+    )
+
+
+def difference(a: Image.Image, b: Image.Image) -> NDArray[Any]:
+    """|a - b| of 8-bit RGB pictures of one size, (height, width, 3) int16."""
+    return np.abs(np.asarray(a, dtype=np.int16) - np.asarray(b, dtype=np.int16))
+
+
+def enlarged(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """``mask``, one pixel per token, at the picture's ``size`` (width, height), the padding cropped away."""
+    token = token_pixels(mask, size)
+    return mask.resize((mask.width * token, mask.height * token), Image.Resampling.NEAREST).crop((0, 0, *size))
+
+
+def token_pixels(mask: Image.Image, size: tuple[int, int]) -> int:
+    """A token's side in pixels: the smallest power of two with which the grid covers the picture."""
+    needed = max(math.ceil(size[0] / mask.width), math.ceil(size[1] / mask.height))
+    return int(2 ** math.ceil(math.log2(needed)))
+
+
+def _region(mask: Image.Image, size: tuple[int, int]) -> Mask:
+    binary = mask.point([0] * 128 + [255] * 128)
+    halves = binary.resize((mask.width * 2, mask.height * 2), Image.Resampling.NEAREST)
+    grown = halves.filter(ImageFilter.MaxFilter(3))
+    token = token_pixels(mask, size)
+    return np.asarray(grown.resize((mask.width * token, mask.height * token), Image.Resampling.NEAREST))[
+        : size[1], : size[0]
+    ].astype(bool)

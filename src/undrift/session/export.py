@@ -1,0 +1,76 @@
+"""Taking turns out of a session: pictures that know their history, the whole folder, and a contact sheet."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from undrift.files import replacing, sha256, write_atomically
+from undrift.pictures import png_bytes
+from undrift.session import database
+from undrift.session.model import Turn
+from undrift.session.record import FORMAT, SOFTWARE, chain
+from undrift.session.sheet import contact_sheet
+from undrift.session.store import Session
+
+MANIFEST = "manifest.json"
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def export_png(session: Session, turn: Turn, path: str | Path) -> None:
+    """Write the picture of ``turn`` with every turn from the source to it in its metadata.
+
+    ``read_metadata(path)["turns"]`` gives them back, the last one is ``turn``.
+
+    Raises:
+        SessionError: ``path`` cannot be written.
+    """
+    write_atomically(Path(path), png_bytes(session.picture(turn), chain(session.path(turn))))
+
+
+def export_zip(session: Session, path: str | Path) -> None:
+    """Write the session as a zip file; unpacked, it is a session again. Turns that other processes work on stay out.
+
+    ``manifest.json`` lists the SHA-256 of every file.
+
+    Raises:
+        SessionError: ``path`` cannot be written, or a file of the session is missing.
+    """
+    copy, names = _snapshot(session)
+    root = session.folder.resolve().name
+    hashes = {database.FILE: sha256(copy)}
+    with replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(f"{root}/{database.FILE}", _DATE), copy)
+        for name in names:
+            data = session.contents(name)
+            hashes[name] = sha256(data)
+            archive.writestr(zipfile.ZipInfo(f"{root}/{name}", _DATE), data)
+        manifest = {"format": FORMAT, "software": SOFTWARE, "sha256": hashes}
+        archive.writestr(zipfile.ZipInfo(f"{root}/{MANIFEST}", _DATE), json.dumps(manifest, indent=1))
+
+
+def write_contact_sheet(session: Session, path: str | Path, turns: Sequence[Turn] | None = None) -> None:
+    """Write ``contact_sheet`` as a PNG.
+
+    Raises:
+        SessionError: ``path`` cannot be written.
+    """
+    write_atomically(Path(path), png_bytes(contact_sheet(session, turns)))
+
+
+def _snapshot(session: Session) -> tuple[bytes, list[str]]:
+    """The database at one moment without unfinished turns, and the files that its turns name."""
+    memory = sqlite3.connect(":memory:")
+    try:
+        with database.transaction(session.folder, write=False) as db:
+            db.backup(memory)
+        memory.execute("DELETE FROM pending")
+        memory.commit()
+        turns = [Turn.model_validate_json(row[0]) for row in memory.execute("SELECT record FROM turns")]
+        names = [name for turn in turns for name in (turn.image, turn.latent, turn.mask) if name is not None]
+        return memory.serialize(), names
+    finally:
+        memory.close()

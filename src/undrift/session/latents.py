@@ -1,0 +1,76 @@
+"""Latents as safetensors files that know which weights they belong to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from undrift.backbones.base import Backbone, Geometry, Latent
+from undrift.errors import SessionError
+
+_TENSOR = "packed"
+_KEY = "undrift"
+
+
+@dataclass(frozen=True)
+class StoredLatent:
+    """A latent and the weights hash of the model whose VAE it was made for; it means nothing to another."""
+
+    latent: Latent
+    weights_hash: str
+
+    def fits(self, backbone: Backbone) -> bool:
+        """Whether ``backbone`` can continue from this latent."""
+        return self.weights_hash == backbone.identity.weights_hash
+
+
+def to_bytes(latent: Latent, backbone: Backbone) -> bytes:
+    """A safetensors file: ``packed`` (batch, tokens, channels) float32; the same latent gives the same bytes.
+
+    Geometry and model travel as one JSON entry, because safetensors writes several in random order.
+    """
+    identity = backbone.identity
+    about = {
+        "geometry": asdict(latent.geometry),
+        "model": identity.name,
+        "weights_hash": identity.weights_hash,
+    }
+    packed = latent.packed.detach().float().cpu().contiguous()
+    data: bytes = save({_TENSOR: packed}, metadata={_KEY: json.dumps(about, sort_keys=True)})
+    return data
+
+
+def from_bytes(data: bytes, backbone: Backbone) -> StoredLatent:
+    """The latent in a file of ``to_bytes``, on the backbone's device.
+
+    Raises:
+        SessionError: another kind of file.
+    """
+    try:
+        about = _about(data)
+        packed = load(data)[_TENSOR].to(backbone.identity.device)
+        return StoredLatent(Latent(packed, Geometry(**about["geometry"])), str(about["weights_hash"]))
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise SessionError(f"a latent file of the session is not one of undrift's: {error}") from None
+
+
+def model_of(data: bytes) -> str:
+    """The name of the model that made the latent in a file of ``to_bytes``.
+
+    Raises:
+        SessionError: another kind of file.
+    """
+    try:
+        return str(_about(data)["model"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SessionError(f"a latent file of the session is not one of undrift's: {error}") from None
+
+
+def _about(data: bytes) -> dict[str, Any]:
+    size = int.from_bytes(data[:8], "little")
+    about: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_KEY])
+    return about

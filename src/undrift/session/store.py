@@ -1,0 +1,393 @@
+"""A session on disk: an append-only tree of turns, and a head that moves over it.
+
+A session is a folder::
+
+    session.sqlite                 the tree (the view ``log`` is made for people)
+    pictures/<turn>.png            every turn's picture, with its own parameters inside
+    latents/<turn>.safetensors     every turn's latent
+    masks/<turn>.png               where a turn edited, one pixel per token
+
+A turn is announced (``begin``) before its work starts and stored (``finish``) after it: first its files, each
+written completely or not at all, then one transaction that appends the turn and moves the head. A process killed in
+between leaves files that no turn names; the next ``open`` removes them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from PIL import Image
+
+from undrift.errors import InputError, SessionError, UndriftError
+from undrift.files import reason, sha256, write_atomically
+from undrift.pictures import read_picture
+from undrift.session import database
+from undrift.session.model import DriftNumbers, Turn, TurnKind, TurnSpec
+from undrift.session.tree import RESERVED, Tree
+
+log = logging.getLogger(__name__)
+
+FIRST_BRANCH = "main"
+FOLDERS = {"image": ("pictures", "png"), "latent": ("latents", "safetensors"), "mask": ("masks", "png")}
+_PROCESS = uuid.uuid4().hex
+_ABANDONED_AFTER = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the work of a turn gave: the contents of its files, and numbers as in ``Turn``."""
+
+    image: bytes
+    width: int
+    height: int
+    latent: bytes | None = None
+    mask: bytes | None = None
+    evaluations: int = 0
+    sample_evaluations: int = 0
+    seconds: float = 0.0
+    drift_original: DriftNumbers | None = None
+    drift_previous: DriftNumbers | None = None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A turn that is being worked on: recorded, not yet in the tree.
+
+    Attributes:
+        id: what the turn will be called.
+        parent: id of the turn it is made from.
+        head: id of the head when it began: the head follows the turn unless somebody moves it meanwhile.
+        prompt: what the turn is to show.
+        spec: what decides its result, None for a picture put in by hand.
+    """
+
+    id: str
+    parent: str
+    head: str
+    prompt: str
+    spec: TurnSpec | None
+
+
+class Session:
+    """An open session. Cheap to open; safe to share between threads and processes."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._parsed: dict[str, Turn] = {}
+
+    @classmethod
+    def create(cls, folder: str | Path, prompt: str, outcome: Outcome) -> Session:
+        """Start a session whose source picture is ``outcome``; it appears in ``folder`` as a whole or not at all.
+
+        Raises:
+            SessionError: ``folder`` exists and is not empty, or cannot be written.
+        """
+        target = Path(folder).absolute()
+        building = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            if target.exists() and (not target.is_dir() or any(target.iterdir())):
+                raise SessionError(f"'{folder}' already exists: choose another name, or continue the session in it")
+            for name, _ in FOLDERS.values():
+                (building / name).mkdir(parents=True)
+            cls(building)._start(prompt, outcome)
+            if target.exists():
+                target.rmdir()
+            building.rename(target)
+        except OSError as error:
+            raise SessionError(f"cannot create the session '{folder}': {reason(error)}") from error
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Session:
+        """Open the session in ``folder`` and clear away what killed processes left.
+
+        Raises:
+            SessionError: no session there, one of a newer undrift, or a damaged one.
+        """
+        session = cls(folder)
+        database.check(session.folder)
+        session._clear_interrupted()
+        return session
+
+    def tree(self) -> Tree:
+        """All turns, the head and the branches as they are at this moment."""
+        with database.transaction(self.folder, write=False) as db:
+            return self._tree(db)
+
+    def turns(self) -> tuple[Turn, ...]:
+        """All turns in the order they were finished, the source first."""
+        return tuple(self.tree().turns.values())
+
+    def turn(self, ref: str | int = "head") -> Turn:
+        """The turn that ``ref`` names, see ``Tree.turn``."""
+        return self.tree().turn(ref)
+
+    @property
+    def head(self) -> Turn:
+        """The turn that the next edit continues."""
+        return self.tree().head
+
+    @property
+    def source(self) -> Turn:
+        """Turn 0."""
+        return self.tree().source
+
+    def path(self, turn: Turn) -> tuple[Turn, ...]:
+        """The turns from the source to ``turn``, both included."""
+        return self.tree().path(turn)
+
+    def picture(self, turn: Turn) -> Image.Image:
+        """The picture of ``turn``, RGB."""
+        return read_picture(self.contents(turn.image, turn.image_hash), max_megapixels=float("inf"))
+
+    def latent(self, turn: Turn) -> bytes | None:
+        """The safetensors file of ``turn``'s latent."""
+        return None if turn.latent is None else self.contents(turn.latent, turn.latent_hash)
+
+    def mask(self, turn: Turn) -> Image.Image | None:
+        """Where ``turn`` edited: L, one pixel per token, 255 inside."""
+        return None if turn.mask is None else read_picture(self.contents(turn.mask)).convert("L")
+
+    def contents(self, name: str, expected: str | None = None) -> bytes:
+        """The file ``name`` of the session, checked against its ``expected`` SHA-256.
+
+        Raises:
+            SessionError: missing, unreadable, or not what was stored.
+        """
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise SessionError(f"cannot read '{self.folder / name}' of the session: {reason(error)}") from None
+        if expected is not None and sha256(data) != expected:
+            raise SessionError(f"'{self.folder / name}' was changed since its turn was made: restore it from a copy")
+        return data
+
+    def undo(self) -> Turn:
+        """Move the head to its parent; nothing is lost. The branch still names the turn that was left.
+
+        Raises:
+            InputError: the head is the source.
+        """
+        with database.transaction(self.folder, write=True) as db:
+            tree = self._tree(db)
+            if tree.head.parent is None:
+                raise InputError("nothing to undo: the head is the source picture")
+            return _move_head(db, tree, tree.turns[tree.head.parent], tree.branch)
+
+    def redo(self) -> Turn:
+        """Move the head to the child it was last on.
+
+        Raises:
+            InputError: nothing was undone here.
+        """
+        with database.transaction(self.folder, write=True) as db:
+            tree = self._tree(db)
+            if tree.head_id not in tree.trail:
+                raise InputError("nothing to redo: no turn was made from the head")
+            return _move_head(db, tree, tree.turns[tree.trail[tree.head_id]], tree.branch)
+
+    def checkout(self, ref: str | int) -> Turn:
+        """Move the head to ``ref``. A branch's name also makes that branch follow the head; else none does."""
+        with database.transaction(self.folder, write=True) as db:
+            tree = self._tree(db)
+            return _move_head(db, tree, tree.turn(ref), str(ref) if ref in tree.branches else None)
+
+    def branch(self, name: str, ref: str | int = "head") -> Turn:
+        """Start a branch at ``ref``, move the head there, and let the branch follow the head from now on.
+
+        Raises:
+            InputError: the name is taken or could be mistaken for something else, or there is no such turn.
+        """
+        if not re.fullmatch(r"[A-Za-z_][\w./-]{0,63}", name) or name in RESERVED:
+            raise InputError(
+                f"branch name '{name}': expected a letter, then letters, digits, '.', '-', '_' or '/', at most 64, "
+                f"and neither {' nor '.join(RESERVED)}"
+            )
+        with database.transaction(self.folder, write=True) as db:
+            tree = self._tree(db)
+            if name in tree.branches or name in tree.turns:
+                raise InputError(f"branch '{name}' exists already: check it out, or choose another name")
+            turn = tree.turn(ref)
+            db.execute("INSERT INTO branches VALUES (?, ?)", (name, turn.id))
+            return _move_head(db, tree, turn, name)
+
+    def place(self, branches: Mapping[str, str], head: str, branch: str | None) -> None:
+        """Set branches (id of the newest turn by name), head and followed branch at once, as a replay needs."""
+        with database.transaction(self.folder, write=True) as db:
+            db.executemany("INSERT OR REPLACE INTO branches VALUES (?, ?)", branches.items())
+            tree = self._tree(db)
+            _move_head(db, tree, tree.turn(head), branch)
+
+    def begin(self, parent: Turn, prompt: str, spec: TurnSpec | None = None) -> Pending:
+        """Record a turn before its work starts. End it with ``finish`` or ``abandon``."""
+        with database.transaction(self.folder, write=True) as db:
+            taken = {row[0] for row in db.execute("SELECT id FROM turns UNION SELECT id FROM pending")}
+            (head,) = db.execute("SELECT turn FROM head").fetchone()
+            content = spec.model_dump_json() if spec else prompt
+            pending = Pending(_free_id(taken, parent.id, content), parent.id, head, prompt, spec)
+            row = (pending.id, parent.id, head, prompt, spec and spec.model_dump_json(), *_owner(), _now())
+            db.execute("INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        return pending
+
+    def finish(self, pending: Pending, outcome: Outcome) -> Turn:
+        """Append the turn; the head moves to it unless somebody moved the head since ``begin``.
+
+        Raises:
+            SessionError: the folder cannot be written; the tree is unchanged and ``abandon`` is in order.
+        """
+        parent = self.turn(pending.parent)
+        kind: TurnKind = "edit" if pending.spec else "import"
+        turn = self._store(outcome, pending.id, kind, pending.prompt, parent, pending.spec)
+        with database.transaction(self.folder, write=True) as db:
+            if not db.execute("DELETE FROM pending WHERE id = ?", (pending.id,)).rowcount:
+                raise SessionError(f"turn {pending.id} was discarded by another process while it was worked on")
+            tree = self._tree(db)
+            _insert(db, turn)
+            db.execute("INSERT OR IGNORE INTO trail VALUES (?, ?)", (parent.id, turn.id))
+            if tree.head_id == pending.head:
+                branch = tree.branch if parent.id == tree.head_id else None
+                db.execute("UPDATE branches SET turn = ? WHERE name = ?", (turn.id, branch))
+                _move_head(db, self._tree(db), turn, branch)
+        return turn
+
+    def abandon(self, pending: Pending) -> None:
+        """Forget a turn that failed or was cancelled; never raises, the next ``open`` finds what is left."""
+        try:
+            self._discard(pending.id)
+        except (UndriftError, OSError):
+            log.debug("could not clear away turn %s", pending.id, exc_info=True)
+
+    def unfinished(self) -> tuple[Pending, ...]:
+        """The turns being worked on."""
+        with database.transaction(self.folder, write=False) as db:
+            rows = db.execute("SELECT id, parent, head, prompt, spec FROM pending ORDER BY started").fetchall()
+        return tuple(
+            Pending(key, parent, head, prompt, TurnSpec.model_validate_json(spec) if spec else None)
+            for key, parent, head, prompt, spec in rows
+        )
+
+    def _start(self, prompt: str, outcome: Outcome) -> None:
+        database.create(self.folder)
+        key = _free_id(set(), "", f"{prompt}\n{sha256(outcome.image)}")
+        turn = self._store(outcome, key, "source", prompt, None, None)
+        with database.transaction(self.folder, write=True) as db:
+            _insert(db, turn)
+            db.execute("INSERT INTO branches VALUES (?, ?)", (FIRST_BRANCH, turn.id))
+            db.execute("INSERT INTO head VALUES (?, ?)", (turn.id, FIRST_BRANCH))
+
+    def _store(
+        self, outcome: Outcome, key: str, kind: TurnKind, prompt: str, parent: Turn | None, spec: TurnSpec | None
+    ) -> Turn:
+        return Turn(
+            id=key,
+            number=parent.number + 1 if parent else 0,
+            parent=parent.id if parent else None,
+            kind=kind,
+            prompt=prompt,
+            spec=spec,
+            image=self._write("image", key, outcome.image),
+            latent=None if outcome.latent is None else self._write("latent", key, outcome.latent),
+            mask=None if outcome.mask is None else self._write("mask", key, outcome.mask),
+            image_hash=sha256(outcome.image),
+            latent_hash=None if outcome.latent is None else sha256(outcome.latent),
+            width=outcome.width,
+            height=outcome.height,
+            evaluations=outcome.evaluations,
+            sample_evaluations=outcome.sample_evaluations,
+            seconds=outcome.seconds,
+            drift_original=outcome.drift_original,
+            drift_previous=outcome.drift_previous,
+            created=_now(),
+        )
+
+    def _write(self, what: str, key: str, data: bytes) -> str:
+        folder, suffix = FOLDERS[what]
+        name = f"{folder}/{key}.{suffix}"
+        write_atomically(self.folder / name, data)
+        return name
+
+    def _tree(self, db: sqlite3.Connection) -> Tree:
+        turns = {}
+        for key, record in db.execute("SELECT id, record FROM turns ORDER BY ordinal"):
+            turns[key] = self._parsed.get(key) or self._parsed.setdefault(key, Turn.model_validate_json(record))
+        head, branch = db.execute("SELECT turn, branch FROM head").fetchone()
+        branches = dict(db.execute("SELECT name, turn FROM branches ORDER BY rowid").fetchall())
+        return Tree(turns, head, branch, branches, dict(db.execute("SELECT parent, child FROM trail").fetchall()))
+
+    def _clear_interrupted(self) -> None:
+        with database.transaction(self.folder, write=False) as db:
+            rows = db.execute("SELECT id, prompt, spec, host, pid, process, started FROM pending").fetchall()
+        for key, prompt, spec, *owner in rows:
+            if not _may_live(*owner):
+                seed = f" (seed {json.loads(spec)['seed']})" if spec else ""
+                log.warning("a turn was interrupted and is not in the session: '%s'%s", prompt, seed)
+                self.abandon(Pending(key, "", "", prompt, None))
+
+    def _discard(self, key: str) -> None:
+        """Remove a pending turn and its files, unless it was finished in the meantime."""
+        with database.transaction(self.folder, write=True) as db:
+            if db.execute("SELECT 1 FROM pending WHERE id = ?", (key,)).fetchone():
+                # Files first: on a full disk, that makes the room the deletion needs.
+                for folder, suffix in FOLDERS.values():
+                    for file in (self.folder / folder).glob(f"{key}.{suffix}*"):
+                        file.unlink(missing_ok=True)
+                db.execute("DELETE FROM pending WHERE id = ?", (key,))
+
+
+def _insert(db: sqlite3.Connection, turn: Turn) -> None:
+    row = (turn.id, turn.parent, turn.model_dump_json())
+    db.execute("INSERT INTO turns (id, parent, record) VALUES (?, ?, ?)", row)
+
+
+def _move_head(db: sqlite3.Connection, tree: Tree, turn: Turn, branch: str | None) -> Turn:
+    db.execute("UPDATE head SET turn = ?, branch = ?", (turn.id, branch))
+    steps = [(child.parent, child.id) for child in tree.path(turn)[1:]]
+    db.executemany("INSERT OR REPLACE INTO trail VALUES (?, ?)", steps)
+    return turn
+
+
+def _free_id(taken: set[str], parent: str, content: str) -> str:
+    count = 0
+    while True:
+        key = sha256(f"{parent}\n{content}\n{count}".encode())[:12]
+        if key not in taken:
+            return key
+        count += 1
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _owner() -> tuple[str, int, str]:
+    return platform.node(), os.getpid(), _PROCESS
+
+
+def _may_live(host: str, pid: int, process: str, started: str) -> bool:
+    """Whether the process that began a turn may still be working on it; unknown counts as yes for a week."""
+    if datetime.now(UTC) - datetime.fromisoformat(started) > _ABANDONED_AFTER:
+        return False
+    if host != platform.node() or os.name != "posix":
+        return True
+    if pid == os.getpid():
+        return process == _PROCESS
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

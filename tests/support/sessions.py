@@ -1,0 +1,47 @@
+"""Turns without a model, for tests of the store alone; also a program that appends them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from undrift.pictures import png_bytes
+from undrift.session.model import Turn
+from undrift.session.store import Outcome, Session
+
+
+def memory_folder() -> Path | None:
+    """A folder in memory where there is one: tests of hundreds of turns should not wait for the disk each time."""
+    memory = Path("/dev/shm")
+    return memory if os.access(memory, os.W_OK) else None
+
+
+def outcome(value: int) -> Outcome:
+    """Files that differ with ``value``."""
+    image = Image.new("RGB", (4, 4), (value % 256, value // 256 % 256, 7))
+    return Outcome(image=png_bytes(image), width=4, height=4, latent=b"latent %d" % value, mask=b"mask %d" % value)
+
+
+def start(folder: Path) -> Session:
+    """A session with a source alone."""
+    return Session.create(folder, "source", outcome(0))
+
+
+def append(session: Session, value: int, parent: str = "head") -> Turn:
+    """Append turn ``value`` to ``parent``."""
+    return session.finish(session.begin(session.turn(parent), f"turn {value}"), outcome(value))
+
+
+def append_all(folder: Path, first: int, count: int) -> None:
+    """Append ``count`` turns; each one's id, image hash and latent hash are reported once it is finished."""
+    session = Session.open(folder)
+    for value in range(first, first + count):
+        turn = append(session, value)
+        print(turn.id, turn.image_hash, turn.latent_hash, ".", flush=True)
+
+
+if __name__ == "__main__":
+    append_all(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

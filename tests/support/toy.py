@@ -1,0 +1,141 @@
+"""A backbone and a method small enough to know everything about, which keep all the contracts' promises.
+
+Latent: the pixels of an 8x8 patch, scaled to [-1, 1] and turned by a fixed orthogonal matrix; encoding and decoding
+lose nothing. Prompt: a colour. Data: pictures that are normally distributed around that colour, so that the velocity
+field is exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import Field
+from torch import Tensor
+
+from undrift.attention.sites import Site
+from undrift.attention.taps import AttentionTap
+from undrift.backbones.base import (
+    Backbone,
+    Capabilities,
+    Conditioning,
+    Geometry,
+    Latent,
+    ModelIdentity,
+    PromptTokens,
+)
+from undrift.flow import Euler, Observer, VelocityField, integrate, interpolate, linear_sigmas
+from undrift.methods.base import EditMethod, EditRequest, EditResult, Params, seeded_noise
+
+PATCH = 8
+SPREAD = 0.2
+
+
+class ToyBackbone(Backbone):
+    """Exact in every part; ``weights`` names the variant, as another VAE would be."""
+
+    def __init__(self, weights: str = "toy-weights") -> None:
+        self.identity = ModelIdentity("toy", weights, "fp32", "cpu")
+        self.capabilities = Capabilities(guidance_embedding=False)
+        generator = torch.Generator().manual_seed(len(weights))
+        self._basis, _ = torch.linalg.qr(torch.randn(3 * PATCH**2, 3 * PATCH**2, generator=generator))
+        self.encoded = 0
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return (Site("double", 0),)
+
+    def encode(self, images: Sequence[Image.Image]) -> Latent:
+        self.encoded += len(images)
+        width, height = images[0].size
+        geometry = Geometry(height, width, -(-height // PATCH), -(-width // PATCH))
+        padding = ((0, geometry.rows * PATCH - height), (0, geometry.columns * PATCH - width), (0, 0))
+        pixels = np.stack([np.pad(np.asarray(image), padding, "edge") for image in images])
+        patches = torch.from_numpy(pixels).reshape(len(images), geometry.rows, PATCH, geometry.columns, PATCH, 3)
+        tokens = patches.permute(0, 1, 3, 2, 4, 5).reshape(len(images), geometry.tokens, -1)
+        return Latent((tokens.float() / 127.5 - 1.0) @ self._basis, geometry)
+
+    def decode(self, latent: Latent) -> list[Image.Image]:
+        g = latent.geometry
+        patches = (latent.packed @ self._basis.T).reshape(-1, g.rows, g.columns, PATCH, PATCH, 3)
+        pixels = patches.permute(0, 1, 3, 2, 4, 5).reshape(-1, g.rows * PATCH, g.columns * PATCH, 3)
+        levels = ((pixels + 1.0) * 127.5).round().clamp(0, 255).byte().numpy()
+        return [Image.fromarray(np.ascontiguousarray(row[: g.height, : g.width])) for row in levels]
+
+    def embed(self, prompts: Sequence[str]) -> Conditioning:
+        colours = torch.tensor([list(hashlib.sha256(p.encode()).digest()[:3]) for p in prompts]).float() / 127.5 - 1.0
+        tokens = tuple(PromptTokens(p, (p,), ((0, len(p)),)) for p in prompts)
+        return Conditioning(text=colours[:, None], pooled=colours, tokens=tokens, pooled_tokens=tokens)
+
+    def velocity_field(
+        self, conditioning: Conditioning, geometry: Geometry, guidance: float | Sequence[float]
+    ) -> VelocityField:
+        mean = conditioning.pooled.repeat(1, PATCH**2)[:, None] @ self._basis
+
+        def velocity(x: Tensor, sigma: float) -> Tensor:
+            """E[noise - image | x] of images ~ N(mean, SPREAD^2)."""
+            variance = (1.0 - sigma) ** 2 * SPREAD**2 + sigma**2
+            away = x - (1.0 - sigma) * mean
+            slope = (sigma - (1.0 - sigma) * SPREAD**2) / variance
+            return torch.add(slope * away, mean, alpha=-1.0)
+
+        return velocity
+
+    def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
+        return linear_sigmas(steps)
+
+    @contextmanager
+    def tapped(self, *taps: AttentionTap) -> Iterator[None]:
+        yield
+
+
+class ToyParams(Params):
+    """How much noise, in how many steps, and whether the edit has a mask."""
+
+    steps: int = Field(4, ge=1)
+    strength: float = Field(0.6, gt=0, le=1)
+    masked: bool = True
+
+
+class ToyMethod(EditMethod):
+    """Noise the previous picture, sample the target, keep the result within a block of tokens that the seed picks."""
+
+    name: ClassVar[str] = "toy"
+    title: ClassVar[str] = "Toy"
+    paper: ClassVar[str] = "none"
+    presets: ClassVar[Mapping[str, Params]] = MappingProxyType(
+        {"default": ToyParams(), "global": ToyParams(masked=False)}
+    )
+    params: ToyParams
+
+    def evaluations(self) -> int:
+        return self.params.steps
+
+    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+        previous, geometry = request.previous.packed, request.previous.geometry
+        field = backbone.velocity_field(backbone.embed(request.target_prompts), geometry, 1.0)
+        start = interpolate(previous, seeded_noise(request.seeds, previous), self.params.strength)
+        sigmas = backbone.sigmas(self.params.steps, geometry) * self.params.strength
+        run = integrate(field, Euler(), start, sigmas, observers=observers)
+        mask = torch.stack([self._block(seed, geometry) for seed in request.seeds])
+        keep = mask.flatten(1)[..., None] if self.params.masked else torch.ones(1)
+        latent = Latent(previous + keep * (run.final - previous), geometry)
+        return EditResult(latent, run.evaluations, run.evaluations, mask if self.params.masked else None)
+
+    def _block(self, seed: int, geometry: Geometry) -> Tensor:
+        mask = torch.zeros(geometry.rows, geometry.columns)
+        row, column = seed % geometry.rows, (seed // geometry.rows) % geometry.columns
+        mask[row : row + 2, column : column + 2] = 1.0
+        return mask
+
+
+def toy_picture(width: int = 40, height: int = 32) -> Image.Image:
+    """A picture without symmetry: red rises to the right, green to the bottom, blue alternates."""
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return Image.fromarray(np.stack([x, y, (x * 3 + y * 5) % 256], axis=-1).astype(np.uint8))
