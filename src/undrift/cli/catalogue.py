@@ -1,0 +1,112 @@
+"""What there is: methods, models, and completion for the shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from undrift.cli.options import common, json_option
+from undrift.cli.output import emit
+
+MODELS = {
+    "littleworld": "embedded, needs no download or GPU; knows its own drawn world only (Apache-2.0)",
+    "black-forest-labs/FLUX.1-dev": "photos; 34 GB, gated, non-commercial licence: "
+    "accept it at https://huggingface.co/black-forest-labs/FLUX.1-dev, then run hf auth login",
+    "black-forest-labs/FLUX.1-Krea-dev": "photos in another style; size, gate and licence as FLUX.1-dev",
+}
+
+if TYPE_CHECKING:
+    from undrift.methods.base import EditMethod
+
+
+@click.command()
+@click.option("--long", "-l", is_flag=True, help="With every parameter, its default and its meaning.")
+@json_option
+@common
+def methods(long: bool, as_json: bool) -> None:
+    """List the editing methods, their presets and parameters."""
+    from undrift.methods.registry import all_methods
+
+    known = list(all_methods().values())
+    text = "\n\n".join(_describe(method, long) for method in known)
+    emit(as_json, {"methods": [_as_json(method) for method in known]}, text)
+
+
+@click.command()
+@json_option
+@common
+def models(as_json: bool) -> None:
+    """List models to edit with, and whether they are on this machine."""
+    known = [{"model": name, "about": about, "here": _is_here(name)} for name, about in MODELS.items()]
+    width = max(map(len, MODELS))
+    rows = [f"{m['model']:<{width}}  {'ready' if m['here'] else 'not here yet'}: {m['about']}" for m in known]
+    rows.append("Any folder or Hub id of a FLUX.1 pipeline works too: --model FOLDER.")
+    emit(as_json, {"models": known}, "\n".join(rows))
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@common
+def completion(shell: str) -> None:
+    """Print the completion script for SHELL.
+
+    \b
+    bash: eval "$(undrift completion bash)"   in ~/.bashrc
+    zsh:  eval "$(undrift completion zsh)"    in ~/.zshrc
+    fish: undrift completion fish > ~/.config/fish/completions/undrift.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    complete = get_completion_class(shell)
+    assert complete is not None  # the choices above are the ones click knows
+    script = complete(click.get_current_context().find_root().command, {}, "undrift", "_UNDRIFT_COMPLETE")
+    click.echo(script.source_template % script.source_vars())
+
+
+def _is_here(name: str) -> bool:
+    if "/" not in name:
+        return True
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(name, "model_index.json"), str)
+
+
+def _describe(method: type[EditMethod], long: bool) -> str:
+    lines = [f"{method.name}: {method.title}", f"  {method.paper}", "  presets:"]
+    width = max(map(len, method.presets))
+    for name, params in method.presets.items():
+        lines.append(f"    {name:<{width}}  {_cost(method(params), long)}")
+    return "\n".join(lines + (_parameters(method) if long else []))
+
+
+def _cost(method: EditMethod, long: bool) -> str:
+    evaluations = f"{method.evaluations()} evaluations a turn"
+    return f"{evaluations}, {method.feature_bytes() / 1e9:.1f} GB of features at 1024 px" if long else evaluations
+
+
+def _parameters(method: type[EditMethod]) -> list[str]:
+    default = method.presets["default"]
+    fields = type(default).model_fields
+    width = max(map(len, fields), default=0)
+    lines = ["  parameters (default):"]
+    for name, field in fields.items():
+        lines.append(f"    {name:<{width}}  {field.description or ''} ({getattr(default, name)})")
+    return lines
+
+
+def _as_json(method: type[EditMethod]) -> dict[str, Any]:
+    return {
+        "name": method.name,
+        "title": method.title,
+        "paper": method.paper,
+        "presets": {
+            name: {
+                "evaluations": method(params).evaluations(),
+                "feature_bytes_1024px": method(params).feature_bytes(),
+                "params": params.model_dump(),
+            }
+            for name, params in method.presets.items()
+        },
+        "parameters": type(method.presets["default"]).model_json_schema()["properties"],
+    }

@@ -1,0 +1,160 @@
+"""Taking results out of a session, repeating it, and reading a picture's metadata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from undrift.cli.options import (
+    MethodChoice,
+    ModelChoice,
+    common,
+    json_option,
+    method_options,
+    model_options,
+    session_option,
+    shell,
+)
+from undrift.cli.output import emit
+from undrift.cli.sessions import free_folder, open_session, turn_line
+from undrift.errors import InputError
+
+if TYPE_CHECKING:
+    from undrift.session.model import Turn
+    from undrift.session.store import Session
+
+BY_SUFFIX = {".png": "png", ".zip": "zip", ".sh": "commands", ".py": "python"}
+
+
+@click.command()
+@click.argument("turn", default="head")
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["png", "zip", "sheet", "commands", "python"]),
+    help="Default: by the file's name (.png, .zip, .sh, .py).",
+)
+@session_option
+@json_option
+@common
+def export(turn: str, output: Path, kind: str | None, session: Path | None, as_json: bool) -> None:
+    """Write TURN, or the session, to a file.
+
+    \b
+    png       the picture of TURN with the metadata of every turn that led to it
+    zip       the whole session; unpacked it is a session again
+    sheet     a contact sheet of the turns that led to TURN
+    commands  undrift commands that make TURN again
+    python    a Python script that makes TURN again
+    """
+    opened = open_session(session)
+    chosen = kind or BY_SUFFIX.get(output.suffix.lower())
+    if chosen is None:
+        raise InputError(f"'{output}': say what to write with --format, or end the name in {', '.join(BY_SUFFIX)}")
+    _write(opened, opened.turn(turn), output, chosen)
+    emit(as_json, {"output": str(output), "format": chosen}, f"wrote {output}")
+
+
+@click.command()
+@click.argument("turn", required=False)
+@click.option("--image", type=click.Path(path_type=Path), help="Start from this picture instead.")
+@click.option("--prompt", "-p", help="What that picture shows. Default: the recorded prompt.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="For all turns. Default: as recorded.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the new session. Default: undrift-replay.",
+)
+@session_option
+@model_options
+@method_options
+@json_option
+@common
+def replay(
+    turn: str | None,
+    image: Path | None,
+    prompt: str | None,
+    seed: int | None,
+    output: Path | None,
+    session: Path | None,
+    chosen_model: ModelChoice,
+    chosen_method: MethodChoice,
+    as_json: bool,
+) -> None:
+    """Run a session, or the way to TURN, again as a new session.
+
+    With nothing changed the pictures are the same bytes. Model, method and parameters are those recorded, unless
+    given here.
+    """
+    from undrift.cli import work
+    from undrift.cli.progress import StopOnInterrupt
+    from undrift.pictures import read_picture
+    from undrift.session import engine
+
+    opened = open_session(session)
+    picture = None if image is None else read_picture(image)
+    backbone = work.load_model(chosen_model, work.session_model(opened, opened.head))
+    with StopOnInterrupt() as stop:
+        again = engine.replay(
+            opened,
+            output or free_folder("undrift-replay"),
+            backbone,
+            image=picture,
+            prompt=prompt,
+            seed=seed,
+            method=lambda spec: work.recorded_or_chosen(chosen_method, spec, backbone.tuned),
+            turn=turn,
+            observers=[stop],
+            finished=_tell,
+        )
+    turns = [made.model_dump(mode="json") for made in again.turns()]
+    emit(as_json, {"session": str(again.folder), "turns": turns}, f"session {again.folder}: {turn_line(again.head)}")
+
+
+@click.command()
+@click.argument("picture", type=click.Path(path_type=Path))
+@json_option
+@common
+def info(picture: Path, as_json: bool) -> None:
+    """Show how PICTURE, a PNG made by undrift, came about."""
+    from undrift.pictures import read_metadata
+
+    found = read_metadata(picture)
+    emit(as_json, found, _told(found))
+
+
+def _write(session: Session, turn: Turn, output: Path, kind: str) -> None:
+    from undrift.files import write_atomically
+    from undrift.session import export, script
+
+    if kind == "png":
+        export.export_png(session, turn, output)
+    elif kind == "zip":
+        export.export_zip(session, output)
+    elif kind == "sheet":
+        export.write_contact_sheet(session, output, session.path(turn))
+    elif kind == "commands":
+        write_atomically(output, ("\n".join(script.commands(session, turn)) + "\n").encode())
+    else:
+        write_atomically(output, script.python_script(session, turn).encode())
+
+
+def _tell(turn: Turn) -> None:
+    if not shell().quiet:
+        click.echo(f"{turn_line(turn)} ({turn.seconds:.1f} s)", err=True)
+
+
+def _told(found: dict[str, Any]) -> str:
+    lines = [f"made by {found.get('software', 'undrift')}"]
+    for turn in found.get("turns", []):
+        lines.append(f"{turn['number']}  {turn['prompt']}")
+        if spec := turn.get("spec"):
+            lines.append(
+                f"   {spec['method']}, preset {spec['preset']}, seed {spec['seed']}, "
+                f"{spec['model']} ({spec['weights_hash']}) in {spec['dtype']} on {spec['device']}"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,44 @@
+"""What libraries may say: nothing but undrift's own warnings, unless --debug."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
+
+
+class _Line(logging.Handler):
+    """One line on stderr per record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"{record.levelname.lower()}: {record.getMessage()}", err=True)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Show undrift's warnings on stderr and silence the libraries'; enter it before they are loaded."""
+    logger, handler = logging.getLogger("undrift"), _Line()
+    logger.addHandler(handler)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+
+
+def loud() -> None:
+    """Show everything that undrift and the libraries have to say."""
+    logging.getLogger("undrift").setLevel(logging.DEBUG)
+    warnings.resetwarnings()
+    for name in QUIET:
+        os.environ.pop(name, None)

@@ -1,0 +1,94 @@
+"""The ``undrift`` command. Nothing here, nor in what it imports, loads torch: ``--help`` has to be quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from undrift import __version__
+from undrift.cli import catalogue, demo, files, run, tree, turns
+from undrift.cli.errors import did_you_mean, guarded
+from undrift.cli.logs import quiet
+from undrift.cli.options import Shell, common
+
+COMMANDS = {
+    "One go": (run.run, demo.demo),
+    "Sessions": (turns.new, turns.edit, tree.log, tree.show, tree.undo, tree.redo, tree.branch, tree.checkout),
+    "Results": (tree.compare, files.export, files.replay, files.info),
+    "What there is": (catalogue.methods, catalogue.models, catalogue.completion),
+}
+
+WIDTH = 100
+"""Widest help text, in characters."""
+
+
+class Undrift(click.Group):
+    """A group that reports every failure in one line and lists its commands by topic."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        run = super().main
+        if not standalone_mode:
+            return run(args, prog_name, complete_var, standalone_mode=False, **extra)
+        settings = Shell()
+        with quiet():
+            code = guarded(
+                lambda: run(args, prog_name, complete_var, standalone_mode=False, obj=settings, **extra),
+                lambda: settings.debug,
+            )
+        sys.exit(code)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], self.commands) or "see: undrift --help"
+            raise click.ClickException(f"no command '{args[0]}': {hint.rstrip()}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(c.name), c.get_short_help_str(limit=72)) for c in commands])
+
+
+@click.group(
+    cls=Undrift,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
+)
+@click.version_option(__version__, prog_name="undrift")
+@common
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Edit a picture over many turns with text, and keep everything else where it was.
+
+    \b
+    undrift demo
+    undrift run photo.jpg -p "a cat on a sofa" -e "a cat with a red hat on a sofa"
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for _commands in COMMANDS.values():
+    for _command in _commands:
+        cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point of the ``undrift`` command."""
+    cli(prog_name="undrift")
+
+
+if __name__ == "__main__":
+    main()

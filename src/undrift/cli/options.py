@@ -1,0 +1,204 @@
+"""Options that several commands share, named as the diffusers world names them."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from undrift.cli.logs import loud
+from undrift.errors import InputError
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+SESSION_VARIABLE = "UNDRIFT_SESSION"
+
+
+@dataclass
+class Shell:
+    """What holds for the whole command line, whichever command it is."""
+
+    debug: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model, and how it is held in memory; a model of None takes what suits the session."""
+
+    model: str | None
+    dtype: str
+    device: str
+    offload: str
+    quantize: str
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """Which editor with which parameters; None takes the default, or in a replay what was recorded."""
+
+    method: str | None
+    preset: str | None
+    steps: int | None
+    guidance: float | None
+    settings: tuple[str, ...]
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Parameters that the user set, by name; ``--set`` wins over ``--steps`` and ``--guidance``.
+
+        Raises:
+            InputError: a ``--set`` that is not NAME=VALUE.
+        """
+        named = {"steps": self.steps, "guidance": self.guidance}
+        return {name: value for name, value in named.items() if value is not None} | dict(
+            map(_setting, self.settings)
+        )
+
+
+def shell() -> Shell:
+    """The running command line's settings."""
+    return click.get_current_context().find_root().ensure_object(Shell)
+
+
+def parse_words(text: str | None) -> tuple[str, ...] | None:
+    """``"red, hat"`` as ("red", "hat"); None or nothing but commas as None, the words that differ."""
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip()) or None
+
+
+def common(command: Command) -> Command:
+    """``--quiet`` and ``--debug``, which every command takes."""
+    for name, text in (
+        ("--debug", "Show tracebacks and the libraries' own messages."),
+        ("--quiet", "No progress, only results and errors."),
+    ):
+        command = click.option(name, is_flag=True, expose_value=False, callback=_remember, help=text)(command)
+    return command
+
+
+session_option: Decorator = click.option(
+    "--session",
+    "-s",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=SESSION_VARIABLE,
+    help=f"Session folder. Default: ${SESSION_VARIABLE}, else the current folder or its undrift-session.",
+)
+
+json_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object instead of text."
+)
+
+output_option: Decorator = click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the resulting picture to this file, as PNG with full metadata.",
+)
+
+
+def _remember(context: click.Context, option: click.Parameter, value: bool) -> None:
+    if value:
+        setattr(context.find_root().ensure_object(Shell), str(option.name), True)
+        if option.name == "debug":
+            loud()
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE; the value is read as JSON if it is any, such as ``ranks=[10,15]`` or ``map_column=null``."""
+    name, equals, value = text.partition("=")
+    if not (name.strip() and equals):
+        raise InputError(f"--set {text}: expected NAME=VALUE, such as --set gain=0.8; see: undrift methods --long")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value.strip()
+
+
+def _bundle(argument: str, build: type[Any], options: tuple[Decorator, ...]) -> Decorator:
+    """A decorator that adds ``options`` and hands their values to the command as one ``build`` object."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def bundled(**values: Any) -> Any:
+            chosen = build(**{field.name: values.pop(field.name) for field in fields(build)})
+            return command(**values, **{argument: chosen})
+
+        decorated: Command = bundled
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+model_options = _bundle(
+    "chosen_model",
+    ModelChoice,
+    (
+        click.option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="littleworld, a Hub id such as black-forest-labs/FLUX.1-dev, or a folder. "
+            "Default: the session's model, littleworld for a new one.",
+        ),
+        click.option(
+            "--dtype",
+            type=click.Choice(["auto", "bf16", "fp16", "fp32"]),
+            default="auto",
+            show_default=True,
+            help="Number format of the weights.",
+        ),
+        click.option(
+            "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."
+        ),
+        click.option(
+            "--offload",
+            type=click.Choice(["none", "model", "group"]),
+            default="none",
+            show_default=True,
+            help="Keep parts of the model in main memory until they are needed.",
+        ),
+        click.option(
+            "--quantize",
+            type=click.Choice(["none", "nf4", "int8", "fp8"]),
+            default="none",
+            show_default=True,
+            help="Hold the transformer's weights in fewer bits.",
+        ),
+    ),
+)
+"""The options that choose a model; the command receives one ``ModelChoice`` as ``chosen_model``."""
+
+method_options = _bundle(
+    "chosen_method",
+    MethodChoice,
+    (
+        click.option("--method", metavar="NAME", help="Editor; see: undrift methods. Default: multi_turn."),
+        click.option("--preset", metavar="NAME", help="Parameter set of the method. Default: default."),
+        click.option("--steps", type=int, metavar="N", help="Steps of inversion and of sampling."),
+        click.option("--guidance", type=float, metavar="G", help="Guidance while sampling the target prompt."),
+        click.option(
+            "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any parameter of the method; repeatable."
+        ),
+    ),
+)
+"""The options that choose an editor; the command receives one ``MethodChoice`` as ``chosen_method``."""
+
+seed_option: Decorator = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Default: drawn, and recorded with the turn."
+)
+
+handover_option: Decorator = click.option(
+    "--handover",
+    type=click.Choice(["latent", "image"]),
+    default="latent",
+    show_default=True,
+    help="Continue from the turn's stored latent, or encode its picture again.",
+)

@@ -1,0 +1,115 @@
+"""Progress bars on stderr, and Ctrl-C that stops between two steps. Loads torch: import it inside a command."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from undrift.errors import Cancelled
+from undrift.flow import Observer, Step, StepEnd
+
+
+class StopOnInterrupt(Observer):
+    """The first Ctrl-C ends the turn before its next step, the second one at once."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._previous: Any = None
+
+    def __enter__(self) -> Self:
+        self._previous = signal.signal(signal.SIGINT, self._interrupted)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    def begin(self, step: Step) -> None:
+        self.check()
+
+    def end(self, event: StepEnd) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` if Ctrl-C was pressed."""
+        if self._stopped:
+            raise Cancelled("stopped by Ctrl-C")
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self._stopped:
+            raise KeyboardInterrupt
+        self._stopped = True
+
+
+class TurnBar(Observer):
+    """One turn's bar, which moves by network evaluations."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+        self._seen = 0
+
+    def begin(self, step: Step) -> None:
+        if step.index == 0:
+            self._seen = 0
+        phase = "inverting" if step.inverting else "sampling"
+        self._progress.update(self._task, phase=f"{phase} {step.index + 1}/{step.count}")
+
+    def end(self, event: StepEnd) -> None:
+        self._progress.advance(self._task, event.evaluations - self._seen)
+        self._seen = event.evaluations
+
+
+class TurnsProgress:
+    """A bar per turn on a terminal, a line per turn elsewhere, nothing at all if ``quiet``."""
+
+    def __init__(self, count: int, evaluations: int, quiet: bool) -> None:
+        self._count = count
+        self._evaluations = evaluations
+        self._quiet = quiet
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[phase]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            disable=quiet,
+        )
+        self._plain = not self._bars.console.is_terminal
+
+    @contextmanager
+    def turn(self, number: int, prompt: str) -> Iterator[list[Observer]]:
+        """Show turn ``number`` while the block runs; yields its observers."""
+        label = f"turn {number}/{self._count}"
+        if self._quiet or self._plain:
+            started = time.perf_counter()
+            yield []
+            if not self._quiet:
+                click.echo(f"{label}: {prompt} ({time.perf_counter() - started:.1f} s)", err=True)
+            return
+        task = self._bars.add_task(f"{label}  {_short(prompt)}", total=self._evaluations, phase="")
+        yield [TurnBar(self._bars, task)]
+        self._bars.update(task, completed=self._evaluations, phase="done")
+
+    def __enter__(self) -> Self:
+        if not self._plain:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+
+def _short(prompt: str, limit: int = 48) -> str:
+    return prompt if len(prompt) <= limit else f"{prompt[: limit - 1]}…"

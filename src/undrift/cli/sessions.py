@@ -1,0 +1,74 @@
+"""Which session a command means, and how turns are put into words."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from undrift.cli.options import SESSION_VARIABLE
+from undrift.errors import SessionError
+
+if TYPE_CHECKING:
+    from undrift.session.model import DriftNumbers, Turn
+    from undrift.session.store import Session
+
+DEFAULT_FOLDER = Path("undrift-session")
+
+
+def open_session(folder: Path | None) -> Session:
+    """The session in ``folder``, or the one at hand: in the current folder or in its ``undrift-session``.
+
+    Raises:
+        SessionError: there is none; the message says how to start or name one.
+    """
+    from undrift.session.store import Session
+
+    return Session.open(folder or _at_hand())
+
+
+def free_folder(name: str) -> Path:
+    """``name`` in the current folder, or ``name-2``, ``name-3`` and so on if it is taken."""
+    folder, count = Path(name), 1
+    while folder.exists():
+        count += 1
+        folder = Path(f"{name}-{count}")
+    return folder
+
+
+def edit_command(folder: Path) -> str:
+    """What to type to go on with the session in ``folder``."""
+    named = "" if folder in (Path(), DEFAULT_FOLDER) else f" -s {shlex.quote(str(folder))}"
+    return f'undrift edit{named} "..."'
+
+
+def turn_json(session: Session, turn: Turn) -> dict[str, Any]:
+    """A turn as JSON, with the session's folder so that its files can be found."""
+    return {"session": str(session.folder), **turn.model_dump(mode="json")}
+
+
+def turn_line(turn: Turn) -> str:
+    """A turn in one line."""
+    return f"turn {turn.number} ({turn.id}): {turn.prompt}"
+
+
+def drift_text(drift: DriftNumbers | None) -> str:
+    """Drift outside the edit, such as ``31.2 dB, 0.4 % changed``."""
+    if drift is None:
+        return "-"
+    if drift.outside == 0:
+        return "everything is edited"
+    level = "identical" if drift.psnr is None else f"{drift.psnr:.1f} dB"
+    return f"{level}, {100 * drift.changed:.1f} % changed"
+
+
+def _at_hand() -> Path:
+    from undrift.session.database import FILE
+
+    for folder in (Path(), DEFAULT_FOLDER):
+        if (folder / FILE).is_file():
+            return folder
+    raise SessionError(
+        "no session here: start one with 'undrift new IMAGE --prompt ...', "
+        f"or name one with --session or ${SESSION_VARIABLE}"
+    )

@@ -1,0 +1,181 @@
+"""Every failure is one line that says what to do, with the right exit code, and leaves stdout empty."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Invoke
+from tests.support.toy import ToyBackbone
+from undrift.session.store import Session
+
+RUN = ("run", "cat.png", "-p", "a cat")
+
+
+def fails(invoke: Invoke, *arguments: str, code: int = 2) -> str:
+    """The message of a failing command."""
+    result = invoke(*arguments)
+    assert result.exit_code == code, result.stdout + result.stderr
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0].removeprefix("error: ")
+
+
+def test_unknown_command(invoke: Invoke) -> None:
+    assert fails(invoke, "edti", code=1) == "no command 'edti': did you mean 'edit'?"
+
+
+def test_no_command_shows_the_overview(invoke: Invoke) -> None:
+    result = invoke()
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: undrift")
+
+
+def test_debug_may_stand_before_the_command(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken(monkeypatch, KeyError("surprise"))
+    assert "Traceback" in session("--debug", "edit", "a bird", "--method", "toy").stderr
+
+
+def test_unknown_option_and_missing_argument(invoke: Invoke) -> None:
+    assert "--prompt" in fails(invoke, "run", "cat.png")
+    assert fails(invoke, *RUN, "-e", "a dog", "--stepps", "2").startswith("No such option")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--method", "multi_tun"), "no method 'multi_tun': did you mean 'multi_turn'?"),
+        (("--preset", "papper"), "no preset of multi_turn 'papper': did you mean 'paper'?"),
+        (("--set", "gian=0.3"), "no parameter named 'gian', expected one of"),
+        (("--set", "gain"), "--set gain: expected NAME=VALUE"),
+        (("--set", "gain=7"), "parameter gain=7:"),
+        (("--steps", "0"), "parameter steps=0:"),
+        (("--words", "cat", "--words", "dog"), "--words is given 2 times for 1 edits"),
+        (("-e", "  "), "--edit number 2 is empty"),
+    ],
+)
+def test_wrong_choices_are_refused_before_a_session_exists(
+    invoke: Invoke, folder: Path, options: tuple[str, ...], message: str
+) -> None:
+    assert fails(invoke, *RUN, "-e", "a dog", *options).startswith(message)
+    assert [path.name for path in folder.iterdir()] == ["cat.png"]
+
+
+def test_unknown_model(folder: Path) -> None:
+    from click.testing import CliRunner
+
+    from undrift.cli.main import cli
+
+    result = CliRunner().invoke(cli, [*RUN, "-e", "a dog", "--model", "no such model"], prog_name="undrift")
+    assert result.exit_code == 2
+    assert "no model 'no such model'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "no picture at 'bad.png'"),
+        (b"", "is empty"),
+        (b"text", "is not a picture"),
+        (b"\x89PNG\r\n\x1a\n", "'bad.png'"),
+    ],
+)
+def test_unreadable_picture(invoke: Invoke, folder: Path, data: bytes | None, message: str) -> None:
+    if data is not None:
+        (folder / "bad.png").write_bytes(data)
+    assert message in fails(invoke, "run", "bad.png", "-p", "a cat", "-e", "a dog")
+    assert message in fails(invoke, "new", "bad.png", "-p", "a cat")
+
+
+def test_no_session_here(invoke: Invoke) -> None:
+    assert fails(invoke, "log").startswith("no session here: start one with 'undrift new IMAGE")
+    assert "missing" in fails(invoke, "log", "-s", "missing")
+
+
+def test_session_folder_in_use(session: Invoke) -> None:
+    assert "already exists" in fails(session, "new", "cat.png", "-p", "a cat")
+
+
+def test_unknown_turn(session: Invoke) -> None:
+    assert "no turn '7' in this session" in fails(session, "show", "7")
+    assert "no turn 'nope'" in fails(session, "edit", "a dog", "--from", "nope")
+    assert "no turn '7'" in fails(session, "compare", "0", "7")
+
+
+def test_empty_edit(session: Invoke) -> None:
+    assert "empty" in fails(session, "edit", "  ", "--method", "toy", "--quiet")
+
+
+def test_word_that_is_not_in_the_prompt(session: Invoke) -> None:
+    message = fails(session, "edit", "a dog", "--words", "hat", "--quiet")
+    assert message.startswith("word 'hat' is not in the prompt 'a dog'")
+
+
+def test_export_without_a_kind(session: Invoke) -> None:
+    assert fails(session, "export", "-o", "turn").startswith("'turn': say what to write with --format")
+
+
+def test_info_of_a_foreign_picture(invoke: Invoke) -> None:
+    assert "carries no undrift metadata" in fails(invoke, "info", "cat.png")
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Make every turn's work end with ``error``."""
+
+    def decode(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ToyBackbone, "decode", decode)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyError("surprise"), "unexpected KeyError: 'surprise' (add --debug to see the traceback)"),
+        (MemoryError(), "not enough memory: try --offload"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "not enough memory: try --offload"),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+    ],
+)
+def test_unexpected_failures(
+    session: Invoke, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    broken(monkeypatch, error)
+    assert fails(session, "edit", "a bird", "--method", "toy", "--quiet", code=1).startswith(message)
+
+
+def test_gpu_out_of_memory_gives_advice(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    broken(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"))
+    assert fails(session, "edit", "a bird", "--method", "toy", "--quiet", code=1).startswith("not enough memory")
+
+
+def test_debug_shows_the_traceback(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken(monkeypatch, KeyError("surprise"))
+    result = session("edit", "a bird", "--method", "toy", "--debug")
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+
+
+def test_a_failed_turn_leaves_the_session_as_it_was(
+    session: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(monkeypatch, KeyError("surprise"))
+    session("edit", "a bird", "--method", "toy")
+    opened = Session.open(folder / "undrift-session")
+    assert len(opened.turns()) == 3
+    assert opened.unfinished() == ()
+
+
+def test_ctrl_c_at_once_keeps_what_is_done(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken(monkeypatch, KeyboardInterrupt())
+    result = session("edit", "a bird", "--method", "toy", "--quiet")
+    assert result.exit_code == 130
+    assert result.stderr == (
+        'stopped: 0 of 1 turns are done and kept in undrift-session; go on with: undrift edit "..."\n'
+    )

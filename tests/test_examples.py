@@ -1,0 +1,39 @@
+"""The examples run."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import undrift
+from tests.support.toy import ToyBackbone
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_edit_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(undrift, "load", lambda name: ToyBackbone())
+    monkeypatch.setattr(sys, "argv", ["edit_in_python.py", str(tmp_path / "session")])
+    runpy.run_path(str(EXAMPLES / "edit_in_python.py"), run_name="__main__")
+    told = capsys.readouterr().out
+    assert "turn 2: " in told
+    assert "[snow]" in told
+    with Image.open(tmp_path / "session" / "sheet.png") as sheet:
+        assert sheet.width > 2 * 256
+
+
+def test_compare_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(undrift, "load", lambda name: ToyBackbone())
+    out = tmp_path / "methods.png"
+    chosen = ["--turns", "2", "--methods", "fireflow", "no_edit", "-o", str(out)]
+    monkeypatch.setattr(sys, "argv", ["compare_methods.py", *chosen])
+    runpy.run_path(str(EXAMPLES / "compare_methods.py"), run_name="__main__")
+    told = capsys.readouterr().out
+    assert "fireflow  edit" in told
+    assert "no_edit  edit" in told
+    with Image.open(out) as sheet:
+        assert sheet.height > 3 * 128
