@@ -1,0 +1,164 @@
+"""What an editing method is: one turn, composed from backbone, solver, controller and taps."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from undrift.backbones.base import Backbone, Geometry, Latent
+from undrift.errors import InputError
+from undrift.flow import Observer, Trajectory
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """One turn for a batch of pictures; a single picture is a batch of one. All sequences have the batch's length.
+
+    Attributes:
+        original: latent of turn 0, X_0.
+        previous: latent of the turn to edit, X_{k-1} (the original itself at turn 1).
+        turn: k, from 1.
+        source_prompts: what ``previous`` shows.
+        target_prompts: what the result is to show.
+        words: per row the target words that steer the highlighting; None takes those that differ.
+        seeds: per row; everything random of the row comes from it, so that a batch equals its rows run singly.
+        original_prompts: what ``original`` shows, for methods that start over from it; empty if unknown.
+        previous_images: the pictures of ``previous``, for methods that work on pixels; empty has them decoded.
+    """
+
+    original: Latent
+    previous: Latent
+    turn: int
+    source_prompts: Sequence[str]
+    target_prompts: Sequence[str]
+    words: Sequence[Sequence[str] | None]
+    seeds: Sequence[int]
+    original_prompts: Sequence[str] = ()
+    previous_images: Sequence[Image.Image] = ()
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """What a method returns.
+
+    Attributes:
+        latent: the edited pictures.
+        evaluations: network calls spent (NFE).
+        sample_evaluations: rows evaluated, network calls times their batch per edited picture.
+        mask: (batch, rows, columns) float in [0, 1], where the method highlighted; None if it has no mask.
+        images: the pictures, where the method settles them pixel by pixel; None has the latent decoded.
+    """
+
+    latent: Latent
+    evaluations: int
+    sample_evaluations: int
+    mask: Tensor | None = None
+    images: tuple[Image.Image, ...] | None = None
+
+    @classmethod
+    def of(cls, geometry: Geometry, *passes: Trajectory, mask: Tensor | None = None) -> Self:
+        """The result of one or more passes over the grid, each with one row per picture; the last ends at the edit.
+
+        ``mask`` is per token, (batch, tokens).
+        """
+        spent = sum(run.evaluations for run in passes)
+        grid = None if mask is None else mask.reshape(-1, geometry.rows, geometry.columns)
+        return cls(Latent(passes[-1].final, geometry), evaluations=spent, sample_evaluations=spent, mask=grid)
+
+
+class Params(BaseModel):
+    """Base of the methods' parameters: plain JSON values, each field with its unit, range and source.
+
+    They cross every border (command line, session file, browser), hence validated and immutable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def updated(self, overrides: Mapping[str, Any]) -> Self:
+        """A validated copy with ``overrides``. Strings are parsed, lists, objects and null from JSON ("[11, 15]").
+
+        Raises:
+            InputError: an unknown name or a value out of range; the message names it and what is possible.
+        """
+        unknown = sorted(set(overrides) - set(type(self).model_fields))
+        if unknown:
+            names = ", ".join(type(self).model_fields)
+            raise InputError(f"no parameter named '{unknown[0]}', expected one of: {names}")
+        try:
+            parsed = {name: _from_json(value) for name, value in overrides.items()}
+            return type(self).model_validate({**self.model_dump(), **parsed})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            where = f"parameter {name}={first['input']!r}" if name else "parameters"
+            raise InputError(f"{where}: {first['msg'].lower()}") from None
+
+
+def _from_json(value: Any) -> Any:
+    """What a string that can only be JSON stands for; anything else as it is."""
+    if isinstance(value, str) and (value == "null" or value.startswith(("[", "{"))):
+        with suppress(json.JSONDecodeError):
+            return json.loads(value)
+    return value
+
+
+class EditMethod(ABC):
+    """One editor. Subclass it in one file under ``undrift.methods`` and it is found (see ``registry``).
+
+    Class attributes:
+        name: what the user types, snake_case.
+        title: a short human name.
+        paper: title and arXiv number of the source.
+        presets: named parameter sets; ``default`` always exists.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str]
+    presets: ClassVar[Mapping[str, Params]]
+
+    def __init__(self, params: Params | None = None) -> None:
+        self.params = params or self.presets["default"]
+
+    def resolved(self, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Self:
+        """This method with nothing left to a model's ``tuned`` values: what is recorded and run again later."""
+        return self
+
+    @abstractmethod
+    def evaluations(self) -> int:
+        """Network evaluations (NFE) of one turn with these parameters, without running it."""
+
+    def feature_bytes(self, sequence: int = 512 + 4096, width: int = 3072) -> int:
+        """Bytes of attention features that one picture's turn keeps at most, at two bytes a number.
+
+        Args:
+            sequence: text and image tokens; the default is FLUX.1 at 1024 x 1024 pixels.
+            width: channels of the attention, all heads together.
+        """
+        return 0
+
+    @abstractmethod
+    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+        """Run one turn. Deterministic in the request; leaves no tap behind; observers may cancel it."""
+
+
+def seeded_noise(seeds: Sequence[int], like: Tensor, stream: int = 0) -> Tensor:
+    """Standard normal noise (rows, ...) whose row r depends on ``seeds[r]`` and ``stream`` alone.
+
+    Drawn on the CPU, so that a seed means the same picture on every device, and row by row, so that a batch
+    equals its rows run singly. ``stream`` keeps several draws of one turn independent.
+    """
+    rows = []
+    for seed in seeds:
+        generator = torch.Generator("cpu").manual_seed((seed * 1_000_003 + stream) % 2**63)
+        rows.append(torch.randn(like.shape[1:], generator=generator, dtype=torch.float32))
+    return torch.stack(rows).to(like)

@@ -1,0 +1,186 @@
+"""Multi-turn Consistent Image Editing (arXiv 2505.04320): the method this package is built around.
+
+One turn is: invert the previous result to noise with the reused midpoint (section 3.2), then sample with the
+target prompt under dual-objective LQR guidance towards the original and the previous result (section 3.3,
+Proposition 1) and adaptive attention highlighting (section 3.4). 2 (N + 1) evaluations for N steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from undrift.attention.columns import TextColumns
+from undrift.attention.highlight import AdaptiveHighlight, HighlightSettings
+from undrift.attention.words import changed_columns, word_columns
+from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent
+from undrift.flow import (
+    CONTROL_TIMES,
+    LQR,
+    Observer,
+    ReusedMidpoint,
+    Trajectory,
+    combine_anchors,
+    evaluations,
+    integrate,
+    inverted,
+)
+from undrift.methods.base import EditMethod, EditRequest, EditResult, Params, seeded_noise
+
+TimeName = Literal["sigma", "index", "late_midpoint"]
+
+
+class MultiTurnParams(Params):
+    """Parameters of ``multi_turn``. docs/parity.md says where the paper and its released code differ."""
+
+    steps: int = Field(15, ge=1, le=1000, description="N; a turn costs 2 (N + 1) evaluations")
+    guidance: float = Field(3.5, ge=0, description="guidance while sampling the target prompt")
+    inversion_guidance: float = Field(1.0, ge=0, description="guidance while inverting the source prompt")
+    inversion_gain: float = Field(0.0, ge=0, le=1, description="pull towards seeded noise in every inversion step")
+    inversion_time: TimeName = Field("sigma", description="remaining sigma the inversion control divides by")
+    gain: float = Field(0.9, ge=0, le=1, description="pull towards the anchor while sampling (eta)")
+    control_steps: int = Field(4, ge=0, description="number of first sampling steps that are controlled")
+    control_time: TimeName = Field("sigma", description="remaining sigma the sampling control divides by")
+    previous_weight: float = Field(0.7, ge=0, le=1, description="anchor = X_0 + weight (X_{k-1} - X_0) (lambda)")
+    highlight: bool = Field(True, description="adaptive attention highlighting")
+    highlight_start: int = Field(4, ge=1, description="first sampling step whose attention is scaled")
+    map_column: int | None = Field(None, ge=0, description="text column of the maps; none takes the edited words")
+    scaled_columns: int | None = Field(None, ge=1, description="scale the first n text columns; none: edited words")
+    ranks: tuple[int, int] = Field((10, 15), description="blocks that make the mask, [start, stop) by activation")
+    threshold: float = Field(0.3, ge=0, le=1, description="of the mean map, for the binary mask")
+    inside: float = Field(2.0, ge=0, description="attention factor inside the mask")
+    outside: float = Field(0.8, ge=0, description="attention factor outside the mask")
+    quantise: bool = Field(False, description="round the maps to 8 bits, as maps kept in PNG files are")
+
+
+FAITHFUL = MultiTurnParams(
+    inversion_gain=0.5,
+    inversion_time="late_midpoint",
+    control_steps=3,
+    control_time="index",
+    map_column=2,
+    scaled_columns=15,
+    ranks=(11, 15),
+    quantise=True,
+)
+PAPER = MultiTurnParams(inversion_gain=0.5)
+
+
+class MultiTurn(EditMethod):
+    """Second-order inversion, dual-objective LQR guidance, adaptive attention highlighting.
+
+    Source: Zhou et al. 2025, "Multi-turn Consistent Image Editing", arXiv 2505.04320, sections 3.2 to 3.4.
+    """
+
+    name: ClassVar[str] = "multi_turn"
+    title: ClassVar[str] = "Multi-turn consistent editing"
+    paper: ClassVar[str] = "Multi-turn Consistent Image Editing, arXiv 2505.04320"
+    presets: ClassVar[Mapping[str, Params]] = MappingProxyType(
+        {
+            "default": MultiTurnParams(),
+            "fast": MultiTurnParams(steps=8, control_steps=2),
+            "paper": PAPER,
+            "paper-8": PAPER.updated({"steps": 8}),
+            "faithful": FAITHFUL,
+            "faithful-8": FAITHFUL.updated({"steps": 8, "control_steps": 2}),
+        }
+    )
+    params: MultiTurnParams
+
+    solver: ClassVar[ReusedMidpoint] = ReusedMidpoint()
+
+    def evaluations(self) -> int:
+        return 2 * evaluations(self.solver, self.params.steps)
+
+    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+        geometry = request.previous.geometry
+        source, target = backbone.embed(request.source_prompts), backbone.embed(request.target_prompts)
+        noise = seeded_noise(request.seeds, request.previous.packed)
+        inversion = self.invert(backbone, request.previous.packed, noise, source, geometry, observers)
+        weight = self.params.previous_weight
+        anchor = combine_anchors([request.original.packed, request.previous.packed], [1.0 - weight, weight])
+        tap = self.highlighter(request, target)
+        sampling = self.sample(backbone, inversion.final, anchor, target, geometry, tap, observers)
+        spent = inversion.evaluations + sampling.evaluations
+        mask = None if tap is None or tap.mask is None else tap.mask.view(-1, geometry.rows, geometry.columns)
+        return EditResult(Latent(sampling.final, geometry), spent, spent, mask)
+
+    def invert(
+        self,
+        backbone: Backbone,
+        image: Tensor,
+        noise: Tensor,
+        source: Conditioning,
+        geometry: Geometry,
+        observers: Sequence[Observer] = (),
+    ) -> Trajectory:
+        """Carry ``image`` to sigma 1 under a pull towards ``noise`` of ``inversion_gain`` (section 3.2)."""
+        p = self.params
+        return integrate(
+            backbone.velocity_field(source, geometry, p.inversion_guidance),
+            self.solver,
+            image,
+            inverted(backbone.sigmas(p.steps, geometry)),
+            controller=LQR(noise, (p.inversion_gain,) * p.steps, CONTROL_TIMES[p.inversion_time]),
+            observers=observers,
+        )
+
+    def sample(
+        self,
+        backbone: Backbone,
+        start: Tensor,
+        anchor: Tensor,
+        target: Conditioning,
+        geometry: Geometry,
+        tap: AdaptiveHighlight | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> Trajectory:
+        """Sample ``target`` from ``start``, pulled towards ``anchor`` in the first steps (sections 3.3, 3.4)."""
+        p = self.params
+        taps = () if tap is None else (tap,)
+        with backbone.tapped(*taps):
+            return integrate(
+                backbone.velocity_field(target, geometry, p.guidance),
+                self.solver,
+                start,
+                backbone.sigmas(p.steps, geometry),
+                controller=LQR(anchor, (p.gain,) * p.control_steps, CONTROL_TIMES[p.control_time]),
+                observers=(*taps, *observers),
+            )
+
+    def highlighter(self, request: EditRequest, target: Conditioning) -> AdaptiveHighlight | None:
+        """The tap of section 3.4 for a request, None if highlighting is off or no word tells what changes."""
+        p = self.params
+        if not p.highlight:
+            return None
+        rows = range(len(request.target_prompts))
+        edited = TextColumns.of([edited_columns(request, target, row) for row in rows])
+        batch = len(rows)
+        maps = edited if p.map_column is None else TextColumns.of([[p.map_column]] * batch)
+        first = min(p.scaled_columns or 0, target.text.shape[1])
+        scaled = TextColumns.first(first, batch) if first else edited
+        return AdaptiveHighlight(maps, scaled, self.highlight_settings())
+
+    def highlight_settings(self) -> HighlightSettings:
+        """This method's parameters as the tap takes them."""
+        p = self.params
+        return HighlightSettings(
+            ranks=p.ranks,
+            threshold=p.threshold,
+            inside=p.inside,
+            outside=p.outside,
+            start_step=p.highlight_start,
+            quantise=p.quantise,
+        )
+
+
+def edited_columns(request: EditRequest, target: Conditioning, row: int) -> tuple[int, ...]:
+    """Text columns of the words that steer ``row``: the user's, else those that the source prompt lacks."""
+    words = request.words[row]
+    if words is None:
+        return changed_columns(request.source_prompts[row], target.tokens[row])
+    return word_columns(target.tokens[row], words)

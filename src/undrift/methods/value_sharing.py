@@ -1,0 +1,82 @@
+"""Invert and sample with one solver, the values of late attention layers carried from one pass to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor
+
+from undrift.attention.inject import FeatureStore, InjectFeatures, Part, StoreFeatures
+from undrift.attention.sites import Site
+from undrift.attention.taps import AttentionTap
+from undrift.backbones.base import Backbone, Latent
+from undrift.flow import Observer, Solver, Trajectory, evaluations, integrate, inverted
+from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+
+VALUES: tuple[Part, ...] = ("value",)
+
+
+class ValueSharingParams(Params):
+    """Parameters of ``rf_solver`` and ``fireflow``."""
+
+    steps: int = Field(ge=1, le=1000, description="N, of inversion and of sampling")
+    guidance: float = Field(2.0, ge=0, description="guidance while sampling the target prompt")
+    inversion_guidance: float = Field(1.0, ge=0, description="guidance while inverting the source prompt")
+    inject_steps: int = Field(ge=0, description="first sampling steps that use the values of the inversion")
+    shared_blocks: int = Field(18, ge=0, description="the last n single blocks share values (FLUX.1: 18 is 20 to 37)")
+    memory_gb: float = Field(8.0, ge=0, description="values kept on the device; beyond it they wait in main memory")
+
+
+class ValueSharing(EditMethod):
+    """Invert with the source prompt, sample with the target prompt, share values in the noisiest intervals.
+
+    An evaluation of the sampling finds the values of the inversion's evaluation of the same interval and the same
+    stage (start or midpoint) and runs clean where there is none.
+    """
+
+    params: ValueSharingParams
+
+    solver: ClassVar[Solver]
+
+    def evaluations(self) -> int:
+        return 2 * evaluations(self.solver, self.params.steps)
+
+    def feature_bytes(self, sequence: int = 512 + 4096, width: int = 3072) -> int:
+        stored = self.solver.evaluations_per_step * self.params.inject_steps * self.params.shared_blocks
+        return 2 * stored * sequence * width
+
+    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+        p, picture = self.params, request.previous
+        store = FeatureStore(int(p.memory_gb * 1e9))
+        keep: list[AttentionTap] = []
+        give: list[AttentionTap] = []
+        sites, intervals = self.sites(backbone), range(p.inject_steps)
+        if sites and intervals:
+            keep = [StoreFeatures(store, sites, VALUES, intervals)]
+            give = [InjectFeatures(store, sites, {"value": "replace"}, intervals)]
+        up = inverted(backbone.sigmas(p.steps, picture.geometry))
+        inversion = self._run(backbone, request.source_prompts, p.inversion_guidance, picture, up, keep, observers)
+        noise = Latent(inversion.final, picture.geometry)
+        sampling = self._run(backbone, request.target_prompts, p.guidance, noise, inverted(up), give, observers)
+        return EditResult.of(picture.geometry, inversion, sampling)
+
+    def sites(self, backbone: Backbone) -> list[Site]:
+        """The last ``shared_blocks`` single blocks."""
+        single = [site for site in backbone.sites if site.kind == "single"]
+        return single[max(0, len(single) - self.params.shared_blocks) :]
+
+    def _run(
+        self,
+        backbone: Backbone,
+        prompts: Sequence[str],
+        guidance: float,
+        start: Latent,
+        sigmas: Tensor,
+        taps: Sequence[AttentionTap],
+        observers: Sequence[Observer],
+    ) -> Trajectory:
+        field = backbone.velocity_field(backbone.embed(prompts), start.geometry, guidance)
+        with backbone.tapped(*taps):
+            return integrate(field, self.solver, start.packed, sigmas, observers=(*taps, *observers))

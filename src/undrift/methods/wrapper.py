@@ -1,0 +1,54 @@
+"""Methods around another method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import Field, field_validator
+
+from undrift.errors import InputError
+from undrift.methods import registry
+from undrift.methods.base import EditMethod, Params
+
+
+class WrapperParams(Params):
+    """Parameters of the methods that wrap another one."""
+
+    method: str = Field(registry.DEFAULT, description="the method inside")
+    preset: str = Field("default", description="its preset")
+    method_params: dict[str, Any] = Field(default_factory=dict, description='its parameters, as JSON: {"steps": 8}')
+
+    @field_validator("method_params", mode="before")
+    @classmethod
+    def _parsed(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
+
+
+class Wrapper(EditMethod):
+    """Runs the method of its parameters; subclasses change what goes in or comes out."""
+
+    params: WrapperParams
+
+    def inner(self, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> EditMethod:
+        """The method inside, with the model's ``tuned`` values where given.
+
+        Raises:
+            InputError: an unknown method, preset or parameter, or another wrapper.
+        """
+        p = self.params
+        method = registry.get(p.method, p.preset, p.method_params, tuned)
+        if isinstance(method, Wrapper):
+            raise InputError(f"method '{p.method}' wraps others itself: name the method that is to do the edit")
+        return method
+
+    def resolved(self, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Self:
+        inside = self.inner(tuned).params.model_dump(mode="json")
+        return type(self)(self.params.updated({"method_params": inside}))
+
+    def evaluations(self) -> int:
+        return self.inner().evaluations()
+
+    def feature_bytes(self, sequence: int = 512 + 4096, width: int = 3072) -> int:
+        return self.inner().feature_bytes(sequence, width)

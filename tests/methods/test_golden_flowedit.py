@@ -1,0 +1,67 @@
+"""FlowEdit lands on the latent of the authors' implementation, given the noises that it drew."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.support import golden
+from undrift.flow import Euler, integrate, interpolate
+from undrift.methods import flowedit
+from undrift.methods.registry import get
+
+RECORDED = golden.arrays("rfinversion_flowedit")
+
+
+def _noise(seeds: list[int], like: Tensor, stream: int) -> Tensor:
+    return RECORDED["flowedit_28_nmax24_noise"][stream % 24 : stream % 24 + 1]
+
+
+@pytest.fixture(autouse=True)
+def _recorded_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flowedit, "seeded_noise", _noise)
+
+
+def test_flowedit_lands_on_the_recorded_latent() -> None:
+    result = golden.edit(get("flowedit"))
+    golden.close(result.latent.packed, RECORDED["flowedit_28_nmax24_edited"])
+    assert result.evaluations == 48
+
+
+def test_averaging_noises_averages_their_velocities() -> None:
+    backbone, image = golden.backbone(), golden.request().original.packed
+    source = backbone.velocity_field(backbone.embed([golden.SOURCE]), golden.GRID, 1.5)
+    target = backbone.velocity_field(backbone.embed([golden.TARGET]), golden.GRID, 5.5)
+    noises = list(RECORDED["flowedit_28_nmax24_noise"][:2, None])
+    both = flowedit.FlowEditField(source, target, image, noises.__getitem__, 2)(image, 0.8)
+    first, second = (
+        flowedit.FlowEditField(source, target, image, [noise].__getitem__, 1)(image, 0.8) for noise in noises
+    )
+    torch.testing.assert_close(both, (first + second) / 2)
+
+
+def test_averaging_costs_two_evaluations_per_noise() -> None:
+    short = {"steps": 3, "n_max": 2, "n_avg": 3}
+    assert golden.edit(get("flowedit", overrides=short)).evaluations == 12
+
+
+def test_the_last_n_min_steps_sample_the_target_from_the_noised_edit() -> None:
+    request, backbone = golden.request(), golden.backbone()
+    image = request.original.packed
+    result = golden.edit(get("flowedit", overrides={"steps": 4, "n_max": 2, "n_min": 2}))
+    sigmas = backbone.sigmas(4, golden.GRID)[2:]
+    target = backbone.velocity_field(backbone.embed([golden.TARGET]), golden.GRID, 5.5)
+    start = interpolate(image, _noise([], image, 0), float(sigmas[0]))
+    golden.close(result.latent.packed, integrate(target, Euler(), start, sigmas).final)
+    assert result.evaluations == 2
+
+
+def test_equal_prompts_and_guidance_change_nothing() -> None:
+    from dataclasses import replace
+
+    request = replace(golden.request(), target_prompts=[golden.SOURCE])
+    method = get("flowedit", overrides={"steps": 3, "n_max": 3, "guidance": 1.5})
+    result = method.edit(golden.backbone(), request)
+    # The two evaluations see states that differ by rounding alone.
+    torch.testing.assert_close(result.latent.packed, request.original.packed, atol=1e-5, rtol=0)
