@@ -1,0 +1,1 @@
+"""Makes the weights of LittleWorld, the embedded model, from nothing."""

@@ -1,0 +1,115 @@
+"""Distils guidance into the network: `python -m training.distill --minutes 14`.
+
+Two evaluations of the trained flow, v_empty + g (v_caption - v_empty), become one of a student that is told g through
+FLUX's guidance embedding (Meng et al., "On Distillation of Guided Diffusion Models", 2023), as in FLUX.1-dev.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from training import run
+from training.flow import Dataset, Trainer, arguments, sample_sigmas, train
+from training.nets import Nets
+from training.sample import load
+
+LEAST, MOST = 1.0, 5.0
+"""Range of guidance values that the student learns; 1 is the plain conditional velocity."""
+SCALE = 0.5
+"""Learning rates relative to those of the flow."""
+
+
+class Distiller(Trainer):
+    """Trains a copy of the teacher, which stays as it is.
+
+    Args:
+        teacher: Trained without guidance values.
+    """
+
+    def __init__(self, teacher: Nets) -> None:
+        super().__init__(copy.deepcopy(teacher).train(), SCALE, seed=1)
+        ignore_guidance(self.nets)
+        self.teacher = teacher.eval().requires_grad_(False)
+
+    def loss(self, dataset: Dataset, size: int) -> Tensor:
+        """Mean squared difference between one evaluation and the guided two at random guidance."""
+        x0, t5_ids, clip_ids = dataset.batch(size, self.generator)
+        sigma = sample_sigmas(size, self.generator)
+        noise = torch.randn(x0.shape, generator=self.generator)
+        guidance = LEAST + (MOST - LEAST) * torch.rand(size, generator=self.generator)
+        x = torch.lerp(x0, noise, sigma[:, None, None])
+        target = guided(self.teacher, dataset, (x, sigma, t5_ids, clip_ids), guidance)
+        error: Tensor = self.nets(x, sigma, t5_ids, clip_ids, guidance) - target
+        return error.square().mean()
+
+
+@torch.no_grad()
+def ignore_guidance(nets: Nets) -> None:
+    """Make the velocity at every guidance value what it is at 1, the only value seen so far.
+
+    The embedding of an unseen value is arbitrary; from a constant one the student starts at the plain velocity.
+    """
+    embed = nets.transformer.time_text_embed
+    constant = embed.guidance_embedder(embed.time_proj(torch.tensor([1000.0])))[0]
+    embed.guidance_embedder.linear_2.weight.zero_()
+    embed.guidance_embedder.linear_2.bias.copy_(constant)
+
+
+@torch.no_grad()
+def guided(
+    teacher: Nets, dataset: Dataset, inputs: tuple[Tensor, Tensor, Tensor, Tensor], guidance: Tensor
+) -> Tensor:
+    """The teacher's two evaluations, v_empty + guidance (v_caption - v_empty), (batch, 64, 32)."""
+    x, sigma, t5_ids, clip_ids = inputs
+    ones = torch.ones_like(sigma)
+    conditional: Tensor = teacher(x, sigma, t5_ids, clip_ids, ones)
+    no_t5, no_clip = dataset.t5_ids[:1].expand_as(t5_ids), dataset.clip_ids[:1].expand_as(clip_ids)
+    empty: Tensor = teacher(x, sigma, no_t5, no_clip, ones)
+    return empty + guidance[:, None, None] * (conditional - empty)
+
+
+@torch.no_grad()
+def agreement(student: Nets, teacher: Nets, dataset: Dataset, guidance: float, count: int = 128) -> dict[str, float]:
+    """How well one evaluation stands in for two, on the dataset.
+
+    Returns:
+        `error`: mean squared difference of student and guided teacher over the variance of the guided velocity;
+        `gap`: the same for the unguided teacher, the error of not guiding at all.
+    """
+    generator = torch.Generator().manual_seed(2)
+    x0, t5_ids, clip_ids = dataset.batch(count, generator)
+    sigma = sample_sigmas(count, generator)
+    x = torch.lerp(x0, torch.randn(x0.shape, generator=generator), sigma[:, None, None])
+    value = torch.full((count,), guidance)
+    target = guided(teacher, dataset, (x, sigma, t5_ids, clip_ids), value)
+    one = student(x, sigma, t5_ids, clip_ids, value)
+    plain = teacher(x, sigma, t5_ids, clip_ids, torch.ones(count))
+    scale = target.var()
+    return {
+        "error": float((one - target).square().mean() / scale),
+        "gap": float((plain - target).square().mean() / scale),
+    }
+
+
+def make_distiller(runs: Path, compiled: bool) -> Distiller:
+    """A distiller of the trained flow."""
+    distiller = Distiller(load(runs, "flow"))
+    if compiled:
+        distiller.nets.compile_blocks()
+        distiller.teacher.compile_blocks()
+    return distiller
+
+
+def main() -> None:
+    args = arguments(__doc__).parse_args()
+    run.prepare(args.threads)
+    train(functools.partial(make_distiller, args.runs, args.compile), "distilled", args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""Trains the flow and its text encoders: `python -m training.flow --double 4 --minutes 25 --total 85`.
+
+Depth comes in stages: an invocation with more `--double` blocks than the checkpoint has grows the net, keeping its
+function, and goes on. Shallow nets see several times more pictures a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training import data, latents, run, text
+from training.helper import Helper
+from training.nets import DOUBLE_BLOCKS, Nets, grow, grown_names, rename
+from training.optim import Muon, set_lr
+
+BATCH = 32
+MUON_LR = 0.015
+ADAM_LR = 1.5e-3
+TEXT_LR = 1e-3
+EMPTY = 0.1
+"""Share of captions replaced by the empty one, for guidance."""
+SHIFT = 1.596
+"""exp(mu) at 64 image tokens, mu = 0.5 + (64 - 256) 0.65 / 3840: the shift of FLUX's sampling schedule."""
+EMA_DECAY = 0.998
+SAVE_SECONDS = 120
+
+
+class Dataset:
+    """Latents of the seeds from 0 on with the token ids of their captions.
+
+    Args:
+        packed: (count, 64, 32).
+        nets: Its tokenizers are used.
+    """
+
+    def __init__(self, packed: Tensor, nets: Nets) -> None:
+        self.packed = packed
+        captions = [text.varied(data.text(seed), random.Random(seed)) for seed in range(len(packed))]
+        self.t5_ids = text.tokenise(nets.t5_tokenizer, ["", *captions], text.T5_LENGTH)
+        self.clip_ids = text.tokenise(nets.clip_tokenizer, ["", *captions], text.CLIP_LENGTH)
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Random latents, T5 ids and CLIP ids; `EMPTY` of the captions are empty."""
+        index = torch.randint(len(self.packed), (size,), generator=generator)
+        empty = torch.rand(size, generator=generator) < EMPTY
+        caption = torch.where(empty, 0, index + 1)
+        return self.packed[index].float(), self.t5_ids[caption], self.clip_ids[caption]
+
+
+def sample_sigmas(count: int, generator: torch.Generator) -> Tensor:
+    """Logit-normal noise levels under the schedule's shift (Esser et al., 2024)."""
+    u = torch.randn(count, generator=generator).sigmoid()
+    return SHIFT * u / (1 + (SHIFT - 1) * u)
+
+
+def optimisers(nets: Nets, scale: float = 1.0) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for the rest."""
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    encoders: list[nn.Parameter] = []
+    for name, p in nets.named_parameters():
+        if "transformer_blocks" in name and p.ndim == 2:
+            matrices.append(p)
+        else:
+            (rest if name.startswith("transformer.") else encoders).append(p)
+    groups = [{"params": rest, "lr": scale * ADAM_LR}, {"params": encoders, "lr": scale * TEXT_LR}]
+    return [
+        Muon(matrices, scale * MUON_LR),
+        torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+class Trainer:
+    """One network under training: weights, their moving average, optimisers and random state.
+
+    Args:
+        nets: Networks to train, changed in place.
+        scale: Factor on every learning rate.
+        seed: Of the batches, the noise and the noise levels.
+    """
+
+    def __init__(self, nets: Nets, scale: float = 1.0, seed: int = 0) -> None:
+        self.nets = nets
+        self.optimisers = optimisers(nets, scale)
+        self.ema = {name: p.detach().clone() for name, p in nets.named_parameters()}
+        self.generator = torch.Generator().manual_seed(seed)
+        self.count = 0
+        self.samples = 0
+
+    def loss(self, dataset: Dataset, size: int) -> Tensor:
+        """Mean squared error of the velocity e - x0 on a random batch."""
+        x0, t5_ids, clip_ids = dataset.batch(size, self.generator)
+        sigma = sample_sigmas(size, self.generator)
+        noise = torch.randn(x0.shape, generator=self.generator)
+        x = torch.lerp(x0, noise, sigma[:, None, None])
+        velocity = self.nets(x, sigma, t5_ids, clip_ids, torch.ones(size))
+        error: Tensor = velocity - (noise - x0)
+        return error.square().mean()
+
+    def step(self, dataset: Dataset, progress: float, size: int = BATCH, helper: Helper | None = None) -> float:
+        """One update at `progress` (0 to 1) of the whole training; the loss before it."""
+        set_lr(self.optimisers, run.lr_factor(progress, self.count, decay_from=0.0))
+        loss = self.loss(dataset, size)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.samples += size + (helper.collect() if helper else 0)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+        self.count += 1
+        decay = min(EMA_DECAY, self.count / (10 + self.count))
+        torch._foreach_lerp_(list(self.ema.values()), [p.data for p in self.nets.parameters()], 1 - decay)
+        return loss.item()
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on exactly, keyed by parameter name."""
+        named: dict[Tensor, str] = {p: name for name, p in self.nets.named_parameters()}
+        return {
+            "double": self.nets.double_blocks,
+            "weights": {name: p.detach() for name, p in self.nets.named_parameters()},
+            "ema": self.ema,
+            "optimisers": [{named[p]: s for p, s in o.state.items()} for o in self.optimisers],
+            "generator": self.generator.get_state(),
+            "count": self.count,
+            "samples": self.samples,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, growing its blocks to the depth of this network where it is shallower."""
+        shallow, deep = state["double"], self.nets.double_blocks
+        prefixes = grown_names(shallow, deep)
+        parameters = dict(self.nets.named_parameters())
+        load_parameters(self.nets, grow(state["weights"], shallow, deep))
+        self.ema = grow(state["ema"], shallow, deep)
+        self.ema = {name: self.ema[name] for name in parameters}
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            for name, values in saved.items():
+                optimiser.state[parameters[rename(name, prefixes)]] = values
+        self.generator.set_state(state["generator"])
+        self.count, self.samples = state["count"], state["samples"]
+
+
+def load_parameters(module: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Copy named weights into the parameters of `module`."""
+    with torch.no_grad():
+        for name, p in module.named_parameters():
+            p.copy_(weights[name])
+
+
+def train(make: Callable[[], Trainer], name: str, args: argparse.Namespace) -> None:
+    """Go on for `args.minutes` of a budget of `args.total`, from the last checkpoint of `name` if there is one.
+
+    Args:
+        make: Makes the trainer, here and in the helper process if there is one.
+        name: Of the checkpoint and the log.
+        args: The options of `arguments`.
+    """
+    trainer, elapsed, total = make(), 0.0, 60 * (args.total or args.minutes)
+    if saved := run.load_checkpoint(args.runs / f"{name}.pt"):
+        elapsed = saved["elapsed"]
+        trainer.restore(saved)
+    load = functools.partial(load_dataset, args.runs)
+    helping: contextlib.AbstractContextManager[Helper | None] = contextlib.nullcontext()
+    if args.helper is not None:
+        helping = Helper(trainer, make, load, BATCH, args.helper)
+    clock, stop = run.Clock(elapsed), run.Stop()
+    with helping as helper:
+        _loop(trainer, load, helper, clock, stop, min(total, elapsed + 60 * args.minutes), total, args.runs / name)
+
+
+def _loop(
+    trainer: Trainer,
+    load: Callable[[Trainer], Dataset],
+    helper: Helper | None,
+    clock: run.Clock,
+    stop: run.Stop,
+    end: float,
+    total: float,
+    path: Path,
+) -> None:
+    dataset = load(trainer)
+    last_save, losses = clock.elapsed, []
+    while clock.elapsed < end and not stop.requested:
+        losses.append(trainer.step(dataset, clock.elapsed / total, helper=helper))
+        if trainer.count % 50 == 0:
+            run.log(
+                path.with_suffix(".jsonl"),
+                step=trainer.count,
+                samples=trainer.samples,
+                seconds=clock.elapsed,
+                double=trainer.nets.double_blocks,
+                loss=sum(losses) / len(losses),
+                scenes=len(dataset.packed),
+            )
+            losses = []
+        if clock.elapsed - last_save > SAVE_SECONDS:
+            last_save = clock.elapsed
+            run.save_checkpoint(path.with_suffix(".pt"), trainer.state() | {"elapsed": clock.elapsed})
+            if latents.shard_path(path.parent, len(dataset.packed) // latents.SHARD).exists():
+                dataset = load(trainer)
+    run.save_checkpoint(path.with_suffix(".pt"), trainer.state() | {"elapsed": clock.elapsed})
+
+
+def load_dataset(runs: Path, trainer: Trainer) -> Dataset:
+    """All pictures encoded so far."""
+    return Dataset(latents.load(runs), trainer.nets)
+
+
+def make_trainer(double: int, compiled: bool) -> Trainer:
+    """A trainer of untrained networks."""
+    torch.manual_seed(0)
+    nets = Nets(double)
+    if compiled:
+        nets.compile_blocks()
+    return Trainer(nets)
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The options that the flow and its distillation share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--minutes", type=float, default=85.0, help="time for this invocation")
+    parser.add_argument("--total", type=float, default=None, help="time over all invocations")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="compile the blocks (a minute, then faster steps)")
+    parser.add_argument("--helper", type=int, metavar="NICE", help="second process, so much nicer than this one")
+    return parser
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--double", type=int, default=DOUBLE_BLOCKS, help="double-stream blocks")
+    args = parser.parse_args()
+    run.prepare(args.threads)
+    train(functools.partial(make_trainer, args.double, args.compile), "flow", args)
+
+
+if __name__ == "__main__":
+    main()

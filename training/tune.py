@@ -1,0 +1,210 @@
+"""Finds the embedded model's own guidance and strength per method: `python -m training.tune`.
+
+The methods' defaults are FLUX.1-dev's constants; a model of a drawn world wants others. For every method a few values
+are tried one parameter after another, on sequences of edits that nothing else uses. The best are written to
+`training/tuned.json` and into the model's folder, where `training.save` puts them again. Every trial is kept in
+`training/tuning.json`; one that is there already is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training import run
+from undrift.attention.sites import Site
+from undrift.backbones import Backbone, load
+from undrift.backbones.base import Latent
+from undrift.backbones.locate import LITTLEWORLD
+from undrift.littleworld.scoring import TurnScore, mean_score, score_turn
+from undrift.littleworld.sequences import EditSequence, sample_sequence
+from undrift.littleworld.weights import model_path
+from undrift.methods.base import EditRequest, EditResult
+from undrift.methods.registry import get
+
+TUNED, RECORD = Path(__file__).with_name("tuned.json"), Path(__file__).with_name("tuning.json")
+FIRST_SEED = 50_000_000
+"""Sequences from here on are for tuning alone."""
+
+FIXED: Mapping[str, Mapping[str, Any]] = {"rf_inversion": {"inversion_guidance": 1.0}}
+"""The distilled guidance is known from 1 to 5; 0, which one method inverts with, means nothing to it."""
+
+SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
+    "multi_turn": {"guidance": (2.0, 2.5, 3.5), "control_steps": (2, 4, 6), "inside": (1.5, 2.0, 3.0)},
+    "fireflow": {"guidance": (1.5, 2.0, 3.0), "inject_steps": (1, 3)},
+    "steerflow": {"guidance": (2.0, 3.5, 5.0), "alpha": (5.0, 10.0, 20.0), "closing": (1, 3, 5)},
+    "uniedit_flow": {"omega": (1.0, 2.0, 3.0, 5.0), "alpha": (0.6, 0.8, 0.9)},
+    "reflow": {"guidance": (1.5, 2.0, 3.5)},
+    "rf_inversion": {"guidance": (2.0, 3.5), "stop": (0.25, 0.4, 0.6), "inversion_gain": (0.25, 0.5)},
+    "flowedit": {"guidance": (2.0, 3.5, 5.0), "n_max": (20, 24, 27)},
+    "rf_solver": {"guidance": (1.5, 2.0, 3.0), "inject_steps": (2, 5)},
+    "stable_flow": {"guidance": (1.5, 2.0, 3.0), "nudge": (1.0, 1.15)},
+    "revert_unchanged": {"threshold": (0.03, 0.06, 0.1), "smoothing": (3, 5, 9)},
+}
+"""Values tried, one parameter after another, for the methods that have something to tune."""
+
+SHORTER: Mapping[str, Mapping[str, Any]] = {
+    "reflow": {"steps": 15},
+    "rf_inversion": {"steps": 16},
+    "rf_solver": {"steps": 10},
+    "stable_flow": {"steps": 15},
+}
+"""Steps while searching, for methods whose guidance and strength do not hang on their number."""
+
+WORTH = 0.02
+"""A value replaces another only if it is better by this much, so that noise does not move the papers' constants."""
+
+
+class Trials:
+    """Runs chains of edits and remembers what each set of parameters scored."""
+
+    def __init__(self, backbone: Backbone, sequences: Sequence[EditSequence], turns: int) -> None:
+        self._backbone, self._sequences, self._turns = backbone, sequences, turns
+        self._kept: list[dict[str, Any]] = json.loads(RECORD.read_text()) if RECORD.exists() else []
+
+    def objective(self, method: str, overrides: Mapping[str, Any], tuned: Mapping[str, Mapping[str, Any]]) -> float:
+        """Obedience and preservation in one number: mean over turns of edit (at least -1) + outside / 30 dB."""
+        resolved = get(method, overrides=overrides, tuned=tuned).params.model_dump(mode="json")
+        key = {
+            "weights": self._backbone.identity.weights_hash,
+            "method": method,
+            "params": resolved,
+            "sequences": len(self._sequences),
+            "turns": self._turns,
+        }
+        for trial in self._kept:
+            if key.items() <= trial.items():
+                return float(trial["objective"])
+        scores = list(self._scores(method, resolved))
+        value = sum(max(-1.0, s.edit) + s.outside / 30.0 for s in scores) / len(scores)
+        self._kept.append({**key, "objective": round(value, 4), "scores": _rounded(mean_score(scores))})
+        RECORD.write_text(_lines(self._kept), encoding="utf-8")
+        print(f"{method:<18} {value:.3f}  {dict(overrides)}", flush=True)
+        return value
+
+    def _scores(self, method: str, params: Mapping[str, Any]) -> Iterator[TurnScore]:
+        editor, original = get(method, overrides=params), self._encoded()
+        previous, images = original, [s.picture(0) for s in self._sequences]
+        for turn in range(1, self._turns + 1):
+            result: EditResult = editor.edit(self._backbone, self._request(original, previous, images, turn))
+            previous = result.latent
+            images = list(result.images or self._backbone.decode(previous))
+            yield from (score_turn(s, turn, image) for s, image in zip(self._sequences, images, strict=True))
+
+    def _encoded(self) -> Latent:
+        return self._backbone.encode([s.picture(0) for s in self._sequences])
+
+    def _request(self, original: Latent, previous: Latent, images: Sequence[Any], turn: int) -> EditRequest:
+        return EditRequest(
+            original=original,
+            previous=previous,
+            turn=turn,
+            source_prompts=[s.captions[turn - 1] for s in self._sequences],
+            target_prompts=[s.captions[turn] for s in self._sequences],
+            words=[None] * len(self._sequences),
+            seeds=range(len(self._sequences)),
+            original_prompts=[s.captions[0] for s in self._sequences],
+            previous_images=images,
+        )
+
+
+def search(trials: Trials, method: str, tuned: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The best value of one parameter after another, from the method's defaults on; only changes are returned."""
+    chosen: dict[str, Any] = dict(FIXED.get(method, {}))
+    shorter = SHORTER.get(method, {})
+    best = trials.objective(method, {**shorter, **chosen}, tuned)
+    for name, values in SPACE[method].items():
+        before = dict(chosen)
+        for value in values:
+            tried = trials.objective(method, {**shorter, **before, name: value}, tuned)
+            if tried > best + WORTH:
+                best, chosen = tried, {**before, name: value}
+    default = get(method).params.model_dump(mode="json")
+    return {name: value for name, value in chosen.items() if default[name] != value}
+
+
+def vital_sites(backbone: Backbone, captions: Sequence[str], count: int) -> list[tuple[str, int]]:
+    """The layers whose absence changes samples the most (Stable Flow, arXiv 2411.14430, section 3.2)."""
+    pictures = backbone.encode([s.picture(0) for s in _sequences(len(captions))])
+    field = backbone.velocity_field(backbone.embed(captions), pictures.geometry, 1.0)
+    noise = torch.randn(pictures.packed.shape, generator=torch.Generator().manual_seed(0))
+    whole = _sampled(backbone, field, noise, pictures)
+    blocks = _blocks(backbone)
+    change = {}
+    for site, block in blocks.items():
+        handle = block.register_forward_hook(_bypass, with_kwargs=True)
+        try:
+            change[site] = float((_sampled(backbone, field, noise, pictures) - whole).abs().mean())
+        finally:
+            handle.remove()
+    return sorted(sorted(change, key=lambda site: -change[site])[:count])
+
+
+def _bypass(block: torch.nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any) -> Any:
+    return kwargs["encoder_hidden_states"], kwargs["hidden_states"]
+
+
+def _blocks(backbone: Any) -> dict[tuple[str, int], torch.nn.Module]:
+    net = backbone._transformer
+    double = {("double", i): block for i, block in enumerate(net.transformer_blocks)}
+    return {**double, **{("single", i): block for i, block in enumerate(net.single_transformer_blocks)}}
+
+
+def _sampled(backbone: Backbone, field: Any, noise: torch.Tensor, like: Latent) -> torch.Tensor:
+    from undrift.flow import Euler, integrate
+
+    return integrate(field, Euler(), noise, backbone.sigmas(10, like.geometry)).final
+
+
+def _sequences(count: int, turns: int = 5) -> list[EditSequence]:
+    return [sample_sequence(random.Random(FIRST_SEED + i), turns) for i in range(count)]
+
+
+def _rounded(score: TurnScore) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in asdict(score).items()}
+
+
+def _lines(trials: Sequence[Mapping[str, Any]]) -> str:
+    return "[\n" + ",\n".join(json.dumps(trial) for trial in trials) + "\n]\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=LITTLEWORLD)
+    parser.add_argument("--methods", nargs="*", help="only these, keeping what was found for the others")
+    parser.add_argument("--sequences", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    run.prepare(args.threads)
+    backbone = load(args.model, device="cpu")
+    sequences = _sequences(args.sequences)
+    found: dict[str, Any] = json.loads(TUNED.read_text()) if args.methods and TUNED.exists() else {"tuned": {}}
+    if "vital_sites" not in found:
+        found["vital_sites"] = vital_sites(backbone, [s.captions[0] for s in sequences[:4]], count=5)
+        _write(found, args.model)
+        print("vital layers:", found["vital_sites"], flush=True)
+    vital = tuple(Site(kind, index) for kind, index in found["vital_sites"])
+    backbone.capabilities = replace(backbone.capabilities, vital_sites=vital)
+    trials = Trials(backbone, sequences, args.turns)
+    for method in args.methods or SPACE:
+        found["tuned"][method] = search(trials, method, found["tuned"])
+        _write(found, args.model)
+
+
+def _write(found: Mapping[str, Any], model: str) -> None:
+    text = json.dumps(found, indent=1) + "\n"
+    TUNED.write_text(text, encoding="utf-8")
+    if model == LITTLEWORLD:
+        (model_path() / "undrift.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
