@@ -2,7 +2,7 @@
 
     python benchmarks/turns.py multi_turn multi_turn:paper multi_turn:faithful --sequences 16 --turns 5
 
-A method is ``name``, ``name:preset`` or ``name:preset:parameter=value,...``. The sequences run as one batch, latents
+A method is ``name``, ``name:preset`` or ``name:preset:parameter=value;...``. The sequences run as one batch, latents
 are handed from turn to turn, and the scores are those of `undrift.littleworld.scoring`.
 """
 
@@ -31,7 +31,7 @@ FIRST_SEED = 20_000_000
 def parse_method(text: str, backbone: Backbone) -> EditMethod:
     """The method that a command-line word names."""
     name, preset, overrides = (*text.split(":", 2), "default", "")[:3] if ":" in text else (text, "default", "")
-    values = dict(item.split("=", 1) for item in overrides.split(",") if item)
+    values = dict(item.split("=", 1) for item in overrides.split(";") if item)
     return registry.get(name, preset, values, backbone.tuned)
 
 

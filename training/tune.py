@@ -22,6 +22,7 @@ from training import run
 from undrift.attention.sites import Site
 from undrift.backbones import Backbone, load
 from undrift.backbones.base import Latent
+from undrift.backbones.flux import FLUX_BLOCKS, VITAL_SITES
 from undrift.backbones.locate import LITTLEWORLD
 from undrift.littleworld.scoring import TurnScore, mean_score, score_turn
 from undrift.littleworld.sequences import EditSequence, sample_sequence
@@ -37,16 +38,20 @@ FIXED: Mapping[str, Mapping[str, Any]] = {"rf_inversion": {"inversion_guidance":
 """The distilled guidance is known from 1 to 5; 0, which one method inverts with, means nothing to it."""
 
 SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "multi_turn": {"guidance": (2.0, 2.5, 3.5), "control_steps": (2, 4, 6), "inside": (1.5, 2.0, 3.0)},
+    "multi_turn": {"guidance": (1.5, 2.0, 2.5), "control_steps": (0, 2, 4), "inside": (1.5, 3.0)},
     "fireflow": {"guidance": (1.5, 2.0, 3.0), "inject_steps": (1, 3)},
     "steerflow": {"guidance": (2.0, 3.5, 5.0), "alpha": (5.0, 10.0, 20.0), "closing": (1, 3, 5)},
-    "uniedit_flow": {"omega": (1.0, 2.0, 3.0, 5.0), "alpha": (0.6, 0.8, 0.9)},
+    "uniedit_flow": {"omega": (1.0, 2.0, 3.0, 5.0), "alpha": (0.6, 0.8, 0.9, 1.0)},
     "reflow": {"guidance": (1.5, 2.0, 3.5)},
     "rf_inversion": {"guidance": (2.0, 3.5), "stop": (0.25, 0.4, 0.6), "inversion_gain": (0.25, 0.5)},
-    "flowedit": {"guidance": (2.0, 3.5, 5.0), "n_max": (20, 24, 27)},
+    "flowedit": {"guidance": (1.5, 2.0, 3.5), "n_max": (20, 24, 27)},
     "rf_solver": {"guidance": (1.5, 2.0, 3.0), "inject_steps": (2, 5)},
-    "stable_flow": {"guidance": (1.5, 2.0, 3.0), "nudge": (1.0, 1.15)},
-    "revert_unchanged": {"threshold": (0.03, 0.06, 0.1), "smoothing": (3, 5, 9)},
+    "stable_flow": {
+        "nudge": (1.0, 1.15),
+        "sites": (("double.0",), ("double.0", "double.9"), ("double.0", "double.1", "double.17", "double.18")),
+        "guidance": (1.5, 2.0, 3.0),
+    },
+    "revert_unchanged": {"threshold": (0.03, 0.06, 0.1, 0.15), "smoothing": (3, 5, 9)},
 }
 """Values tried, one parameter after another, for the methods that have something to tune."""
 
@@ -57,6 +62,8 @@ SHORTER: Mapping[str, Mapping[str, Any]] = {
     "stable_flow": {"steps": 15},
 }
 """Steps while searching, for methods whose guidance and strength do not hang on their number."""
+
+FLUX_SHARE = len(VITAL_SITES) / sum(FLUX_BLOCKS)
 
 WORTH = 0.02
 """A value replaces another only if it is better by this much, so that noise does not move the papers' constants."""
@@ -130,21 +137,23 @@ def search(trials: Trials, method: str, tuned: Mapping[str, Mapping[str, Any]]) 
     return {name: value for name, value in chosen.items() if default[name] != value}
 
 
-def vital_sites(backbone: Backbone, captions: Sequence[str], count: int) -> list[tuple[str, int]]:
-    """The layers whose absence changes samples the most (Stable Flow, arXiv 2411.14430, section 3.2)."""
+def vital_sites(backbone: Backbone, captions: Sequence[str]) -> list[tuple[str, int]]:
+    """The layers whose absence changes samples the most (Stable Flow, arXiv 2411.14430, section 3.2).
+
+    As large a share of the layers as in FLUX.1, the most vital first.
+    """
     pictures = backbone.encode([s.picture(0) for s in _sequences(len(captions))])
     field = backbone.velocity_field(backbone.embed(captions), pictures.geometry, 1.0)
     noise = torch.randn(pictures.packed.shape, generator=torch.Generator().manual_seed(0))
     whole = _sampled(backbone, field, noise, pictures)
-    blocks = _blocks(backbone)
     change = {}
-    for site, block in blocks.items():
+    for site, block in _blocks(backbone).items():
         handle = block.register_forward_hook(_bypass, with_kwargs=True)
         try:
             change[site] = float((_sampled(backbone, field, noise, pictures) - whole).abs().mean())
         finally:
             handle.remove()
-    return sorted(sorted(change, key=lambda site: -change[site])[:count])
+    return sorted(change, key=lambda site: -change[site])[: round(len(change) * FLUX_SHARE)]
 
 
 def _bypass(block: torch.nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any) -> Any:
@@ -188,7 +197,7 @@ def main() -> None:
     sequences = _sequences(args.sequences)
     found: dict[str, Any] = json.loads(TUNED.read_text()) if args.methods and TUNED.exists() else {"tuned": {}}
     if "vital_sites" not in found:
-        found["vital_sites"] = vital_sites(backbone, [s.captions[0] for s in sequences[:4]], count=5)
+        found["vital_sites"] = vital_sites(backbone, [s.captions[0] for s in sequences[:4]])
         _write(found, args.model)
         print("vital layers:", found["vital_sites"], flush=True)
     vital = tuple(Site(kind, index) for kind, index in found["vital_sites"])

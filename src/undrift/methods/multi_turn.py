@@ -3,16 +3,21 @@
 One turn is: invert the previous result to noise with the reused midpoint (section 3.2), then sample with the
 target prompt under dual-objective LQR guidance towards the original and the previous result (section 3.3,
 Proposition 1) and adaptive attention highlighting (section 3.4). 2 (N + 1) evaluations for N steps.
+
+Beyond the paper, ``retain`` keeps tokens on the inverted path where the prompt does not change their velocity. The
+defaults are what measures best (docs/parity.md); the presets ``paper`` and ``faithful`` are the paper and its code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
 
 from undrift.attention.columns import TextColumns
 from undrift.attention.highlight import AdaptiveHighlight, HighlightSettings
@@ -21,6 +26,7 @@ from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent
 from undrift.flow import (
     CONTROL_TIMES,
     LQR,
+    Controller,
     Observer,
     ReusedMidpoint,
     Trajectory,
@@ -29,6 +35,7 @@ from undrift.flow import (
     integrate,
     inverted,
 )
+from undrift.flow.retain import Chain, Retain
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params, seeded_noise
 
 TimeName = Literal["sigma", "index", "late_midpoint"]
@@ -43,7 +50,7 @@ class MultiTurnParams(Params):
     inversion_gain: float = Field(0.0, ge=0, le=1, description="pull towards seeded noise in every inversion step")
     inversion_time: TimeName = Field("sigma", description="remaining sigma the inversion control divides by")
     gain: float = Field(0.9, ge=0, le=1, description="pull towards the anchor while sampling (eta)")
-    control_steps: int = Field(4, ge=0, description="number of first sampling steps that are controlled")
+    control_steps: int = Field(1, ge=0, description="number of first sampling steps that are controlled")
     control_time: TimeName = Field("sigma", description="remaining sigma the sampling control divides by")
     previous_weight: float = Field(0.7, ge=0, le=1, description="anchor = X_0 + weight (X_{k-1} - X_0) (lambda)")
     highlight: bool = Field(True, description="adaptive attention highlighting")
@@ -54,6 +61,9 @@ class MultiTurnParams(Params):
     threshold: float = Field(0.3, ge=0, le=1, description="of the mean map, for the binary mask")
     inside: float = Field(2.0, ge=0, description="attention factor inside the mask")
     outside: float = Field(0.8, ge=0, description="attention factor outside the mask")
+    retain: tuple[float, float] | None = Field(
+        (0.2, 0.4), description="ramp of velocity change over which a token leaves the inverted path; null: all leave"
+    )
     quantise: bool = Field(False, description="round the maps to 8 bits, as maps kept in PNG files are")
 
 
@@ -65,9 +75,10 @@ FAITHFUL = MultiTurnParams(
     map_column=2,
     scaled_columns=15,
     ranks=(11, 15),
+    retain=None,
     quantise=True,
 )
-PAPER = MultiTurnParams(inversion_gain=0.5)
+PAPER = MultiTurnParams(inversion_gain=0.5, control_steps=4, retain=None)
 
 
 class MultiTurn(EditMethod):
@@ -82,7 +93,7 @@ class MultiTurn(EditMethod):
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType(
         {
             "default": MultiTurnParams(),
-            "fast": MultiTurnParams(steps=8, control_steps=2),
+            "fast": MultiTurnParams(steps=8),
             "paper": PAPER,
             "paper-8": PAPER.updated({"steps": 8}),
             "faithful": FAITHFUL,
@@ -104,7 +115,8 @@ class MultiTurn(EditMethod):
         weight = self.params.previous_weight
         anchor = combine_anchors([request.original.packed, request.previous.packed], [1.0 - weight, weight])
         tap = self.highlighter(request, target)
-        sampling = self.sample(backbone, inversion.final, anchor, target, geometry, tap, observers)
+        path = inversion.states[::-1]
+        sampling = self.sample(backbone, inversion.final, anchor, target, geometry, tap, observers, path)
         spent = inversion.evaluations + sampling.evaluations
         mask = None if tap is None or tap.mask is None else tap.mask.view(-1, geometry.rows, geometry.columns)
         return EditResult(Latent(sampling.final, geometry), spent, spent, mask)
@@ -127,6 +139,7 @@ class MultiTurn(EditMethod):
             inverted(backbone.sigmas(p.steps, geometry)),
             controller=LQR(noise, (p.inversion_gain,) * p.steps, CONTROL_TIMES[p.inversion_time]),
             observers=observers,
+            record=p.retain is not None,
         )
 
     def sample(
@@ -138,17 +151,25 @@ class MultiTurn(EditMethod):
         geometry: Geometry,
         tap: AdaptiveHighlight | None = None,
         observers: Sequence[Observer] = (),
+        path: Sequence[Tensor] = (),
     ) -> Trajectory:
-        """Sample ``target`` from ``start``, pulled towards ``anchor`` in the first steps (sections 3.3, 3.4)."""
+        """Sample ``target`` from ``start``, pulled towards ``anchor`` in the first steps (sections 3.3, 3.4).
+
+        With ``retain``, tokens whose velocity the prompt does not change stay on ``path``, the inverted states
+        from sigma 1 to 0.
+        """
         p = self.params
         taps = () if tap is None else (tap,)
+        controller: Controller = LQR(anchor, (p.gain,) * p.control_steps, CONTROL_TIMES[p.control_time])
+        if p.retain is not None:
+            controller = Chain((controller, Retain(path, *p.retain, smooth=partial(box_mean, geometry=geometry))))
         with backbone.tapped(*taps):
             return integrate(
                 backbone.velocity_field(target, geometry, p.guidance),
                 self.solver,
                 start,
                 backbone.sigmas(p.steps, geometry),
-                controller=LQR(anchor, (p.gain,) * p.control_steps, CONTROL_TIMES[p.control_time]),
+                controller=controller,
                 observers=(*taps, *observers),
             )
 
@@ -176,6 +197,12 @@ class MultiTurn(EditMethod):
             start_step=p.highlight_start,
             quantise=p.quantise,
         )
+
+
+def box_mean(values: Tensor, geometry: Geometry) -> Tensor:
+    """Mean over each token and its eight neighbours, (batch, tokens); the border repeats itself."""
+    grid = values.view(-1, 1, geometry.rows, geometry.columns)
+    return avg_pool2d(pad(grid, (1, 1, 1, 1), mode="replicate"), 3, stride=1).flatten(1)
 
 
 def edited_columns(request: EditRequest, target: Conditioning, row: int) -> tuple[int, ...]:

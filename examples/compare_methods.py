@@ -1,0 +1,85 @@
+"""All methods on one sequence of edits, side by side on one sheet: `python examples/compare_methods.py`.
+
+A row per method, a column per turn, the right pictures above. Every turn is made by the session engine from the turn
+before, as `undrift run` makes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from undrift import load
+from undrift.backbones import Backbone
+from undrift.littleworld.scoring import score_turn
+from undrift.littleworld.sequences import EditSequence, sample_sequence
+from undrift.methods.registry import all_methods, get
+from undrift.session.engine import EditPlan, run_turn, start_session
+
+SIDE, LABEL, LINE = 128, 150, 16
+
+
+def run_method(name: str, sequence: EditSequence, backbone: Backbone, folder: Path) -> list[Image.Image]:
+    """The pictures of a session: the source, then one per turn."""
+    method = get(name, tuned=backbone.tuned)
+    session = start_session(folder, sequence.picture(0), sequence.captions[0], backbone)
+    for prompt in sequence.captions[1:]:
+        run_turn(session, backbone, method, EditPlan(prompt=prompt, seed=0))
+    return [session.picture(turn) for turn in session.path(session.head)]
+
+
+def label(name: str, sequence: EditSequence, pictures: Sequence[Image.Image]) -> str:
+    """The method's name, its cost and how right its turns are on average."""
+    scores = [score_turn(sequence, turn, picture) for turn, picture in enumerate(pictures) if turn]
+    edit = sum(score.edit for score in scores) / len(scores)
+    outside = sum(score.outside for score in scores) / len(scores)
+    return f"{name}\nedit {edit:.2f}\noutside {outside:.1f} dB"
+
+
+def sheet(sequence: EditSequence, rows: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
+    """Labels on the left, the instructions above."""
+    captions = ["source", *(edit.label for edit in sequence.edits)]
+    top = 3 * LINE
+    page = Image.new("RGB", (LABEL + len(captions) * (SIDE + 4), top + len(rows) * (SIDE + 4)), "white")
+    draw = ImageDraw.Draw(page)
+    for column, caption in enumerate(captions):
+        draw.multiline_text((LABEL + column * (SIDE + 4), 2), wrapped(caption), "black", font_size=12)
+    for row, (text, pictures) in enumerate(rows.items()):
+        draw.multiline_text((4, top + row * (SIDE + 4) + 36), text, "black", font_size=13)
+        for column, picture in enumerate(pictures):
+            place = (LABEL + column * (SIDE + 4), top + row * (SIDE + 4))
+            page.paste(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), place)
+    return page
+
+
+def wrapped(text: str, width: int = 18) -> str:
+    """Lines of at most ``width`` letters."""
+    return "\n".join(textwrap.wrap(text, width))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1, help="of the sequence of edits")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--methods", nargs="*", default=list(all_methods()))
+    parser.add_argument("-o", "--output", type=Path, default=Path("methods.png"))
+    args = parser.parse_args()
+    sequence = sample_sequence(random.Random(args.seed), args.turns)
+    backbone = load("littleworld")
+    rows: dict[str, Sequence[Image.Image]] = {"right answer": [sequence.picture(t) for t in range(args.turns + 1)]}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in args.methods:
+            pictures = run_method(name, sequence, backbone, Path(folder) / name)
+            rows[label(name, sequence, pictures)] = pictures
+            print(label(name, sequence, pictures).replace("\n", "  "), flush=True)
+    sheet(sequence, rows).save(args.output)
+
+
+if __name__ == "__main__":
+    main()
