@@ -30,9 +30,10 @@ FIRST_SEED = 20_000_000
 
 def parse_method(text: str, backbone: Backbone) -> EditMethod:
     """The method that a command-line word names."""
-    name, preset, overrides = (*text.split(":", 2), "default", "")[:3] if ":" in text else (text, "default", "")
+    name, _, rest = text.partition(":")
+    preset, _, overrides = rest.partition(":")
     values = dict(item.split("=", 1) for item in overrides.split(";") if item)
-    return registry.get(name, preset, values, backbone.tuned)
+    return registry.get(name, preset or "default", values, backbone.tuned)
 
 
 def run(backbone: Backbone, method: EditMethod, sequences: list[EditSequence]) -> list[TurnScore]:

@@ -21,7 +21,7 @@ PROMPT_LINES = 3
 
 _PAPER, _EMPTY, _EDGE = (252, 252, 250), (244, 244, 241), (214, 216, 219)
 _INK, _GREY, _MARKER = (28, 30, 34), (104, 109, 117), (255, 110, 20)
-_ROWS = ("picture", "edited here", "changed since the original")
+_ROWS = ("picture", "highlighted", "changed since the original")
 
 
 @dataclass(frozen=True)
