@@ -38,7 +38,7 @@ FIXED: Mapping[str, Mapping[str, Any]] = {"rf_inversion": {"inversion_guidance":
 """The distilled guidance is known from 1 to 5; 0, which one method inverts with, means nothing to it."""
 
 SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "multi_turn": {"guidance": (1.5, 2.0, 2.5), "control_steps": (0, 2, 4), "inside": (1.5, 3.0)},
+    "multi_turn": {"guidance": (2.0, 2.5, 3.0), "control_steps": (1, 3)},
     "fireflow": {"guidance": (1.5, 2.0, 3.0), "inject_steps": (1, 3)},
     "steerflow": {"guidance": (2.0, 3.5, 5.0), "alpha": (5.0, 10.0, 20.0), "closing": (1, 3, 5)},
     "uniedit_flow": {"omega": (1.0, 2.0, 3.0, 5.0), "alpha": (0.6, 0.8, 0.9, 1.0)},

@@ -50,7 +50,7 @@ class MultiTurnParams(Params):
     inversion_gain: float = Field(0.0, ge=0, le=1, description="pull towards seeded noise in every inversion step")
     inversion_time: TimeName = Field("sigma", description="remaining sigma the inversion control divides by")
     gain: float = Field(0.9, ge=0, le=1, description="pull towards the anchor while sampling (eta)")
-    control_steps: int = Field(1, ge=0, description="number of first sampling steps that are controlled")
+    control_steps: int = Field(2, ge=0, description="number of first sampling steps that are controlled")
     control_time: TimeName = Field("sigma", description="remaining sigma the sampling control divides by")
     previous_weight: float = Field(0.7, ge=0, le=1, description="anchor = X_0 + weight (X_{k-1} - X_0) (lambda)")
     highlight: bool = Field(True, description="adaptive attention highlighting")
@@ -62,7 +62,7 @@ class MultiTurnParams(Params):
     inside: float = Field(2.0, ge=0, description="attention factor inside the mask")
     outside: float = Field(0.8, ge=0, description="attention factor outside the mask")
     retain: tuple[float, float] | None = Field(
-        (0.2, 0.4), description="ramp of velocity change over which a token leaves the inverted path; null: all leave"
+        (0.3, 0.6), description="ramp of velocity change over which a token leaves the inverted path; null: all leave"
     )
     quantise: bool = Field(False, description="round the maps to 8 bits, as maps kept in PNG files are")
 
