@@ -5,7 +5,7 @@ target prompt under dual-objective LQR guidance towards the original and the pre
 Proposition 1) and adaptive attention highlighting (section 3.4). 2 (N + 1) evaluations for N steps.
 
 Beyond the paper, ``retain`` keeps tokens on the inverted path where the prompt does not change their velocity. The
-defaults are what measures best (docs/parity.md); the presets ``paper`` and ``faithful`` are the paper and its code.
+defaults were measured on LittleWorld (docs/parity.md); the presets ``paper`` and ``faithful`` are the paper and its code.
 """
 
 from __future__ import annotations
