@@ -4,8 +4,8 @@ One turn is: invert the previous result to noise with the reused midpoint (secti
 target prompt under dual-objective LQR guidance towards the original and the previous result (section 3.3,
 Proposition 1) and adaptive attention highlighting (section 3.4). 2 (N + 1) evaluations for N steps.
 
-Beyond the paper, ``retain`` keeps tokens on the inverted path where the prompt does not change their velocity. The
-defaults were measured on LittleWorld (docs/parity.md); the presets ``paper`` and ``faithful`` are the paper and its code.
+Beyond the paper, ``retain`` keeps tokens on the inverted path where the prompt does not change their velocity.
+docs/parity.md measures the defaults; the presets ``paper`` and ``faithful`` are the paper and its code.
 """
 
 from __future__ import annotations
