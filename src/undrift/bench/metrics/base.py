@@ -1,0 +1,76 @@
+"""What a metric is.
+
+*Unscored is not zero*: a metric that does not apply to a turn gives None, and every mean is printed with the number
+of turns behind it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from PIL import Image
+
+from undrift.bench.case import Case
+from undrift.bench.records import TurnRecord
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished turn, as metrics see it.
+
+    Attributes:
+        case: what was asked, with the right answers where they are known.
+        turn: k, from 1.
+        picture: what the method made.
+        previous: what it made of the turn before (the source at turn 1).
+        source: turn 0.
+        record: cost and provenance.
+    """
+
+    case: Case
+    turn: int
+    picture: Image.Image
+    previous: Image.Image
+    source: Image.Image
+    record: TurnRecord
+
+
+class Measure(ABC):
+    """What both kinds of metrics say of themselves.
+
+    Class attributes:
+        name: what the user types and the records carry; a variant that changes the numbers is part of it.
+        title: as printed in tables.
+        unit: "dB", "%", "px" ..., empty for none.
+        higher_is_better: None where neither is, such as for costs of different methods.
+        group: "ground truth", "paper", "pie-bench", "drift" or "cost".
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    unit: ClassVar[str] = ""
+    higher_is_better: ClassVar[bool | None]
+    group: ClassVar[str]
+
+    def missing(self) -> str | None:
+        """Why this metric cannot run here (a package or weights to install), in a line; None if it can."""
+        return None
+
+
+class Metric(Measure):
+    """Maps each turn to a number."""
+
+    @abstractmethod
+    def score(self, outcomes: Sequence[Outcome]) -> Sequence[float | None]:
+        """One number per outcome; None where it does not apply. A batch equals its members scored singly."""
+
+
+class SetMetric(Measure):
+    """Maps all turns with one number k of one method to one number, such as a distance of distributions."""
+
+    @abstractmethod
+    def score_set(self, outcomes: Sequence[Outcome]) -> float | None:
+        """The number of the whole set; None where there are too few."""

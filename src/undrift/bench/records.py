@@ -1,0 +1,207 @@
+"""What a run leaves on disk, and how it is read: the one place that knows the layout of a run folder.
+
+RUN/manifest.json                      what to do: suite, methods, model, seed, versions
+RUN/turns/LABEL/CASE/records.jsonl     one line per finished (or failed) turn of the case, in order
+RUN/turns/LABEL/CASE/1.png, 2.png ...  the pictures
+RUN/turns/LABEL/CASE/1.safetensors     the latents, from which a stopped run goes on
+RUN/turns/LABEL/CASE/scores.jsonl      one line per turn: metric name -> number or null
+RUN/sets.json                          numbers of whole sets: label -> turn -> metric name -> number or null
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from undrift.bench.suites.base import SuiteSpec
+from undrift.errors import InputError
+from undrift.files import write_atomically
+
+MANIFEST, TURNS, RECORDS, SCORES, SETS = "manifest.json", "turns", "records.jsonl", "scores.jsonl", "sets.json"
+
+
+class MethodSpec(BaseModel):
+    """An editor with nothing left open.
+
+    Attributes:
+        label: names it in tables and folders; unique in the run.
+        method: name in the methods' registry, or for pictures made elsewhere what the manifest of their folder says.
+        preset: the preset's name, "custom" if changed.
+        params: the resolved parameters; empty for pictures made elsewhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    method: str
+    preset: str
+    params: dict[str, Any]
+
+
+class Manifest(BaseModel):
+    """What a run does; written once, before the work starts.
+
+    Attributes:
+        schema_version: of this layout.
+        suite: which cases.
+        methods: which editors.
+        model, weights_hash, dtype: what ran; a run is never continued with other weights.
+        seed: added to every case's own.
+        handover: ``latent``, or ``image`` to encode each turn's picture again.
+        batch: pictures that go through the network together.
+        versions: of the packages that decide a result.
+        created: UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    suite: SuiteSpec
+    methods: tuple[MethodSpec, ...]
+    model: str
+    weights_hash: str
+    dtype: str
+    seed: int = 0
+    handover: str = "latent"
+    batch: int = 8
+    versions: dict[str, str]
+    created: str
+
+
+class TurnRecord(BaseModel):
+    """One turn of one case by one method.
+
+    Attributes:
+        label, case, turn: which; turn from 1.
+        edit_type: of the task.
+        source_prompt, target_prompt: of the task.
+        seed: of the turn.
+        image: name of the picture beside the record; None if the turn failed.
+        image_hash, latent_hash: sha256 of the files.
+        evaluations, sample_evaluations: NFE and rows evaluated, as the method spends them.
+        shared: network evaluations that were not computed again because an earlier method had just made them.
+        seconds: wall time of the turn, the batch's divided by its pictures.
+        peak_memory: bytes at most in use on the device (GPU) or by the process (CPU).
+        batch: pictures in the batch.
+        device: what computed it.
+        error: one line if it failed; the turns after it are not made.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    case: str
+    turn: int
+    edit_type: str
+    source_prompt: str
+    target_prompt: str
+    seed: int
+    image: str | None = None
+    image_hash: str | None = None
+    latent_hash: str | None = None
+    evaluations: int = 0
+    sample_evaluations: int = 0
+    shared: int = 0
+    seconds: float = 0.0
+    peak_memory: int | None = None
+    batch: int = 1
+    device: str = ""
+    error: str | None = None
+
+
+Line = TypeVar("Line", bound=BaseModel)
+Scores = dict[str, float | None]
+
+
+class TurnScores(BaseModel):
+    """The numbers of one turn by metric name; ``errors`` says why a metric failed on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    turn: int
+    values: dict[str, float | None]
+    errors: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk."""
+
+    path: Path
+
+    def manifest(self) -> Manifest:
+        """The manifest.
+
+        Raises:
+            InputError: no run folder, or a manifest of another kind.
+        """
+        file = self.path / MANIFEST
+        try:
+            return Manifest.model_validate_json(file.read_bytes())
+        except OSError:
+            raise InputError(
+                f"'{self.path}' is no run folder: it has no {MANIFEST}; make one: undrift bench run"
+            ) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"'{file}' is no manifest of a run: {where}: {first['msg'].lower()}") from None
+
+    def start(self, manifest: Manifest) -> None:
+        """Create the folder with its manifest."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / MANIFEST, manifest.model_dump_json(indent=1).encode() + b"\n")
+
+    def folder(self, label: str, case: str) -> Path:
+        """Where the turns of one case by one method lie."""
+        return self.path / TURNS / label / case
+
+    def records(self, label: str, case: str) -> list[TurnRecord]:
+        """The finished and failed turns of a case, in order; a damaged end is dropped, so that it is made again."""
+        return list(_lines(self.folder(label, case) / RECORDS, TurnRecord))
+
+    def scores(self, label: str, case: str) -> dict[int, TurnScores]:
+        """The scores of a case by turn."""
+        return {line.turn: line for line in _lines(self.folder(label, case) / SCORES, TurnScores)}
+
+    def write_records(self, label: str, case: str, records: Sequence[TurnRecord]) -> None:
+        """Replace the records of a case."""
+        _write_lines(self.folder(label, case) / RECORDS, records)
+
+    def write_scores(self, label: str, case: str, scores: Sequence[TurnScores]) -> None:
+        """Replace the scores of a case."""
+        _write_lines(self.folder(label, case) / SCORES, scores)
+
+    def sets(self) -> dict[str, dict[int, Scores]]:
+        """Numbers of whole sets: label -> turn -> metric name -> number."""
+        try:
+            data = json.loads((self.path / SETS).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return {label: {int(turn): dict(values) for turn, values in turns.items()} for label, turns in data.items()}
+
+    def write_sets(self, sets: Mapping[str, Mapping[int, Scores]]) -> None:
+        """Replace the numbers of whole sets."""
+        write_atomically(self.path / SETS, json.dumps(sets, indent=1).encode() + b"\n")
+
+
+def _lines(file: Path, model: type[Line]) -> Iterator[Line]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    for line in text.splitlines():
+        try:
+            yield model.model_validate_json(line)
+        except ValidationError:
+            return
+
+
+def _write_lines(file: Path, lines: Sequence[BaseModel]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, "".join(line.model_dump_json() + "\n" for line in lines).encode())
