@@ -30,12 +30,14 @@ class Retain:
         path: N + 1 states (batch, tokens, channels).
         low, high: ends of the ramp.
         smooth: applied to d, (batch, tokens) -> (batch, tokens); None leaves it.
+        region: (batch, tokens) in [0, 1], multiplies w; None leaves it.
     """
 
     path: Sequence[Tensor]
     low: float
     high: float
     smooth: Callable[[Tensor], Tensor] | None = None
+    region: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.low < self.high:
@@ -44,8 +46,10 @@ class Retain:
     def adjust(self, x: Tensor, velocity: Tensor, step: Step) -> Tensor:
         h = step.sigma_next - step.sigma
         here, there = self.path[step.index], self.path[step.index + 1]
-        weight = self.weight(velocity - (there - here) / h).unsqueeze(-1)
-        return weight * velocity + (1.0 - weight) * (there - x) / h
+        weight = self.weight(velocity - (there - here) / h)
+        if self.region is not None:
+            weight = weight * self.region
+        return led_back(x, velocity, there, h, weight)
 
     def weight(self, difference: Tensor) -> Tensor:
         """w of a velocity difference (batch, tokens, channels): (batch, tokens) in [0, 1], 0 without difference."""
@@ -54,6 +58,29 @@ class Retain:
             size = self.smooth(size)
         unit = size.quantile(QUANTILE, dim=1, keepdim=True).clamp(min=torch.finfo(size.dtype).tiny)
         return ((size / unit - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """v <- w v + (1 - w) v_path with a given w: a token of weight 0 ends where the path ends.
+
+    Attributes:
+        path: N + 1 states (batch, tokens, channels) in the order of the grid.
+        region: w, (batch, tokens) in [0, 1].
+    """
+
+    path: Sequence[Tensor]
+    region: Tensor
+
+    def adjust(self, x: Tensor, velocity: Tensor, step: Step) -> Tensor:
+        h = step.sigma_next - step.sigma
+        return led_back(x, velocity, self.path[step.index + 1], h, self.region)
+
+
+def led_back(x: Tensor, velocity: Tensor, there: Tensor, h: float, weight: Tensor) -> Tensor:
+    """w v + (1 - w) (there - x) / h, w (batch, tokens): where w is 0 the step of length h ends at ``there``."""
+    w = weight.unsqueeze(-1)
+    return w * velocity + (1.0 - w) * (there - x) / h
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import torch
@@ -33,6 +35,8 @@ class EditRequest:
         seeds: per row; everything random of the row comes from it, so that a batch equals its rows run singly.
         original_prompts: what ``original`` shows, for methods that start over from it; empty if unknown.
         previous_images: the pictures of ``previous``, for methods that work on pixels; empty has them decoded.
+        region: (batch, tokens) in [0, 1], 0 where a token must stay as it is in ``previous``; None lets all change.
+            Whoever asks puts those tokens back afterwards; a method that heeds it makes the edit fit in.
     """
 
     original: Latent
@@ -44,6 +48,7 @@ class EditRequest:
     seeds: Sequence[int]
     original_prompts: Sequence[str] = ()
     previous_images: Sequence[Image.Image] = ()
+    region: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -119,12 +124,15 @@ class EditMethod(ABC):
         title: a short human name.
         paper: title and arXiv number of the source.
         presets: named parameter sets; ``default`` always exists.
+        dial: for every parameter that the dial between obeying and preserving turns its two ends, (obey, preserve);
+            see ``undrift.methods.dial``.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
     presets: ClassVar[Mapping[str, Params]]
+    dial: ClassVar[Mapping[str, tuple[Any, Any]]] = MappingProxyType({})
 
     def __init__(self, params: Params | None = None) -> None:
         self.params = params or self.presets["default"]
@@ -145,6 +153,15 @@ class EditMethod(ABC):
             width: channels of the attention, all heads together.
         """
         return 0
+
+    def draws_noise(self) -> bool:
+        """Whether two seeds give two pictures with these parameters.
+
+        A turn's noise comes from ``seeded_noise`` alone, so that a method whose module never names it draws none;
+        one that needs it only for some parameters overrides this.
+        """
+        homes = (sys.modules[cls.__module__] for cls in type(self).__mro__ if issubclass(cls, EditMethod))
+        return any("seeded_noise" in vars(home) for home in homes if home.__name__ != __name__)
 
     @abstractmethod
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:

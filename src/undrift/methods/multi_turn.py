@@ -35,7 +35,7 @@ from undrift.flow import (
     integrate,
     inverted,
 )
-from undrift.flow.retain import Chain, Retain
+from undrift.flow.retain import Chain, Hold, Retain
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params, seeded_noise
 
 TimeName = Literal["sigma", "index", "late_midpoint"]
@@ -111,12 +111,15 @@ class MultiTurn(EditMethod):
         geometry = request.previous.geometry
         source, target = backbone.embed(request.source_prompts), backbone.embed(request.target_prompts)
         noise = seeded_noise(request.seeds, request.previous.packed)
-        inversion = self.invert(backbone, request.previous.packed, noise, source, geometry, observers)
+        held = request.region is not None
+        inversion = self.invert(backbone, request.previous.packed, noise, source, geometry, observers, record=held)
         weight = self.params.previous_weight
         anchor = combine_anchors([request.original.packed, request.previous.packed], [1.0 - weight, weight])
         tap = self.highlighter(request, target)
         path = inversion.states[::-1]
-        sampling = self.sample(backbone, inversion.final, anchor, target, geometry, tap, observers, path)
+        sampling = self.sample(
+            backbone, inversion.final, anchor, target, geometry, tap, observers, path, request.region
+        )
         spent = inversion.evaluations + sampling.evaluations
         mask = None if tap is None or tap.mask is None else tap.mask.view(-1, geometry.rows, geometry.columns)
         return EditResult(Latent(sampling.final, geometry), spent, spent, mask)
@@ -129,8 +132,13 @@ class MultiTurn(EditMethod):
         source: Conditioning,
         geometry: Geometry,
         observers: Sequence[Observer] = (),
+        *,
+        record: bool = False,
     ) -> Trajectory:
-        """Carry ``image`` to sigma 1 under a pull towards ``noise`` of ``inversion_gain`` (section 3.2)."""
+        """Carry ``image`` to sigma 1 under a pull towards ``noise`` of ``inversion_gain`` (section 3.2).
+
+        ``retain`` and ``record`` keep every state.
+        """
         p = self.params
         return integrate(
             backbone.velocity_field(source, geometry, p.inversion_guidance),
@@ -139,7 +147,7 @@ class MultiTurn(EditMethod):
             inverted(backbone.sigmas(p.steps, geometry)),
             controller=LQR(noise, (p.inversion_gain,) * p.steps, CONTROL_TIMES[p.inversion_time]),
             observers=observers,
-            record=p.retain is not None,
+            record=record or p.retain is not None,
         )
 
     def sample(
@@ -152,17 +160,21 @@ class MultiTurn(EditMethod):
         tap: AdaptiveHighlight | None = None,
         observers: Sequence[Observer] = (),
         path: Sequence[Tensor] = (),
+        region: Tensor | None = None,
     ) -> Trajectory:
         """Sample ``target`` from ``start``, pulled towards ``anchor`` in the first steps (sections 3.3, 3.4).
 
         With ``retain``, tokens whose velocity the prompt does not change stay on ``path``, the inverted states
-        from sigma 1 to 0.
+        from sigma 1 to 0; tokens outside ``region``, (batch, tokens), always do.
         """
         p = self.params
         taps = () if tap is None else (tap,)
         controller: Controller = LQR(anchor, (p.gain,) * p.control_steps, CONTROL_TIMES[p.control_time])
         if p.retain is not None:
-            controller = Chain((controller, Retain(path, *p.retain, smooth=partial(box_mean, geometry=geometry))))
+            smooth = partial(box_mean, geometry=geometry)
+            controller = Chain((controller, Retain(path, *p.retain, smooth=smooth, region=region)))
+        elif region is not None:
+            controller = Chain((controller, Hold(path, region)))
         with backbone.tapped(*taps):
             return integrate(
                 backbone.velocity_field(target, geometry, p.guidance),
@@ -172,6 +184,9 @@ class MultiTurn(EditMethod):
                 controller=controller,
                 observers=(*taps, *observers),
             )
+
+    def draws_noise(self) -> bool:
+        return self.params.inversion_gain > 0
 
     def highlighter(self, request: EditRequest, target: Conditioning) -> AdaptiveHighlight | None:
         """The tap of section 3.4 for a request, None if highlighting is off or no word tells what changes."""

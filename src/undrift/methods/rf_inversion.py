@@ -94,6 +94,9 @@ class RFInversion(EditMethod):
     def evaluations(self) -> int:
         return 2 * self.params.steps
 
+    def draws_noise(self) -> bool:
+        return self.params.inversion_gain > 0
+
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
         inversion = self.invert(backbone, request, observers)
         sampling = self.sample(backbone, request, inversion.final, observers)

@@ -50,5 +50,8 @@ class Wrapper(EditMethod):
     def evaluations(self) -> int:
         return self.inner().evaluations()
 
+    def draws_noise(self) -> bool:
+        return self.inner().draws_noise()
+
     def feature_bytes(self, sequence: int = 512 + 4096, width: int = 3072) -> int:
         return self.inner().feature_bytes(sequence, width)
