@@ -7,9 +7,10 @@ of the edit and the pixels in which they differ are its mask.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from functools import partial
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +34,13 @@ from undrift.littleworld.scenes import (
 
 EditType = Literal["object", "add", "delete", "colour", "background"]
 EDIT_TYPES: tuple[EditType, ...] = get_args(EditType)
-MAX_TURNS = 10
-"""Longer sequences would have to return to what they showed before."""
+FRESH_TURNS = 10
+"""Up to this many turns nothing returns that an attribute has left; later ones have to return to earlier values."""
 
 _KINDS = {"subject": SUBJECTS, "wearable": WEARABLES, "companion": COMPANIONS}
 _ATTEMPTS = 10_000
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -134,23 +137,25 @@ class EditSequence:
 def sample_sequence(rng: random.Random, turns: int) -> EditSequence:
     """A random sequence of edits; the same generator state gives the same sequence.
 
-    Up to five turns are of five different types, further ones begin the five types anew. No turn brings back a value
-    that the same attribute had earlier in the sequence, so none undoes another.
+    Each five turns are of the five different types, and no type follows itself. In the first `FRESH_TURNS` turns no
+    attribute takes back a value that it had earlier in the sequence, so no turn undoes another. Later turns return to
+    earlier values as late as possible: only when the type of the turn has no new value left to give to anything, and
+    then an attribute takes the value that it left longest ago, never the one it has just left. So no turn ever undoes
+    the turn before it. From `FRESH_TURNS` on, a shorter sequence is the beginning of a longer one.
 
     Args:
         rng: Source of randomness.
-        turns: Number of edits, 1 to `MAX_TURNS`.
+        turns: Number of edits, from 1.
 
     Raises:
-        InputError: If `turns` is out of range.
+        InputError: If `turns` is below 1.
     """
-    if not 1 <= turns <= MAX_TURNS:
-        raise InputError(f"a sequence of {turns} turns is not possible; choose 1 to {MAX_TURNS}")
-    for _ in range(_ATTEMPTS):
-        scenes = _try_sequence(rng, turns)
-        if scenes is not None:
-            return EditSequence(tuple(scenes))
-    raise AssertionError("no sequence of edits was found")
+    if turns < 1:
+        raise InputError(f"a sequence of {turns} turns is not possible; choose 1 or more")
+    scenes = _found(partial(_try_fresh, rng, min(turns, FRESH_TURNS)))
+    while len(scenes) <= turns:
+        scenes = _found(partial(_try_block, rng, scenes))
+    return EditSequence(tuple(scenes[: turns + 1]))
 
 
 def edit_between(before: Scene, after: Scene) -> Edit:
@@ -190,64 +195,91 @@ def _describe(target: str, old: str | Thing | None, new: str | Thing | None, sub
     return "background", f"change the background from {old} to {new}"
 
 
-def _try_sequence(rng: random.Random, turns: int) -> list[Scene] | None:
-    scenes = [sample_scene(rng)]
-    for edit_type in _type_order(rng, turns):
-        choices = list(_OPTIONS[edit_type](scenes, rng))
+def _found(attempt: Callable[[], list[Scene] | None]) -> list[Scene]:
+    for _ in range(_ATTEMPTS):
+        scenes = attempt()
+        if scenes is not None:
+            return scenes
+    raise AssertionError("no sequence of edits was found")
+
+
+def _try_fresh(rng: random.Random, turns: int) -> list[Scene] | None:
+    return _extended(rng, [sample_scene(rng)], _type_order(rng, turns), returning=False)
+
+
+def _try_block(rng: random.Random, scenes: list[Scene]) -> list[Scene] | None:
+    """The scenes and five more, one of each type."""
+    last = edit_between(*scenes[-2:]).type
+    return _extended(rng, scenes, _type_order(rng, len(EDIT_TYPES), last), returning=True)
+
+
+def _extended(
+    rng: random.Random, scenes: Sequence[Scene], types: Sequence[EditType], returning: bool
+) -> list[Scene] | None:
+    """The scenes and one more of each type; None if a type has nothing left to change."""
+    grown = list(scenes)
+    for edit_type in types:
+        options = _OPTIONS[edit_type]
+        choices = list(options(grown, rng, False)) or (list(options(grown, rng, True)) if returning else [])
         if not choices:
             return None
-        scenes.append(rng.choice(choices))
-    return scenes
+        grown.append(rng.choice(choices))
+    return grown
 
 
-def _type_order(rng: random.Random, turns: int) -> list[EditType]:
+def _type_order(rng: random.Random, turns: int, last: EditType | None = None) -> list[EditType]:
     order: list[EditType] = []
     while len(order) < turns:
         block = rng.sample(EDIT_TYPES, len(EDIT_TYPES))
-        if not order or order[-1] != block[0]:
+        if block[0] != (order[-1] if order else last):
             order += block
     return order[:turns]
 
 
-def _object_options(scenes: list[Scene], rng: random.Random) -> Iterator[Scene]:
+def _next(values: Sequence[Value], past: Sequence[Value | None], returning: bool) -> list[Value]:
+    """The values that were never there; if there are none and values may return, the one that left longest ago."""
+    fresh = [value for value in values if value not in past]
+    if fresh or not returning:
+        return fresh
+    last_seen = {value: max(turn for turn, seen in enumerate(past) if seen == value) for value in values}
+    return [min(values, key=last_seen.__getitem__)]
+
+
+def _object_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
     now = scenes[-1]
     for target, thing in _things(now):
         kinds = WEARERS if target == "subject" and now.wearable else _KINDS[target]
-        seen = {past.kind for past in _past(scenes, target) if past}
-        fresh = [kind for kind in kinds if kind not in seen]
-        if fresh:
-            yield _with(now, target, replace(thing, kind=rng.choice(fresh)))
+        following = _next(kinds, _past_of("kind", scenes, target), returning)
+        if following:
+            yield _with(now, target, replace(thing, kind=rng.choice(following)))
 
 
-def _colour_options(scenes: list[Scene], rng: random.Random) -> Iterator[Scene]:
+def _colour_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
     for target, thing in _things(scenes[-1]):
-        seen = {past.colour for past in _past(scenes, target) if past}
-        fresh = [colour for colour in COLOURS if colour not in seen]
-        if fresh:
-            yield _with(scenes[-1], target, replace(thing, colour=rng.choice(fresh)))
+        following = _next(COLOURS, _past_of("colour", scenes, target), returning)
+        if following:
+            yield _with(scenes[-1], target, replace(thing, colour=rng.choice(following)))
 
 
-def _add_options(scenes: list[Scene], rng: random.Random) -> Iterator[Scene]:
+def _add_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
     now = scenes[-1]
     places = ("wearable", "companion") if now.subject.kind in WEARERS else ("companion",)
     for target in places:
-        seen = {past.kind for past in _past(scenes, target) if past}
-        fresh = tuple(kind for kind in _KINDS[target] if kind not in seen)
-        if fresh and getattr(now, target) is None:
-            yield _with(now, target, sample_thing(rng, fresh))
+        following = _next(_KINDS[target], _past_of("kind", scenes, target), returning)
+        if following and getattr(now, target) is None:
+            yield _with(now, target, sample_thing(rng, tuple(following)))
 
 
-def _delete_options(scenes: list[Scene], rng: random.Random) -> Iterator[Scene]:
+def _delete_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
     for target, _ in _things(scenes[-1]):
-        if target != "subject" and None not in _past(scenes, target):
+        past = _past(scenes, target)
+        if target != "subject" and (None not in past or (returning and past[-2] is not None)):
             yield _with(scenes[-1], target, None)
 
 
-def _background_options(scenes: list[Scene], rng: random.Random) -> Iterator[Scene]:
-    seen = {scene.background for scene in scenes}
-    for name in BACKGROUNDS:
-        if name not in seen:
-            yield replace(scenes[-1], background=name)
+def _background_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
+    for name in _next(BACKGROUNDS, [scene.background for scene in scenes], returning):
+        yield replace(scenes[-1], background=name)
 
 
 _OPTIONS = {
@@ -268,6 +300,10 @@ def _things(scene: Scene) -> Iterator[tuple[str, Thing]]:
 
 def _past(scenes: list[Scene], target: str) -> list[Thing | None]:
     return [getattr(scene, target) for scene in scenes]
+
+
+def _past_of(quality: Literal["kind", "colour"], scenes: list[Scene], target: str) -> list[str | None]:
+    return [getattr(thing, quality, None) for thing in _past(scenes, target)]
 
 
 def _with(scene: Scene, target: str, thing: Thing | None) -> Scene:

@@ -1,9 +1,9 @@
-"""Sequences of edits in the drawn world, where every right picture and mask is known."""
+"""The drawn world, where every right picture and mask is known: sequences of edits, and pictures that must stay."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -11,40 +11,66 @@ from PIL import Image
 
 from undrift.bench.case import Case, Mask, Task
 from undrift.bench.suites.base import Suite
-from undrift.littleworld.sequences import EditSequence, sample_sequence
+from undrift.littleworld.captions import caption
+from undrift.littleworld.render import render
+from undrift.littleworld.scenes import Scene, sample_scene
+from undrift.littleworld.sequences import EditSequence, changed_pixels, sample_sequence
 
 FIRST_SEED = 90_000_000
 """Beyond the scenes that trained the model (below 10 million), and those that tuned or tested methods."""
 
+RECONSTRUCT = "reconstruct"
+"""Edit type of a turn that asks for what the picture already shows."""
 
-class LittleWorldCase(Case):
-    """A drawn sequence.
+
+class DrawnCase(Case):
+    """A case of the drawn world.
 
     Attributes:
-        sequence: the scenes, whose attributes the judge knows.
+        scenes: the right scene after turn 0 (the source), 1, 2, ...; the judge knows its attributes.
+    """
+
+    def __init__(self, name: str, scenes: Sequence[Scene], tasks: Sequence[Task], seed: int) -> None:
+        self.id, self.scenes, self.tasks, self.seed = name, tuple(scenes), tuple(tasks), seed
+
+    def source(self) -> Image.Image:
+        return self.truth(0)
+
+    def truth(self, turn: int) -> Image.Image:
+        return render(self.scenes[turn])
+
+    def mask(self, turn: int) -> Mask:
+        return changed_pixels(self.scenes[turn - 1], self.scenes[turn])
+
+    def mask_since_source(self, turn: int) -> Mask:
+        return changed_pixels(self.scenes[0], self.scenes[turn])
+
+
+class LittleWorldCase(DrawnCase):
+    """A drawn sequence of edits.
+
+    Attributes:
+        sequence: the same scenes with what each turn changes.
     """
 
     def __init__(self, name: str, sequence: EditSequence, seed: int) -> None:
-        self.id, self.sequence, self.seed = name, sequence, seed
-        self.tasks = tuple(
-            Task(edit.source_prompt, edit.target_prompt, edit.type, edit.label) for edit in sequence.edits
-        )
+        tasks = [Task(edit.source_prompt, edit.target_prompt, edit.type, edit.label) for edit in sequence.edits]
+        super().__init__(name, sequence.scenes, tasks, seed)
+        self.sequence = sequence
 
-    def source(self) -> Image.Image:
-        return self.sequence.picture(0)
 
-    def truth(self, turn: int) -> Image.Image:
-        return self.sequence.picture(turn)
+class ReconstructCase(DrawnCase):
+    """A drawn picture whose every turn asks for what it already shows: the right answer is the source, each mask
+    empty.
+    """
 
-    def mask(self, turn: int) -> Mask:
-        return self.sequence.mask(turn)
-
-    def mask_since_source(self, turn: int) -> Mask:
-        return self.sequence.cumulative_mask(turn)
+    def __init__(self, name: str, scene: Scene, turns: int, seed: int) -> None:
+        same = Task(caption(scene), caption(scene), RECONSTRUCT)
+        super().__init__(name, [scene] * (turns + 1), [same] * turns, seed)
 
 
 class LittleWorld(Suite):
-    """Random sequences with fixed seeds; see ``undrift.littleworld.sequences``."""
+    """Random sequences with fixed seeds (see ``undrift.littleworld.sequences``)."""
 
     name: ClassVar[str] = "littleworld"
     title: ClassVar[str] = "LittleWorld, drawn by this package"
@@ -54,16 +80,29 @@ class LittleWorld(Suite):
             "default": "the same as standard",
             "quick": "8 sequences of 4 turns",
             "standard": "64 sequences of 5 turns",
+            "long": "24 sequences of 20 turns",
+            RECONSTRUCT: "16 pictures, each asked 16 times for what it already shows",
         }
     )
-    sizes: ClassVar[Mapping[str, tuple[int, int]]] = MappingProxyType(
-        {"default": (64, 5), "quick": (8, 4), "standard": (64, 5)}
+    sizes: ClassVar[Mapping[str, tuple[int, int, int]]] = MappingProxyType(
+        {
+            "default": (FIRST_SEED, 64, 5),
+            "quick": (FIRST_SEED, 8, 4),
+            "standard": (FIRST_SEED, 64, 5),
+            "long": (FIRST_SEED + 1_000, 24, 20),
+            RECONSTRUCT: (FIRST_SEED + 2_000, 16, 16),
+        }
     )
+    """First seed, cases, turns."""
 
     def cases(self) -> Sequence[Case]:
-        count, turns = self.sizes[self.spec.variant]
-        seeds = range(FIRST_SEED, FIRST_SEED + count)
-        return [
-            LittleWorldCase(f"lw-{n:03}", sample_sequence(random.Random(seed), turns), seed=n)
-            for n, seed in enumerate(seeds)
-        ]
+        return list(self._cases())
+
+    def _cases(self) -> Iterator[Case]:
+        first, count, turns = self.sizes[self.spec.variant]
+        for n in range(count):
+            rng = random.Random(first + n)
+            if self.spec.variant == RECONSTRUCT:
+                yield ReconstructCase(f"lw-{n:03}", sample_scene(rng), turns, seed=n)
+            else:
+                yield LittleWorldCase(f"lw-{n:03}", sample_sequence(rng, turns), seed=n)

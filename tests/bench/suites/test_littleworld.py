@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from undrift.bench.suites.base import SuiteSpec
+from undrift.bench.suites.littleworld import DrawnCase, LittleWorldCase, ReconstructCase
+from undrift.bench.suites.registry import all_suites, open_suite
+from undrift.errors import InputError
+
+
+def cases_of(variant: str, limit: int | None = None, turns: int | None = None) -> list[DrawnCase]:
+    cases = open_suite(SuiteSpec(name="littleworld", variant=variant, limit=limit, turns=turns))
+    assert all(isinstance(case, DrawnCase) for case in cases)
+    return cases  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("variant", "count", "turns"),
+    [("quick", 8, 4), ("standard", 64, 5), ("default", 64, 5), ("long", 24, 20), ("reconstruct", 16, 16)],
+)
+def test_sizes(variant: str, count: int, turns: int) -> None:
+    cases = cases_of(variant)
+    assert [case.turns for case in cases] == [turns] * count
+    assert len({case.id for case in cases}) == count
+    assert all(len(case.scenes) == turns + 1 for case in cases)
+    assert set(all_suites()["littleworld"].variants) >= {variant}
+
+
+def test_the_same_every_time_and_no_variant_has_anothers_pictures() -> None:
+    assert [case.scenes for case in cases_of("quick")] == [case.scenes for case in cases_of("quick")]
+    sources = [{case.scenes[0] for case in cases_of(name)} for name in ("standard", "long", "reconstruct")]
+    assert len(set.union(*sources)) == sum(map(len, sources)) == 64 + 24 + 16
+
+
+def test_an_edit_is_right_where_its_mask_is_and_nowhere_else() -> None:
+    case = cases_of("long", limit=1)[0]
+    assert isinstance(case, LittleWorldCase)
+    pictures = [np.asarray(case.truth(turn)) for turn in range(case.turns + 1)]
+    assert np.array_equal(pictures[0], np.asarray(case.source()))
+    for turn in range(1, case.turns + 1):
+        changed = (pictures[turn] != pictures[turn - 1]).any(axis=-1)
+        assert np.array_equal(changed, case.mask(turn))
+        assert np.array_equal((pictures[turn] != pictures[0]).any(axis=-1), case.mask_since_source(turn))
+
+
+def test_the_prompts_of_a_sequence_lead_on_from_each_other() -> None:
+    for case in cases_of("long"):
+        prompts = [case.tasks[0].source_prompt, *(task.target_prompt for task in case.tasks)]
+        assert [task.source_prompt for task in case.tasks] == prompts[:-1]
+
+
+def test_a_reconstruction_asks_for_the_source_and_changes_nothing() -> None:
+    for case in cases_of("reconstruct"):
+        assert isinstance(case, ReconstructCase)
+        assert {(t.source_prompt, t.target_prompt) for t in case.tasks} == {(case.tasks[0].source_prompt,) * 2}
+        assert case.truth(16).tobytes() == case.source().tobytes()
+        assert not case.mask(16).any()
+        assert not case.mask_since_source(16).any()
+    assert len({case.tasks[0].source_prompt for case in cases_of("reconstruct")}) > 12
+
+
+def test_limit_and_turns() -> None:
+    cases = cases_of("reconstruct", limit=3, turns=8)
+    assert [case.turns for case in cases] == [8, 8, 8]
+
+
+def test_unknown_variant() -> None:
+    with pytest.raises(InputError, match="no variant of littleworld 'quik': did you mean 'quick'"):
+        open_suite(SuiteSpec(name="littleworld", variant="quik"))
