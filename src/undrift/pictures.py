@@ -100,7 +100,7 @@ def read_metadata(source: str | Path | bytes) -> dict[str, Any]:
         raise PictureError(f"{name} carries no undrift metadata: not made by undrift, or another program removed it")
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise PictureError(f"the undrift metadata in {name} is damaged")

@@ -14,7 +14,7 @@ from undrift.pictures import read_metadata
 from undrift.session.store import Session
 
 TURN_KEYS = {
-    *("session", "id", "number", "parent", "kind", "prompt", "spec", "image", "latent", "mask"),
+    *("session", "id", "number", "parent", "kind", "prompt", "spec", "image", "latent", "mask", "region", "restore"),
     *("image_hash", "latent_hash", "width", "height", "evaluations", "sample_evaluations", "seconds"),
     *("drift_original", "drift_previous", "created"),
 }

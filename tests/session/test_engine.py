@@ -18,8 +18,9 @@ from undrift.flow import Observer, StepEnd
 from undrift.methods import registry
 from undrift.methods.base import EditMethod, EditRequest, EditResult
 from undrift.pictures import read_metadata
-from undrift.session.engine import EditPlan, import_picture, recorded_method, replay, run_turn, start_session
+from undrift.session.engine import EditPlan, import_picture, run_turn, start_session
 from undrift.session.model import Turn, TurnSpec
+from undrift.session.replay import recorded_method, replay
 from undrift.session.store import Pending, Session
 
 

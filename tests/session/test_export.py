@@ -85,7 +85,7 @@ def test_heat_grows_with_the_difference() -> None:
 def test_the_token_side_follows_from_grid_and_picture(
     grid: tuple[int, int], size: tuple[int, int], token: int
 ) -> None:
-    assert drift.token_pixels(Image.new("L", grid), size) == token
+    assert drift.token_side(grid, size) == token
 
 
 def test_contact_sheet(edited: Session, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Protocol
 
@@ -33,13 +33,20 @@ def changed_spans(source_prompt: str, target_prompt: str) -> tuple[Span, ...]:
     Words are compared without case. Words of ``FUNCTION_WORDS`` are left out unless nothing else differs. A
     target that only leaves words out has no such word: the result is empty.
     """
-    source = [match.group().lower() for match in _WORD.finditer(source_prompt)]
-    target = list(_WORD.finditer(target_prompt))
-    words = [match.group().lower() for match in target]
-    matcher = SequenceMatcher(a=source, b=words, autojunk=False)
-    new = [i for tag, _, _, start, stop in matcher.get_opcodes() if tag != "equal" for i in range(start, stop)]
-    telling = [i for i in new if words[i] not in FUNCTION_WORDS]
-    return tuple(target[i].span() for i in telling or new)
+    new = [span for _, spans, equal in word_changes(source_prompt, target_prompt) if not equal for span in spans]
+    telling = [(start, stop) for start, stop in new if target_prompt[start:stop].lower() not in FUNCTION_WORDS]
+    return tuple(telling or new)
+
+
+def word_changes(source_prompt: str, target_prompt: str) -> Iterator[tuple[list[Span], list[Span], bool]]:
+    """Runs of words in reading order: spans in the source, spans in the target, and whether they are equal.
+
+    Words are compared without case; a run that is not equal may lack either side.
+    """
+    source, target = list(_WORD.finditer(source_prompt)), list(_WORD.finditer(target_prompt))
+    old, new = ([match.group().lower() for match in prompt] for prompt in (source, target))
+    for tag, i, j, k, m in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+        yield [match.span() for match in source[i:j]], [match.span() for match in target[k:m]], tag == "equal"
 
 
 def changed_words(source_prompt: str, target_prompt: str) -> tuple[str, ...]:

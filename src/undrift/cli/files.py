@@ -93,13 +93,13 @@ def replay(
     from undrift.cli import work
     from undrift.cli.progress import StopOnInterrupt
     from undrift.pictures import read_picture
-    from undrift.session import engine
+    from undrift.session.replay import replay as run_again
 
     opened = open_session(session)
     picture = None if image is None else read_picture(image)
     backbone = work.load_model(chosen_model, work.session_model(opened, opened.head))
     with StopOnInterrupt() as stop:
-        again = engine.replay(
+        again = run_again(
             opened,
             output or free_folder("undrift-replay"),
             backbone,

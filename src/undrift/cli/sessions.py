@@ -53,13 +53,8 @@ def turn_line(turn: Turn) -> str:
 
 
 def drift_text(drift: DriftNumbers | None) -> str:
-    """Drift outside the edit, such as ``31.2 dB, 0.4 % changed``."""
-    if drift is None:
-        return "-"
-    if drift.outside == 0:
-        return "everything is edited"
-    level = "identical" if drift.psnr is None else f"{drift.psnr:.1f} dB"
-    return f"{level}, {100 * drift.changed:.1f} % changed"
+    """Drift in words; ``-`` for a source, which has none."""
+    return "-" if drift is None else drift.text
 
 
 def _at_hand() -> Path:

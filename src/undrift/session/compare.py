@@ -14,6 +14,7 @@ from undrift.session.store import Session
 
 _LEVELS = (0, 3, 12, 40, 110, 255)
 _COLOURS = ((255, 255, 255), (255, 244, 196), (254, 205, 92), (243, 120, 45), (196, 25, 44), (88, 0, 52))
+_MARKER = (255, 110, 20)
 _GROUND = 0.16
 """How much of the picture shines through where nothing changed."""
 
@@ -61,3 +62,19 @@ def heat_map(a: Image.Image, b: Image.Image) -> Image.Image:
     )
     ground = 1.0 - _GROUND * (1.0 - np.asarray(b.convert("L"), dtype=np.float64) / 255.0)
     return Image.fromarray((scale[change] * ground[..., None]).round().astype(np.uint8))
+
+
+def mask_overlay(picture: Image.Image, mask: Image.Image, size: tuple[int, int] | None = None) -> Image.Image:
+    """``picture``, orange where ``mask`` is white and pale where it is black.
+
+    Args:
+        picture: RGB.
+        mask: L, one pixel per token or of the picture's size.
+        size: of the result, (width, height), by default the picture's; the mask's steps stay sharp.
+    """
+    size = size or picture.size
+    whole = mask if mask.size == picture.size else drift.enlarged(mask, picture.size)
+    shown = picture.resize(size, Image.Resampling.LANCZOS)
+    pale = Image.blend(shown, Image.new("RGB", size, "white"), 0.6)
+    marked = Image.blend(shown, Image.new("RGB", size, _MARKER), 0.35)
+    return Image.composite(marked, pale, whole.resize(size, Image.Resampling.NEAREST))

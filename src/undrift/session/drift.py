@@ -1,10 +1,10 @@
 """Drift: change nobody asked for, measured on the pictures relative to an anchor picture.
 
-Where to look. A turn's *edited region* is its mask (one value per token) at 0.5 and above, grown by half a token on
-every side, because a decoder's pixels depend on the neighbouring tokens too, and enlarged to pixels. Against the
-previous turn, the outside is what this turn's region leaves. Against the original, it is what the regions of all
-turns since the source leave: an edit of turn 2 is no drift at turn 5. If one of these turns has no mask, it may have
-edited anywhere, so the outside is the whole picture.
+Where to look. What a turn *edited* is its mask (one value per token) at 0.5 and above, grown by half a token on
+every side, because a decoder's pixels depend on the neighbouring tokens too, and enlarged to pixels; of that, what
+its region allowed it to change. Against the previous turn, the outside is what this turn's edit leaves. Against the
+original, it is what the edits of all turns since the source leave: an edit of turn 2 is no drift at turn 5. If one of
+these turns has neither mask nor region, it may have edited anywhere, so the outside is the whole picture.
 
 What is measured there: ``psnr`` = 10 log10(255^2 / MSE) over the RGB values, and ``changed``, the fraction of the
 pixels of which a channel changed by more than 8 of 255. No reference-free quality is measured: such scores improve
@@ -15,31 +15,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from undrift.session.model import DriftNumbers
+from undrift.session.model import DriftNumbers, Turn
 
 CHANGED_ABOVE = 8
+WARN_BELOW = 20.0
+"""Drift against the original, in dB, below which ``warning`` speaks."""
+
 Mask = NDArray[np.bool_]
 
 
-def outside(masks: Sequence[Image.Image | None], size: tuple[int, int]) -> Mask:
-    """The pixels (height, width) that no edited region covers; all of them if any mask is None.
+class Edited(NamedTuple):
+    """Where a turn edited.
+
+    Attributes:
+        mask: L, one pixel per token; the tokens may cover padding beyond the picture. None: anywhere.
+        region: L, of the picture's size, 0 where nothing could change. None: everything could.
+    """
+
+    mask: Image.Image | None
+    region: Image.Image | None = None
+
+
+def outside(edits: Sequence[Edited], size: tuple[int, int]) -> Mask:
+    """The pixels (height, width) that no edit covers; all of them if any edit is unknown.
 
     Args:
-        masks: one per turn, L, one pixel per token; the tokens may cover padding beyond the picture.
+        edits: one per turn.
         size: the picture's (width, height).
     """
     result = np.ones((size[1], size[0]), dtype=bool)
-    if any(mask is None for mask in masks):
+    if any(edit.mask is None and edit.region is None for edit in edits):
         return result
-    for mask in masks:
-        if mask is not None:
-            result &= ~_region(mask, size)
+    for mask, region in edits:
+        edited = np.ones_like(result) if mask is None else _grown(mask, size)
+        result &= ~(edited if region is None else edited & (np.asarray(region) > 0))
     return result
 
 
@@ -54,6 +69,14 @@ def measure(picture: Image.Image, anchor: Image.Image, where: Mask) -> DriftNumb
     )
 
 
+def warning(turn: Turn) -> str | None:
+    """One line if ``turn`` has drifted from the original further than ``WARN_BELOW``, else None."""
+    numbers = turn.drift_original
+    if numbers is None or numbers.psnr is None or numbers.psnr >= WARN_BELOW:
+        return None
+    return f"drift from the original is {numbers.text}: rebase on the original, or put parts of it back with a brush"
+
+
 def difference(a: Image.Image, b: Image.Image) -> NDArray[Any]:
     """|a - b| of 8-bit RGB pictures of one size, (height, width, 3) int16."""
     return np.abs(np.asarray(a, dtype=np.int16) - np.asarray(b, dtype=np.int16))
@@ -61,21 +84,21 @@ def difference(a: Image.Image, b: Image.Image) -> NDArray[Any]:
 
 def enlarged(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
     """``mask``, one pixel per token, at the picture's ``size`` (width, height), the padding cropped away."""
-    token = token_pixels(mask, size)
+    token = token_side(mask.size, size)
     return mask.resize((mask.width * token, mask.height * token), Image.Resampling.NEAREST).crop((0, 0, *size))
 
 
-def token_pixels(mask: Image.Image, size: tuple[int, int]) -> int:
-    """A token's side in pixels: the smallest power of two with which the grid covers the picture."""
-    needed = max(math.ceil(size[0] / mask.width), math.ceil(size[1] / mask.height))
+def token_side(grid: tuple[int, int], size: tuple[int, int]) -> int:
+    """A token's side in pixels: the smallest power of two with which ``grid`` (columns, rows) covers the picture."""
+    needed = max(math.ceil(size[0] / grid[0]), math.ceil(size[1] / grid[1]))
     return int(2 ** math.ceil(math.log2(needed)))
 
 
-def _region(mask: Image.Image, size: tuple[int, int]) -> Mask:
+def _grown(mask: Image.Image, size: tuple[int, int]) -> Mask:
     binary = mask.point([0] * 128 + [255] * 128)
     halves = binary.resize((mask.width * 2, mask.height * 2), Image.Resampling.NEAREST)
     grown = halves.filter(ImageFilter.MaxFilter(3))
-    token = token_pixels(mask, size)
+    token = token_side(mask.size, size)
     return np.asarray(grown.resize((mask.width * token, mask.height * token), Image.Resampling.NEAREST))[
         : size[1], : size[0]
     ].astype(bool)

@@ -10,28 +10,30 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
 from typing import Literal
 
 from PIL import Image
-from torch import Tensor
 
 from undrift import __version__
-from undrift.backbones.base import Backbone, Latent
+from undrift.backbones.base import Backbone
 from undrift.errors import InputError
+from undrift.files import sha256
 from undrift.flow import Observer
-from undrift.methods import registry
-from undrift.methods.base import EditMethod, EditRequest
+from undrift.methods.base import EditMethod
+from undrift.methods.dial import can_turn, turned
 from undrift.pictures import png_bytes
-from undrift.session import drift, latents
-from undrift.session.model import Turn, TurnKind, TurnSpec
+from undrift.session import latents, region
+from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.record import recipe
-from undrift.session.store import Outcome, Session
-from undrift.session.tree import Tree
+from undrift.session.store import Outcome, Session, Spec
+from undrift.session.work import Work, stored_latent
 
 log = logging.getLogger(__name__)
 
 SEEDS = 2**32
+DIALS = (0.0, -0.5, 0.5, -1.0, 1.0, -0.25, 0.25, -0.75, 0.75)
+"""Where the dial stands for one candidate after another."""
+
 PACKAGES = ("torch", "diffusers", "transformers")
 
 
@@ -47,6 +49,9 @@ class EditPlan:
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
         parent: the turn to edit, anything ``Tree.turn`` understands.
         preset: the preset's name to record; None looks for the preset that has the method's parameters.
+        region: L, of the session's picture size: white may change, black stays the parent's picture to the bit, see
+            ``undrift.session.region``. None lets everything change.
+        move_head: whether the head follows the turn; candidates beside it stay out of the way.
     """
 
     prompt: str
@@ -56,6 +61,8 @@ class EditPlan:
     handover: Literal["latent", "image"] = "latent"
     parent: str = "head"
     preset: str | None = None
+    region: Image.Image | None = None
+    move_head: bool = True
 
 
 def start_session(folder: str | Path, image: Image.Image, prompt: str, backbone: Backbone) -> Session:
@@ -96,91 +103,99 @@ def run_turn(
     again and the session is as before.
 
     Raises:
-        InputError: an empty prompt, an unknown turn, a seed out of range, or what the method refuses.
+        InputError: an empty prompt, an unknown turn, a seed out of range, a region of another size or black
+            everywhere, or what the method refuses.
         SessionError: the result cannot be written.
         Cancelled: an observer stopped it.
     """
     tree = session.tree()
     parent = tree.turn(plan.parent)
-    stored = _stored(session, parent, backbone)
-    spec = _resolved(plan, parent, method, backbone, has_latent=stored is not None)
-    pending = session.begin(parent, plan.prompt, spec)
+    stored = stored_latent(session, parent, backbone)
+    allowed = region.checked(plan.region, (parent.width, parent.height))
+    spec = _resolved(plan, parent, method, backbone, allowed, has_latent=stored is not None)
+    work = Work(session, backbone, tree, parent, allowed)
+    previous = stored if spec.handover == "latent" else None
+    return _appended(
+        session, parent, plan.prompt, spec, lambda: work.edit(previous, spec, method, observers), plan.move_head
+    )
+
+
+def restore(
+    session: Session, backbone: Backbone, brush: Image.Image, anchor: str = "source", parent: str = "head"
+) -> Turn:
+    """Append a turn that shows the picture of ``anchor`` where ``brush`` is white, and that of ``parent`` elsewhere.
+
+    The edge is feathered inwards, the latents are blended likewise, and the prompt is the parent's.
+
+    Args:
+        session: where to append.
+        backbone: encodes pictures whose latents it cannot use.
+        brush: of the session's picture size; see ``undrift.session.region``.
+        anchor, parent: anything that ``Tree.turn`` understands.
+
+    Raises:
+        InputError: a brush of another size or without white, an unknown turn, or the same turn twice.
+        SessionError: the result cannot be written.
+    """
+    tree = session.tree()
+    onto, wanted = tree.turn(parent), tree.turn(anchor)
+    if onto.id == wanted.id:
+        raise InputError(f"turn {onto.number} is the turn to restore and to restore from: name an earlier one")
+    size = (onto.width, onto.height)
+    painted = region.checked(brush, size) or Image.new("L", size, 255)
+    spec = RestoreSpec(anchor=wanted.id, region=sha256(png_bytes(painted)))
+    work = Work(session, backbone, tree, onto, painted)
+    return _appended(session, onto, onto.prompt, spec, lambda: work.restore(wanted))
+
+
+def candidates(method: EditMethod, seed: int, count: int) -> list[tuple[EditMethod, int]]:
+    """``count`` variants of one turn, the first of them ``method`` with ``seed`` itself; seeds count up from there.
+
+    Where seeds make no difference (``EditMethod.draws_noise``), the others differ by the dial as well: a half
+    towards obeying, a half towards preserving, then all the way, then what lies between.
+
+    Raises:
+        InputError: a count out of range, or variants of a method that neither draws noise nor has a dial.
+    """
+    if not 1 <= count <= len(DIALS):
+        raise InputError(f"{count} candidates were asked for, expected 1 to {len(DIALS)}")
+    seeds = [(seed + number) % SEEDS for number in range(count)]
+    if count == 1 or method.draws_noise():
+        return [(method, each) for each in seeds]
+    if not can_turn(method):
+        raise InputError(
+            f"candidates of '{method.name}' would all be one picture: it draws no noise and has no dial; "
+            "make them with --set or another method"
+        )
+    return [(turned(method, dial), each) for dial, each in zip(DIALS, seeds, strict=False)]
+
+
+def drawn_seed() -> int:
+    """A seed nobody chose."""
+    return secrets.randbelow(SEEDS)
+
+
+def _appended(
+    session: Session, parent: Turn, prompt: str, spec: Spec, work: Callable[[], Outcome], move_head: bool = True
+) -> Turn:
+    """Announce a turn, do its work and store it; a failure leaves the session as it was."""
+    pending = session.begin(parent, prompt, spec)
     try:
-        previous = stored if spec.handover == "latent" else None
-        return session.finish(pending, _work(session, tree, parent, previous, spec, backbone, method, observers))
+        return session.finish(pending, work(), move_head=move_head)
     except BaseException:
         session.abandon(pending)
         raise
 
 
-def recorded_method(spec: TurnSpec) -> EditMethod:
-    """The method of a recorded turn with exactly its parameters."""
-    return registry.get(spec.method, overrides=spec.params)
-
-
-def replay(
-    session: Session,
-    into: str | Path,
+def _resolved(
+    plan: EditPlan,
+    parent: Turn,
+    method: EditMethod,
     backbone: Backbone,
+    allowed: Image.Image | None,
     *,
-    image: Image.Image | None = None,
-    prompt: str | None = None,
-    seed: int | None = None,
-    method: Callable[[TurnSpec], EditMethod] = recorded_method,
-    turn: str | None = None,
-    observers: Sequence[Observer] = (),
-    finished: Callable[[Turn], None] = lambda turn: None,
-) -> Session:
-    """Run a session's turns again, in a new session. With nothing changed, pictures and latents are the same bytes.
-
-    Args:
-        session: what to repeat.
-        into: folder of the new session.
-        backbone: the model to run on, the recorded one or another.
-        image, prompt: another source picture and what it shows; None takes the recorded ones.
-        seed: for all turns; None takes the recorded ones.
-        method: the method for a recorded turn.
-        turn: repeat the path to this turn; None repeats the whole tree with its branches and head.
-        observers: of every turn.
-        finished: called with each new turn.
-    """
-    tree = session.tree()
-    turns = tuple(tree.turns.values()) if turn is None else tree.path(tree.turn(turn))
-    source = session.picture(tree.source) if image is None else image
-    new = start_session(into, source, tree.source.prompt if prompt is None else prompt, backbone)
-    ids = {tree.source.id: new.source.id}
-    for old in turns[1:]:
-        parent = ids[str(old.parent)]
-        if old.spec is None:
-            made = import_picture(new, session.picture(old), old.prompt, backbone, parent)
-        else:
-            plan = _again(old, old.spec, tree, parent, seed)
-            made = run_turn(new, backbone, method(old.spec), plan, observers)
-        ids[old.id] = made.id
-        finished(made)
-    if turn is None:
-        _restore_names(new, tree, ids)
-    return new
-
-
-def _restore_names(new: Session, old: Tree, ids: Mapping[str, str]) -> None:
-    """Give ``new`` the branches and the head of ``old``."""
-    new.place({name: ids[tip] for name, tip in old.branches.items()}, ids[old.head_id], old.branch)
-
-
-def _again(old: Turn, spec: TurnSpec, tree: Tree, parent: str, seed: int | None) -> EditPlan:
-    told = spec.source_prompt != tree.turns[str(old.parent)].prompt
-    return EditPlan(
-        prompt=spec.target_prompt,
-        source_prompt=spec.source_prompt if told else None,
-        words=spec.words,
-        seed=spec.seed if seed is None else seed,
-        handover=spec.handover,
-        parent=parent,
-    )
-
-
-def _resolved(plan: EditPlan, parent: Turn, method: EditMethod, backbone: Backbone, *, has_latent: bool) -> TurnSpec:
+    has_latent: bool,
+) -> TurnSpec:
     if not plan.prompt.strip():
         raise InputError("the prompt of the edit is empty: say what the picture is to show")
     source_prompt = parent.prompt if plan.source_prompt is None else plan.source_prompt
@@ -193,59 +208,17 @@ def _resolved(plan: EditPlan, parent: Turn, method: EditMethod, backbone: Backbo
         source_prompt=source_prompt,
         target_prompt=plan.prompt,
         words=plan.words,
+        region=None if allowed is None else sha256(png_bytes(allowed)),
         method=method.name,
         preset=plan.preset or _preset(method),
         params=method.params.model_dump(mode="json"),
-        seed=secrets.randbelow(SEEDS) if plan.seed is None else plan.seed,
+        seed=drawn_seed() if plan.seed is None else plan.seed,
         handover=plan.handover if has_latent else "image",
         model=backbone.identity.name,
         weights_hash=backbone.identity.weights_hash,
         dtype=backbone.identity.dtype,
         device=backbone.identity.device,
         versions=dict(versions()),
-    )
-
-
-def _work(
-    session: Session,
-    tree: Tree,
-    parent: Turn,
-    previous: Latent | None,
-    spec: TurnSpec,
-    backbone: Backbone,
-    method: EditMethod,
-    observers: Sequence[Observer],
-) -> Outcome:
-    source_picture, parent_picture = session.picture(tree.source), session.picture(parent)
-    began = perf_counter()
-    original = _stored(session, tree.source, backbone) or backbone.encode([source_picture])
-    request = EditRequest(
-        original=original,
-        previous=previous or backbone.encode([parent_picture]),
-        turn=parent.number + 1,
-        source_prompts=[spec.source_prompt],
-        target_prompts=[spec.target_prompt],
-        words=[spec.words],
-        seeds=[spec.seed],
-        original_prompts=[tree.source.prompt],
-        previous_images=[parent_picture],
-    )
-    result = method.edit(backbone, request, observers)
-    picture = (result.images or backbone.decode(result.latent))[0]
-    seconds = perf_counter() - began
-    mask = None if result.mask is None else _mask_picture(result.mask[0])
-    before = [session.mask(turn) for turn in tree.path(parent)[1:]]
-    return Outcome(
-        image=png_bytes(picture, recipe(spec.target_prompt, "edit", parent.number + 1, spec)),
-        width=picture.width,
-        height=picture.height,
-        latent=latents.to_bytes(result.latent, backbone),
-        mask=None if mask is None else png_bytes(mask),
-        evaluations=result.evaluations,
-        sample_evaluations=result.sample_evaluations,
-        seconds=seconds,
-        drift_original=drift.measure(picture, source_picture, drift.outside([*before, mask], picture.size)),
-        drift_previous=drift.measure(picture, parent_picture, drift.outside([mask], picture.size)),
     )
 
 
@@ -257,17 +230,6 @@ def _picture_outcome(image: Image.Image, prompt: str, kind: TurnKind, number: in
         height=image.height,
         latent=latents.to_bytes(backbone.encode([image]), backbone),
     )
-
-
-def _stored(session: Session, turn: Turn, backbone: Backbone) -> Latent | None:
-    """The stored latent of ``turn`` if it was made with the weights of ``backbone``."""
-    data = session.latent(turn)
-    stored = None if data is None else latents.from_bytes(data, backbone)
-    return stored.latent if stored is not None and stored.fits(backbone) else None
-
-
-def _mask_picture(mask: Tensor) -> Image.Image:
-    return Image.fromarray((mask.detach().float().clamp(0, 1) * 255).round().byte().cpu().numpy())
 
 
 def _preset(method: EditMethod) -> str:

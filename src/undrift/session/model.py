@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-TurnKind = Literal["source", "edit", "import"]
+TurnKind = Literal["source", "edit", "import", "restore"]
 
 
 class DriftNumbers(BaseModel):
@@ -25,6 +25,14 @@ class DriftNumbers(BaseModel):
     changed: float
     outside: float
 
+    @property
+    def text(self) -> str:
+        """In words, such as ``31.2 dB, 0.4 % changed``."""
+        if self.outside == 0:
+            return "everything is edited"
+        level = "identical" if self.psnr is None else f"{self.psnr:.1f} dB"
+        return f"{level}, {100 * self.changed:.1f} % changed"
+
 
 class TurnSpec(BaseModel):
     """Everything that decides a turn's result, resolved and recorded before the work starts.
@@ -33,6 +41,7 @@ class TurnSpec(BaseModel):
         source_prompt: what the parent shows.
         target_prompt: what the turn is to show.
         words: words of the target prompt that steer the highlighting, None for those that differ.
+        region: sha256 of the file that says where the picture may change, None for everywhere.
         method, preset, params: the editor, the preset's name and its resolved parameters.
         seed: the resolved seed, never -1.
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
@@ -45,6 +54,7 @@ class TurnSpec(BaseModel):
     source_prompt: str
     target_prompt: str
     words: tuple[str, ...] | None = None
+    region: str | None = None
     method: str
     preset: str
     params: dict[str, Any]
@@ -57,6 +67,20 @@ class TurnSpec(BaseModel):
     versions: dict[str, str]
 
 
+class RestoreSpec(BaseModel):
+    """Everything that decides what putting an earlier picture back gives.
+
+    Attributes:
+        anchor: id of the turn whose picture comes back.
+        region: sha256 of the file that says where.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    anchor: str
+    region: str
+
+
 class Turn(BaseModel):
     """A finished turn: an immutable node of the session's tree.
 
@@ -65,11 +89,14 @@ class Turn(BaseModel):
             from a count where a session repeats a turn. The same turns of the same picture have the same ids.
         number: turns from the source (0).
         parent: id of the turn it was made from, None for the source.
-        kind: ``source`` (the picture the session began with), ``edit``, or ``import`` (a picture put in by hand).
+        kind: ``source`` (the picture the session began with), ``edit``, ``import`` (a picture put in by hand), or
+            ``restore`` (an earlier picture put back in places).
         prompt: what the picture shows.
-        spec: None for a source.
-        image, latent, mask: paths of the files within the session folder, with forward slashes; the mask is a grey
-            PNG with one pixel per token, white where the method edited, None if it has none.
+        spec: of an edit, else None.
+        restore: of a restore, else None.
+        image, latent, mask, region: paths of the files within the session folder, with forward slashes. The mask is
+            a grey PNG with one pixel per token, white where the method edited, None if it has none; the region is a
+            grey PNG of the picture's size, black where the turn left the picture as it was, None for nowhere.
         image_hash, latent_hash: sha256 of the files.
         width, height: of the picture in pixels.
         evaluations, sample_evaluations: NFE.
@@ -86,9 +113,11 @@ class Turn(BaseModel):
     kind: TurnKind
     prompt: str
     spec: TurnSpec | None
+    restore: RestoreSpec | None = None
     image: str
     latent: str | None
     mask: str | None = None
+    region: str | None = None
     image_hash: str
     latent_hash: str | None
     width: int
@@ -99,3 +128,9 @@ class Turn(BaseModel):
     drift_original: DriftNumbers | None = None
     drift_previous: DriftNumbers | None = None
     created: str
+
+    @property
+    def region_hash(self) -> str | None:
+        """sha256 of the region's file."""
+        decided = self.spec or self.restore
+        return None if decided is None else decided.region

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from undrift import __version__
+from undrift.errors import PictureError
+from undrift.pictures import read_metadata
 from undrift.session.model import Turn, TurnKind, TurnSpec
 
 FORMAT = 1
@@ -22,3 +27,45 @@ def chain(path: Sequence[Turn]) -> dict[str, Any]:
     """Metadata of an exported picture: every turn from the source to it, complete."""
     turns = [turn.model_dump(mode="json") for turn in path]
     return {"format": FORMAT, "software": SOFTWARE, "prompt": path[-1].prompt, "turns": turns}
+
+
+class RecordedTurn(BaseModel):
+    """What a picture's metadata says of one turn; of a picture of a session's folder, and of an exported one.
+
+    Attributes:
+        number, kind, prompt, spec: as in ``Turn``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    kind: TurnKind
+    prompt: str
+    spec: TurnSpec | None = None
+
+
+class Recorded(BaseModel):
+    """The metadata of a picture: what it shows, what made it, and the turns that led to it, the last one its own."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt: str
+    software: str = "undrift"
+    turns: tuple[RecordedTurn, ...]
+
+
+def recall(source: str | Path | bytes) -> Recorded:
+    """How a PNG made by undrift came about; nothing of the picture itself is decoded.
+
+    Args:
+        source: a path, or a file's contents (an upload).
+
+    Raises:
+        PictureError: not a readable picture, none of undrift's, or its metadata is not what undrift writes.
+    """
+    try:
+        return Recorded.model_validate(read_metadata(source))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PictureError(f"the undrift metadata is damaged: {where}: {first['msg'].lower()}") from None

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from undrift.session import drift
-from undrift.session.compare import heat_map
+from undrift.session.compare import heat_map, mask_overlay
 from undrift.session.model import DriftNumbers, Turn
 from undrift.session.store import Session
 
@@ -20,7 +19,7 @@ LINE = 19
 PROMPT_LINES = 3
 
 _PAPER, _EMPTY, _EDGE = (252, 252, 250), (244, 244, 241), (214, 216, 219)
-_INK, _GREY, _MARKER = (28, 30, 34), (104, 109, 117), (255, 110, 20)
+_INK, _GREY = (28, 30, 34), (104, 109, 117)
 _ROWS = ("picture", "highlighted", "changed since the original")
 
 
@@ -69,24 +68,23 @@ def _cell(session: Session, turn: Turn, original: Image.Image, size: tuple[int, 
     if turn.kind == "source":
         return _Cell(title, turn.prompt, (f"{turn.width} x {turn.height}",), (_shown(picture, size), "", ""))
     mask = session.mask(turn)
-    numbers = (
-        f"{turn.evaluations} evaluations, {turn.seconds:.1f} s" if turn.spec else "put in by hand",
-        _drift_text(turn.drift_original),
-    )
-    marked = "no mask" if mask is None else _marked(picture, mask, size)
+    numbers = (_cost(turn), _drift_text(turn.drift_original))
+    where = session.region(turn) if mask is None else mask
+    marked = "no mask" if where is None else mask_overlay(picture, where, size)
     heat = heat_map(original, picture).resize(size, Image.Resampling.NEAREST)
     return _Cell(title, turn.prompt, numbers, (_shown(picture, size), marked, heat))
 
 
 def _drift_text(numbers: DriftNumbers | None) -> str:
-    if numbers is None:
-        return ""
-    if numbers.outside == 0:
-        return "edited everywhere"
-    where = "drift outside" if numbers.outside < 1 else "whole picture"
-    if numbers.psnr is None:
-        return f"{where}: none"
-    return f"{where}: {numbers.psnr:.1f} dB, {100 * numbers.changed:.1f} %"
+    if numbers is None or numbers.outside == 0:
+        return "" if numbers is None else numbers.text
+    return f"{'outside' if numbers.outside < 1 else 'whole picture'}: {numbers.text}"
+
+
+def _cost(turn: Turn) -> str:
+    if turn.spec is None:
+        return "put back by hand" if turn.restore else "put in by hand"
+    return f"{turn.evaluations} evaluations, {turn.seconds:.1f} s"
 
 
 def _shown_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -96,14 +94,6 @@ def _shown_size(size: tuple[int, int]) -> tuple[int, int]:
 
 def _shown(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _marked(picture: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The picture, pale outside the mask, and orange over it inside."""
-    inside = drift.enlarged(mask, picture.size).resize(size, Image.Resampling.NEAREST)
-    shown = _shown(picture, size)
-    pale = Image.blend(shown, Image.new("RGB", size, "white"), 0.6)
-    return Image.composite(Image.blend(shown, Image.new("RGB", size, _MARKER), 0.35), pale, inside)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

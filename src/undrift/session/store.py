@@ -6,6 +6,7 @@ A session is a folder::
     pictures/<turn>.png            every turn's picture, with its own parameters inside
     latents/<turn>.safetensors     every turn's latent
     masks/<turn>.png               where a turn edited, one pixel per token
+    regions/<turn>.png             where a turn was allowed to change the picture
 
 A turn is announced (``begin``) before its work starts and stored (``finish``) after it: first its files, each
 written completely or not at all, then one transaction that appends the turn and moves the head. A process killed in
@@ -14,34 +15,42 @@ between leaves files that no turn names; the next ``open`` removes them.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import platform
 import re
 import shutil
 import sqlite3
-import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL import Image
+from pydantic import TypeAdapter
 
 from undrift.errors import InputError, SessionError, UndriftError
 from undrift.files import reason, sha256, write_atomically
 from undrift.pictures import read_picture
 from undrift.session import database
-from undrift.session.model import DriftNumbers, Turn, TurnKind, TurnSpec
+from undrift.session.model import DriftNumbers, RestoreSpec, Turn, TurnKind, TurnSpec
+from undrift.session.owner import may_live, owner
 from undrift.session.tree import RESERVED, Tree
 
 log = logging.getLogger(__name__)
 
 FIRST_BRANCH = "main"
-FOLDERS = {"image": ("pictures", "png"), "latent": ("latents", "safetensors"), "mask": ("masks", "png")}
-_PROCESS = uuid.uuid4().hex
-_ABANDONED_AFTER = timedelta(days=7)
+FOLDERS = {
+    "image": ("pictures", "png"),
+    "latent": ("latents", "safetensors"),
+    "mask": ("masks", "png"),
+    "region": ("regions", "png"),
+}
+
+
+Spec = TurnSpec | RestoreSpec
+_SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
+_KINDS: dict[type, TurnKind] = {TurnSpec: "edit", RestoreSpec: "restore", type(None): "import"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class Outcome:
     height: int
     latent: bytes | None = None
     mask: bytes | None = None
+    region: bytes | None = None
     evaluations: int = 0
     sample_evaluations: int = 0
     seconds: float = 0.0
@@ -76,7 +86,7 @@ class Pending:
     parent: str
     head: str
     prompt: str
-    spec: TurnSpec | None
+    spec: Spec | None
 
 
 class Session:
@@ -161,6 +171,12 @@ class Session:
         """Where ``turn`` edited: L, one pixel per token, 255 inside."""
         return None if turn.mask is None else read_picture(self.contents(turn.mask)).convert("L")
 
+    def region(self, turn: Turn) -> Image.Image | None:
+        """Where ``turn`` was allowed to change the picture: L, of the picture's size, 0 where it was not."""
+        if turn.region is None:
+            return None
+        return read_picture(self.contents(turn.region, turn.region_hash), max_megapixels=float("inf")).convert("L")
+
     def contents(self, name: str, expected: str | None = None) -> bytes:
         """The file ``name`` of the session, checked against its ``expected`` SHA-256.
 
@@ -231,33 +247,32 @@ class Session:
             tree = self._tree(db)
             _move_head(db, tree, tree.turn(head), branch)
 
-    def begin(self, parent: Turn, prompt: str, spec: TurnSpec | None = None) -> Pending:
+    def begin(self, parent: Turn, prompt: str, spec: Spec | None = None) -> Pending:
         """Record a turn before its work starts. End it with ``finish`` or ``abandon``."""
         with database.transaction(self.folder, write=True) as db:
             taken = {row[0] for row in db.execute("SELECT id FROM turns UNION SELECT id FROM pending")}
             (head,) = db.execute("SELECT turn FROM head").fetchone()
             content = spec.model_dump_json() if spec else prompt
             pending = Pending(_free_id(taken, parent.id, content), parent.id, head, prompt, spec)
-            row = (pending.id, parent.id, head, prompt, spec and spec.model_dump_json(), *_owner(), _now())
+            row = (pending.id, parent.id, head, prompt, spec and spec.model_dump_json(), *owner(), _now())
             db.execute("INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return pending
 
-    def finish(self, pending: Pending, outcome: Outcome) -> Turn:
-        """Append the turn; the head moves to it unless somebody moved the head since ``begin``.
+    def finish(self, pending: Pending, outcome: Outcome, *, move_head: bool = True) -> Turn:
+        """Append the turn; the head moves to it unless somebody moved the head since ``begin``, or it is not to.
 
         Raises:
             SessionError: the folder cannot be written; the tree is unchanged and ``abandon`` is in order.
         """
         parent = self.turn(pending.parent)
-        kind: TurnKind = "edit" if pending.spec else "import"
-        turn = self._store(outcome, pending.id, kind, pending.prompt, parent, pending.spec)
+        turn = self._store(outcome, pending.id, _KINDS[type(pending.spec)], pending.prompt, parent, pending.spec)
         with database.transaction(self.folder, write=True) as db:
             if not db.execute("DELETE FROM pending WHERE id = ?", (pending.id,)).rowcount:
                 raise SessionError(f"turn {pending.id} was discarded by another process while it was worked on")
             tree = self._tree(db)
             _insert(db, turn)
             db.execute("INSERT OR IGNORE INTO trail VALUES (?, ?)", (parent.id, turn.id))
-            if tree.head_id == pending.head:
+            if move_head and tree.head_id == pending.head:
                 branch = tree.branch if parent.id == tree.head_id else None
                 db.execute("UPDATE branches SET turn = ? WHERE name = ?", (turn.id, branch))
                 _move_head(db, self._tree(db), turn, branch)
@@ -275,7 +290,7 @@ class Session:
         with database.transaction(self.folder, write=False) as db:
             rows = db.execute("SELECT id, parent, head, prompt, spec FROM pending ORDER BY started").fetchall()
         return tuple(
-            Pending(key, parent, head, prompt, TurnSpec.model_validate_json(spec) if spec else None)
+            Pending(key, parent, head, prompt, _SPEC.validate_json(spec) if spec else None)
             for key, parent, head, prompt, spec in rows
         )
 
@@ -289,7 +304,7 @@ class Session:
             db.execute("INSERT INTO head VALUES (?, ?)", (turn.id, FIRST_BRANCH))
 
     def _store(
-        self, outcome: Outcome, key: str, kind: TurnKind, prompt: str, parent: Turn | None, spec: TurnSpec | None
+        self, outcome: Outcome, key: str, kind: TurnKind, prompt: str, parent: Turn | None, spec: Spec | None
     ) -> Turn:
         return Turn(
             id=key,
@@ -297,10 +312,12 @@ class Session:
             parent=parent.id if parent else None,
             kind=kind,
             prompt=prompt,
-            spec=spec,
+            spec=spec if isinstance(spec, TurnSpec) else None,
+            restore=spec if isinstance(spec, RestoreSpec) else None,
             image=self._write("image", key, outcome.image),
-            latent=None if outcome.latent is None else self._write("latent", key, outcome.latent),
-            mask=None if outcome.mask is None else self._write("mask", key, outcome.mask),
+            latent=self._written("latent", key, outcome.latent),
+            mask=self._written("mask", key, outcome.mask),
+            region=self._written("region", key, outcome.region),
             image_hash=sha256(outcome.image),
             latent_hash=None if outcome.latent is None else sha256(outcome.latent),
             width=outcome.width,
@@ -314,10 +331,15 @@ class Session:
         )
 
     def _write(self, what: str, key: str, data: bytes) -> str:
-        folder, suffix = FOLDERS[what]
-        name = f"{folder}/{key}.{suffix}"
-        write_atomically(self.folder / name, data)
+        name = file_name(what, key)
+        path = self.folder / name
+        with suppress(OSError):  # sessions of older versions have fewer folders; writing says what is wrong
+            path.parent.mkdir(exist_ok=True)
+        write_atomically(path, data)
         return name
+
+    def _written(self, what: str, key: str, data: bytes | None) -> str | None:
+        return None if data is None else self._write(what, key, data)
 
     def _tree(self, db: sqlite3.Connection) -> Tree:
         turns = {}
@@ -330,9 +352,10 @@ class Session:
     def _clear_interrupted(self) -> None:
         with database.transaction(self.folder, write=False) as db:
             rows = db.execute("SELECT id, prompt, spec, host, pid, process, started FROM pending").fetchall()
-        for key, prompt, spec, *owner in rows:
-            if not _may_live(*owner):
-                seed = f" (seed {json.loads(spec)['seed']})" if spec else ""
+        for key, prompt, spec, *made_by in rows:
+            if not may_live(*made_by):
+                decided = _SPEC.validate_json(spec) if spec else None
+                seed = f" (seed {decided.seed})" if isinstance(decided, TurnSpec) else ""
                 log.warning("a turn was interrupted and is not in the session: '%s'%s", prompt, seed)
                 self.abandon(Pending(key, "", "", prompt, None))
 
@@ -345,6 +368,12 @@ class Session:
                     for file in (self.folder / folder).glob(f"{key}.{suffix}*"):
                         file.unlink(missing_ok=True)
                 db.execute("DELETE FROM pending WHERE id = ?", (key,))
+
+
+def file_name(what: str, key: str) -> str:
+    """Path within the session of a turn's file, ``what`` being a key of ``FOLDERS``."""
+    folder, suffix = FOLDERS[what]
+    return f"{folder}/{key}.{suffix}"
 
 
 def _insert(db: sqlite3.Connection, turn: Turn) -> None:
@@ -370,24 +399,3 @@ def _free_id(taken: set[str], parent: str, content: str) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _owner() -> tuple[str, int, str]:
-    return platform.node(), os.getpid(), _PROCESS
-
-
-def _may_live(host: str, pid: int, process: str, started: str) -> bool:
-    """Whether the process that began a turn may still be working on it; unknown counts as yes for a week."""
-    if datetime.now(UTC) - datetime.fromisoformat(started) > _ABANDONED_AFTER:
-        return False
-    if host != platform.node() or os.name != "posix":
-        return True
-    if pid == os.getpid():
-        return process == _PROCESS
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

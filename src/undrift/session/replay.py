@@ -1,0 +1,123 @@
+"""A session's turns once more, in a new session: on another picture, seed, method or model, or to the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from undrift.backbones.base import Backbone
+from undrift.errors import InputError
+from undrift.flow import Observer
+from undrift.methods import registry
+from undrift.methods.base import EditMethod
+from undrift.session.engine import EditPlan, import_picture, restore, run_turn, start_session
+from undrift.session.model import Turn, TurnSpec
+from undrift.session.store import Session
+from undrift.session.tree import Tree
+
+
+def recorded_method(spec: TurnSpec) -> EditMethod:
+    """The method of a recorded turn with exactly its parameters."""
+    return registry.get(spec.method, overrides=spec.params)
+
+
+def replay(
+    session: Session,
+    into: str | Path,
+    backbone: Backbone,
+    *,
+    image: Image.Image | None = None,
+    prompt: str | None = None,
+    seed: int | None = None,
+    method: Callable[[TurnSpec], EditMethod] = recorded_method,
+    turn: str | None = None,
+    observers: Sequence[Observer] = (),
+    finished: Callable[[Turn], None] = lambda turn: None,
+) -> Session:
+    """Run a session's turns again, in a new session. With nothing changed, pictures and latents are the same bytes.
+
+    Args:
+        session: what to repeat.
+        into: folder of the new session.
+        backbone: the model to run on, the recorded one or another.
+        image, prompt: another source picture and what it shows; None takes the recorded ones.
+        seed: for all turns; None takes the recorded ones.
+        method: the method for a recorded turn.
+        turn: repeat the path to this turn; None repeats the whole tree with its branches and head.
+        observers: of every turn.
+        finished: called with each new turn.
+
+    Raises:
+        InputError: ``image`` has another size than the pictures or regions that were put in by hand.
+    """
+    tree = session.tree()
+    turns = tuple(tree.turns.values()) if turn is None else _needed(tree, tree.turn(turn))
+    source = session.picture(tree.source) if image is None else image
+    _check_size(turns, source)
+    new = start_session(into, source, tree.source.prompt if prompt is None else prompt, backbone)
+    ids = {tree.source.id: new.source.id}
+    for old in turns[1:]:
+        parent = ids[str(old.parent)]
+        drawn = session.region(old)
+        if old.spec is not None:
+            editor = method(old.spec)
+            plan = _again(old, old.spec, tree, parent, seed)
+            again = replace(plan, region=drawn, preset=_preset(editor, old.spec))
+            made = run_turn(new, backbone, editor, again, observers)
+        elif old.restore is not None and drawn is not None:
+            made = restore(new, backbone, drawn, ids[old.restore.anchor], parent)
+        else:
+            made = import_picture(new, session.picture(old), old.prompt, backbone, parent)
+        ids[old.id] = made.id
+        finished(made)
+    if turn is None:
+        _restore_names(new, tree, ids)
+    return new
+
+
+def _restore_names(new: Session, old: Tree, ids: Mapping[str, str]) -> None:
+    """Give ``new`` the branches and the head of ``old``."""
+    new.place({name: ids[tip] for name, tip in old.branches.items()}, ids[old.head_id], old.branch)
+
+
+def _again(old: Turn, spec: TurnSpec, tree: Tree, parent: str, seed: int | None) -> EditPlan:
+    told = spec.source_prompt != tree.turns[str(old.parent)].prompt
+    return EditPlan(
+        prompt=spec.target_prompt,
+        source_prompt=spec.source_prompt if told else None,
+        words=spec.words,
+        seed=spec.seed if seed is None else seed,
+        handover=spec.handover,
+        parent=parent,
+    )
+
+
+def _preset(method: EditMethod, spec: TurnSpec) -> str | None:
+    """The recorded preset's name if its parameters are kept, else None: the engine finds one that fits."""
+    same = method.name == spec.method and method.params.model_dump(mode="json") == spec.params
+    return spec.preset if same else None
+
+
+def _needed(tree: Tree, turn: Turn) -> tuple[Turn, ...]:
+    """The path to ``turn`` and to every turn that something on it was restored from, oldest first."""
+    wanted: set[str] = set()
+    open_ends = [turn]
+    while open_ends:
+        for step in tree.path(open_ends.pop()):
+            if step.id not in wanted and step.restore is not None:
+                open_ends.append(tree.turns[step.restore.anchor])
+            wanted.add(step.id)
+    return tuple(step for step in tree.turns.values() if step.id in wanted)
+
+
+def _check_size(turns: Sequence[Turn], source: Image.Image) -> None:
+    old = turns[0]
+    if source.size == (old.width, old.height) or all(t.spec and t.region is None for t in turns[1:]):
+        return
+    given, wanted = (f"{width}x{height}" for width, height in (source.size, (old.width, old.height)))
+    raise InputError(
+        f"the picture is {given}, expected {wanted} pixels: some turns have pictures or masks of that size"
+    )

@@ -1,0 +1,124 @@
+"""The work of one turn: from a parent and a specification to the contents of the turn's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from undrift.backbones.base import Backbone, Latent
+from undrift.flow import Observer
+from undrift.methods.base import EditMethod, EditRequest
+from undrift.pictures import png_bytes
+from undrift.session import drift, latents, region
+from undrift.session.model import Turn, TurnSpec
+from undrift.session.record import recipe
+from undrift.session.store import Outcome, Session
+from undrift.session.tree import Tree
+
+
+@dataclass(frozen=True)
+class Work:
+    """Making the contents of one turn from ``parent``, changing nothing outside ``allowed``."""
+
+    session: Session
+    backbone: Backbone
+    tree: Tree
+    parent: Turn
+    allowed: Image.Image | None
+
+    def edit(
+        self, previous: Latent | None, spec: TurnSpec, method: EditMethod, observers: Sequence[Observer]
+    ) -> Outcome:
+        before = self.session.picture(self.parent)
+        began = perf_counter()
+        source = self.tree.source
+        original = self._latent(source, self.session.picture(source))
+        previous = previous or self.backbone.encode([before])
+        request = EditRequest(
+            original=original,
+            previous=previous,
+            turn=self.parent.number + 1,
+            source_prompts=[spec.source_prompt],
+            target_prompts=[spec.target_prompt],
+            words=[spec.words],
+            seeds=[spec.seed],
+            original_prompts=[source.prompt],
+            previous_images=[before],
+            region=self._changeable(previous),
+        )
+        result = method.edit(self.backbone, request, observers)
+        made = (result.images or self.backbone.decode(result.latent))[0]
+        picture, latent = self._kept(made, result.latent, before, previous)
+        seconds = perf_counter() - began
+        mask = None if result.mask is None else _mask_picture(result.mask[0])
+        metadata = recipe(spec.target_prompt, "edit", self.parent.number + 1, spec)
+        return replace(
+            self._outcome(picture, latent, before, mask, metadata),
+            evaluations=result.evaluations,
+            sample_evaluations=result.sample_evaluations,
+            seconds=seconds,
+        )
+
+    def restore(self, anchor: Turn) -> Outcome:
+        before, wanted = self.session.picture(self.parent), self.session.picture(anchor)
+        began = perf_counter()
+        old, previous = self._latent(anchor, wanted), self._latent(self.parent, before)
+        picture, latent = self._kept(wanted, old, before, previous)
+        seconds = perf_counter() - began
+        metadata = recipe(self.parent.prompt, "restore", self.parent.number + 1, None)
+        return replace(self._outcome(picture, latent, before, None, metadata), seconds=seconds)
+
+    def _latent(self, turn: Turn, picture: Image.Image) -> Latent:
+        return stored_latent(self.session, turn, self.backbone) or self.backbone.encode([picture])
+
+    def _changeable(self, previous: Latent) -> Tensor | None:
+        if self.allowed is None:
+            return None
+        return region.changeable(self.allowed, previous.geometry).to(previous.packed.device)
+
+    def _kept(
+        self, made: Image.Image, made_latent: Latent, before: Image.Image, previous: Latent
+    ) -> tuple[Image.Image, Latent]:
+        """What was made within the region, what was before outside it."""
+        if self.allowed is None:
+            return made, made_latent
+        weight = region.weights(self.allowed)
+        return region.blended(made, before, weight), region.blended_latent(made_latent, previous, weight)
+
+    def _outcome(
+        self,
+        picture: Image.Image,
+        latent: Latent,
+        before: Image.Image,
+        mask: Image.Image | None,
+        metadata: Mapping[str, Any],
+    ) -> Outcome:
+        """The files of the turn, and its drift."""
+        edits = [drift.Edited(self.session.mask(t), self.session.region(t)) for t in self.tree.path(self.parent)[1:]]
+        edit, source = drift.Edited(mask, self.allowed), self.session.picture(self.tree.source)
+        return Outcome(
+            image=png_bytes(picture, metadata),
+            width=picture.width,
+            height=picture.height,
+            latent=latents.to_bytes(latent, self.backbone),
+            mask=None if mask is None else png_bytes(mask),
+            region=None if self.allowed is None else png_bytes(self.allowed),
+            drift_original=drift.measure(picture, source, drift.outside([*edits, edit], picture.size)),
+            drift_previous=drift.measure(picture, before, drift.outside([edit], picture.size)),
+        )
+
+
+def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | None:
+    """The stored latent of ``turn`` if it was made with the weights of ``backbone``."""
+    data = session.latent(turn)
+    stored = None if data is None else latents.from_bytes(data, backbone)
+    return stored.latent if stored is not None and stored.fits(backbone) else None
+
+
+def _mask_picture(mask: Tensor) -> Image.Image:
+    return Image.fromarray((mask.detach().float().clamp(0, 1) * 255).round().byte().cpu().numpy())
