@@ -20,8 +20,9 @@ from undrift.methods.base import EditMethod, EditRequest, EditResult
 from undrift.pictures import read_metadata
 from undrift.session.engine import EditPlan, import_picture, run_turn, start_session
 from undrift.session.model import Turn, TurnSpec
+from undrift.session.outcome import Pending
 from undrift.session.replay import recorded_method, replay
-from undrift.session.store import Pending, Session
+from undrift.session.store import Session
 
 
 class Recording(ToyMethod):
@@ -170,7 +171,7 @@ def test_a_stopped_turn_leaves_no_trace(session: Session, backbone: ToyBackbone,
 
     with pytest.raises(type(error)):
         run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=5), [Stop()])
-    assert [(p.prompt, p.spec and p.spec.seed) for p in seen] == [("one", 5)], "recorded before the work started"
+    assert [(p.prompt, isinstance(p.spec, TurnSpec) and p.spec.seed) for p in seen] == [("one", 5)], "recorded first"
     assert not session.unfinished()
     assert session.turns() == (session.source,)
     assert len(list(session.folder.rglob("*.png"))) == 1

@@ -10,7 +10,8 @@ from PIL import Image
 
 from undrift.pictures import png_bytes
 from undrift.session.model import Turn
-from undrift.session.store import Outcome, Session
+from undrift.session.outcome import Outcome
+from undrift.session.store import Session
 
 
 def memory_folder() -> Path | None:

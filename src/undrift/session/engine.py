@@ -24,8 +24,9 @@ from undrift.methods.dial import can_turn, turned
 from undrift.pictures import png_bytes
 from undrift.session import latents, region
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
+from undrift.session.outcome import Outcome, Spec
 from undrift.session.record import recipe
-from undrift.session.store import Outcome, Session, Spec
+from undrift.session.store import Session
 from undrift.session.work import Work, stored_latent
 
 log = logging.getLogger(__name__)

@@ -70,7 +70,7 @@ def _snapshot(session: Session) -> tuple[bytes, list[str]]:
         memory.execute("DELETE FROM pending")
         memory.commit()
         turns = [Turn.model_validate_json(row[0]) for row in memory.execute("SELECT record FROM turns")]
-        names = [name for turn in turns for name in (turn.image, turn.latent, turn.mask) if name is not None]
+        names = [name for turn in turns for name in turn.files]
         return memory.serialize(), names
     finally:
         memory.close()

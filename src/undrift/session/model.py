@@ -130,6 +130,11 @@ class Turn(BaseModel):
     created: str
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of its files, those that it has."""
+        return tuple(name for name in (self.image, self.latent, self.mask, self.region) if name is not None)
+
+    @property
     def region_hash(self) -> str | None:
         """sha256 of the region's file."""
         decided = self.spec or self.restore

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from undrift.session.compare import heat_map, mask_overlay
+from undrift.session.lettering import BODY, font, wrapped
 from undrift.session.model import DriftNumbers, Turn
 from undrift.session.store import Session
 
@@ -96,14 +96,10 @@ def _shown(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=size)
-
-
 def _draw_labels(sheet: Image.Image, top: int, size: tuple[int, int]) -> None:
     for row, text in enumerate(_ROWS):
         strip = Image.new("RGB", (size[1], LABELS - 8), _PAPER)
-        ImageDraw.Draw(strip).text((size[1] / 2, 2), text, fill=_GREY, font=_font(14), anchor="ma")
+        ImageDraw.Draw(strip).text((size[1] / 2, 2), text, fill=_GREY, font=font(14), anchor="ma")
         sheet.paste(strip.rotate(90, expand=True), (MARGIN, top + row * (size[1] + GAP)))
 
 
@@ -112,11 +108,11 @@ def _draw_cell(
 ) -> None:
     draw = ImageDraw.Draw(sheet)
     left, top = at
-    draw.text((left, top), cell.title, fill=_INK, font=_font(17))
-    for number, line in enumerate(_wrapped(cell.prompt, width, draw), 1):
-        draw.text((left, top + 2 + number * LINE), line, fill=_INK, font=_font(14))
+    draw.text((left, top), cell.title, fill=_INK, font=font(17))
+    for number, line in enumerate(wrapped(cell.prompt, width, draw, PROMPT_LINES), 1):
+        draw.text((left, top + 2 + number * LINE), line, fill=_INK, font=font(BODY))
     for number, line in enumerate(cell.numbers, 1 + PROMPT_LINES):
-        draw.text((left, top + 4 + number * LINE), line, fill=_GREY, font=_font(13))
+        draw.text((left, top + 4 + number * LINE), line, fill=_GREY, font=font(13))
     for row, panel in enumerate(cell.panels):
         _draw_panel(sheet, (left, top + caption + row * (size[1] + GAP)), panel, size)
 
@@ -128,10 +124,4 @@ def _draw_panel(sheet: Image.Image, at: tuple[int, int], panel: Image.Image | st
     if isinstance(panel, Image.Image):
         sheet.paste(panel, at)
     else:
-        draw.text((at[0] + size[0] / 2, at[1] + size[1] / 2), panel, fill=_GREY, font=_font(14), anchor="mm")
-
-
-def _wrapped(text: str, width: int, draw: ImageDraw.ImageDraw) -> list[str]:
-    """``text`` in at most ``PROMPT_LINES`` lines of ``width`` pixels, shortened if it needs more."""
-    average = draw.textlength("abcdefghij klmnopqrst uvwxyz", font=_font(14)) / 28
-    return textwrap.wrap(text, int(width / average), max_lines=PROMPT_LINES, placeholder=" ...")
+        draw.text((at[0] + size[0] / 2, at[1] + size[1] / 2), panel, fill=_GREY, font=font(14), anchor="mm")

@@ -17,76 +17,27 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import sqlite3
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL import Image
-from pydantic import TypeAdapter
 
 from undrift.errors import InputError, SessionError, UndriftError
 from undrift.files import reason, sha256, write_atomically
 from undrift.pictures import read_picture
 from undrift.session import database
-from undrift.session.model import DriftNumbers, RestoreSpec, Turn, TurnKind, TurnSpec
+from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
+from undrift.session.outcome import FOLDERS, KINDS, SPEC, Outcome, Pending, Spec, file_name
 from undrift.session.owner import may_live, owner
-from undrift.session.tree import RESERVED, Tree
+from undrift.session.tree import Tree, check_branch
 
 log = logging.getLogger(__name__)
 
 FIRST_BRANCH = "main"
-FOLDERS = {
-    "image": ("pictures", "png"),
-    "latent": ("latents", "safetensors"),
-    "mask": ("masks", "png"),
-    "region": ("regions", "png"),
-}
-
-
-Spec = TurnSpec | RestoreSpec
-_SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
-_KINDS: dict[type, TurnKind] = {TurnSpec: "edit", RestoreSpec: "restore", type(None): "import"}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the work of a turn gave: the contents of its files, and numbers as in ``Turn``."""
-
-    image: bytes
-    width: int
-    height: int
-    latent: bytes | None = None
-    mask: bytes | None = None
-    region: bytes | None = None
-    evaluations: int = 0
-    sample_evaluations: int = 0
-    seconds: float = 0.0
-    drift_original: DriftNumbers | None = None
-    drift_previous: DriftNumbers | None = None
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A turn that is being worked on: recorded, not yet in the tree.
-
-    Attributes:
-        id: what the turn will be called.
-        parent: id of the turn it is made from.
-        head: id of the head when it began: the head follows the turn unless somebody moves it meanwhile.
-        prompt: what the turn is to show.
-        spec: what decides its result, None for a picture put in by hand.
-    """
-
-    id: str
-    parent: str
-    head: str
-    prompt: str
-    spec: Spec | None
 
 
 class Session:
@@ -103,21 +54,33 @@ class Session:
         Raises:
             SessionError: ``folder`` exists and is not empty, or cannot be written.
         """
-        target = Path(folder).absolute()
-        building = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            if target.exists() and (not target.is_dir() or any(target.iterdir())):
-                raise SessionError(f"'{folder}' already exists: choose another name, or continue the session in it")
-            for name, _ in FOLDERS.values():
-                (building / name).mkdir(parents=True)
+        with _appearing(folder) as building:
             cls(building)._start(prompt, outcome)
-            if target.exists():
-                target.rmdir()
-            building.rename(target)
-        except OSError as error:
-            raise SessionError(f"cannot create the session '{folder}': {reason(error)}") from error
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+        return cls(folder)
+
+    @classmethod
+    def assemble(cls, folder: str | Path, tree: Tree, contents: Callable[[str], bytes]) -> Session:
+        """A session of turns that exist already, from elsewhere; it appears as a whole or not at all.
+
+        Args:
+            folder: where; it must not exist, or be empty.
+            tree: all that the database is to hold.
+            contents: the contents of a turn's file by its path within the session.
+
+        Raises:
+            SessionError: ``folder`` exists and is not empty, or cannot be written.
+        """
+        with _appearing(folder) as building:
+            database.create(building)
+            for turn in tree.turns.values():
+                for name in turn.files:
+                    write_atomically(building / name, contents(name))
+            with database.transaction(building, write=True) as db:
+                for turn in tree.turns.values():
+                    _insert(db, turn)
+                db.executemany("INSERT INTO branches VALUES (?, ?)", tree.branches.items())
+                db.executemany("INSERT INTO trail VALUES (?, ?)", tree.trail.items())
+                db.execute("INSERT INTO head VALUES (?, ?)", (tree.head_id, tree.branch))
         return cls(folder)
 
     @classmethod
@@ -227,11 +190,7 @@ class Session:
         Raises:
             InputError: the name is taken or could be mistaken for something else, or there is no such turn.
         """
-        if not re.fullmatch(r"[A-Za-z_][\w./-]{0,63}", name) or name in RESERVED:
-            raise InputError(
-                f"branch name '{name}': expected a letter, then letters, digits, '.', '-', '_' or '/', at most 64, "
-                f"and neither {' nor '.join(RESERVED)}"
-            )
+        check_branch(name)
         with database.transaction(self.folder, write=True) as db:
             tree = self._tree(db)
             if name in tree.branches or name in tree.turns:
@@ -265,7 +224,7 @@ class Session:
             SessionError: the folder cannot be written; the tree is unchanged and ``abandon`` is in order.
         """
         parent = self.turn(pending.parent)
-        turn = self._store(outcome, pending.id, _KINDS[type(pending.spec)], pending.prompt, parent, pending.spec)
+        turn = self._store(outcome, pending.id, KINDS[type(pending.spec)], pending.prompt, parent, pending.spec)
         with database.transaction(self.folder, write=True) as db:
             if not db.execute("DELETE FROM pending WHERE id = ?", (pending.id,)).rowcount:
                 raise SessionError(f"turn {pending.id} was discarded by another process while it was worked on")
@@ -290,7 +249,7 @@ class Session:
         with database.transaction(self.folder, write=False) as db:
             rows = db.execute("SELECT id, parent, head, prompt, spec FROM pending ORDER BY started").fetchall()
         return tuple(
-            Pending(key, parent, head, prompt, _SPEC.validate_json(spec) if spec else None)
+            Pending(key, parent, head, prompt, SPEC.validate_json(spec) if spec else None)
             for key, parent, head, prompt, spec in rows
         )
 
@@ -354,7 +313,7 @@ class Session:
             rows = db.execute("SELECT id, prompt, spec, host, pid, process, started FROM pending").fetchall()
         for key, prompt, spec, *made_by in rows:
             if not may_live(*made_by):
-                decided = _SPEC.validate_json(spec) if spec else None
+                decided = SPEC.validate_json(spec) if spec else None
                 seed = f" (seed {decided.seed})" if isinstance(decided, TurnSpec) else ""
                 log.warning("a turn was interrupted and is not in the session: '%s'%s", prompt, seed)
                 self.abandon(Pending(key, "", "", prompt, None))
@@ -370,10 +329,24 @@ class Session:
                 db.execute("DELETE FROM pending WHERE id = ?", (key,))
 
 
-def file_name(what: str, key: str) -> str:
-    """Path within the session of a turn's file, ``what`` being a key of ``FOLDERS``."""
-    folder, suffix = FOLDERS[what]
-    return f"{folder}/{key}.{suffix}"
+@contextmanager
+def _appearing(folder: str | Path) -> Iterator[Path]:
+    """A new folder, with the folders of a session in it, that takes its name at the end of the ``with`` block."""
+    target = Path(folder).absolute()
+    building = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise SessionError(f"'{folder}' already exists: choose another name, or continue the session in it")
+        for name, _ in FOLDERS.values():
+            (building / name).mkdir(parents=True)
+        yield building
+        if target.exists():
+            target.rmdir()
+        building.rename(target)
+    except OSError as error:
+        raise SessionError(f"cannot create the session '{folder}': {reason(error)}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def _insert(db: sqlite3.Connection, turn: Turn) -> None:

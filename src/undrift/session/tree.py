@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -119,6 +120,19 @@ class Tree:
         branches = f"; branches: {', '.join(self.branches)}" if self.branches else ""
         known = f"{_listed(list(self.turns.values()))}{branches}; or head, source"
         return f"no turn '{name}' in this session; turns: {known}"
+
+
+def check_branch(name: str) -> None:
+    """Refuse a branch name that could be mistaken for something else.
+
+    Raises:
+        InputError: it is; the message says what a name looks like.
+    """
+    if not re.fullmatch(r"[A-Za-z_][\w./-]{0,63}", name) or name in RESERVED:
+        raise InputError(
+            f"branch name '{name}': expected a letter, then letters, digits, '.', '-', '_' or '/', at most 64, "
+            f"and neither {' nor '.join(RESERVED)}"
+        )
 
 
 def _listed(turns: list[Turn], limit: int = 12) -> str:

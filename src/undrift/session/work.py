@@ -16,8 +16,9 @@ from undrift.methods.base import EditMethod, EditRequest
 from undrift.pictures import png_bytes
 from undrift.session import drift, latents, region
 from undrift.session.model import Turn, TurnSpec
+from undrift.session.outcome import Outcome
 from undrift.session.record import recipe
-from undrift.session.store import Outcome, Session
+from undrift.session.store import Session
 from undrift.session.tree import Tree
 
 
