@@ -61,6 +61,31 @@ def read_picture(source: str | Path | bytes, *, max_megapixels: float = MAX_MEGA
             raise PictureError(_unreadable(name, error)) from error
 
 
+def read_mask(source: str | Path | bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:
+    """The mask painted in a file, or in the bytes of one, as L; see ``as_mask``.
+
+    Raises:
+        PictureError: as for ``read_picture``.
+    """
+    name = _name(source)
+    with _opened(source, name) as opened:
+        _check_header(opened, name, max_megapixels)
+        try:
+            opened.load()
+            return as_mask(_eight_bit(_upright(opened), name))
+        except _DAMAGE as error:
+            raise PictureError(_unreadable(name, error)) from error
+
+
+def as_mask(image: Image.Image) -> Image.Image:
+    """A painted picture as L: its opacity if anything in it is transparent, else its brightness."""
+    if image.has_transparency_data:
+        opacity = image.convert("RGBA").getchannel("A")
+        if opacity.getextrema() != (255, 255):
+            return opacity
+    return image.convert("L")
+
+
 def png_bytes(image: Image.Image, metadata: Mapping[str, Any] | None = None) -> bytes:
     """A PNG file. The same picture and metadata give the same bytes.
 

@@ -16,6 +16,9 @@ from undrift.errors import SessionError
 
 FILE = "session.sqlite"
 APPLICATION_ID = 0x756E6472
+MARKS = ("application_id", "user_version")
+"""SQLite's pragmas that say whose database a file is, and of which version."""
+
 BUSY_SECONDS = 30.0
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -81,7 +84,7 @@ def check(folder: Path) -> None:
     if not (folder / FILE).is_file():
         raise SessionError(f"'{folder}' is not an undrift session: it has no {FILE}")
     with transaction(folder, write=False) as db:
-        application, version = (db.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
+        application, version = (db.execute(f"PRAGMA {p}").fetchone()[0] for p in MARKS)
     if application != APPLICATION_ID:
         raise SessionError(f"'{folder / FILE}' is not the database of an undrift session")
     if version > len(MIGRATIONS):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,12 +52,10 @@ def from_bytes(data: bytes, backbone: Backbone) -> StoredLatent:
     Raises:
         SessionError: another kind of file.
     """
-    try:
+    with _reading():
         about = _about(data)
         packed = load(data)[_TENSOR].to(backbone.identity.device)
         return StoredLatent(Latent(packed, Geometry(**about["geometry"])), str(about["weights_hash"]))
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise SessionError(f"a latent file of the session is not one of undrift's: {error}") from None
 
 
 def model_of(data: bytes) -> str:
@@ -64,9 +64,25 @@ def model_of(data: bytes) -> str:
     Raises:
         SessionError: another kind of file.
     """
-    try:
+    with _reading():
         return str(_about(data)["model"])
-    except (ValueError, KeyError, TypeError) as error:
+
+
+def geometry_of(data: bytes) -> Geometry:
+    """The picture's size and the token grid of the latent in a file of ``to_bytes``.
+
+    Raises:
+        SessionError: another kind of file.
+    """
+    with _reading():
+        return Geometry(**_about(data)["geometry"])
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SessionError(f"a latent file of the session is not one of undrift's: {error}") from None
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from undrift.backbones.base import Geometry, Latent
 from undrift.errors import InputError
+from undrift.pictures import as_mask
 from undrift.session import drift
 
 FEATHER = 64
@@ -37,7 +38,7 @@ def region_of(only: Image.Image | None, never: Image.Image | None, size: tuple[i
         size: (width, height) of the picture.
 
     Returns:
-        L, or None if everything may change. See ``as_mask`` for what counts as white.
+        L, or None if everything may change. See ``undrift.pictures.as_mask`` for what counts as white.
 
     Raises:
         InputError: a mask of another size, or nothing is left that may change.
@@ -61,15 +62,6 @@ def checked(region: Image.Image | None, size: tuple[int, int]) -> Image.Image | 
     if high == 0:
         raise InputError("nothing may change: the mask is black everywhere; paint white where the picture may change")
     return None if low == 255 else mask
-
-
-def as_mask(image: Image.Image) -> Image.Image:
-    """A painted picture as L: its opacity if anything in it is transparent, else its brightness."""
-    if image.has_transparency_data:
-        opacity = image.convert("RGBA").getchannel("A")
-        if opacity.getextrema() != (255, 255):
-            return opacity
-    return image.convert("L")
 
 
 def weights(region: Image.Image) -> Weight:

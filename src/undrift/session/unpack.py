@@ -33,6 +33,9 @@ MAX_BYTES = 2 * 1024**3
 MAX_TURNS = 10_000
 
 _ID = re.compile(r"[0-9a-f]{12}")
+_LONGEST = 16 * 1024**2
+"""Bytes of one value in the database."""
+
 _STEPS = 50_000_000
 """SQLite instructions after which reading a database is given up: a hostile one could go on for ever."""
 
@@ -112,10 +115,9 @@ def _tree(data: bytes) -> Tree:
         with closing(sqlite3.connect(":memory:")) as db:
             db.deserialize(data)
             db.set_progress_handler(lambda: 1, _STEPS)
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
             db.execute("PRAGMA trusted_schema = OFF")
-            application, version = (
-                db.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version")
-            )
+            (application,), (version,) = (db.execute(f"PRAGMA {p}").fetchone() for p in database.MARKS)
             if application != database.APPLICATION_ID or not 1 <= version <= len(database.MIGRATIONS):
                 raise _Wrong(f"its {database.FILE} is of another program or of a newer undrift")
             turns: dict[str, Turn] = {}
@@ -152,11 +154,11 @@ def _check_turn(turn: Turn, key: str, earlier: Mapping[str, Turn]) -> None:
 
 
 def _check_names(tree: Tree) -> None:
-    named = [tree.head_id, *tree.branches.values(), *tree.trail.values(), *tree.trail]
-    wrong_branch = tree.branch is not None and tree.branch not in tree.branches
-    strays = [pair for pair in tree.trail.items() if tree.turns[pair[1]].parent != pair[0]] if tree.turns else []
-    if not tree.turns or wrong_branch or strays or any(name not in tree.turns for name in named):
+    named = {tree.head_id, *tree.branches.values(), *tree.trail.values()}
+    if named - set(tree.turns) or tree.branch not in {None, *tree.branches}:
         raise _Wrong("its head or a branch names a turn that is not there")
+    if any(tree.turns[child].parent != parent for parent, child in tree.trail.items()):
+        raise _Wrong("its way back to the head does not follow the turns")
     for name in tree.branches:
         check_branch(name)
 
@@ -174,7 +176,9 @@ def _check_files(turn: Turn, files: Mapping[str, bytes]) -> None:
     if turn.mask is not None:
         read_picture(files[turn.mask])
     if turn.latent is not None:
-        latents.model_of(files[turn.latent])
+        grid = latents.geometry_of(files[turn.latent])
+        if (grid.width, grid.height) != (turn.width, turn.height):
+            raise _Wrong(f"'{turn.latent}' is not of the size that its turn says")
 
 
 def _first(error: ValidationError) -> str:
