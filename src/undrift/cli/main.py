@@ -9,15 +9,27 @@ from typing import Any
 import click
 
 from undrift import __version__
-from undrift.cli import catalogue, demo, files, run, tree, turns
+from undrift.cli import catalogue, demo, files, run, studio, tree, turns
 from undrift.cli.errors import did_you_mean, guarded
 from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
 
 COMMANDS = {
     "One go": (run.run, demo.demo),
-    "Sessions": (turns.new, turns.edit, tree.log, tree.show, tree.undo, tree.redo, tree.branch, tree.checkout),
-    "Results": (tree.compare, files.export, files.replay, files.info),
+    "In the browser": (studio.studio,),
+    "Sessions": (
+        turns.new,
+        turns.edit,
+        turns.restore,
+        turns.rebase,
+        tree.log,
+        tree.show,
+        tree.undo,
+        tree.redo,
+        tree.branch,
+        tree.checkout,
+    ),
+    "Results": (tree.compare, files.export, files.unpack, files.replay, files.info),
     "What there is": (catalogue.methods, catalogue.models, catalogue.completion),
 }
 

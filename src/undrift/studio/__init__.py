@@ -1,0 +1,1 @@
+"""The studio: a local web page over the session engine. It holds no editing logic of its own."""

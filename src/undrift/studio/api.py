@@ -1,0 +1,257 @@
+"""The addresses under /api: each reads what was asked, makes one call, and answers with JSON or a picture.
+
+Functions without ``async`` run in Starlette's pool of threads, those with it only wait: nothing here holds up the
+event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from undrift.littleworld import demo
+from undrift.littleworld.likeness import looks_drawn
+from undrift.pictures import png_bytes
+from undrift.session.compare import compare as compare_turns
+from undrift.session.model import Turn
+from undrift.session.store import Session
+from undrift.session.unpack import import_zip
+from undrift.studio import heads, images, views, work
+from undrift.studio.forms import (
+    BranchForm,
+    DiffForm,
+    EditForm,
+    F,
+    HeadForm,
+    ImportForm,
+    RebaseForm,
+    RestoreForm,
+    StartForm,
+    parsed,
+)
+from undrift.studio.jobs import Job
+from undrift.studio.refusal import Refused
+from undrift.studio.studio import Studio
+from undrift.studio.uploads import Upload
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+FOREVER = "private, max-age=31536000, immutable"
+"""Turns never change: their addresses carry the hash of their picture."""
+
+_decoding = anyio.CapacityLimiter(2)
+"""Uploads decoded at a time: each may need 24 megapixels of memory."""
+
+
+def studio_of(request: Request) -> Studio:
+    """The studio that the application serves."""
+    studio: Studio = request.app.state.studio
+    return studio
+
+
+def session_of(request: Request) -> Session:
+    """The session that the address names."""
+    return studio_of(request).shelf.session(request.path_params["name"])
+
+
+def turn_of(request: Request, session: Session, part: str = "turn") -> Turn:
+    """The turn that the address names by its full id.
+
+    Raises:
+        Refused: no such turn (404).
+    """
+    turn = session.tree().turns.get(request.path_params[part])
+    if turn is None:
+        raise Refused(404, f"no turn {request.path_params[part][:20]!a} in this session")
+    return turn
+
+
+def takes(kind: type[F]) -> Callable[[Callable[[Request, F], Any]], Endpoint]:
+    """An endpoint whose body is a form; the function runs in a thread and returns JSON."""
+
+    def decorate(function: Callable[[Request, F], Any]) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            form = parsed(kind, await request.body())
+            return JSONResponse(await run_in_threadpool(function, request, form))
+
+        endpoint.__name__ = function.__name__
+        return endpoint
+
+    return decorate
+
+
+def about(request: Request) -> Response:
+    """The model, the methods and the limits."""
+    return JSONResponse(studio_of(request).about)
+
+
+async def events(request: Request) -> Response:
+    """What happens, as it happens."""
+    stream = studio_of(request).events.stream(request.headers.get("last-event-id"))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+@takes(DiffForm)
+def diff(request: Request, form: DiffForm) -> Any:
+    """What changes between two prompts."""
+    unknown = studio_of(request).unknown_words(form.target)
+    return {**views.diff_view(form.source, form.target), "unknown": unknown}
+
+
+async def upload(request: Request) -> Response:
+    """Take a picture's file: the body is the file."""
+    data = await request.body()
+    studio = studio_of(request)
+    added = await anyio.to_thread.run_sync(studio.uploads.add, data, limiter=_decoding)
+    return JSONResponse(await run_in_threadpool(_upload_view, studio, added))
+
+
+async def archive(request: Request) -> Response:
+    """Take a session's zip file: the body is the file, ``name`` what to call the session."""
+    data = await request.body()
+    shelf = studio_of(request).shelf
+    name = shelf.free_name(request.query_params.get("name", "session")[:64])
+    await anyio.to_thread.run_sync(import_zip, data, shelf.new(name), limiter=_decoding)
+    return JSONResponse({"name": name})
+
+
+def example(request: Request) -> Response:
+    """The bundled picture as an upload."""
+    studio = studio_of(request)
+    added = studio.uploads.add(png_bytes(demo.picture()), demo.prompt())
+    return JSONResponse({**_upload_view(studio, added), "edits": demo.edits()})
+
+
+def upload_preview(request: Request) -> Response:
+    """An upload, small."""
+    return Response(studio_of(request).uploads.get(request.path_params["key"]).preview, media_type="image/png")
+
+
+def jobs(request: Request) -> Response:
+    """Every job."""
+    return JSONResponse({"jobs": studio_of(request).jobs.listed()})
+
+
+def cancel(request: Request) -> Response:
+    """Stop a job."""
+    queue = studio_of(request).jobs
+    return JSONResponse(queue.view(queue.cancel(request.path_params["job"])))
+
+
+def job_preview(request: Request) -> Response:
+    """What a running turn looks like so far."""
+    preview = studio_of(request).jobs.job(request.path_params["job"]).preview
+    return Response(status_code=204) if preview is None else Response(preview, media_type="image/png")
+
+
+def sessions(request: Request) -> Response:
+    """Every session, the newest first."""
+    shelf = studio_of(request).shelf
+    return JSONResponse({"sessions": [views.card_view(name, shelf) for name in shelf.names()]})
+
+
+@takes(StartForm)
+def start(request: Request, form: StartForm) -> Any:
+    """Start a session."""
+    return _queued(request, work.start(studio_of(request), form))
+
+
+def session(request: Request) -> Response:
+    """A session with all its turns."""
+    return JSONResponse(views.session_view(request.path_params["name"], session_of(request)))
+
+
+@takes(EditForm)
+def edit(request: Request, form: EditForm) -> Any:
+    """Queue a turn, or several candidates of it."""
+    return _queued(request, work.edit(studio_of(request), request.path_params["name"], form))
+
+
+@takes(RebaseForm)
+def rebase(request: Request, form: RebaseForm) -> Any:
+    """Queue a turn made anew from the source picture."""
+    return _queued(request, work.rebase(studio_of(request), request.path_params["name"], form))
+
+
+@takes(RestoreForm)
+def restore(request: Request, form: RestoreForm) -> Any:
+    """Queue putting an earlier picture back."""
+    return _queued(request, work.restore(studio_of(request), request.path_params["name"], form))
+
+
+@takes(ImportForm)
+def bring_in(request: Request, form: ImportForm) -> Any:
+    """Queue putting in a picture made elsewhere."""
+    return _queued(request, work.bring_in(studio_of(request), request.path_params["name"], form))
+
+
+@takes(HeadForm)
+def head(request: Request, form: HeadForm) -> Any:
+    """Move the head."""
+    turn = heads.move(session_of(request), form)
+    studio_of(request).changed(request.path_params["name"])
+    return {"head": turn.id}
+
+
+@takes(BranchForm)
+def branch(request: Request, form: BranchForm) -> Any:
+    """Name a branch."""
+    turn = session_of(request).branch(form.name, form.turn)
+    studio_of(request).changed(request.path_params["name"])
+    return {"head": turn.id}
+
+
+def compare(request: Request) -> Response:
+    """Two turns in numbers."""
+    opened = session_of(request)
+    found = compare_turns(opened, turn_of(request, opened, "first"), turn_of(request, opened, "second"))
+    numbers = {**found.numbers.model_dump(), "mean": found.mean, "largest": found.largest}
+    return JSONResponse(numbers, headers={"cache-control": FOREVER})
+
+
+def heat(request: Request) -> Response:
+    """Where two turns differ."""
+    opened = session_of(request)
+    return _png(images.heat(opened, turn_of(request, opened, "first"), turn_of(request, opened, "second")))
+
+
+def picture(request: Request) -> Response:
+    """A turn's picture, the stored file itself."""
+    opened = session_of(request)
+    return _png(images.picture(opened, turn_of(request, opened)))
+
+
+def thumbnail(request: Request) -> Response:
+    """A turn's picture, small."""
+    opened = session_of(request)
+    return _png(images.thumbnail(opened, turn_of(request, opened).id))
+
+
+def overlay(request: Request) -> Response:
+    """A turn's mask over its picture."""
+    opened = session_of(request)
+    return _png(images.overlay(opened, turn_of(request, opened)))
+
+
+def _png(data: bytes) -> Response:
+    return Response(data, media_type="image/png", headers={"cache-control": FOREVER})
+
+
+def _queued(request: Request, job: Job) -> Any:
+    return studio_of(request).jobs.view(job)
+
+
+def _upload_view(studio: Studio, upload: Upload) -> dict[str, Any]:
+    return {
+        "id": upload.id,
+        "width": upload.width,
+        "height": upload.height,
+        "prompt": upload.prompt,
+        "recipe": upload.recipe,
+        "foreign": studio.knows_only_drawings and not looks_drawn(upload.picture()),
+    }

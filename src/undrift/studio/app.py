@@ -1,0 +1,122 @@
+"""The studio as an ASGI application: every address it answers, in one table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from undrift.errors import UndriftError
+from undrift.studio import api, downloads, login, uploads
+from undrift.studio.guard import Guard
+from undrift.studio.password import Door
+from undrift.studio.refusal import status_of
+from undrift.studio.studio import Studio
+
+log = logging.getLogger(__name__)
+
+STATIC = Path(str(files("undrift.studio").joinpath("static")))
+UPLOADS = "/api/uploads"
+ARCHIVES = "/api/archives"
+MAX_ARCHIVE = 256 * 2**20
+"""Bytes of a session's zip file: latents are most of it."""
+
+
+def create_app(studio: Studio, host: str = "127.0.0.1", password: str | None = None) -> ASGIApp:
+    """The application, guarded. The studio works from startup to shutdown.
+
+    Args:
+        studio: what it serves.
+        host: the address that it listens on; see ``Guard``.
+        password: what pages have to log in with; None for none.
+    """
+    door = Door(password) if password else None
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        studio.start()
+        yield
+        studio.stop()
+
+    handlers: dict[type[Exception] | int, Callable[..., Response]] = {
+        UndriftError: _refused,
+        HTTPException: _http_error,
+        Exception: _unexpected,
+    }
+    app = Starlette(routes=ROUTES, exception_handlers=handlers, lifespan=lifespan)
+    app.state.studio, app.state.door = studio, door
+    return Guard(app, host, door, {UPLOADS: uploads.MAX_BYTES, ARCHIVES: MAX_ARCHIVE, "/login": 4096})
+
+
+def page(request: Request) -> Response:
+    """The page; which session it shows is behind the ``#`` and never reaches the server."""
+    return Response((STATIC / "index.html").read_bytes(), media_type="text/html")
+
+
+def _refused(request: Request, error: UndriftError) -> Response:
+    return JSONResponse({"error": " ".join(str(error).split())}, status_of(error))
+
+
+def _http_error(request: Request, error: HTTPException) -> Response:
+    return JSONResponse({"error": error.detail.lower()}, error.status_code, error.headers)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("a request failed: %s", request.url.path, exc_info=error)
+    return JSONResponse({"error": request.app.state.studio.describe(error)}, 500)
+
+
+class Static(StaticFiles):
+    """Files of the page, asked for anew each time: they are small, and a new version must show at once."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+_SESSION = "/api/sessions/{name}"
+_TURN = _SESSION + "/turns/{turn}"
+
+ROUTES = [
+    Route("/", page),
+    Route("/login", login.show, methods=["GET"]),
+    Route("/login", login.log_in, methods=["POST"]),
+    Route("/logout", login.log_out, methods=["POST"]),
+    Route("/api/about", api.about),
+    Route("/api/events", api.events),
+    Route("/api/diff", api.diff, methods=["POST"]),
+    Route(UPLOADS, api.upload, methods=["POST"]),
+    Route(UPLOADS + "/{key}/preview", api.upload_preview),
+    Route(ARCHIVES, api.archive, methods=["POST"]),
+    Route("/api/example", api.example, methods=["POST"]),
+    Route("/api/jobs", api.jobs),
+    Route("/api/jobs/{job}/cancel", api.cancel, methods=["POST"]),
+    Route("/api/jobs/{job}/preview", api.job_preview),
+    Route("/api/sessions", api.sessions, methods=["GET"]),
+    Route("/api/sessions", api.start, methods=["POST"]),
+    Route(_SESSION, api.session),
+    Route(_SESSION + "/edit", api.edit, methods=["POST"]),
+    Route(_SESSION + "/rebase", api.rebase, methods=["POST"]),
+    Route(_SESSION + "/restore", api.restore, methods=["POST"]),
+    Route(_SESSION + "/import", api.bring_in, methods=["POST"]),
+    Route(_SESSION + "/head", api.head, methods=["POST"]),
+    Route(_SESSION + "/branches", api.branch, methods=["POST"]),
+    Route(_SESSION + "/compare/{first}/{second}", api.compare),
+    Route(_SESSION + "/heat/{first}/{second}", api.heat),
+    Route(_SESSION + "/export/{kind}/{turn}", downloads.export),
+    Route(_TURN + "/picture", api.picture),
+    Route(_TURN + "/thumbnail", api.thumbnail),
+    Route(_TURN + "/overlay", api.overlay),
+    Mount("/static", Static(directory=STATIC)),
+]

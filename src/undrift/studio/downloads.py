@@ -1,0 +1,76 @@
+"""What can be taken out of a session, as files that the browser saves."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from undrift.session import export as exports
+from undrift.session import script
+from undrift.session.animation import animation
+from undrift.session.model import Turn
+from undrift.session.store import Session
+from undrift.studio.api import session_of, turn_of
+from undrift.studio.refusal import Refused
+
+Write = Callable[[Session, Turn, Path], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A file that an export gives: its ending, its media type, and what writes it."""
+
+    suffix: str
+    media: str
+    write: Write
+
+
+def _sheet(session: Session, turn: Turn, path: Path) -> None:
+    exports.write_contact_sheet(session, path, session.path(turn))
+
+
+def _animation(session: Session, turn: Turn, path: Path) -> None:
+    path.write_bytes(animation(session, session.path(turn), captions=True))
+
+
+def _commands(session: Session, turn: Turn, path: Path) -> None:
+    path.write_text("\n".join(script.commands(session, turn)) + "\n", encoding="utf-8")
+
+
+def _python(session: Session, turn: Turn, path: Path) -> None:
+    path.write_text(script.python_script(session, turn), encoding="utf-8")
+
+
+KINDS: Mapping[str, Kind] = {
+    "png": Kind(".png", "image/png", exports.export_png),
+    "zip": Kind(".zip", "application/zip", lambda session, turn, path: exports.export_zip(session, path)),
+    "sheet": Kind("-sheet.png", "image/png", _sheet),
+    "animation": Kind(".webp", "image/webp", _animation),
+    "commands": Kind(".sh", "text/plain", _commands),
+    "python": Kind(".py", "text/plain", _python),
+}
+
+
+def export(request: Request) -> Response:
+    """A file made from a turn or its session; it is made in a folder that is gone once it is sent."""
+    kind = KINDS.get(request.path_params["kind"])
+    if kind is None:
+        raise Refused(404, f"no export of this kind, expected one of: {', '.join(KINDS)}")
+    session = session_of(request)
+    turn = turn_of(request, session)
+    folder = Path(tempfile.mkdtemp(prefix="undrift-"))
+    name = request.path_params["name"] + ("" if kind.suffix == ".zip" else f"-{turn.number}") + kind.suffix
+    try:
+        kind.write(session, turn, folder / "export")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    gone = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
+    return FileResponse(folder / "export", media_type=kind.media, filename=name, background=gone)

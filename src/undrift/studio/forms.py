@@ -1,0 +1,138 @@
+"""What the page may ask for. Everything is checked here, where bytes cross the border."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from PIL import Image
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
+
+from undrift.pictures import read_picture
+from undrift.session.engine import DIALS
+from undrift.session.region import region_of
+from undrift.studio.refusal import Refused
+
+LONGEST_PROMPT = 4000
+MOST_CANDIDATES = len(DIALS)
+
+Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
+TurnId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+Tab = Annotated[str, Field(max_length=40)]
+
+
+F = TypeVar("F", bound="Form")
+
+
+class Form(BaseModel):
+    """Base of the forms: nothing unknown is taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StartForm(Form):
+    """Start a session with an uploaded picture; no name has one chosen."""
+
+    upload: str
+    prompt: Prompt
+    name: str | None = None
+    tab: Tab = ""
+
+
+class MethodForm(Form):
+    """Which editor with which parameters; ``dial`` goes from -1, obey, to 1, preserve."""
+
+    name: str
+    preset: str = "default"
+    params: dict[str, Any] = Field(default_factory=dict)
+    dial: float = Field(0.0, ge=-1, le=1)
+
+
+class EditForm(Form):
+    """A turn, or several candidates of one. ``only`` and ``never`` are PNGs, white where it was painted."""
+
+    parent: TurnId
+    prompt: Prompt
+    source_prompt: Prompt | None = None
+    words: tuple[Annotated[str, Field(max_length=200)], ...] | None = None
+    method: MethodForm
+    seed: int | None = None
+    count: int = Field(1, ge=1, le=MOST_CANDIDATES)
+    only: Base64Bytes | None = None
+    never: Base64Bytes | None = None
+    tab: Tab = ""
+
+    def region(self, size: tuple[int, int]) -> Image.Image | None:
+        """Where the turn may change a picture of ``size``; None for everywhere."""
+        only, never = (None if mask is None else painted(mask, size) for mask in (self.only, self.never))
+        return region_of(only, never, size)
+
+
+class RestoreForm(Form):
+    """Put the picture of ``anchor`` back where ``brush`` is white."""
+
+    parent: TurnId
+    anchor: Literal["source"] | TurnId = "source"
+    brush: Base64Bytes
+    tab: Tab = ""
+
+
+class RebaseForm(Form):
+    """Make what ``turn`` shows anew from the source picture."""
+
+    turn: TurnId
+    method: MethodForm
+    seed: int | None = None
+    tab: Tab = ""
+
+
+class ImportForm(Form):
+    """Put an uploaded picture in as a turn."""
+
+    parent: TurnId
+    upload: str
+    prompt: Prompt
+    tab: Tab = ""
+
+
+class HeadForm(Form):
+    """Go to ``turn``, or one step from it."""
+
+    turn: TurnId
+    step: Literal["here", "undo", "redo", "keep"] = "here"
+
+
+class BranchForm(Form):
+    """Name a branch at ``turn``."""
+
+    turn: TurnId
+    name: str
+
+
+class DiffForm(Form):
+    """Two prompts to compare."""
+
+    source: Prompt
+    target: Prompt
+
+
+def parsed(kind: type[F], body: bytes) -> F:
+    """``body`` as a form.
+
+    Raises:
+        Refused: not JSON, or not of this form (422); one line says what.
+    """
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Refused(422, f"{where or 'the request'}: {first['msg'].lower()}") from None
+
+
+def painted(data: bytes, size: tuple[int, int]) -> Image.Image:
+    """A painted mask.
+
+    Raises:
+        PictureError: not a picture, or of more pixels than the session's ``size``.
+    """
+    return read_picture(data, max_megapixels=size[0] * size[1] / 1e6)

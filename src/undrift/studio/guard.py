@@ -1,0 +1,151 @@
+"""What stands before every request: who may ask, from where, how much, and what the browser may do with the answer.
+
+- ``Host`` must be a name of this machine. A page of somebody else that rebinds its own name to this address (DNS
+  rebinding) carries its own name there.
+- A request that changes something must come from the studio's own pages (``Origin``, ``Sec-Fetch-Site``). Programs
+  send neither and may ask; browsers cannot leave them out.
+- With a password, everything but the login page needs the login's cookie.
+- A body has at most as many bytes as its route allows, counted while it arrives.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import platform
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from undrift.studio.password import Door
+from undrift.studio.refusal import Refused
+
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+HEADERS: Mapping[str, str] = {
+    "content-security-policy": POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+SAFE = ("GET", "HEAD")
+OPEN_PATHS = ("/login", "/static/base.css", "/static/login.css", "/static/icon.svg")
+JSON_BYTES = 8 * 2**20
+"""A request of the page: three painted masks at most."""
+
+
+class Guard:
+    """ASGI middleware around the whole studio.
+
+    Args:
+        app: what it guards.
+        host: the address that the studio listens on.
+        door: checks the login's cookie; None lets everyone on this machine in.
+        limits: bytes that a body may have, by path; ``JSON_BYTES`` for every other path.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, door: Door | None, limits: Mapping[str, int]) -> None:
+        self._app = app
+        self._host = host
+        self._door = door
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = self._turned_away(Request(scope))
+        if answer is not None:
+            await answer(scope, receive, _with_headers(send))
+            return
+        limit = self._limits.get(scope["path"], JSON_BYTES)
+        await self._app(scope, _limited(receive, limit), _with_headers(send))
+
+    def _turned_away(self, request: Request) -> Response | None:
+        """The answer to a request that goes no further."""
+        if not self._is_own(request.headers.get("host", "")):
+            return _error(421, "this address is not one of the studio's")
+        if not _from_own_page(request):
+            return _error(403, "requests from other sites are refused")
+        length = request.headers.get("content-length", "0")
+        limit = self._limits.get(request.url.path, JSON_BYTES)
+        if not length.isdecimal() or int(length) > limit:
+            return _error(413, too_large(limit))
+        if self._door is None or request.url.path in OPEN_PATHS or self._door.knows(request):
+            return None
+        if request.url.path.startswith("/api/"):
+            return _error(401, "log in first")
+        return RedirectResponse("/login", 303)
+
+    def _is_own(self, host: str) -> bool:
+        """Whether a Host header names this machine: addresses cannot be rebound, only names can."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        loopback = is_loopback(self._host)
+        try:
+            return ipaddress.ip_address(name).is_loopback or not loopback
+        except ValueError:
+            machine = set() if loopback else {platform.node().lower(), self._host.lower()}
+            return name in {"localhost", *machine} - {""}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is an address that only this machine reaches."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def too_large(limit: int) -> str:
+    """What a body of more than ``limit`` bytes is told."""
+    return f"this is larger than the {limit / 2**20:g} MB that are taken"
+
+
+def _from_own_page(request: Request) -> bool:
+    headers = request.headers
+    site = headers.get("sec-fetch-site", "none")
+    if request.method in SAFE:
+        # Links from elsewhere may lead to the page itself, not to its pictures and numbers.
+        return site != "cross-site" or not request.url.path.startswith("/api/")
+    if site not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"error": message}, status)
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise Refused(413, too_large(limit))
+        return message
+
+    return counted
+
+
+def _with_headers(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("cache-control", "no-store")
+        await send(message)
+
+    return sent

@@ -1,0 +1,256 @@
+"""Work for the one model: a queue, a thread that empties it, and what every page may know about it.
+
+Pages come and go; a job stays. Its state is told through the event log and listed on request, so that a page that was
+reloaded in the middle of a turn finds its turn again.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from PIL import Image
+
+from undrift.errors import Cancelled, UndriftError
+from undrift.flow import Observer, Step, StepEnd
+from undrift.pictures import png_bytes
+from undrift.studio.events import EventLog
+from undrift.studio.refusal import Refused
+
+log = logging.getLogger(__name__)
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+MOST_QUEUED = 64
+FINISHED_KEPT = 50
+QUIET_SECONDS = 0.1
+"""Progress within this time of the last told is not told: a page cannot show more."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a job is: ``kind`` (start, edit, ...), whose session, in words, and which page asked for it."""
+
+    kind: str
+    session: str
+    title: str
+    tab: str
+    parent: str | None = None
+
+
+@dataclass
+class Job:
+    """One piece of work. Only the worker's thread and ``JobQueue``, under its lock, write to it.
+
+    Attributes:
+        evaluations, total: network evaluations spent and expected.
+        item, items: which of several candidates is being made.
+        turns: ids of the turns made so far.
+        preview: a PNG of what the turn looks like so far; ``previews`` counts them.
+    """
+
+    id: str
+    about: About
+    work: Callable[[Running], None] = field(repr=False)
+    state: State = "queued"
+    phase: str = ""
+    evaluations: int = 0
+    total: int = 0
+    item: int = 0
+    items: int = 1
+    turns: list[str] = field(default_factory=list)
+    error: str = ""
+    preview: bytes | None = field(default=None, repr=False)
+    previews: int = 0
+    cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def open(self) -> bool:
+        return self.state in ("queued", "running")
+
+
+class Running(Observer):
+    """What a job's work may do with its job; also the observer that reports steps and stops on cancel."""
+
+    def __init__(self, job: Job, tell: Callable[[Job], None]) -> None:
+        self._job = job
+        self._tell = tell
+        self._told = 0.0
+        self._seen = 0
+
+    def expect(self, evaluations: int, items: int = 1) -> None:
+        """Announce ``items`` pieces of ``evaluations`` network evaluations each."""
+        self._job.total, self._job.items = evaluations * items, items
+        self._tell(self._job)
+
+    def start_item(self, number: int) -> None:
+        """Begin piece ``number``, from 0."""
+        self.check()
+        job = self._job
+        job.item, job.preview = number, None
+        job.evaluations = job.total * number // max(job.items, 1)
+        self._tell(job)
+
+    def made(self, turn: str) -> None:
+        """A turn was appended."""
+        self._job.turns.append(turn)
+        self._tell(self._job)
+
+    def show(self, image: Image.Image, step: int, steps: int) -> None:
+        """What the turn looks like after ``step`` of ``steps``."""
+        self._job.preview = png_bytes(image)
+        self._job.previews += 1
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` if the job was cancelled."""
+        if self._job.cancelled.is_set():
+            raise Cancelled("cancelled")
+
+    def begin(self, step: Step) -> None:
+        self.check()
+        if step.index == 0:
+            self._seen = 0
+        phase = "inverting" if step.inverting else "sampling"
+        self._job.phase = f"{phase}, step {step.index + 1} of {step.count}"
+
+    def end(self, event: StepEnd) -> None:
+        self.check()
+        self._job.evaluations += event.evaluations - self._seen
+        self._seen = event.evaluations
+        if time.monotonic() - self._told >= QUIET_SECONDS:
+            self._told = time.monotonic()
+            self._tell(self._job)
+
+
+class JobQueue:
+    """Jobs in the order they came, run one at a time in a thread of their own."""
+
+    def __init__(self, events: EventLog, describe: Callable[[Exception], str]) -> None:
+        self._events = events
+        self._describe = describe
+        self._jobs: dict[str, Job] = {}
+        self._changed = threading.Condition(threading.RLock())
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="studio-worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Cancel everything and wait for the thread."""
+        with self._changed:
+            self._stopping = True
+            for job in self._jobs.values():
+                job.cancelled.set()
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def submit(self, about: About, work: Callable[[Running], None]) -> Job:
+        """Queue ``work``.
+
+        Raises:
+            Refused: too much is waiting already (429).
+        """
+        with self._changed:
+            if len(self._queued()) >= MOST_QUEUED:
+                raise Refused(429, f"{MOST_QUEUED} jobs are waiting already: cancel some, or wait")
+            job = Job(secrets.token_hex(6), about, work)
+            self._jobs[job.id] = job
+            self._forget_old()
+            self._tell(job)
+            self._changed.notify_all()
+        return job
+
+    def cancel(self, key: str) -> Job:
+        """Take a job out of the queue, or stop it before its next step."""
+        with self._changed:
+            job = self.job(key)
+            job.cancelled.set()
+            if job.state == "queued":
+                self._end(job, "cancelled")
+                for other in self._queued():
+                    self._tell(other)
+        return job
+
+    def job(self, key: str) -> Job:
+        """The job ``key``.
+
+        Raises:
+            Refused: no such job (404).
+        """
+        with self._changed:
+            if key not in self._jobs:
+                raise Refused(404, f"no job {key[:20]!a}")
+            return self._jobs[key]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every job that is known, the oldest first."""
+        with self._changed:
+            return [self.view(job) for job in self._jobs.values()]
+
+    def view(self, job: Job) -> dict[str, Any]:
+        """A job as JSON; ``position`` counts from 1 for the next one to run, 0 for one that does not wait."""
+        with self._changed:
+            waiting = self._queued()
+            return {
+                **vars(job.about),
+                "id": job.id,
+                "state": job.state,
+                "position": waiting.index(job) + 1 if job in waiting else 0,
+                "phase": job.phase,
+                "evaluations": min(job.evaluations, job.total),
+                "total": job.total,
+                "item": job.item,
+                "items": job.items,
+                "turns": list(job.turns),
+                "error": job.error,
+                "previews": job.previews,
+            }
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                job.work(Running(job, self._tell))
+                self._end(job, "done")
+            except Cancelled:
+                self._end(job, "cancelled")
+            except UndriftError as error:
+                self._end(job, "failed", str(error))
+            except Exception as error:
+                log.exception("a job failed: %s", job.about.title)
+                self._end(job, "failed", self._describe(error))
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            while not self._stopping and not self._queued():
+                self._changed.wait()
+            if self._stopping:
+                return None
+            job = self._queued()[0]
+            job.state = "running"
+            self._tell(job)
+            for other in self._queued():
+                self._tell(other)
+            return job
+
+    def _end(self, job: Job, state: State, error: str = "") -> None:
+        with self._changed:
+            job.state, job.error, job.preview = state, " ".join(error.split()), None
+            self._tell(job)
+
+    def _queued(self) -> list[Job]:
+        return [job for job in self._jobs.values() if job.state == "queued"]
+
+    def _forget_old(self) -> None:
+        finished = [job for job in self._jobs.values() if not job.open]
+        for job in finished[:-FINISHED_KEPT]:
+            del self._jobs[job.id]
+
+    def _tell(self, job: Job) -> None:
+        self._events.publish("job", job.id, self.view(job))

@@ -1,0 +1,55 @@
+"""The login page of a studio that other machines can reach. It works without scripts."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from undrift.studio.password import Door, cookie_name
+from undrift.studio.refusal import Refused
+
+_PAGE = files("undrift.studio").joinpath("static", "login.html")
+_MESSAGE = "<!-- message -->"
+
+
+def show(request: Request) -> Response:
+    """The form; straight to the page where nothing is to be entered."""
+    return _form() if _door(request) else RedirectResponse("/", 303)
+
+
+async def log_in(request: Request) -> Response:
+    """Check the password and set the cookie."""
+    door = _door(request)
+    if door is None:
+        return RedirectResponse("/", 303)
+    fields = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=4)
+    try:
+        token = door.log_in(fields.get("password", [""])[0])
+    except Refused as error:
+        return _form(error.status, str(error))
+    response = RedirectResponse("/", 303)
+    secure = request.url.scheme == "https"
+    response.set_cookie(cookie_name(request), token, httponly=True, samesite="strict", path="/", secure=secure)
+    return response
+
+
+async def log_out(request: Request) -> Response:
+    """Forget the login."""
+    door = _door(request)
+    if door is not None:
+        door.log_out(request)
+    return RedirectResponse("/login", 303)
+
+
+def _door(request: Request) -> Door | None:
+    door: Door | None = request.app.state.door
+    return door
+
+
+def _form(status: int = 200, message: str = "") -> Response:
+    told = f'<p class="problem" role="alert">{escape(message)}</p>' if message else ""
+    return HTMLResponse(_PAGE.read_text("utf-8").replace(_MESSAGE, told), status)

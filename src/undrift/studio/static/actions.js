@@ -1,0 +1,70 @@
+// What a person can do, each as one call of the server and what the page shows next.
+
+import { get, post, sessionPath } from "./api.js";
+import { isOpen } from "./events.js";
+import { announce, attempt } from "./say.js";
+import { shownTurn, state, tab, turnOf, update } from "./state.js";
+
+const address = (...parts) => `#/${parts.map(encodeURIComponent).join("/")}`;
+
+export const sessionAddress = (name, turn) => (turn ? address("s", name, turn) : address("s", name));
+
+// Opens the session at `turn`, or where its head is.
+export async function open(name, turn) {
+  const session = await get(sessionPath(name));
+  const known = session.turns.some((one) => one.id === turn);
+  const fresh = state.session?.name !== name;
+  update({ session, shown: known ? turn : session.head, ...(fresh ? { mode: "view", against: null } : {}) });
+  settle();
+  document.title = `${name} · undrift studio`;
+}
+
+export async function refresh() {
+  if (!state.session) return;
+  const session = await get(sessionPath(state.session.name));
+  if (session.name !== state.session?.name) return;
+  update({ session, shown: session.turns.some((turn) => turn.id === state.shown) ? state.shown : session.head });
+}
+
+// Shows a turn, without moving the session's head.
+export function look(id) {
+  const shown = turnOf(id);
+  if (!shown) return;
+  update({ shown: id, mode: keepsMode(shown) ? state.mode : "view" });
+  settle();
+}
+
+// Goes to a turn: the head moves there, and the next turn is made from it.
+export async function go(id) {
+  look(id);
+  await step("here", id);
+}
+
+export async function step(kind, id = state.shown) {
+  const { head } = await post(`${sessionPath(state.session.name)}/head`, { turn: id, step: kind });
+  await refresh();
+  look(head);
+  announce(`Turn ${shownTurn().number}: ${shownTurn().prompt}`);
+}
+
+export const undo = () => attempt(() => step("undo"));
+export const redo = () => attempt(() => step("redo"));
+export const keep = (id) => attempt(() => step("keep", id));
+
+export const queue = (what, body) => post(`${sessionPath(state.session.name)}/${what}`, { ...body, tab });
+
+export const cancel = (job) => attempt(() => post(`/api/jobs/${job.id}/cancel`));
+
+export const ownJob = () =>
+  [...state.jobs.values()].find((job) => isOpen(job) && job.tab === tab && job.session === state.session?.name) ?? null;
+
+// A mode that the turn cannot have gives way to the plain view.
+function keepsMode(turn) {
+  return state.mode !== "mask" || turn.has_mask || turn.has_region;
+}
+
+// The address says what is shown, so that a reload and a bookmark find it again.
+function settle() {
+  const wanted = sessionAddress(state.session.name, state.shown);
+  if (location.hash !== wanted) history.replaceState(null, "", wanted);
+}

@@ -1,0 +1,38 @@
+// Two turns in one frame, with a divider that the pointer and the arrow keys move.
+
+import { turnPath } from "./api.js";
+import { field, h } from "./dom.js";
+import { anchorTurn, shownTurn, state, update } from "./state.js";
+
+export function comparison() {
+  const [first, second] = [anchorTurn(), shownTurn()];
+  const name = state.session.name;
+  const range = h("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `Divider: turn ${first.number} left of it, turn ${second.number} right of it`, class: "divider" });
+  const box = h(
+    "div", { class: "compare" },
+    h("img", { class: "picture", src: turnPath(name, second, "picture"), alt: `Turn ${second.number}: ${second.prompt}`, draggable: "false" }),
+    h("img", { class: "picture over", src: turnPath(name, first, "picture"), alt: `Turn ${first.number}: ${first.prompt}`, draggable: "false" }),
+    h("span", { class: "line", "aria-hidden": "true" }),
+    h("span", { class: "corner left", "aria-hidden": "true" }, title(first)),
+    h("span", { class: "corner right", "aria-hidden": "true" }, title(second)),
+    range,
+  );
+  const place = () => box.style.setProperty("--at", `${range.value}%`);
+  range.addEventListener("input", place);
+  place();
+  return [box, h("div", { class: "row tools" }, turnSelect("Left", first, (id) => update({ against: id })), h("span", { class: "muted fine" }, `Right: ${title(second)}, the one shown`))];
+}
+
+export const title = (turn) => (turn.kind === "source" ? "Original" : `Turn ${turn.number}`);
+
+export function turnSelect(label, chosen, pick) {
+  const select = h(
+    "select", { onchange: () => pick(select.value) },
+    ...state.session.turns.map((turn) => h("option", { value: turn.id, selected: turn.id === chosen.id }, `${title(turn)}: ${short(turn.prompt)}`)),
+  );
+  const box = field(label, select);
+  box.classList.add("inline");
+  return box;
+}
+
+const short = (text) => (text.length > 44 ? `${text.slice(0, 43)}…` : text);

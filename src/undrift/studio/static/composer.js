@@ -1,0 +1,174 @@
+// The next turn: what the picture is to show, what that changes, and how hard to hold on to the rest.
+
+import { post } from "./api.js";
+import { queue } from "./actions.js";
+import { field, fill, h } from "./dom.js";
+import { clear, coverage, LAYERS, masks, png } from "./masks.js";
+import { chosenMethod, dialField, drawInto, methodFields } from "./method.js";
+import { attempt } from "./say.js";
+import { recall, remember, shownTurn, state, turnOf, update, watch } from "./state.js";
+import { chips, marked } from "./words.js";
+
+const DIFF_WAIT_MS = 120;
+
+let draft = null;
+let shownBefore = null;
+let analysis = { words: [], steering: [], unknown: [] };
+
+// What was written for the open session and not started yet.
+function follow() {
+  const key = `draft:${state.session.name}`;
+  const shown = shownTurn();
+  if (draft?.key !== key) {
+    draft = { key, prompt: shown.prompt, source: null, words: null, seed: "", count: 1, ...recall(key) };
+    shownBefore = recall(`${key}:at`) ?? shown.id;
+  }
+  if (shownBefore !== shown.id) {
+    const before = turnOf(shownBefore);
+    // A text nobody changed follows the picture; one that somebody wrote stays.
+    if (!before || draft.prompt === before.prompt || draft.prompt === shown.prompt) draft.prompt = shown.prompt;
+    Object.assign(draft, { source: null, words: null });
+    shownBefore = shown.id;
+  }
+  store();
+}
+
+function store() {
+  remember(draft.key, draft);
+  remember(`${draft.key}:at`, shownBefore);
+}
+
+const source = () => draft.source ?? shownTurn().prompt;
+const changes = () => draft.prompt.trim() !== "" && analysis.words.some(([change]) => change !== "kept");
+
+export function composer() {
+  follow();
+  masks();
+  const prompt = h("textarea", { rows: 3, maxlength: 4000, "aria-describedby": "diff" });
+  const caption = h("textarea", { rows: 2, maxlength: 4000 });
+  const captionBox = h("details", { class: "source" }, h("summary", { class: "fine" }, "What it shows now"), field("Caption of the shown picture", caption));
+  const diff = h("p", { class: "diff", id: "diff" });
+  const steer = h("div", { class: "row steer", role: "group", "aria-label": "Words that steer the attention" });
+  const areas = h("div", { class: "row" });
+  const start = h("button", { class: "primary" }, "Make the turn");
+  const again = h("button", { type: "button", onclick: () => attempt(redoTurn) });
+  const seed = h("input", { inputmode: "numeric", placeholder: "drawn", value: draft.seed, autocomplete: "off" });
+  const count = h("input", { type: "number", min: 1, max: state.about.limits.candidates, value: draft.count });
+  const dial = h("div");
+  const method = h("div", { class: "stack" });
+
+  const analyse = debounced(async () => {
+    analysis = await post("/api/diff", { source: source(), target: draft.prompt });
+    drawWords();
+  });
+  const drawWords = () => {
+    const chosen = new Set((draft.words ?? analysis.steering).map((word) => word.toLowerCase()));
+    fill(diff, changes() ? marked(analysis.words) : h("span", { class: "muted" }, "Change the text: say what the picture is to show."));
+    fill(steer, changes() && [h("span", { class: "label" }, "Steering"), ...chips(analysis.words, chosen, toggle),
+      draft.words && h("button", { type: "button", class: "quiet fine", onclick: () => setWords(null) }, "as they differ")]);
+    if (analysis.unknown.length) diff.append(h("span", { class: "note" }, `LittleWorld does not know: ${analysis.unknown.join(", ")}`));
+    start.disabled = !changes();
+  };
+  const setWords = (words) => {
+    draft.words = words;
+    store();
+    drawWords();
+  };
+  const toggle = (word) => {
+    const now = draft.words ?? analysis.steering;
+    const rest = now.filter((one) => one.toLowerCase() !== word.toLowerCase());
+    setWords(rest.length < now.length ? rest : [...now, word]);
+    [...steer.querySelectorAll(".chip")].find((chip) => chip.textContent === word)?.focus();
+  };
+
+  const draw = () => {
+    if (!state.session) return;
+    const before = `${shownBefore} ${draft.prompt}`;
+    follow();
+    if (prompt.value !== draft.prompt) prompt.value = draft.prompt;
+    if (document.activeElement !== caption) caption.value = source();
+    const shown = shownTurn();
+    again.hidden = shown.kind !== "edit";
+    again.textContent = `Try turn ${shown.number} again`;
+    if (before !== `${shownBefore} ${draft.prompt}` || !analysis.words.length) analyse();
+  };
+  const drawAreas = () => state.session && fill(areas, ["only", "never"].filter((key) => coverage(key) > 0).map((key) => area(key)));
+
+  prompt.addEventListener("input", () => {
+    Object.assign(draft, { prompt: prompt.value, words: null });
+    store();
+    analyse();
+  });
+  caption.addEventListener("input", () => {
+    draft.source = caption.value === shownTurn().prompt ? null : caption.value;
+    store();
+    analyse();
+  });
+  seed.addEventListener("input", () => ((draft.seed = seed.value.trim()), store()));
+  count.addEventListener("change", () => ((draft.count = Number(count.value)), store()));
+  prompt.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    if (!start.disabled) form.requestSubmit();
+  });
+  const drawMethod = () => {
+    drawInto(dial, () => [dialField()]);
+    drawInto(method, methodFields);
+  };
+  watch(["session", "shown"], draw);
+  watch(["painted", "session"], drawAreas);
+  watch(["method"], drawMethod);
+
+  const form = h(
+    "form", { class: "stack", onsubmit: (event) => (event.preventDefault(), attempt(makeTurn)) },
+    h("h2", {}, "Next turn"), field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
+    h("div", { class: "pair" }, field("Candidates", count), field("Seed", seed)),
+    h("div", { class: "row" }, start, again),
+    h("details", { class: "expert" }, h("summary", { class: "fine" }, "Method and parameters"), method),
+  );
+  draw();
+  drawAreas();
+  drawMethod();
+  analyse();
+  return form;
+}
+
+function area(key) {
+  const percent = Math.max(1, Math.round(100 * coverage(key)));
+  return h("span", { class: `area ${key}` }, `${LAYERS[key].title}: ${percent} % of the picture`,
+    h("button", { type: "button", class: "quiet", "aria-label": `Clear: ${LAYERS[key].title}`, onclick: () => clear(key) }, "×"));
+}
+
+// What both ways of making a turn share.
+const settings = () => ({
+  method: chosenMethod(),
+  count: draft.count,
+  ...(draft.seed !== "" && { seed: Number(draft.seed) }),
+  ...(coverage("only") && { only: png("only") }),
+  ...(coverage("never") && { never: png("never") }),
+});
+
+async function makeTurn() {
+  await queue("edit", { parent: state.shown, prompt: draft.prompt.trim(), source_prompt: draft.source, words: draft.words, ...settings() });
+}
+
+// The shown turn once more, beside it: another method, dial or seed on the same picture and the same words.
+async function redoTurn() {
+  const { parent, spec, prompt } = shownTurn();
+  await queue("edit", { parent, prompt, source_prompt: spec.source_prompt, words: spec.words, ...settings() });
+}
+
+// Another page or a dropped picture fills the next turn in.
+export function suggest(values) {
+  Object.assign(draft, values);
+  store();
+  update({ session: state.session });
+}
+
+function debounced(run) {
+  let timer = 0;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => attempt(run), DIFF_WAIT_MS);
+  };
+}

@@ -1,0 +1,71 @@
+// How far the picture has come from the original, turn by turn, and the way back.
+
+import { queue } from "./actions.js";
+import { chosenMethod } from "./method.js";
+import { fill, h, svg } from "./dom.js";
+import { title } from "./compare.js";
+import { attempt } from "./say.js";
+import { pathTo, shownTurn, state, watch } from "./state.js";
+
+export function driftPanel() {
+  const content = h("div", { class: "stack" });
+  const draw = () => state.session && fill(content, ...render());
+  watch(["session", "shown"], draw);
+  draw();
+  return h("section", { class: "card-section", "aria-labelledby": "drift-title" }, h("h2", { id: "drift-title" }, "Drift"), content);
+}
+
+function render() {
+  const shown = shownTurn();
+  const turns = pathTo(shown).filter((turn) => turn.drift_original);
+  if (!turns.length) return [h("p", { class: "muted fine" }, "Nothing has changed yet. From the first turn on, this shows what changed outside of the edits.")];
+  return [
+    shown.warning && h("p", { class: "note" }, `Turn ${shown.number}: ${shown.warning}`),
+    chart(turns),
+    table(turns),
+    h("button", { type: "button", class: shown.warning ? "primary" : null, onclick: () => attempt(rebase) }, "Rebase on the original"),
+    h("p", { class: "muted fine" }, "Makes what this turn shows anew, in one turn from the original picture."),
+  ];
+}
+
+const rebase = () => queue("rebase", { turn: state.shown, method: chosenMethod() });
+
+const text = (numbers) => {
+  if (!numbers) return "–";
+  if (numbers.outside === 0) return "all edited";
+  return `${numbers.psnr === null ? "identical" : `${numbers.psnr.toFixed(1)} dB`}, ${(100 * numbers.changed).toFixed(1)} %`;
+};
+
+function table(turns) {
+  return h(
+    "table", { class: "drift" },
+    h("caption", { class: "unseen" }, "Change outside of the edits, in decibels and in per cent of the pixels"),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Turn"), h("th", { scope: "col" }, h("i", { class: "key original" }), "to the original"), h("th", { scope: "col" }, h("i", { class: "key previous" }), "to the turn before"))),
+    h("tbody", {}, ...turns.map((turn) => h("tr", { class: turn.id === state.shown ? "here" : null }, h("th", { scope: "row" }, turn.number), h("td", {}, text(turn.drift_original)), h("td", {}, text(turn.drift_previous))))),
+  );
+}
+
+const [WIDTH, HEIGHT, LEFT, BOTTOM] = [320, 92, 34, 16];
+
+// Changed pixels by turn: the solid line against the original, the dashed one against the turn before.
+function chart(turns) {
+  const most = Math.max(0.05, ...turns.flatMap((turn) => [turn.drift_original.changed, turn.drift_previous?.changed ?? 0]));
+  const x = (at) => LEFT + (turns.length === 1 ? 0.5 : at / (turns.length - 1)) * (WIDTH - LEFT - 12);
+  const y = (value) => 8 + (1 - value / most) * (HEIGHT - BOTTOM - 8);
+  const line = (pick, name) => {
+    const points = turns.map((turn, at) => [x(at), y(pick(turn)?.changed ?? 0)]);
+    return svg("g", { class: name }, svg("polyline", { points: points.join(" ") }), ...points.map(([cx, cy]) => svg("circle", { cx, cy, r: 3 })));
+  };
+  const last = turns.at(-1);
+  const percent = (value) => `${Math.round(100 * value)} %`;
+  const label = (props, words) => svg("text", props, words);
+  return svg(
+    "svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Pixels changed outside of the edits up to ${title(last)}: ${text(last.drift_original)} against the original` },
+    svg("path", { class: "axis", d: `M${LEFT} ${y(most)}H${WIDTH}M${LEFT} ${y(0)}H${WIDTH}` }),
+    label({ x: LEFT - 6, y: y(most) + 4, "text-anchor": "end" }, percent(most)),
+    label({ x: LEFT - 6, y: y(0) + 4, "text-anchor": "end" }, "0 %"),
+    ...turns.map((turn, at) => label({ x: x(at), y: HEIGHT - 2, "text-anchor": "middle" }, String(turn.number))),
+    line((turn) => turn.drift_previous, "previous"),
+    line((turn) => turn.drift_original, "original"),
+  );
+}

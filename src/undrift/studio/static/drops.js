@@ -1,0 +1,42 @@
+// Pictures that come in: dropped, pasted or chosen.
+
+import { archive, upload } from "./api.js";
+import { sessionAddress } from "./actions.js";
+import { attempt } from "./say.js";
+import { state } from "./state.js";
+
+// Opens a session that comes as a zip file. Calls `taken` with what the server says about a picture that was dropped on `area` or pasted while it is shown.
+export function acceptPictures(area, taken) {
+  const over = (event) => {
+    if (![...event.dataTransfer.types].includes("Files")) return;
+    event.preventDefault();
+    area.classList.add("dropping");
+  };
+  area.addEventListener("dragenter", over);
+  area.addEventListener("dragover", over);
+  area.addEventListener("dragleave", (event) => area.contains(event.relatedTarget) || area.classList.remove("dropping"));
+  area.addEventListener("drop", (event) => {
+    event.preventDefault();
+    area.classList.remove("dropping");
+    take(event.dataTransfer.files, taken);
+  });
+  const paste = (event) => {
+    if (!area.isConnected) return document.removeEventListener("paste", paste);
+    if (event.clipboardData.files.length) {
+      event.preventDefault();
+      take(event.clipboardData.files, taken);
+    }
+    return undefined;
+  };
+  document.addEventListener("paste", paste);
+}
+
+export function take(files, taken) {
+  const file = files[0];
+  if (!file) return null;
+  return attempt(async () => {
+    if (!/zip/.test(file.type) && !/\.zip$/i.test(file.name)) return taken(await upload(file, state.about.limits), file.name);
+    const { name } = await archive(file);
+    return location.assign(sessionAddress(name));
+  });
+}

@@ -1,0 +1,109 @@
+// Which editor the next turn is made with: the dial for everyone, the parameters behind an expander.
+
+import { fill, field, h } from "./dom.js";
+import { recall, remember, state, update } from "./state.js";
+
+let choice = null;
+
+// The choice of this tab: method, preset, what differs from the preset, and the dial.
+function chosen() {
+  choice ??= recall("method") ?? { name: state.about.default_method, preset: "default", params: {}, dial: 0 };
+  return choice;
+}
+
+export const methodOf = (name) => state.about.methods.find((method) => method.name === name);
+
+// The choice as the server takes it.
+export function chosenMethod() {
+  const { name, preset, params, dial } = chosen();
+  return { name, preset, params, dial: methodOf(name).has_dial[preset] ? dial : 0 };
+}
+
+export function choose(values) {
+  choice = { ...chosen(), ...values };
+  remember("method", choice);
+  update({ method: choice });
+}
+
+export function dialField() {
+  const words = ["obey the words", "a little more obeying", "as the method does it", "a little more preserving", "preserve the picture"];
+  const say = (value) => words[Math.round((value + 1) * 2)];
+  const range = h("input", { type: "range", min: -1, max: 1, step: 0.05, value: chosen().dial });
+  const told = h("output", { class: "fine muted" });
+  const show = () => {
+    const value = Number(range.value);
+    told.textContent = `${value > 0 ? "+" : ""}${value.toFixed(2)}: ${say(value)}`;
+    range.setAttribute("aria-valuetext", told.textContent);
+  };
+  range.addEventListener("input", show);
+  range.addEventListener("change", () => choose({ dial: Number(range.value) }));
+  show();
+  const able = methodOf(chosen().name).has_dial[chosen().preset];
+  range.disabled = !able;
+  if (!able) told.textContent = "this method has no dial";
+  return h("div", { class: "dial" }, field("Obey or preserve", range),
+    h("div", { class: "row spread fine muted ends", "aria-hidden": "true" }, h("span", {}, "obey"), h("span", {}, "preserve")), told);
+}
+
+export function methodFields() {
+  const { name, preset } = chosen();
+  const method = methodOf(name);
+  const methods = h("select", { onchange: () => choose({ name: methods.value, preset: "default", params: {} }) },
+    ...state.about.methods.map((one) => h("option", { value: one.name, selected: one.name === name }, one.title)));
+  const presets = h("select", { onchange: () => choose({ preset: presets.value, params: {} }) },
+    ...Object.entries(method.presets).map(([key, { evaluations }]) => h("option", { value: key, selected: key === preset }, `${key} (${evaluations} evaluations)`)));
+  return [h("div", { class: "pair" }, field("Method", methods), field("Preset", presets)), h("p", { class: "muted fine" }, method.paper), parameters(method)];
+}
+
+function parameters(method) {
+  const { preset, params } = chosen();
+  const usual = method.presets[preset].params;
+  const box = h("div", { class: "parameters" }, ...Object.entries(method.parameters).map(([name, schema]) => parameter(name, schema, params[name] ?? usual[name], usual[name])));
+  const changed = Object.keys(params).length;
+  return h("div", { class: "stack" }, box,
+    changed ? h("button", { type: "button", class: "quiet", onclick: () => choose({ params: {} }) }, `Back to the preset (${changed} changed)`) : null);
+}
+
+function parameter(name, schema, value, usual) {
+  const help = h("p", { class: "muted fine", id: `help-${name}` }, schema.description ?? "");
+  const input = inputFor(schema, value);
+  input.setAttribute("aria-describedby", help.id);
+  input.addEventListener("change", () => {
+    const params = { ...chosen().params };
+    const given = read(input, schema);
+    if (JSON.stringify(given) === JSON.stringify(usual)) delete params[name];
+    else params[name] = given;
+    choose({ params });
+  });
+  const box = field(name.replaceAll("_", " "), input, help);
+  box.classList.toggle("check", schema.type === "boolean");
+  return box;
+}
+
+function inputFor(schema, value) {
+  if (schema.type === "boolean") return h("input", { type: "checkbox", checked: value });
+  if (schema.enum) return h("select", {}, ...schema.enum.map((one) => h("option", { selected: one === value }, one)));
+  if (schema.type === "integer" || schema.type === "number") {
+    const step = schema.type === "integer" ? 1 : "any";
+    return h("input", { type: "number", min: schema.minimum, max: schema.maximum, step, value });
+  }
+  return h("input", { value: typeof value === "string" ? value : JSON.stringify(value), spellcheck: "false", autocomplete: "off" });
+}
+
+// Lists and "null" travel as they are written: the server reads JSON in strings, and says what is wrong with it.
+function read(input, schema) {
+  if (schema.type === "boolean") return input.checked;
+  if (input.type === "number") return Number(input.value);
+  try {
+    return JSON.parse(input.value);
+  } catch {
+    return input.value;
+  }
+}
+
+// Redraws `place` whenever another method, preset or parameter is chosen, and leaves the focus where it was.
+export function drawInto(place, draw) {
+  const path = place.contains(document.activeElement) ? [...place.querySelectorAll("input, select, button")].indexOf(document.activeElement) : -1;
+  fill(place, ...draw());
+  if (path >= 0) place.querySelectorAll("input, select, button")[path]?.focus();
+}

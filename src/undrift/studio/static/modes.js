@@ -1,0 +1,20 @@
+// The ways to look at a picture.
+
+import { candidatesOf, shownTurn, state, update } from "./state.js";
+
+export const MODES = [
+  { name: "view", title: "View", can: () => true },
+  { name: "compare", title: "Compare", can: () => state.session.turns.length > 1 },
+  { name: "changes", title: "Changes", can: () => state.session.turns.length > 1 },
+  { name: "mask", title: "Mask", can: () => shownTurn()?.has_mask || shownTurn()?.has_region },
+  { name: "paint", title: "Paint", can: () => true },
+  { name: "candidates", title: "Candidates", can: () => candidatesOf(shownTurn()).length > 1 },
+];
+
+export function setMode(name) {
+  const mode = MODES.find((one) => one.name === name);
+  if (mode?.can()) update({ mode: name });
+}
+
+// The mode that is shown: the plain view where the wanted one is not possible.
+export const currentMode = () => (MODES.find((mode) => mode.name === state.mode)?.can() ? state.mode : "view");

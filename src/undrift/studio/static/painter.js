@@ -1,0 +1,150 @@
+// Painting masks on the picture, with a brush or, without a pointer, with rectangles in numbers.
+
+import { turnPath } from "./api.js";
+import { queue } from "./actions.js";
+import { title } from "./compare.js";
+import { field, fill, h, icon } from "./dom.js";
+import { begin, canUndoStroke, clear, coverage, LAYERS, masks, png, rectangle, settle, stroke, undoStroke } from "./masks.js";
+import { attempt } from "./say.js";
+import { shownTurn, sourceTurn, state, watch } from "./state.js";
+
+const brush = { tool: "only", size: 0.12 };
+let redraw = () => {};
+watch(["painted"], () => redraw());
+
+export function painter() {
+  masks();
+  const picture = h("img", { class: "picture", src: turnPath(state.session.name, shownTurn(), "picture"), alt: `Turn ${shownTurn().number}, to paint on`, draggable: "false" });
+  const canvas = h("canvas", { class: "paint", role: "img", "aria-label": "What is painted; without a pointer use the rectangle below" });
+  const tools = h("div", { class: "tools stack" });
+  redraw = () => {
+    if (!canvas.isConnected && tools.childElementCount) return;
+    show(canvas);
+    fill(tools, toolRow(), actionRow(), rectangleRow());
+  };
+  picture.addEventListener("load", () => redraw());
+  new ResizeObserver(() => show(canvas)).observe(picture);
+  follow(canvas);
+  redraw();
+  return [h("div", { class: "canvas-box" }, picture, canvas), tools];
+}
+
+function toolRow() {
+  const tools = { ...LAYERS, erase: { title: "Erase", help: "Takes paint away again." } };
+  const choices = Object.entries(tools).map(([key, { title: name }]) => h(
+    "label", { class: `tool ${key}` },
+    h("input", { type: "radio", name: "tool", value: key, checked: brush.tool === key, onchange: () => choose(key) }), h("i", { "aria-hidden": "true" }), name));
+  const size = h("input", { type: "range", min: 0.02, max: 0.4, step: 0.01, value: brush.size, oninput: () => (brush.size = Number(size.value)) });
+  const box = field("Brush size", size);
+  box.classList.add("inline");
+  return h("div", { class: "row" }, h("fieldset", { class: "row" }, h("legend", { class: "unseen" }, "Brush"), ...choices), box,
+    h("p", { class: "muted fine hint" }, tools[brush.tool].help));
+}
+
+function choose(tool) {
+  brush.tool = tool;
+  redraw();
+  document.querySelector(`.tool input[value=${tool}]`)?.focus();
+}
+
+function actionRow() {
+  const painted = Object.keys(LAYERS).filter((key) => coverage(key) > 0);
+  const anchors = anchorSelect();
+  const restore = h("button", { type: "button", disabled: !painted.includes("back") || !shownTurn().parent, onclick: () => attempt(() => putBack(anchors.value)) }, "Put it back here");
+  return h(
+    "div", { class: "row" },
+    h("button", { type: "button", class: "quiet", disabled: !canUndoStroke(), onclick: undoStroke }, icon("undo"), "Last stroke"),
+    h("button", { type: "button", class: "quiet", disabled: !painted.length, onclick: () => painted.forEach(clear) }, "Clear"),
+    brush.tool === "back" && field("Take it from", anchors), brush.tool === "back" && restore,
+  );
+}
+
+function anchorSelect() {
+  const others = state.session.turns.filter((turn) => turn.id !== state.shown);
+  return h("select", {}, ...others.map((turn) => h("option", { value: turn.id, selected: turn.id === sourceTurn().id }, title(turn))));
+}
+
+async function putBack(anchor) {
+  await queue("restore", { parent: state.shown, anchor, brush: png("back") });
+  clear("back");
+}
+
+function rectangleRow() {
+  const { width, height } = state.session;
+  const numbers = { left: [0, width], top: [0, height], width: [Math.round(width / 2), width], height: [Math.round(height / 2), height] };
+  const inputs = Object.entries(numbers).map(([name, [value, max]]) => h("input", { type: "number", min: 0, max, value, "aria-label": `Rectangle: ${name} in pixels`, name }));
+  const add = () => rectangle(brush.tool, ...inputs.map((input) => Number(input.value)));
+  return h(
+    "details", { class: "numbers" },
+    h("summary", { class: "fine" }, "Rectangle in numbers"),
+    h("div", { class: "row" }, ...inputs.map((input) => h("span", { class: "field" }, h("span", { class: "label", "aria-hidden": "true" }, input.name), input)),
+      h("button", { type: "button", onclick: add }, "Paint the rectangle")));
+}
+
+function follow(canvas) {
+  let last = null;
+  const point = (event) => {
+    const box = canvas.getBoundingClientRect();
+    const { width, height } = state.session;
+    return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
+  };
+  const draw = (event) => {
+    const size = brush.size * Math.min(state.session.width, state.session.height);
+    for (const one of event.getCoalescedEvents?.().concat(event) ?? [event]) {
+      const to = point(one);
+      stroke(brush.tool, last, to, size);
+      last = to;
+    }
+    show(canvas);
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    canvas.setPointerCapture(event.pointerId);
+    begin();
+    last = point(event);
+    draw(event);
+  });
+  canvas.addEventListener("pointermove", (event) => last && draw(event));
+  const end = () => {
+    if (!last) return;
+    last = null;
+    settle();
+  };
+  canvas.addEventListener("pointerup", end);
+  canvas.addEventListener("pointercancel", end);
+}
+
+// Layers differ in colour and in the direction of their hatching.
+const LOOKS = { only: ["rgb(30 110 255 / .42)", 1], never: ["rgb(225 40 40 / .42)", -1], back: ["rgb(20 150 80 / .45)", 0] };
+
+function show(canvas) {
+  const box = canvas.getBoundingClientRect();
+  if (!box.width) return;
+  const scale = window.devicePixelRatio || 1;
+  canvas.width = Math.round(box.width * scale);
+  canvas.height = Math.round(box.height * scale);
+  const pen = canvas.getContext("2d");
+  for (const [key, [colour, slope]] of Object.entries(LOOKS)) {
+    const tinted = new OffscreenCanvas(canvas.width, canvas.height);
+    const own = tinted.getContext("2d");
+    own.imageSmoothingEnabled = false;
+    own.drawImage(masks()[key], 0, 0, canvas.width, canvas.height);
+    own.globalCompositeOperation = "source-in";
+    own.fillStyle = colour;
+    own.fillRect(0, 0, canvas.width, canvas.height);
+    own.globalCompositeOperation = "source-atop";
+    hatch(own, slope, canvas.width, canvas.height);
+    pen.drawImage(tinted, 0, 0);
+  }
+}
+
+function hatch(pen, slope, width, height) {
+  pen.strokeStyle = "rgb(255 255 255 / .55)";
+  pen.lineWidth = 2;
+  pen.beginPath();
+  for (let at = -height; at < width + height; at += 14) {
+    pen.moveTo(slope ? at : 0, slope < 0 ? height : slope ? 0 : at);
+    pen.lineTo(slope ? at + height : width, slope < 0 ? 0 : slope ? height : at);
+  }
+  pen.stroke();
+}

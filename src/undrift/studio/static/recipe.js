@@ -1,0 +1,51 @@
+// A picture that undrift made knows how: dropped on the page, it gives its parameters back.
+
+import { post } from "./api.js";
+import { queue } from "./actions.js";
+import { suggest } from "./composer.js";
+import { dialog, h } from "./dom.js";
+import { choose, methodOf } from "./method.js";
+import { attempt, toast } from "./say.js";
+import { state, tab } from "./state.js";
+
+// The turns that led to a picture, as a list.
+export function recipeSummary(recipe) {
+  const turns = (recipe.turns ?? []).map(({ number, prompt, spec }) => h(
+    "li", { value: number },
+    h("span", {}, prompt),
+    spec && h("span", { class: "fine muted" }, `${spec.method}, ${spec.preset}, seed ${spec.seed}, ${spec.model}`)));
+  return h("section", { class: "recipe" }, h("h3", {}, "Made by undrift, in these turns"), h("ol", {}, ...turns));
+}
+
+// A picture was dropped on an open session.
+export function showRecipe(picture, name) {
+  const { width, height } = state.session;
+  const fits = picture.width === width && picture.height === height;
+  const last = (picture.recipe?.turns ?? []).findLast((turn) => turn.spec);
+  const then = (label, run) => h("button", { type: "button", onclick: () => (box.close(), attempt(run)) }, label);
+  const buttons = [
+    last && then("Use its settings", () => apply(last)),
+    fits && then("Put it in as a turn", () => queue("import", { parent: state.shown, upload: picture.id, prompt: picture.prompt })),
+    then("Start a session with it", () => start(picture)),
+  ].filter(Boolean);
+  const content = [
+    h("img", { class: "chosen", src: `/api/uploads/${picture.id}/preview`, alt: "The picture you brought" }),
+    h("p", { class: "muted fine" }, `${picture.width} × ${picture.height} pixels${fits ? "" : `; this session's pictures have ${width} × ${height}`}`),
+    picture.recipe ? recipeSummary(picture.recipe) : h("p", { class: "muted" }, "It carries no record of undrift."),
+  ];
+  const box = dialog(name, h("div", { class: "stack" }, ...content), buttons);
+}
+
+// The settings of a recorded turn become those of the next one.
+function apply({ spec }) {
+  const method = methodOf(spec.method);
+  if (!method) throw new Error(`This studio has no method '${spec.method}'.`);
+  const preset = spec.preset in method.presets ? spec.preset : "default";
+  const usual = method.presets[preset].params;
+  const params = Object.fromEntries(Object.entries(spec.params).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(usual[key])));
+  choose({ name: spec.method, preset, params, dial: 0 });
+  suggest({ prompt: spec.target_prompt, seed: String(spec.seed), words: spec.words });
+  toast(`Settings of '${spec.target_prompt}' are in the next turn`);
+}
+
+const start = (picture) => post("/api/sessions", { upload: picture.id, prompt: picture.prompt, tab });

@@ -1,0 +1,23 @@
+// One session: its history, the picture, the next turn.
+
+import { composer } from "./composer.js";
+import { driftPanel } from "./drift.js";
+import { h } from "./dom.js";
+import { acceptPictures } from "./drops.js";
+import { jobsPanel } from "./jobs.js";
+import { showRecipe } from "./recipe.js";
+import { stage } from "./stage.js";
+import { strip } from "./strip.js";
+import { historyTree } from "./tree.js";
+
+export function sessionView() {
+  const view = h(
+    "div", { class: "session" },
+    h("section", { class: "panel history", "aria-labelledby": "history-title" },
+      h("h2", { id: "history-title" }, "History"), historyTree()),
+    h("section", { class: "centre", "aria-label": "Picture" }, stage(), strip()),
+    h("div", { class: "panel side" }, composer(), jobsPanel(), driftPanel()),
+  );
+  acceptPictures(view, showRecipe);
+  return view;
+}

@@ -1,0 +1,109 @@
+// The picture in the middle, and the ways to look at it.
+
+import { get, heatPath, sessionPath, turnPath } from "./api.js";
+import { cancel, ownJob } from "./actions.js";
+import { candidatesView } from "./strip.js";
+import { comparison, turnSelect } from "./compare.js";
+import { fill, h, icon } from "./dom.js";
+import { jobProgress } from "./jobs.js";
+import { currentMode, MODES, setMode } from "./modes.js";
+import { painter } from "./painter.js";
+import { anchorTurn, shownTurn, state, update, watch } from "./state.js";
+
+export function stage() {
+  const tabs = h("div", { class: "modes", role: "tablist", "aria-label": "How to look at the picture" });
+  const view = h("div", { class: "stage", role: "tabpanel", id: "stage", "aria-labelledby": "mode-view", tabindex: "-1" });
+  const caption = h("p", { class: "caption" });
+  const live = h("div", { class: "live", hidden: true });
+  let drawn = "";
+  const draw = () => {
+    if (!state.session) return;
+    const mode = currentMode();
+    drawTabs(tabs, mode);
+    view.setAttribute("aria-labelledby", `mode-${mode}`);
+    caption.textContent = shownTurn().prompt;
+    // The candidates change with the session, everything else with the turn alone: a brush is not to be lost.
+    const key = JSON.stringify([mode, state.session.name, state.shown, state.against, ["candidates", "compare", "changes"].includes(mode) && state.session.turns.length]);
+    if (key === drawn) return;
+    drawn = key;
+    view.dataset.mode = mode;
+    fill(view, ...VIEWS[mode]());
+  };
+  const drawLive = () => showLive(live, ownJob());
+  watch(["session", "shown", "mode", "against"], draw);
+  watch(["jobs", "session"], drawLive);
+  draw();
+  drawLive();
+  return h("div", { class: "stage-box" }, tabs, h("div", { class: "frame" }, view, live), caption);
+}
+
+const VIEWS = {
+  view: () => [h("img", { class: "picture", src: turnPath(state.session.name, shownTurn(), "picture"), alt: shownTurn().prompt, draggable: "false" })],
+  compare: comparison,
+  changes,
+  mask() {
+    const turn = shownTurn();
+    const told = turn.has_mask ? "Orange is where the method looked for the edit." : "Orange is where this turn was allowed to change.";
+    return [
+      h("img", { class: "picture", src: turnPath(state.session.name, turn, "overlay"), alt: `Mask of turn ${turn.number}: ${told}` }),
+      h("p", { class: "muted fine tools" }, told),
+    ];
+  },
+  paint: painter,
+  candidates: candidatesView,
+};
+
+function changes() {
+  const [first, second] = [anchorTurn(), shownTurn()];
+  const numbers = h("span", { class: "muted fine", role: "status" }, "…");
+  get(`${sessionPath(state.session.name)}/compare/${first.id}/${second.id}`).then((found) => {
+    const psnr = found.psnr === null ? "identical" : `${found.psnr.toFixed(1)} dB`;
+    numbers.textContent = `${psnr}, ${(100 * found.changed).toFixed(1)} % of the pixels changed`;
+  }, (error) => (numbers.textContent = error.message));
+  return [
+    h("img", { class: "picture", src: heatPath(state.session.name, first, second), alt: `What changed from turn ${first.number} to turn ${second.number}` }),
+    h("div", { class: "row tools" }, turnSelect("Changes since", first, (id) => update({ against: id })), legend(), numbers),
+  ];
+}
+
+function legend() {
+  return h("span", { class: "legend fine muted" }, "little", h("i", { class: "scale", "aria-hidden": "true" }), "much");
+}
+
+function drawTabs(tabs, mode) {
+  const focused = tabs.contains(document.activeElement) ? document.activeElement.id : null;
+  fill(tabs, MODES.map(({ name, title, can }) => h(
+    "button", {
+      type: "button", role: "tab", id: `mode-${name}`, "aria-selected": String(name === mode), "aria-controls": "stage",
+      tabindex: name === mode ? 0 : -1, disabled: !can(), onclick: () => setMode(name), onkeydown: besides,
+    }, title)));
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+function besides(event) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const tabs = [...event.target.parentElement.children].filter((tab) => !tab.disabled);
+  const next = tabs[(tabs.indexOf(event.target) + step + tabs.length) % tabs.length];
+  next.focus();
+  next.click();
+}
+
+// While a turn of this page is made, its preview lies over the picture.
+function showLive(live, job) {
+  live.hidden = !job;
+  if (!job) return fill(live);
+  let image = live.querySelector("img");
+  if (live.dataset.job !== job.id || !live.firstChild) {
+    live.dataset.job = job.id;
+    image = h("img", { class: "picture", alt: "Preview of the turn being made", hidden: true });
+    const stop = h("button", { type: "button", class: "stop", onclick: () => cancel(job) }, icon("stop"), "Cancel");
+    fill(live, image, h("div", { class: "bar" }, h("div", { class: "progress-place" }), stop));
+  }
+  image.hidden = !job.previews;
+  if (job.previews) image.src = `/api/jobs/${job.id}/preview?n=${job.previews}`;
+  live.classList.toggle("seen", Boolean(job.previews));
+  fill(live.querySelector(".progress-place"), jobProgress(job));
+  return live;
+}

@@ -1,0 +1,88 @@
+// The first page: bring a picture, say what it shows, or go on with a session.
+
+import { get, post, turnPath } from "./api.js";
+import { sessionAddress } from "./actions.js";
+import { field, fill, h } from "./dom.js";
+import { acceptPictures, take } from "./drops.js";
+import { jobsPanel } from "./jobs.js";
+import { recipeSummary } from "./recipe.js";
+import { attempt } from "./say.js";
+import { state, tab } from "./state.js";
+
+export async function startView() {
+  const form = h("div", { class: "start-form" });
+  const begin = (picture, name) => fill(form, pictureForm(picture, name, () => fill(form, dropZone(begin))));
+  fill(form, dropZone(begin));
+  const { sessions } = (await attempt(() => get("/api/sessions"))) ?? { sessions: [] };
+  const view = h(
+    "div", { class: "start" },
+    h("section", { class: "panel", "aria-labelledby": "new-title" },
+      h("h1", { id: "new-title" }, "Edit a picture with words"),
+      h("p", { class: "muted" }, "Turn after turn, and what you do not mention stays as it is."), form, jobsPanel()),
+    h("section", { class: "panel", "aria-labelledby": "old-title" },
+      h("h2", { id: "old-title" }, "Sessions"),
+      h("p", { class: "muted fine folder" }, state.about.folder),
+      sessions.length ? h("ul", { class: "cards" }, ...sessions.map(card)) : h("p", { class: "muted" }, "None yet.")),
+  );
+  acceptPictures(view, begin);
+  return view;
+}
+
+function dropZone(begin) {
+  const input = h("input", { type: "file", accept: "image/*,.zip", class: "unseen", id: "file", tabindex: "-1", "aria-label": "Picture file" });
+  input.addEventListener("change", () => take(input.files, begin));
+  const choose = h("button", { type: "button", class: "primary", onclick: () => input.click() }, "Choose a picture");
+  const example = h("button", { type: "button", onclick: () => attempt(async () => begin(await post("/api/example"), "example")) }, "Use the example");
+  const { megapixels, bytes } = state.about.limits;
+  return h(
+    "div", { class: "drop" },
+    h("p", { class: "big" }, "Drop a picture or a session here, or paste a picture"),
+    h("div", { class: "row" }, choose, example, input),
+    h("p", { class: "muted fine" }, `Up to ${megapixels} megapixels and ${bytes / 2 ** 20} MB. It stays on this machine and is never resized.`),
+    state.about.drawings_only &&
+      h("p", { class: "muted fine" }, "LittleWorld, the embedded model, only knows its own drawn world; start the studio with --model for photos."),
+  );
+}
+
+function pictureForm(picture, fileName, back) {
+  const caption = h("textarea", { rows: 3, value: picture.prompt, required: true, placeholder: "a yellow dog next to a red cactus on a beach" });
+  const name = h("input", { value: plainName(fileName), maxlength: 64, autocomplete: "off", spellcheck: "false" });
+  const send = async () => {
+    const body = { upload: picture.id, prompt: caption.value.trim(), tab, ...(name.value.trim() && { name: name.value.trim() }) };
+    await post("/api/sessions", body);
+  };
+  const form = h(
+    "form", { class: "stack", onsubmit: (event) => (event.preventDefault(), attempt(send)) },
+    h("img", { class: "chosen", src: `/api/uploads/${picture.id}/preview`, alt: "The picture you brought" }),
+    h("p", { class: "muted fine" }, `${picture.width} × ${picture.height} pixels`),
+    picture.foreign && h("p", { class: "note" }, "This does not look like a picture of LittleWorld's drawn world. Edits will not go well: for photos start the studio with --model black-forest-labs/FLUX.1-dev."),
+    picture.recipe && recipeSummary(picture.recipe),
+    field("What does the picture show?", caption),
+    field("Name of the session", name),
+    h("div", { class: "row" }, h("button", { class: "primary" }, "Start"), h("button", { type: "button", onclick: back }, "Another picture")),
+  );
+  queueMicrotask(() => caption.focus());
+  return form;
+}
+
+// A name that is free is found by the server if this one is left empty.
+function plainName(fileName) {
+  const plain = fileName.replace(/\.[^.]*$/, "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+|[^A-Za-z0-9_-]+$/g, "");
+  const taken = new Set(document.querySelectorAll("[data-session]").values().map((card) => card.dataset.session));
+  let name = plain.slice(0, 48) || "session";
+  for (let count = 2; taken.has(name); count += 1) name = `${plain.slice(0, 48) || "session"}-${count}`;
+  return name;
+}
+
+function card(session) {
+  if (session.error) return h("li", { "data-session": session.name }, h("p", { class: "problem fine" }, `${session.name}: ${session.error}`));
+  const turn = { id: session.head, image_hash: session.hash };
+  return h(
+    "li", { "data-session": session.name },
+    h("a", { class: "card", href: sessionAddress(session.name) },
+      h("img", { src: turnPath(session.name, turn, "thumbnail"), alt: "", loading: "lazy" }),
+      h("span", { class: "text" }, h("strong", {}, session.name),
+        h("span", { class: "muted fine" }, session.prompt),
+        h("span", { class: "muted fine" }, `${session.turns} ${session.turns === 1 ? "turn" : "turns"} · ${new Date(session.changed).toLocaleString()}`))),
+  );
+}

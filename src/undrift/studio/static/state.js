@@ -1,0 +1,85 @@
+// What this page shows. Everything that matters is on the server; this can be lost and asked for again.
+
+export const state = {
+  about: null, // model, methods, limits
+  session: null, // the open session as the server tells it, null on the start page
+  shown: null, // id of the turn that is shown, and that the next turn is made from
+  mode: "view", // view, compare, changes, mask, paint or candidates
+  against: null, // id of the turn that compare and changes compare with, null for the one before
+  jobs: new Map(), // id -> job, oldest first
+  connected: true,
+};
+
+const watchers = new Map();
+let pending = new Set();
+
+// Runs `run` after any of the named values was updated; several updates in one go run it once.
+export function watch(names, run) {
+  for (const name of names) {
+    if (!watchers.has(name)) watchers.set(name, new Set());
+    watchers.get(name).add(run);
+  }
+}
+
+export function update(values) {
+  Object.assign(state, values);
+  if (pending.size === 0) queueMicrotask(flush);
+  for (const name of Object.keys(values)) pending.add(name);
+}
+
+function flush() {
+  const names = pending;
+  pending = new Set();
+  const runs = new Set([...names].flatMap((name) => [...(watchers.get(name) ?? [])]));
+  for (const run of runs) run();
+}
+
+export const turnOf = (id) => state.session?.turns.find((turn) => turn.id === id) ?? null;
+export const shownTurn = () => turnOf(state.shown);
+export const sourceTurn = () => state.session?.turns[0] ?? null;
+
+// From the source to the turn, both included.
+export function pathTo(turn) {
+  const path = [];
+  for (let at = turn; at; at = turnOf(at.parent)) path.unshift(at);
+  return path;
+}
+
+// The turns made from the same turn towards the same prompt: candidates of one turn.
+export function candidatesOf(turn) {
+  if (!turn?.parent) return [];
+  return state.session.turns.filter((other) => other.parent === turn.parent && other.prompt === turn.prompt);
+}
+
+// What the shown turn is compared with.
+export function anchorTurn() {
+  const shown = shownTurn();
+  return turnOf(state.against) ?? turnOf(shown?.parent) ?? shown;
+}
+
+export const tab = own("tab", () => Math.random().toString(36).slice(2, 14));
+
+function own(key, make) {
+  try {
+    if (!sessionStorage.getItem(key)) sessionStorage.setItem(key, make());
+    return sessionStorage.getItem(key);
+  } catch {
+    return make();
+  }
+}
+
+export function remember(key, value) {
+  try {
+    sessionStorage.setItem(key, JSON.stringify(value));
+  } catch {
+    // A full or forbidden store only means that a reload forgets what was not started yet.
+  }
+}
+
+export function recall(key) {
+  try {
+    return JSON.parse(sessionStorage.getItem(key));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,65 @@
+// Candidates of one turn: made from the same picture towards the same words, with another seed, dial or method.
+
+import { turnPath } from "./api.js";
+import { keep, look } from "./actions.js";
+import { fill, h, icon } from "./dom.js";
+import { candidatesOf, pathTo, shownTurn, state, turnOf, watch } from "./state.js";
+
+// The small row below the picture.
+export function strip() {
+  const row = h("div", { class: "strip", role: "group", "aria-label": "Candidates of this turn" });
+  const draw = () => {
+    const candidates = state.session ? candidatesOf(shownTurn()) : [];
+    row.hidden = candidates.length < 2 || state.mode === "candidates";
+    fill(row, candidates.map((turn) => thumb(turn, candidates)));
+  };
+  watch(["session", "shown", "mode"], draw);
+  draw();
+  return row;
+}
+
+function thumb(turn, all) {
+  return h(
+    "button", { type: "button", "aria-pressed": String(turn.id === state.shown), onclick: () => look(turn.id), title: difference(turn, all) },
+    h("img", { src: turnPath(state.session.name, turn, "thumbnail"), alt: `Candidate ${all.indexOf(turn) + 1}` }),
+    h("span", { class: "fine" }, difference(turn, all)),
+  );
+}
+
+// The large view: all of them side by side.
+export function candidatesView() {
+  const candidates = candidatesOf(shownTurn());
+  const kept = new Set(pathTo(turnOf(state.session.head)).map((turn) => turn.id));
+  return [h("ul", { class: "candidates" }, ...candidates.map((turn) => h(
+    "li", { class: turn.id === state.shown ? "here" : null },
+    h("button", { type: "button", class: "look", "aria-pressed": String(turn.id === state.shown), onclick: () => look(turn.id), "aria-label": `Look at candidate ${candidates.indexOf(turn) + 1}` },
+      h("img", { class: "picture", src: turnPath(state.session.name, turn, "picture"), alt: turn.prompt, draggable: "false" })),
+    h("div", { class: "row spread" },
+      h("span", { class: "fine" }, difference(turn, candidates), h("br"), h("span", { class: "muted" }, drift(turn))),
+      kept.has(turn.id)
+        ? h("span", { class: "tag now" }, "kept")
+        : h("button", { type: "button", onclick: () => keep(turn.id), "aria-label": `Keep candidate ${candidates.indexOf(turn) + 1}` }, icon("keep"), "Keep")),
+  )))];
+}
+
+function drift(turn) {
+  const found = turn.drift_previous;
+  return found ? `${(100 * found.changed).toFixed(1)} % changed outside` : "";
+}
+
+// In what a candidate differs from the others: its method, its parameters, else its seed.
+function difference(turn, all) {
+  const specs = all.map((one) => one.spec);
+  const own = turn.spec;
+  if (!own) return "put in by hand";
+  const parts = [];
+  const differs = (pick) => new Set(specs.map((spec) => JSON.stringify(spec && pick(spec)))).size > 1;
+  if (differs((spec) => spec.method)) parts.push(state.about.methods.find((method) => method.name === own.method)?.title ?? own.method);
+  else {
+    const names = Object.keys(own.params).filter((name) => differs((spec) => spec.params[name]));
+    parts.push(...names.slice(0, 2).map((name) => `${name.replaceAll("_", " ")} ${plain(own.params[name])}`));
+  }
+  return parts.length ? parts.join(", ") : `seed ${own.seed}`;
+}
+
+const plain = (value) => (typeof value === "number" ? Number(value.toFixed(3)) : JSON.stringify(value));

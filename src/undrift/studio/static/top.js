@@ -1,0 +1,34 @@
+// The bar at the top: where one is, undo and redo, export, help.
+
+import { redo, undo } from "./actions.js";
+import { fill, h, icon } from "./dom.js";
+import { exportMenu } from "./exports.js";
+import { showKeys } from "./keys.js";
+import { shownTurn, state, watch } from "./state.js";
+
+export function topBar(element) {
+  const home = h("a", { class: "brand", href: "#/" }, h("img", { src: "/static/icon.svg", alt: "", width: 26, height: 26 }), "undrift");
+  const name = h("span", { class: "name" });
+  const model = h("span", { class: "chip model", title: "The model that all turns are made with" });
+  const undoing = button("undo", "Undo", undo);
+  const redoing = button("redo", "Redo", redo);
+  const help = button("help", "Keys", showKeys);
+  const lost = h("span", { class: "lost", role: "status" });
+  const menu = exportMenu();
+  fill(element, home, name, h("span", { class: "space" }), lost, model, undoing, redoing, menu, help);
+  const draw = () => {
+    const open = Boolean(state.session);
+    name.textContent = state.session?.name ?? "";
+    model.textContent = state.about.model.name;
+    for (const part of [undoing, redoing, menu, name]) part.hidden = !open;
+    undoing.disabled = !shownTurn()?.parent;
+    redoing.disabled = !open || !(state.shown in state.session.trail);
+    lost.textContent = state.connected ? "" : "Connecting…";
+  };
+  watch(["session", "shown", "connected"], draw);
+  draw();
+}
+
+function button(name, label, action) {
+  return h("button", { type: "button", class: "quiet", "aria-label": label, title: label, onclick: () => action() }, icon(name));
+}

@@ -1,0 +1,93 @@
+"""What one running studio consists of: a model, a folder of sessions, a queue and what the pages are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from undrift import __version__
+from undrift.backbones.base import Backbone
+from undrift.littleworld.likeness import unknown_words
+from undrift.methods import registry
+from undrift.methods.base import EditMethod
+from undrift.methods.dial import turned
+from undrift.studio import uploads, views
+from undrift.studio.events import EventLog
+from undrift.studio.forms import MOST_CANDIDATES, MethodForm
+from undrift.studio.jobs import JobQueue
+from undrift.studio.shelf import Shelf
+
+LITTLEWORLD = "littleworld"
+
+
+class Studio:
+    """One model and everything the pages share.
+
+    Args:
+        backbone: the model that all sessions are edited with.
+        root: the folder that holds the sessions.
+        first: the session that the page opens with; None opens the list.
+        describe: an unexpected error in one line.
+    """
+
+    def __init__(
+        self, backbone: Backbone, root: Path, first: str | None = None, describe: Callable[[Exception], str] = repr
+    ) -> None:
+        self.backbone = backbone
+        self.shelf = Shelf(root)
+        self.first = first
+        self.describe = describe
+        self.events = EventLog()
+        self.jobs = JobQueue(self.events, describe)
+        self.uploads = uploads.Uploads()
+
+    def start(self) -> None:
+        """Begin to work on jobs."""
+        self.jobs.start()
+
+    def stop(self) -> None:
+        """Let the pages go and cancel what runs."""
+        self.events.close()
+        self.jobs.stop()
+
+    def method(self, form: MethodForm) -> EditMethod:
+        """The method that a page chose, its dial turned.
+
+        Raises:
+            InputError: no such method, preset or parameter, or a value out of range.
+        """
+        method = registry.get(form.name, form.preset, form.params, self.backbone.tuned)
+        return turned(method, form.dial) if form.dial else method
+
+    def changed(self, session: str) -> None:
+        """Tell the pages that a session's tree is another one now."""
+        self.events.publish("session", session, {"name": session})
+
+    def unknown_words(self, prompt: str) -> tuple[str, ...]:
+        """Words that the model cannot know; only the embedded model's vocabulary is known."""
+        return unknown_words(prompt) if self.knows_only_drawings else ()
+
+    @property
+    def knows_only_drawings(self) -> bool:
+        return self.backbone.identity.name == LITTLEWORLD
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What does not change while the studio runs."""
+        identity = self.backbone.identity
+        return {
+            "version": __version__,
+            "model": {**vars(identity), "notes": self.backbone.capabilities.notes},
+            "drawings_only": self.knows_only_drawings,
+            "folder": str(self.shelf.root.resolve()),
+            "first": self.first,
+            "default_method": registry.DEFAULT,
+            "methods": views.methods_view(self.backbone),
+            "limits": {
+                "bytes": uploads.MAX_BYTES,
+                "megapixels": uploads.MAX_MEGAPIXELS,
+                "candidates": MOST_CANDIDATES,
+            },
+        }

@@ -1,0 +1,92 @@
+"""Pictures that a page has brought in and not used yet: few, limited in bytes and pixels, and kept in memory only."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from undrift.errors import PictureError
+from undrift.files import sha256
+from undrift.pictures import png_bytes, read_metadata, read_picture
+from undrift.studio.refusal import Refused
+
+MAX_BYTES = 32 * 2**20
+MAX_MEGAPIXELS = 24.0
+KEPT = 6
+PREVIEW_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture that could be read.
+
+    Attributes:
+        id: of its contents: the same file is the same upload.
+        data: the file as it came; it is decoded again when it is used, so that little memory is held.
+        preview: a PNG of at most ``PREVIEW_SIDE`` pixels a side, for looking at.
+        recipe: undrift's metadata in it, None if it has none.
+        prompt: what it shows, where that is known.
+    """
+
+    id: str
+    data: bytes
+    width: int
+    height: int
+    preview: bytes
+    recipe: Mapping[str, Any] | None
+    prompt: str
+
+    def picture(self) -> Image.Image:
+        """The picture, RGB, in its own size."""
+        return read_picture(self.data, max_megapixels=MAX_MEGAPIXELS)
+
+
+class Uploads:
+    """The newest ``KEPT`` uploads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Upload] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, data: bytes, prompt: str = "") -> Upload:
+        """Read a picture's file.
+
+        Raises:
+            PictureError: not a picture, or unsafe to decode; nothing is kept.
+        """
+        picture = read_picture(data, max_megapixels=MAX_MEGAPIXELS)
+        recipe = _recipe(data)
+        width, height = picture.size
+        picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+        shows = prompt or str((recipe or {}).get("prompt", ""))
+        upload = Upload(sha256(data)[:24], data, width, height, png_bytes(picture), recipe, shows)
+        with self._lock:
+            self._kept[upload.id] = upload
+            self._kept.move_to_end(upload.id)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return upload
+
+    def get(self, key: str) -> Upload:
+        """The upload ``key``.
+
+        Raises:
+            Refused: not kept any more (404).
+        """
+        with self._lock:
+            if key not in self._kept:
+                raise Refused(404, "this picture is not held any more: drop it again")
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+
+def _recipe(data: bytes) -> Mapping[str, Any] | None:
+    try:
+        return read_metadata(data)
+    except PictureError:
+        return None
