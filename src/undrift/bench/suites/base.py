@@ -11,6 +11,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from undrift.bench.case import Case
+from undrift.errors import InputError
 
 
 class SuiteSpec(BaseModel):
@@ -50,6 +51,19 @@ class Suite(ABC):
 
     def __init__(self, spec: SuiteSpec) -> None:
         self.spec = spec
+
+    @property
+    def data(self) -> Path:
+        """The suite's folder or file.
+
+        Raises:
+            InputError: none is named, or there is nothing.
+        """
+        if self.spec.data is None:
+            raise InputError(f"suite {self.name} reads its data from a folder: name it with --data")
+        if not self.spec.data.exists():
+            raise InputError(f"no data at '{self.spec.data}': name the folder that holds {self.title} with --data")
+        return self.spec.data
 
     @abstractmethod
     def cases(self) -> Sequence[Case]:

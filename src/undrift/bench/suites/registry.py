@@ -26,8 +26,6 @@ def open_suite(spec: SuiteSpec) -> Sequence[Case]:
     """
     suite = look_up("suite", spec.name, all_suites())
     look_up(f"variant of {spec.name}", spec.variant, suite.variants)
-    if suite.needs_data and spec.data is None:
-        raise InputError(f"suite {spec.name} reads its data from a folder: name it with --data")
     cases = suite(spec).cases()[: spec.limit]
     if spec.turns is not None:
         cases = [case.shortened(spec.turns) for case in cases]

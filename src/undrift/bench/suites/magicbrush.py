@@ -1,0 +1,200 @@
+"""MagicBrush: real pictures edited by people over one to three turns, with the right picture of every turn.
+
+Parquet files ``data/dev-*.parquet`` and ``data/train-*.parquet``, one row a turn, pictures of any size.
+
+It has instructions but no captions. Prompts are therefore "a photo" for the source, and "a photo, ", then the
+instructions so far with commas, for the turns. With a file ``captions.json`` beside the data, an object of
+``{img_id: [caption of the source, after turn 1, after turn 2, ...]}``, the captions are the prompts instead.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from undrift.bench.case import Case, Mask, Task
+from undrift.bench.data.parquet import ParquetFile, parquet_files
+from undrift.bench.data.pie import Text, first_problem
+from undrift.bench.suites.base import Suite
+from undrift.errors import InputError, PictureError
+from undrift.pictures import read_picture
+
+COLUMNS = ("img_id", "turn_index", "instruction")
+SOURCE, MASK, TARGET = "source_img", "mask_img", "target_img"
+CAPTIONS = "captions.json"
+PHOTO = "a photo"
+EDIT_TYPE = "edit"
+WHITE = 250
+
+
+class Row(BaseModel):
+    """One turn without its pictures.
+
+    Attributes:
+        img_id: of the picture in COCO.
+        turn_index: from 1.
+        instruction: the edit.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    img_id: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    turn_index: Annotated[int, Field(ge=1)]
+    instruction: Text
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn and where its pictures are."""
+
+    row: Row
+    file: ParquetFile
+    place: int
+
+    def picture(self, column: str) -> Image.Image:
+        """Its picture in a column."""
+        return self.file.picture(self.place, column)
+
+
+class MagicBrushCase(Case):
+    """A session; truth is what people made, the mask is where they let the editor work."""
+
+    def __init__(self, turns: Sequence[Turn], captions: Sequence[str], seed: int) -> None:
+        self.id, self.seed, self._turns = turns[0].row.img_id, seed, tuple(turns)
+        self.tasks = tuple(
+            Task(captions[k], captions[k + 1], EDIT_TYPE, turn.row.instruction) for k, turn in enumerate(turns)
+        )
+
+    def source(self) -> Image.Image:
+        return self._turns[0].picture(SOURCE)
+
+    def truth(self, turn: int) -> Image.Image:
+        if turn == 0:
+            return self.source()
+        picture = self._turns[turn - 1].picture(TARGET)
+        self._check_size(picture.size, turn, TARGET)
+        return picture
+
+    def mask(self, turn: int) -> Mask:
+        at = self._turns[turn - 1]
+        mask = region(at.file.picture_bytes(at.place, MASK))
+        self._check_size(mask.shape[::-1], turn, MASK)
+        return mask
+
+    @cached_property
+    def _size(self) -> tuple[int, int]:
+        return self.source().size
+
+    def _check_size(self, size: tuple[int, ...], turn: int, column: str) -> None:
+        if size != self._size:
+            raise PictureError(
+                f"{column} of {self.id}, turn {turn} has {size[0]}x{size[1]} pixels, "
+                f"its source has {self._size[0]}x{self._size[1]}: leave the picture out"
+            )
+
+
+class MagicBrush(Suite):
+    """The data set ``osunlp/MagicBrush``, CC-BY-4.0."""
+
+    name: ClassVar[str] = "magicbrush"
+    title: ClassVar[str] = "MagicBrush (arXiv 2306.10012)"
+    variants: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"default": "the same as dev", "dev": "266 sessions, 528 turns", "train": "the training set"}
+    )
+
+    def cases(self) -> Sequence[Case]:
+        split = "dev" if self.spec.variant == "default" else self.spec.variant
+        sessions = read_sessions(parquet_files(self.data, split))
+        if not sessions:
+            raise InputError(f"no MagicBrush in '{self.data}', expected data/{split}-*.parquet")
+        captions = read_captions(self.data)
+        return [
+            MagicBrushCase(turns, captions_of(turns, captions), seed) for seed, turns in enumerate(sessions.values())
+        ]
+
+
+def read_sessions(files: Sequence[ParquetFile]) -> dict[str, list[Turn]]:
+    """The turns of every picture by id, in order.
+
+    Raises:
+        InputError: a row is not what it should be, or a turn is missing or there twice.
+    """
+    found: dict[str, list[Turn]] = {}
+    for turn in (turn for file in files for turn in _turns(file)):
+        found.setdefault(turn.row.img_id, []).append(turn)
+    for name, turns in found.items():
+        turns.sort(key=lambda turn: turn.row.turn_index)
+        numbers = [turn.row.turn_index for turn in turns]
+        if numbers != list(range(1, len(turns) + 1)):
+            raise InputError(f"picture {name} has the turns {numbers}, expected 1 to {len(turns)}: get all files")
+    return dict(sorted(found.items()))
+
+
+def read_captions(data: Path) -> Mapping[str, Sequence[str]]:
+    """The captions in `CAPTIONS` in the data's folder or the one above; empty if there is no such file.
+
+    Raises:
+        InputError: the file is not what it should be.
+    """
+    folder = data if data.is_dir() else data.parent
+    for file in (folder / CAPTIONS, folder.parent / CAPTIONS):
+        if file.is_file():
+            try:
+                return {
+                    str(name): [str(text) for text in texts] for name, texts in json.loads(file.read_bytes()).items()
+                }
+            except (ValueError, AttributeError, TypeError):
+                raise InputError(f"'{file}' is not an object of lists of captions by img_id") from None
+    return {}
+
+
+def captions_of(turns: Sequence[Turn], captions: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The captions of a session, source first.
+
+    Raises:
+        InputError: the file of captions has another number of them.
+    """
+    name = turns[0].row.img_id
+    if name not in captions:
+        done = [turn.row.instruction.rstrip(". ") for turn in turns]
+        return [", ".join([PHOTO, *done[:k]]) for k in range(len(turns) + 1)]
+    if len(captions[name]) != len(turns) + 1:
+        raise InputError(f"{CAPTIONS} has {len(captions[name])} captions of {name}, expected {len(turns) + 1}")
+    return captions[name]
+
+
+def region(data: bytes) -> Mask:
+    """Where a mask picture lets the editor work, (height, width).
+
+    The published masks are the picture itself with the region made transparent; where a copy has lost its
+    transparency the region is white.
+    """
+    read_picture(data)  # says what is wrong with it
+    with Image.open(io.BytesIO(data)) as opened:
+        if opened.has_transparency_data:
+            clear: Mask = np.asarray(opened.convert("RGBA"))[..., 3] < 128
+            return clear
+        white: Mask = np.all(np.asarray(opened.convert("RGB")) >= WHITE, axis=-1)
+        return white
+
+
+def _turns(file: ParquetFile) -> Iterator[Turn]:
+    for place, raw in enumerate(file.rows(COLUMNS, [SOURCE, MASK, TARGET])):
+        yield Turn(_row(file, place, raw), file, place)
+
+
+def _row(file: ParquetFile, place: int, raw: Any) -> Row:
+    try:
+        return Row.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(f"'{file.path}', row {place}: {first_problem(error)}") from None
