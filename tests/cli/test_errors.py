@@ -111,7 +111,7 @@ def test_empty_edit(session: Invoke) -> None:
 
 
 def test_word_that_is_not_in_the_prompt(session: Invoke) -> None:
-    message = fails(session, "edit", "a dog", "--words", "hat", "--quiet")
+    message = fails(session, "edit", "a dog", "--words", "hat", "--method", "multi_turn", "--quiet")
     assert message.startswith("word 'hat' is not in the prompt 'a dog'")
 
 

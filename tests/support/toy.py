@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -112,6 +112,7 @@ class ToyMethod(EditMethod):
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType(
         {"default": ToyParams(), "global": ToyParams(masked=False)}
     )
+    dial: ClassVar[Mapping[str, tuple[Any, Any]]] = MappingProxyType({"strength": (1.0, 0.1), "steps": (9, 3)})
     params: ToyParams
 
     def evaluations(self) -> int:

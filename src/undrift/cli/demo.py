@@ -33,15 +33,17 @@ def demo(
     """Edit a bundled picture over five turns and show them on one sheet."""
     from undrift.cli import work
     from undrift.littleworld import demo as bundled
-    from undrift.session.engine import start_session
+    from undrift.session.engine import EditPlan, start_session
     from undrift.session.export import write_contact_sheet
 
     work.check_method(chosen_method)
     backbone = work.load_model(chosen_model)
     folder = output or free_folder("undrift-demo")
     opened = start_session(folder, bundled.picture(), bundled.prompt(), backbone)
-    plans = [work.plan_of(chosen_method, prompt, seed, "latent") for prompt in bundled.edits()]
-    turns = work.run_turns(opened, backbone, work.choose_method(chosen_method, backbone.tuned), plans)
+    method = work.choose_method(chosen_method, backbone.tuned)
+    preset = work.preset_of(chosen_method, method, backbone.tuned)
+    plans = [EditPlan(prompt, seed=seed, preset=preset) for prompt in bundled.edits()]
+    turns = work.run_turns(opened, backbone, [(method, plan) for plan in plans])
     sheet = folder / SHEET
     write_contact_sheet(opened, sheet)
     if as_json:

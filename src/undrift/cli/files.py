@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,14 +18,22 @@ from undrift.cli.options import (
     shell,
 )
 from undrift.cli.output import emit
-from undrift.cli.sessions import free_folder, open_session, turn_line
+from undrift.cli.sessions import edit_command, free_folder, open_session, turn_json, turn_line
 from undrift.errors import InputError
 
 if TYPE_CHECKING:
     from undrift.session.model import Turn
+    from undrift.session.record import Recorded
     from undrift.session.store import Session
 
-BY_SUFFIX = {".png": "png", ".zip": "zip", ".sh": "commands", ".py": "python"}
+BY_SUFFIX = {
+    ".png": "png",
+    ".zip": "zip",
+    ".sh": "commands",
+    ".py": "python",
+    ".webp": "animation",
+    ".gif": "animation",
+}
 
 
 @click.command()
@@ -34,28 +42,71 @@ BY_SUFFIX = {".png": "png", ".zip": "zip", ".sh": "commands", ".py": "python"}
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["png", "zip", "sheet", "commands", "python"]),
-    help="Default: by the file's name (.png, .zip, .sh, .py).",
+    type=click.Choice(["png", "zip", "sheet", "animation", "commands", "python"]),
+    help="Default: by the file's name (.png, .zip, .webp, .gif, .sh, .py).",
+)
+@click.option("--captions", is_flag=True, help="Of an animation: number and prompt below each picture.")
+@click.option(
+    "--seconds",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="S",
+    help="Of an animation: time of each.",
 )
 @session_option
 @json_option
 @common
-def export(turn: str, output: Path, kind: str | None, session: Path | None, as_json: bool) -> None:
+def export(
+    turn: str,
+    output: Path,
+    kind: str | None,
+    captions: bool,
+    seconds: float,
+    session: Path | None,
+    as_json: bool,
+) -> None:
     """Write TURN, or the session, to a file.
 
     \b
-    png       the picture of TURN with the metadata of every turn that led to it
-    zip       the whole session; unpacked it is a session again
-    sheet     a contact sheet of the turns that led to TURN
-    commands  undrift commands that make TURN again
-    python    a Python script that makes TURN again
+    png        the picture of TURN with the metadata of every turn that led to it
+    zip        the whole session; undrift unpack makes it a session again
+    sheet      a contact sheet of the turns that led to TURN
+    animation  those turns one after another, .webp (every pixel) or .gif (256 colours)
+    commands   undrift commands that make TURN again
+    python     a Python script that makes TURN again
     """
     opened = open_session(session)
     chosen = kind or BY_SUFFIX.get(output.suffix.lower())
     if chosen is None:
         raise InputError(f"'{output}': say what to write with --format, or end the name in {', '.join(BY_SUFFIX)}")
-    _write(opened, opened.turn(turn), output, chosen)
+    found = opened.turn(turn)
+    if chosen == "animation":
+        from undrift.session.animation import write_animation
+
+        write_animation(opened, output, opened.path(found), seconds=seconds, captions=captions)
+    else:
+        _write(opened, found, output, chosen)
     emit(as_json, {"output": str(output), "format": chosen}, f"wrote {output}")
+
+
+@click.command()
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the session. Default: named after the file.",
+)
+@json_option
+@common
+def unpack(archive: Path, output: Path | None, as_json: bool) -> None:
+    """Open ARCHIVE, a session that export wrote as a zip file, from whomever it came."""
+    from undrift.session.unpack import import_zip
+
+    opened = import_zip(archive, output or free_folder(archive.stem))
+    text = f"session {opened.folder}: {turn_line(opened.head)}\nedit it with: {edit_command(opened.folder)}"
+    emit(as_json, turn_json(opened, opened.head), text)
 
 
 @click.command()
@@ -122,9 +173,10 @@ def replay(
 def info(picture: Path, as_json: bool) -> None:
     """Show how PICTURE, a PNG made by undrift, came about."""
     from undrift.pictures import read_metadata
+    from undrift.session.record import recall
 
-    found = read_metadata(picture)
-    emit(as_json, found, _told(found))
+    text = _told(recall(picture))
+    emit(as_json, read_metadata(picture), text)
 
 
 def _write(session: Session, turn: Turn, output: Path, kind: str) -> None:
@@ -148,13 +200,13 @@ def _tell(turn: Turn) -> None:
         click.echo(f"{turn_line(turn)} ({turn.seconds:.1f} s)", err=True)
 
 
-def _told(found: dict[str, Any]) -> str:
-    lines = [f"made by {found.get('software', 'undrift')}"]
-    for turn in found.get("turns", []):
-        lines.append(f"{turn['number']}  {turn['prompt']}")
-        if spec := turn.get("spec"):
+def _told(found: Recorded) -> str:
+    lines = [f"made by {found.software}"]
+    for turn in found.turns:
+        lines.append(f"{turn.number}  {turn.prompt}")
+        if spec := turn.spec:
             lines.append(
-                f"   {spec['method']}, preset {spec['preset']}, seed {spec['seed']}, "
-                f"{spec['model']} ({spec['weights_hash']}) in {spec['dtype']} on {spec['device']}"
+                f"   {spec.method}, preset {spec.preset}, seed {spec.seed}, "
+                f"{spec.model} ({spec.weights_hash}) in {spec.dtype} on {spec.device}"
             )
     return "\n".join(lines)

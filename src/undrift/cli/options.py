@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -16,6 +16,8 @@ from undrift.errors import InputError
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
+
+Handover = Literal["latent", "image"]
 
 SESSION_VARIABLE = "UNDRIFT_SESSION"
 
@@ -48,6 +50,7 @@ class MethodChoice:
     steps: int | None
     guidance: float | None
     settings: tuple[str, ...]
+    dial: float | None
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -60,6 +63,14 @@ class MethodChoice:
         return {name: value for name, value in named.items() if value is not None} | dict(
             map(_setting, self.settings)
         )
+
+
+@dataclass(frozen=True)
+class RegionChoice:
+    """Mask files that say where the picture may change."""
+
+    only: Path | None
+    protect: Path | None
 
 
 def shell() -> Shell:
@@ -180,16 +191,46 @@ method_options = _bundle(
     "chosen_method",
     MethodChoice,
     (
-        click.option("--method", metavar="NAME", help="Editor; see: undrift methods. Default: multi_turn."),
-        click.option("--preset", metavar="NAME", help="Parameter set of the method. Default: default."),
+        click.option(
+            "--method",
+            metavar="NAME",
+            help="Editor; see: undrift methods. Default: that of the turn before, multi_turn for the first.",
+        ),
+        click.option("--preset", metavar="NAME", help="Parameter set of the method. Default: as with --method."),
         click.option("--steps", type=int, metavar="N", help="Steps of inversion and of sampling."),
         click.option("--guidance", type=float, metavar="G", help="Guidance while sampling the target prompt."),
         click.option(
             "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any parameter of the method; repeatable."
         ),
+        click.option(
+            "--dial",
+            type=click.FloatRange(-1, 1),
+            metavar="X",
+            help="From -1, obey the prompt, to 1, preserve the picture; 0 is the method as it is.",
+        ),
     ),
 )
 """The options that choose an editor; the command receives one ``MethodChoice`` as ``chosen_method``."""
+
+region_options = _bundle(
+    "chosen_region",
+    RegionChoice,
+    (
+        click.option(
+            "--only",
+            type=click.Path(path_type=Path),
+            metavar="MASK",
+            help="Change the picture only where this mask, of the picture's size, is white or opaque.",
+        ),
+        click.option(
+            "--protect",
+            type=click.Path(path_type=Path),
+            metavar="MASK",
+            help="Leave the picture as it is where this mask is white or opaque.",
+        ),
+    ),
+)
+"""The options that say where; the command receives one ``RegionChoice`` as ``chosen_region``."""
 
 seed_option: Decorator = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Default: drawn, and recorded with the turn."

@@ -72,9 +72,8 @@ class TurnBar(Observer):
 class TurnsProgress:
     """A bar per turn on a terminal, a line per turn elsewhere, nothing at all if ``quiet``."""
 
-    def __init__(self, count: int, evaluations: int, quiet: bool) -> None:
+    def __init__(self, count: int, quiet: bool) -> None:
         self._count = count
-        self._evaluations = evaluations
         self._quiet = quiet
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -87,8 +86,8 @@ class TurnsProgress:
         self._plain = not self._bars.console.is_terminal
 
     @contextmanager
-    def turn(self, number: int, prompt: str) -> Iterator[list[Observer]]:
-        """Show turn ``number`` while the block runs; yields its observers."""
+    def turn(self, number: int, prompt: str, evaluations: int) -> Iterator[list[Observer]]:
+        """Show turn ``number``, which costs ``evaluations``, while the block runs; yields its observers."""
         label = f"turn {number}/{self._count}"
         if self._quiet or self._plain:
             started = time.perf_counter()
@@ -96,9 +95,9 @@ class TurnsProgress:
             if not self._quiet:
                 click.echo(f"{label}: {prompt} ({time.perf_counter() - started:.1f} s)", err=True)
             return
-        task = self._bars.add_task(f"{label}  {_short(prompt)}", total=self._evaluations, phase="")
+        task = self._bars.add_task(f"{label}  {_short(prompt)}", total=evaluations, phase="")
         yield [TurnBar(self._bars, task)]
-        self._bars.update(task, completed=self._evaluations, phase="done")
+        self._bars.update(task, completed=evaluations, phase="done")
 
     def __enter__(self) -> Self:
         if not self._plain:

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from undrift.cli.options import (
+    Handover,
     MethodChoice,
     ModelChoice,
+    RegionChoice,
     common,
     handover_option,
     json_option,
@@ -16,6 +18,7 @@ from undrift.cli.options import (
     model_options,
     output_option,
     parse_words,
+    region_options,
     seed_option,
 )
 from undrift.cli.output import emit
@@ -44,6 +47,7 @@ from undrift.errors import InputError
 @output_option
 @model_options
 @method_options
+@region_options
 @seed_option
 @handover_option
 @json_option
@@ -57,8 +61,9 @@ def run(
     output: Path | None,
     chosen_model: ModelChoice,
     chosen_method: MethodChoice,
+    chosen_region: RegionChoice,
     seed: int | None,
-    handover: str,
+    handover: Handover,
     as_json: bool,
 ) -> None:
     """Edit IMAGE over several turns in a new session.
@@ -68,22 +73,30 @@ def run(
         -e "a cat with a red hat on a sofa" -e "a cat with a red hat on a bench"
     """
     _check(edits, words)
+    from dataclasses import replace
+
     from undrift.cli import work
     from undrift.pictures import read_picture
-    from undrift.session.engine import start_session
+    from undrift.session.engine import EditPlan, start_session
 
     work.check_method(chosen_method)
     picture = read_picture(image)
+    region = work.region_for(chosen_region, picture.size)
     backbone = work.load_model(chosen_model)
     work.advise(backbone, picture, [prompt, *edits])
     backbone.embed([prompt, *edits])  # so that a prompt the model refuses is refused before a session exists
     opened = start_session(session or free_folder(f"undrift-{image.stem}"), picture, prompt, backbone)
+    method = work.choose_method(chosen_method, backbone.tuned)
+    shared = EditPlan(
+        "",
+        seed=seed,
+        handover=handover,
+        preset=work.preset_of(chosen_method, method, backbone.tuned),
+        region=region,
+    )
     steering = [parse_words(text) for text in words] or [None] * len(edits)
-    plans = [
-        work.plan_of(chosen_method, edit, seed, handover, chosen)
-        for edit, chosen in zip(edits, steering, strict=True)
-    ]
-    turns = work.run_turns(opened, backbone, work.choose_method(chosen_method, backbone.tuned), plans)
+    plans = [replace(shared, prompt=edit, words=chosen) for edit, chosen in zip(edits, steering, strict=True)]
+    turns = work.run_turns(opened, backbone, [(method, plan) for plan in plans])
     work.write_output(opened, turns[-1], output)
     if as_json:
         emit(True, {"session": str(opened.folder), "turns": [turn_json(opened, turn) for turn in turns]}, "")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from undrift.cli.options import (
+    Handover,
     MethodChoice,
     ModelChoice,
+    RegionChoice,
     common,
     handover_option,
     json_option,
@@ -16,11 +20,17 @@ from undrift.cli.options import (
     model_options,
     output_option,
     parse_words,
+    region_options,
     seed_option,
     session_option,
 )
 from undrift.cli.output import emit
 from undrift.cli.sessions import DEFAULT_FOLDER, drift_text, edit_command, open_session, turn_json, turn_line
+from undrift.errors import InputError
+
+if TYPE_CHECKING:
+    from undrift.session.model import Turn
+    from undrift.session.store import Session
 
 
 @click.command()
@@ -53,10 +63,20 @@ def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoic
     metavar="WORDS",
     help="Words of PROMPT to highlight, separated by commas. Default: those that differ.",
 )
+@click.option(
+    "--candidates",
+    "count",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Make N variants of the turn side by side; the session goes on from the first, or from one checked out.",
+)
 @session_option
 @output_option
 @model_options
 @method_options
+@region_options
 @seed_option
 @handover_option
 @json_option
@@ -66,32 +86,129 @@ def edit(
     source_prompt: str | None,
     parent: str,
     words: str | None,
+    count: int,
+    session: Path | None,
+    output: Path | None,
+    chosen_model: ModelChoice,
+    chosen_method: MethodChoice,
+    chosen_region: RegionChoice,
+    seed: int | None,
+    handover: Handover,
+    as_json: bool,
+) -> None:
+    """Add a turn: PROMPT says what the picture is to show.
+
+    It goes on with the method and preset of the turn before; parameters and the dial hold for one turn.
+    """
+    from undrift.cli import work
+    from undrift.session.engine import EditPlan
+
+    if count > 1 and output is not None:
+        raise InputError("--output takes one picture: leave out --candidates, or export the candidate that you keep")
+    opened = open_session(session)
+    start = opened.turn(parent)
+    plan = EditPlan(
+        prompt,
+        source_prompt=source_prompt,
+        words=parse_words(words),
+        seed=seed,
+        handover=handover,
+        parent=start.id,
+        region=work.region_for(chosen_region, (start.width, start.height)),
+    )
+    turns = work.add_turns(opened, plan, chosen_model, chosen_method, count)
+    work.write_output(opened, turns[0], output)
+    if count == 1:
+        _show_turn(opened, turns[0], output, as_json)
+    else:
+        _show_candidates(opened, turns, as_json)
+
+
+@click.command()
+@session_option
+@output_option
+@model_options
+@method_options
+@seed_option
+@json_option
+@common
+def rebase(
     session: Path | None,
     output: Path | None,
     chosen_model: ModelChoice,
     chosen_method: MethodChoice,
     seed: int | None,
-    handover: str,
     as_json: bool,
 ) -> None:
-    """Add a turn: PROMPT says what the picture is to show."""
+    """Make what the picture shows now anew from the original, without the errors of the turns between.
+
+    All that was asked so far has to be in the prompt of the turn. The new turn stands beside the others; nothing is
+    lost.
+    """
     from dataclasses import replace
 
     from undrift.cli import work
+    from undrift.session.engine import rebase_plan
 
     opened = open_session(session)
-    start = opened.turn(parent)
-    work.check_method(chosen_method)
-    backbone = work.load_model(chosen_model, work.session_model(opened, start))
-    work.advise(backbone, opened.picture(start), [prompt])
-    wanted = work.plan_of(chosen_method, prompt, seed, handover, parse_words(words))
-    plan = replace(wanted, source_prompt=source_prompt, parent=start.id)
-    (turn,) = work.run_turns(opened, backbone, work.choose_method(chosen_method, backbone.tuned), [plan])
+    plan = replace(rebase_plan(opened), seed=seed)
+    (turn,) = work.add_turns(opened, plan, chosen_model, work.continued(chosen_method, opened, opened.head))
     work.write_output(opened, turn, output)
+    _show_turn(opened, turn, output, as_json)
+
+
+@click.command()
+@click.option(
+    "--brush",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="MASK",
+    help="Mask of the picture's size, white or opaque where the earlier picture is to come back.",
+)
+@click.option(
+    "--from", "anchor", default="source", show_default=True, metavar="TURN", help="The turn whose picture comes back."
+)
+@session_option
+@output_option
+@model_options
+@json_option
+@common
+def restore(
+    brush: Path, anchor: str, session: Path | None, output: Path | None, chosen_model: ModelChoice, as_json: bool
+) -> None:
+    """Add a turn that puts an earlier picture back where a mask says, and leaves the rest."""
+    from undrift.cli import work
+    from undrift.pictures import read_mask
+    from undrift.session.engine import restore as put_back
+
+    opened = open_session(session)
+    painted = read_mask(brush)
+    backbone = work.load_model(chosen_model, work.session_model(opened, opened.head))
+    turn = put_back(opened, backbone, painted, anchor)
+    work.write_output(opened, turn, output)
+    _show_turn(opened, turn, output, as_json)
+
+
+def _show_turn(session: Session, turn: Turn, output: Path | None, as_json: bool) -> None:
+    from undrift.session.drift import warning
+
+    warned = warning(turn)
     text = (
         f"{turn_line(turn)}\n"
-        f"picture: {output or opened.folder / turn.image}\n"
+        f"picture: {output or session.folder / turn.image}\n"
         f"drift outside the edit: {drift_text(turn.drift_previous)}; "
         f"against the original: {drift_text(turn.drift_original)}"
     )
-    emit(as_json, turn_json(opened, turn), text)
+    emit(as_json, turn_json(session, turn), f"{text}\nnote: {warned}" if warned else text)
+
+
+def _show_candidates(session: Session, turns: Sequence[Turn], as_json: bool) -> None:
+    if as_json:
+        emit(True, {"session": str(session.folder), "turns": [turn_json(session, turn) for turn in turns]}, "")
+        return
+    from undrift.cli.report import print_turns
+
+    print_turns(turns)
+    for turn in turns:
+        click.echo(f"{turn.id}  {session.folder / turn.image}")
+    click.echo("going on from the first; keep another with: undrift checkout ID")

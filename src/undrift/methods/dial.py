@@ -24,10 +24,10 @@ def turned(method: EditMethod, value: float) -> EditMethod:
     """
     if not -1.0 <= value <= 1.0:
         raise InputError(f"the dial is at {value}, expected -1 (obey the prompt) to 1 (preserve the picture)")
-    if not can_turn(method):
-        raise InputError(f"method '{method.name}' has nothing that the dial turns here: set its parameters instead")
     if value == 0.0:
         return method
+    if not can_turn(method):
+        raise InputError(f"method '{method.name}' has nothing that the dial turns here: set its parameters instead")
     current = method.params.model_dump()
     moved = {
         name: _moved(current[name], ends[value > 0], ends[value < 0], abs(value))

@@ -6,7 +6,7 @@ import logging
 import platform
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from undrift.backbones.base import Backbone
 from undrift.errors import InputError
 from undrift.files import sha256
 from undrift.flow import Observer
+from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import can_turn, turned
 from undrift.pictures import png_bytes
@@ -169,6 +170,46 @@ def candidates(method: EditMethod, seed: int, count: int) -> list[tuple[EditMeth
             "make them with --set or another method"
         )
     return [(turned(method, dial), each) for dial, each in zip(DIALS, seeds, strict=False)]
+
+
+def candidate_plans(method: EditMethod, plan: EditPlan, count: int) -> list[tuple[EditMethod, EditPlan]]:
+    """What to run for ``candidates`` of ``plan``: siblings, of which the head follows the first alone."""
+    seed = drawn_seed() if plan.seed is None else plan.seed
+    first, *others = candidates(method, seed, count)
+    beside = replace(plan, move_head=False)
+    return [
+        (method, replace(plan, seed=first[1])),
+        *(
+            (variant, replace(beside, seed=each, preset=plan.preset if variant is method else None))
+            for variant, each in others
+        ),
+    ]
+
+
+def last_method(session: Session, turn: Turn) -> tuple[str, str]:
+    """Method and preset that ``turn`` or the last edit before it was made with: a next turn goes on with them.
+
+    Changed parameters hold for one turn, a turned dial too, so that turns do not add up to extremes. Before the first
+    edit, and for a method or preset that is not known here, the defaults.
+    """
+    specs = [step.spec for step in session.path(turn) if step.spec is not None]
+    known = registry.all_methods()
+    if not specs or specs[-1].method not in known:
+        return registry.DEFAULT, "default"
+    method, preset = specs[-1].method, specs[-1].preset
+    return method, preset if preset in known[method].presets else "default"
+
+
+def rebase_plan(session: Session) -> EditPlan:
+    """The plan that makes the head's prompt anew from the source picture, so that no earlier turn's errors remain.
+
+    Raises:
+        InputError: the head is the source.
+    """
+    tree = session.tree()
+    if tree.head_id == tree.source.id:
+        raise InputError("the session is at its original picture: there is nothing to rebase")
+    return EditPlan(tree.head.prompt, parent=tree.source.id)
 
 
 def drawn_seed() -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import pprint
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from undrift.errors import InputError
 from undrift.methods import registry
-from undrift.session.model import Turn, TurnSpec
+from undrift.session.model import RestoreSpec, Turn, TurnSpec
 from undrift.session.store import Session
 
 FOLDER = "undrift-again"
@@ -18,34 +19,41 @@ FOLDER = "undrift-again"
 
 def commands(session: Session, turn: Turn) -> list[str]:
     """Command lines that make ``turn`` again in a new session: one ``run`` if its turns differ in nothing but their
-    prompts and words, else ``new`` and one ``edit`` a turn.
+    prompts and words, else ``new`` and one ``edit`` or ``restore`` a turn.
 
-    Parameters are given where they differ from the preset.
+    Parameters are given where they differ from the preset; regions are the files of this session.
 
     Raises:
-        InputError: a picture was put in by hand on the way, which no command can repeat.
+        InputError: a picture was put in by hand on the way, which no command can repeat, or brought back from a turn
+            that is not on it.
     """
-    source, *edits = session.path(turn)
-    specs = [edit.spec for edit in edits if edit.spec is not None]
-    if len(specs) < len(edits):
+    source, *edits = path = session.path(turn)
+    if any(edit.kind == "import" for edit in edits):
         raise InputError("a picture was put in by hand on the way to this turn: use 'undrift replay' on the session")
     image, prompt = str(session.folder / source.image), source.prompt
+    specs = [edit.spec for edit in edits if edit.spec is not None]
     model = _option("model", specs[0].model) if specs else []
-    told = any(spec.source_prompt != t.prompt for spec, t in zip(specs, session.path(turn), strict=False))
-    if specs and not told and all(_choices(spec) == _choices(specs[0]) for spec in specs):
+    told = any(spec.source_prompt != t.prompt for spec, t in zip(specs, path, strict=False))
+    alike = len({(spec.method, spec.region, *_choices(spec)) for spec in specs}) == 1
+    if alike and len(specs) == len(edits) and not told:
+        shared = [*_only(session, edits[0]), *model, *_option("method", specs[0].method), *_choices(specs[0])]
         prompts = [part for spec in specs for part in ("--edit", spec.target_prompt)]
         words = [part for spec in specs for part in ("--words", ",".join(spec.words or ()))]
         told_words = words if any(spec.words for spec in specs) else []
-        return [_line("run", image, "--prompt", prompt, *prompts, *told_words, *model, *_choices(specs[0]))]
+        return [_line("run", image, "--prompt", prompt, *prompts, *told_words, *shared)]
     start = _line("new", image, "--prompt", prompt, "--session", FOLDER, *model)
-    return [start, *(_edit(spec) for spec in specs)]
+    return [start, *(_command(session, edit, path) for edit in edits)]
 
 
 def python_script(session: Session, turn: Turn) -> str:
-    """A Python script that makes ``turn`` again in a new session."""
-    source, *edits = session.path(turn)
+    """A Python script that makes ``turn`` again in a new session.
+
+    Raises:
+        InputError: a picture was brought back on the way from a turn that is not on it.
+    """
+    source, *edits = path = session.path(turn)
     specs = [edit.spec for edit in edits if edit.spec is not None]
-    steps = [_step(session, edit) for edit in edits]
+    steps = [_step(session, edit, path) for edit in edits]
     return _SCRIPT.format(
         title=json.dumps(turn.prompt),
         model=(specs[0].model if specs else "littleworld"),
@@ -60,24 +68,30 @@ _SCRIPT = """\
 # Makes this turn again: {title}
 import undrift
 from undrift.methods import registry
-from undrift.pictures import read_picture
-from undrift.session.engine import import_picture
+from undrift.pictures import read_mask, read_picture
+from undrift.session.engine import import_picture, restore
 
 STEPS = {steps}
 
 backbone = undrift.load({model!r})
 session = undrift.start_session({folder!r}, read_picture({image!r}), {prompt!r}, backbone)
 for step in STEPS:
+    region = read_mask(step["region"]) if "region" in step else None
     if "picture" in step:
         import_picture(session, read_picture(step["picture"]), step["prompt"], backbone)
+    elif "restore" in step:
+        restore(session, backbone, region, step["restore"])
     else:
         method = registry.get(step["method"], overrides=step["params"])
-        undrift.run_turn(session, backbone, method, undrift.EditPlan(**step["plan"]))
+        undrift.run_turn(session, backbone, method, undrift.EditPlan(**step["plan"], region=region))
 print(session.folder / session.head.image)
 """
 
 
-def _step(session: Session, turn: Turn) -> dict[str, Any]:
+def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
+    where = {} if turn.region is None else {"region": str(session.folder / turn.region)}
+    if turn.restore is not None:
+        return {"restore": _anchor(turn.restore, path), **where}
     spec = turn.spec
     if spec is None:
         return {"picture": str(session.folder / turn.image), "prompt": turn.prompt}
@@ -89,13 +103,34 @@ def _step(session: Session, turn: Turn) -> dict[str, Any]:
         "handover": spec.handover,
         "preset": spec.preset,
     }
-    return {"method": spec.method, "params": spec.params, "plan": plan}
+    return {"method": spec.method, "params": spec.params, "plan": plan, **where}
 
 
-def _edit(spec: TurnSpec) -> str:
+def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:
+    spec = turn.spec
+    if turn.restore is not None:
+        source = ["--from", _anchor(turn.restore, path), "--session", FOLDER]
+        return _line("restore", "--brush", str(session.folder / str(turn.region)), *source)
+    assert spec is not None, "commands() refuses pictures put in by hand"
     words = ["--words", ",".join(spec.words)] if spec.words else []
     where = ["--source-prompt", spec.source_prompt, "--session", FOLDER]
-    return _line("edit", spec.target_prompt, *where, *words, *_option("model", spec.model), *_choices(spec))
+    # The method is named even where it is the default: without a name, it would be that of the turn before.
+    options = [*_only(session, turn), *_option("model", spec.model), "--method", spec.method, *_choices(spec)]
+    return _line("edit", spec.target_prompt, *where, *words, *options)
+
+
+def _only(session: Session, turn: Turn) -> list[str]:
+    return [] if turn.region is None else ["--only", str(session.folder / turn.region)]
+
+
+def _anchor(spec: RestoreSpec, path: Sequence[Turn]) -> str:
+    """The number, in the new session, of the turn that comes back."""
+    numbers = [turn.number for turn in path if turn.id == spec.anchor]
+    if not numbers:
+        raise InputError(
+            "a turn of another branch was put back on the way to this turn: use 'undrift replay' on the session"
+        )
+    return str(numbers[0])
 
 
 def _choices(spec: TurnSpec) -> list[str]:
@@ -103,7 +138,7 @@ def _choices(spec: TurnSpec) -> list[str]:
     known = registry.all_methods().get(spec.method)
     preset = spec.preset if known and spec.preset in known.presets else "default"
     usual = known.presets[preset].model_dump(mode="json") if known else {}
-    named = [*_option("method", spec.method), *_option("preset", preset), *_option("handover", spec.handover)]
+    named = [*_option("preset", preset), *_option("handover", spec.handover)]
     differing = {name: value for name, value in spec.params.items() if usual.get(name, ...) != value}
     settings = [part for name, value in differing.items() for part in ("--set", f"{name}={_value(value)}")]
     return [*named, "--seed", str(spec.seed), *settings]
