@@ -129,8 +129,9 @@ def test_the_budget_bounds_what_stays_on_the_device() -> None:
     assert (first[0].item(), third[0].item()) == (7.0, 2.0)
 
 
-def test_a_stored_slice_does_not_keep_the_whole_alive() -> None:
-    store = FeatureStore()
+@pytest.mark.parametrize("budget", [None, 0])
+def test_a_stored_slice_does_not_keep_the_whole_alive(budget: int | None) -> None:
+    store = FeatureStore(budget)
     store.put((0, "start", SITE, "key"), torch.zeros(1, 100, 8)[:, 90:])
     kept = store.get((0, "start", SITE, "key"), DEVICE)
     assert kept is not None

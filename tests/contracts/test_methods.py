@@ -5,6 +5,7 @@ A method that needs more than ``steps`` to be quick on a tiny model names its pa
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,12 +16,15 @@ import pytest
 import torch
 from PIL import Image
 
+from undrift import methods
+from undrift.attention.inject import FeatureStore
 from undrift.attention.sites import Site
 from undrift.backbones import Backbone
 from undrift.backbones.base import Latent
 from undrift.backbones.flux import FluxBackbone
 from undrift.errors import Cancelled, InputError
-from undrift.flow import Observer, Step, StepEnd
+from undrift.flow import Observer, Step, Trajectory, integrate
+from undrift.methods import value_sharing
 from undrift.methods.base import EditMethod, EditRequest, Params
 from undrift.methods.registry import all_methods, get
 
@@ -40,6 +44,9 @@ PICTURE = (40, 24)
 
 def quick(name: str) -> EditMethod:
     return get(name, overrides=QUICK.get(name, {"steps": 3}))
+
+
+RUNNING = [name for name in NAMES if quick(name).evaluations()]
 
 
 def picture(seed: int, size: tuple[int, int] = PICTURE) -> Image.Image:
@@ -65,25 +72,44 @@ def request(backbone: Backbone, *seeds: int) -> EditRequest:
     )
 
 
-class StopAt(Observer):
-    """Cancels at the ``count``-th call of ``begin`` or, with ``ends``, of ``end``."""
+class Watch(Observer):
+    """Counts the calls of the network itself, and may cancel at a step or fail at a call.
 
-    def __init__(self, count: int, ends: bool = False) -> None:
-        self._left = count
-        self._ends = ends
-        self.seen = 0
+    Args:
+        backbone: whose network.
+        stop_at: step of the turn, from 0 through all its passes, at whose begin the turn is cancelled.
+        fail_at: call of the network, from 1, that raises.
+
+    Attributes:
+        calls: of the network so far.
+        spent: ``calls`` at the begin of each step.
+        processors: what is installed at each call.
+    """
+
+    def __init__(self, backbone: Backbone, stop_at: int = -1, fail_at: int = -1) -> None:
+        assert isinstance(backbone, FluxBackbone)
+        self._backbone, self._network = backbone, backbone._transformer
+        self._stop_at, self._fail_at = stop_at, fail_at
+        self.calls = 0
+        self.spent: list[int] = []
+        self.processors: list[list[object]] = []
 
     def begin(self, step: Step) -> None:
-        self._count(not self._ends)
-
-    def end(self, event: StepEnd) -> None:
-        self.seen = event.evaluations
-        self._count(self._ends)
-
-    def _count(self, counts: bool) -> None:
-        self._left -= counts
-        if counts and self._left == 0:
+        if len(self.spent) == self._stop_at:
             raise Cancelled("stopped")
+        self.spent.append(self.calls)
+
+    def __enter__(self) -> None:
+        self._hook = self._network.register_forward_pre_hook(lambda *_: self._call())
+
+    def __exit__(self, *_: object) -> None:
+        self._hook.remove()
+
+    def _call(self) -> None:
+        self.calls += 1
+        self.processors.append(processors(self._backbone))
+        if self.calls == self._fail_at:
+            raise MemoryError("no memory left")
 
 
 def processors(backbone: Backbone) -> list[object]:
@@ -91,13 +117,18 @@ def processors(backbone: Backbone) -> list[object]:
     return list(backbone._transformer.attn_processors.values())
 
 
+PLACE = re.compile(r"(equations?|algorithm|sections?|Proposition) \d|sections? on|no paper")
+FORMULA = re.compile(r"<-|=|<")
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_docstring_names_the_source_and_its_equations(name: str) -> None:
+def test_the_docstring_names_the_paper_the_place_in_it_and_the_equations(name: str) -> None:
     cls = all_methods()[name]
     doc = cls.__doc__ or ""
-    assert "Source:" in doc
-    assert re.search(r"equation|algorithm|section|no paper", doc)
-    assert set(re.findall(r"\d{4}\.\d{5}", cls.paper)) <= set(re.findall(r"\d{4}\.\d{5}", doc))
+    _, source = doc.split("Source:")
+    assert PLACE.search(source), "say which equation, algorithm or section of the source"
+    assert FORMULA.search(doc), "give the equation that makes the method"
+    assert set(re.findall(r"\d{4}\.\d{5}", cls.paper)) <= set(re.findall(r"\d{4}\.\d{5}", source))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,7 +160,7 @@ def test_a_turn_is_deterministic_and_spends_what_it_announced(name: str, tiny_fl
     assert torch.equal(first.latent.packed, second.latent.packed)
     assert torch.equal(asked.previous.packed, before)
     assert first.evaluations == method.evaluations()
-    assert first.sample_evaluations >= first.evaluations
+    assert first.sample_evaluations == method.sample_evaluations() >= first.evaluations
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -173,15 +204,55 @@ def test_the_next_turn_takes_the_latent_or_the_picture(name: str, tiny_flux: Bac
         assert bool(following.latent.packed.isfinite().all())
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if quick(name).evaluations()])
-def test_cancelling_at_a_step_ends_the_turn_there_and_leaves_no_tap(name: str, tiny_flux: Backbone) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_another_seed_makes_another_picture_where_the_method_draws_noise(name: str, tiny_flux: Backbone) -> None:
+    method, asked = quick(name), request(tiny_flux, 1)
+    first, other = method.edit(tiny_flux, asked), method.edit(tiny_flux, replace(asked, seeds=[2]))
+    assert torch.equal(first.latent.packed, other.latent.packed) != method.draws_noise()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chain_goes_on_from_the_turn_before_and_a_fresh_start_does_not(name: str, tiny_flux: Backbone) -> None:
+    method, first = quick(name), request(tiny_flux, 1)
+    elsewhere = tiny_flux.encode([picture(3)])
+    later = replace(first, turn=2, source_prompts=first.target_prompts, target_prompts=["a blue cat in the snow"])
+    here = method.edit(tiny_flux, replace(later, previous_images=()))
+    there = method.edit(tiny_flux, replace(later, previous=elsewhere, previous_images=()))
+    assert torch.equal(here.latent.packed, there.latent.packed) == (name == "from_original")
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_cancelling_ends_the_turn_before_the_next_evaluation_and_leaves_no_tap(
+    name: str, tiny_flux: Backbone
+) -> None:
     method, asked, stock = quick(name), request(tiny_flux, 1), processors(tiny_flux)
-    steps = _steps(method, tiny_flux, asked)
-    for stop in (StopAt(1), StopAt(steps), StopAt(steps, ends=True)):
-        with pytest.raises(Cancelled):
-            method.edit(tiny_flux, asked, [stop])
+    watch = Watch(tiny_flux)
+    with watch:
+        method.edit(tiny_flux, asked, [watch])
+    assert watch.calls == method.evaluations()
+    for step, spent in enumerate(watch.spent):
+        stopped = Watch(tiny_flux, stop_at=step)
+        with stopped, pytest.raises(Cancelled):
+            method.edit(tiny_flux, asked, [stopped])
+        assert stopped.calls == spent
         assert processors(tiny_flux) == stock
-        assert stop.seen <= method.evaluations()
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_a_network_that_fails_leaves_no_tap(name: str, tiny_flux: Backbone) -> None:
+    method, asked, stock = quick(name), request(tiny_flux, 1), processors(tiny_flux)
+    for call in (1, method.evaluations()):
+        with Watch(tiny_flux, fail_at=call), pytest.raises(MemoryError):
+            method.edit(tiny_flux, asked)
+        assert processors(tiny_flux) == stock
+
+
+@pytest.mark.parametrize("name", ["fireflow", "multi_turn", "rf_solver", "stable_flow"])
+def test_the_methods_that_look_into_attention_do_so_in_these_tests(name: str, tiny_flux: Backbone) -> None:
+    watch, stock = Watch(tiny_flux), processors(tiny_flux)
+    with watch:
+        quick(name).edit(tiny_flux, request(tiny_flux, 1), [watch])
+    assert any(seen != stock for seen in watch.processors)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -191,6 +262,56 @@ def test_features_kept_are_counted_and_grow_with_the_picture(name: str) -> None:
     assert 0 <= small <= large < 64e9
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_states_kept_are_those_that_a_turn_records(
+    name: str, tiny_flux: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = []
+
+    def spied(*arguments: Any, **named: Any) -> Trajectory:
+        run = integrate(*arguments, **named)
+        recorded.append(len(run.states))
+        return run
+
+    for module in pkgutil.iter_modules(methods.__path__, f"{methods.__name__}."):
+        monkeypatch.setattr(f"{module.name}.integrate", spied, raising=False)
+    method = quick(name)
+    method.edit(tiny_flux, request(tiny_flux, 1))
+    assert sum(recorded) == method.kept_states()
+    assert len(recorded) == (0 if name == "no_edit" else 2)
+
+
+@pytest.mark.parametrize("name", ["fireflow", "rf_solver"])
+@pytest.mark.parametrize("memory_gb", [8.0, 0.0])
+def test_the_bytes_of_features_are_those_that_a_turn_stores_and_the_budget_moves_them_away(
+    name: str, memory_gb: float, tiny_flux: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = []
+
+    class Spied(FeatureStore):
+        def __init__(self, budget_bytes: int | None = None) -> None:
+            super().__init__(budget_bytes)
+            stores.append(self)
+
+    monkeypatch.setattr(value_sharing, "FeatureStore", Spied)
+    asked = request(tiny_flux, 1)
+    blocks = sum(site.kind == "single" for site in tiny_flux.sites)
+    method = get(name, overrides={"steps": 3, "inject_steps": 2, "shared_blocks": blocks, "memory_gb": memory_gb})
+    result = method.edit(tiny_flux, asked)
+    sequence = tiny_flux.embed(asked.source_prompts).text.shape[1] + asked.previous.packed.shape[1]
+    # float32 here, two bytes a number in what the method tells.
+    announced = 2 * method.feature_bytes(sequence, tiny_width(tiny_flux))
+    assert sum(tensor.nbytes for tensor in stores[0]._features.values()) == announced > 0
+    assert stores[0].device_bytes == (announced if memory_gb else 0)
+    unbounded = get(name, overrides={**method.params.model_dump(), "memory_gb": 8.0}).edit(tiny_flux, asked)
+    assert torch.equal(result.latent.packed, unbounded.latent.packed)
+
+
+def tiny_width(backbone: Backbone) -> int:
+    assert isinstance(backbone, FluxBackbone)
+    return int(backbone._transformer.inner_dim)
+
+
 def test_vital_layers_come_from_the_backbone(tiny_flux: Backbone) -> None:
     asked = request(tiny_flux, 1)
     with pytest.raises(InputError, match="vital layers are unknown"):
@@ -198,18 +319,6 @@ def test_vital_layers_come_from_the_backbone(tiny_flux: Backbone) -> None:
     with pytest.raises(InputError, match=r"no layer 'double.9', this model has double.0 to single.1"):
         get("stable_flow", overrides={"sites": ("double.9",), "steps": 1}).edit(tiny_flux, asked)
     assert Site("double", 0) in tiny_flux.sites
-
-
-def _steps(method: EditMethod, backbone: Backbone, asked: EditRequest) -> int:
-    class Count(Observer):
-        total = 0
-
-        def end(self, event: StepEnd) -> None:
-            self.total += 1
-
-    counted = Count()
-    method.edit(backbone, asked, [counted])
-    return counted.total
 
 
 def test_an_unchanged_latent_object_is_what_no_edit_returns(tiny_flux: Backbone) -> None:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.flow.mixture import Mixture
 from tests.support.toy import ToyBackbone, toy_picture
 from undrift.backbones.base import Backbone, Geometry
 from undrift.errors import InputError
-from undrift.flow import Euler, Observer, ReusedImplicitEuler, Solver, Step, integrate, inverted, linear_sigmas
+from undrift.flow import (
+    Euler,
+    Observer,
+    ReusedImplicitEuler,
+    Solver,
+    Step,
+    VelocityField,
+    integrate,
+    inverted,
+    linear_sigmas,
+)
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
 from undrift.methods.from_original import FromOriginal
 from undrift.methods.registry import get
-from undrift.methods.revert_unchanged import RevertUnchanged, reverted
+from undrift.methods.revert_unchanged import RevertUnchanged, RevertUnchangedParams, reverted
 from undrift.methods.steerflow import SteeredField, SteerFlowParams, closed, soft_mask
 from undrift.methods.uniedit_flow import min_max
 
@@ -43,9 +55,12 @@ def test_defaults_cost_what_the_papers_say(name: str, preset: str, evaluations: 
     assert get(name, preset).evaluations() == evaluations
 
 
-def test_shared_values_of_rf_solver_at_1024_pixels() -> None:
+def test_what_a_turn_keeps_at_1024_pixels() -> None:
     # 18 blocks, 2 evaluations, 5 steps, (512 + 4096) tokens of 3072 numbers of 2 bytes.
-    assert get("rf_solver").feature_bytes() == 18 * 2 * 5 * 4608 * 3072 * 2
+    assert get("rf_solver").kept_bytes() == 18 * 2 * 5 * 4608 * 3072 * 2
+    # 16 states of 4096 tokens of 64 numbers of 4 bytes; with the wrapper's method the same.
+    assert get("steerflow").kept_bytes() == 16 * 4096 * 64 * 4
+    assert get("from_original", overrides={"method": "rf_solver"}).kept_bytes() == get("rf_solver").kept_bytes()
 
 
 def _first_turn(backbone: Backbone, target: str = "a blue cat") -> EditRequest:
@@ -71,6 +86,57 @@ def test_steerflow_follows_the_target_where_it_differs_and_the_source_elsewhere(
     inside = float(torch.sigmoid(torch.tensor(6.5)))
     expected = source + inside * (target - source)
     torch.testing.assert_close(field(states[1], 1.0), expected)
+
+
+@pytest.mark.parametrize("agreement", [True, False])
+def test_steerflow_is_its_formulas_token_by_token(agreement: bool) -> None:
+    """A turn worked out in float64 with loops over tokens; the field is a curved one with a closed form."""
+
+    def velocity(prompt: float, x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+        return np.asarray(np.sin(3.0 * x + prompt) * (1.0 + sigma) + prompt * np.cos(np.arange(16.0))[:, None])
+
+    grid = [0.0, 0.3, 0.7, 1.0]
+    start = np.random.default_rng(3).normal(size=(16, 4))
+    states, carry = [start], velocity(0.2, start, 0.0)
+    for low, high in pairwise(grid):
+        carry = velocity(0.2, states[-1] + (high - low) * carry, high)
+        states.append(states[-1] + (high - low) * carry)
+    x = states[-1]
+    for index in (3, 2, 1):
+        sigma, after = grid[index], grid[index - 1]
+        source, target = (states[index] - states[index - 1]) / (sigma - after), velocity(0.9, x, sigma)
+        gap = [float(np.sqrt(((t - s) ** 2).sum())) for t, s in zip(target, source, strict=True)]
+        low, high = np.quantile(gap, 0.2), np.quantile(gap, 0.8)
+        soft = np.array([1.0 / (1.0 + np.exp(-13.0 * ((g - low) / (high - low) - 0.5))) for g in gap]).reshape(4, 4)
+        mask = _around(_around(soft, max), min).reshape(16, 1)
+        cosine = np.mean([t @ s / np.linalg.norm(t) / np.linalg.norm(s) for t, s in zip(target, source, strict=True)])
+        share = (1.0 - after**5) * (cosine if agreement else 1.0)
+        x = x + (after - sigma) * (source + share * mask * (target - source))
+
+    def field(prompt: float) -> VelocityField:
+        return lambda state, sigma: torch.from_numpy(velocity(prompt, state[0].numpy(), sigma))[None]
+
+    params = SteerFlowParams(closing=3, agreement=agreement)
+    up = integrate(
+        field(0.2),
+        ReusedImplicitEuler(),
+        torch.from_numpy(start)[None],
+        torch.tensor(grid, dtype=torch.float64),
+        record=True,
+    )
+    steered = SteeredField(field(0.9), up.states, Geometry(64, 64, 4, 4), params)
+    down = integrate(steered, Euler(), up.final, torch.tensor(grid[::-1], dtype=torch.float64), observers=[steered])
+    np.testing.assert_allclose(down.final[0].numpy(), x, atol=1e-9)
+
+
+def _around(grid: NDArray[np.float64], choose: Callable[[NDArray[np.float64]], float]) -> NDArray[np.float64]:
+    """``choose`` of each cell and those around it that exist."""
+    rows, columns = grid.shape
+    cells = [
+        [choose(grid[max(r - 1, 0) : r + 2, max(c - 1, 0) : c + 2].ravel()) for c in range(columns)]
+        for r in range(rows)
+    ]
+    return np.array(cells)
 
 
 def test_the_soft_mask_spans_the_quantiles_of_each_row() -> None:
@@ -208,6 +274,26 @@ def test_a_wrapped_method_takes_parameters_as_json_and_the_model_s_tuned_values(
     assert method.params.method_params["steps"] == 4
     assert method.params.method_params["guidance"] == 1.5
     assert method.evaluations() == 10
+
+
+def test_parameters_that_a_wrapper_lacks_are_those_of_the_method_inside() -> None:
+    given = {"method": "fireflow", "steps": "5", "guidance": 3, "threshold": "0.1"}
+    method = get("revert_unchanged", overrides=given, tuned={"fireflow": {"guidance": 9.0, "inject_steps": 2}})
+    assert isinstance(method, RevertUnchanged)
+    assert isinstance(method.params, RevertUnchangedParams)
+    assert method.params.threshold == 0.1
+    inside = method.params.method_params
+    assert (inside["steps"], inside["guidance"], inside["inject_steps"]) == (5, 3.0, 2)
+    assert method.evaluations() == 12
+    recorded = method.params.model_dump(mode="json")
+    assert get("revert_unchanged", overrides={**recorded, "steps": 7}).evaluations() == 16
+
+
+def test_a_parameter_that_neither_wrapper_nor_method_has_is_refused() -> None:
+    with pytest.raises(InputError, match="no parameter named 'strength', expected one of: steps, guidance"):
+        get("from_original", overrides={"strength": "1"})
+    with pytest.raises(InputError, match="parameter steps='many': input should be a valid integer"):
+        get("from_original", overrides={"steps": "many"})
 
 
 def test_wrappers_do_not_wrap_wrappers() -> None:

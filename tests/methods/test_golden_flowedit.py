@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -57,9 +59,28 @@ def test_the_last_n_min_steps_sample_the_target_from_the_noised_edit() -> None:
     assert result.evaluations == 2
 
 
-def test_equal_prompts_and_guidance_change_nothing() -> None:
-    from dataclasses import replace
+def test_noises_are_averaged_and_the_end_is_sampled_as_the_paper_says_step_by_step() -> None:
+    backbone, image = golden.backbone(), golden.request().original.packed
+    source = backbone.velocity_field(backbone.embed([golden.SOURCE]), golden.GRID, 1.5)
+    target = backbone.velocity_field(backbone.embed([golden.TARGET]), golden.GRID, 5.5)
+    noises = RECORDED["flowedit_28_nmax24_noise"][:, None]
+    _, first, second, third, last = (float(sigma) for sigma in backbone.sigmas(4, golden.GRID))
 
+    def noised(number: int, sigma: float) -> Tensor:
+        return (1 - sigma) * image + sigma * noises[number]
+
+    z, spent = image, 0
+    for sigma, sigma_next, numbers in ((first, second, (0, 1)), (second, third, (2, 3))):
+        both = [target(z + noised(i, sigma) - image, sigma) - source(noised(i, sigma), sigma) for i in numbers]
+        z, spent = z + (sigma_next - sigma) * (both[0] + both[1]) / 2, spent + 4
+    x = z + noised(4, third) - image
+    x, spent = x + (last - third) * target(x, third), spent + 1
+    result = golden.edit(get("flowedit", overrides={"steps": 4, "n_max": 3, "n_min": 1, "n_avg": 2}))
+    golden.close(result.latent.packed, x)
+    assert result.evaluations == spent == 9
+
+
+def test_equal_prompts_and_guidance_change_nothing() -> None:
     request = replace(golden.request(), target_prompts=[golden.SOURCE])
     method = get("flowedit", overrides={"steps": 3, "n_max": 3, "guidance": 1.5})
     result = method.edit(golden.backbone(), request)

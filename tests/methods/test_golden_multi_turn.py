@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from torch import Tensor
 
 from tests.support import golden
@@ -26,7 +25,7 @@ def test_the_schedule_is_the_recorded_one(steps: int, tokens: int, side: int) ->
 
     ours = golden.backbone().sigmas(steps, Geometry(16 * side, 16 * side, side, side))
     # The recorded ones were computed in float32.
-    torch.testing.assert_close(ours, RECORDED[f"sigmas_{steps}_n{tokens}"], atol=1e-6, rtol=0)
+    golden.close(ours, RECORDED[f"sigmas_{steps}_n{tokens}"], tolerance=1e-6)
 
 
 @pytest.mark.parametrize(("preset", "steps", "evaluations"), [("faithful-8", 8, 18), ("faithful", 15, 32)])

@@ -49,13 +49,12 @@ class FeatureStore:
     def put(self, key: FeatureKey, tensor: Tensor) -> None:
         """Keep ``tensor``; what lay at ``key`` before is dropped."""
         self._kept.pop(key, None)
-        if self._budget is not None and self.device_bytes + tensor.nbytes > self._budget:
-            self._features[key] = tensor.detach().cpu()
-            return
-        self._kept[key] = tensor.nbytes
+        fits = self._budget is None or self.device_bytes + tensor.nbytes <= self._budget
+        if fits:
+            self._kept[key] = tensor.nbytes
         # A slice would keep alive all of the tensor it was cut from.
         whole = tensor.untyped_storage().nbytes() == tensor.nbytes
-        self._features[key] = tensor.detach() if whole else tensor.detach().clone()
+        self._features[key] = tensor.detach().to(tensor.device if fits else "cpu", copy=not whole)
 
     def get(self, key: FeatureKey, device: torch.device) -> Tensor | None:
         """The feature on ``device``, or None if it was never stored."""

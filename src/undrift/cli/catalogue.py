@@ -16,6 +16,11 @@ MODELS = {
     "black-forest-labs/FLUX.1-Krea-dev": "photos in another style; size, gate and licence as FLUX.1-dev",
 }
 
+KEEPS = (
+    "keeps: what one picture's turn holds from step to step on FLUX.1 at 1024 px, attention features and states of\n"
+    "the trajectory, on top of the model and of what an evaluation needs."
+)
+
 if TYPE_CHECKING:
     from undrift.methods.base import EditMethod
 
@@ -29,7 +34,7 @@ def methods(long: bool, as_json: bool) -> None:
     from undrift.methods.registry import all_methods
 
     known = list(all_methods().values())
-    text = "\n\n".join(_describe(method, long) for method in known)
+    text = "\n\n".join([_describe(method, long) for method in known] + ([KEEPS] if long else []))
     emit(as_json, {"methods": [_as_json(method) for method in known]}, text)
 
 
@@ -81,8 +86,14 @@ def _describe(method: type[EditMethod], long: bool) -> str:
 
 
 def _cost(method: EditMethod, long: bool) -> str:
-    evaluations = f"{method.evaluations()} evaluations a turn"
-    return f"{evaluations}, {method.feature_bytes() / 1e9:.1f} GB of features at 1024 px" if long else evaluations
+    calls, rows = method.evaluations(), method.sample_evaluations()
+    cost = f"{calls} evaluations a turn" + (f" ({rows} rows)" if rows != calls else "")
+    return f"{cost}, keeps {_size(method.kept_bytes())} at 1024 px" if long else cost
+
+
+def _size(size: int) -> str:
+    """Bytes as a reader takes them in."""
+    return "nothing" if size == 0 else f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
 
 
 def _parameters(method: type[EditMethod]) -> list[str]:
@@ -103,6 +114,8 @@ def _as_json(method: type[EditMethod]) -> dict[str, Any]:
         "presets": {
             name: {
                 "evaluations": method(params).evaluations(),
+                "sample_evaluations": method(params).sample_evaluations(),
+                "kept_bytes_1024px": method(params).kept_bytes(),
                 "feature_bytes_1024px": method(params).feature_bytes(),
                 "params": params.model_dump(),
             }

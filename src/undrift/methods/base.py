@@ -145,6 +145,22 @@ class EditMethod(ABC):
     def evaluations(self) -> int:
         """Network evaluations (NFE) of one turn with these parameters, without running it."""
 
+    def sample_evaluations(self) -> int:
+        """Rows that the network evaluates per picture in one turn; more than NFE where a call carries several."""
+        return self.evaluations()
+
+    def kept_states(self) -> int:
+        """States of a trajectory that one turn keeps until its end, the first and the last included."""
+        return 0
+
+    def kept_bytes(self) -> int:
+        """What one picture's turn keeps between two steps on FLUX.1 at 1024 x 1024 pixels, in bytes.
+
+        Attention features at two bytes a number and float32 states of 4096 tokens of 64 channels. The network's
+        weights and what it needs within an evaluation come on top.
+        """
+        return self.feature_bytes() + 4 * self.kept_states() * 4096 * 64
+
     def feature_bytes(self, sequence: int = 512 + 4096, width: int = 3072) -> int:
         """Bytes of attention features that one picture's turn keeps at most, at two bytes a number.
 

@@ -14,6 +14,9 @@ from undrift.methods.value_sharing import ValueSharing, ValueSharingParams
 class FireFlow(ValueSharing):
     """The midpoint whose half step reuses the previous midpoint velocity: 2 (N + 1) evaluations a turn.
 
+    w <- v(x + h/2 w, sigma + h/2), x <- x + h w; in the first ``inject_steps`` sampling steps the late single blocks
+    attend with V <- V of the inversion.
+
     Source: Deng et al. 2024, "FireFlow: Fast Inversion of Rectified Flow for Image Semantic Editing",
     arXiv 2412.07517, algorithm 1. Only midpoint evaluations exist to share, so each shared step changes one
     evaluation and the very first evaluation of the sampling runs clean.

@@ -64,6 +64,8 @@ class FlowEditField(Observer):
 class FlowEdit(EditMethod):
     """The difference of target and source velocity at equally noised states drives the picture itself.
 
+    dz/dsigma = v(z + q - x, target) - v(q, source), q = (1 - sigma) x + sigma e, the equation of ``FlowEditField``.
+
     Source: Kulikov et al. 2024, "FlowEdit: Inversion-Free Text-Based Editing Using Pre-Trained Flow Models",
     arXiv 2412.08629, algorithm 1; n_min > 0 ends with plain sampling of the target.
     """

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -84,6 +84,8 @@ PAPER = MultiTurnParams(inversion_gain=0.5, control_steps=4, retain=None)
 class MultiTurn(EditMethod):
     """Second-order inversion, dual-objective LQR guidance, adaptive attention highlighting.
 
+    v <- v + gain ((x - anchor) / sigma - v) with anchor = X_0 + lambda (X_{k-1} - X_0) in the first sampling steps.
+
     Source: Zhou et al. 2025, "Multi-turn Consistent Image Editing", arXiv 2505.04320, sections 3.2 to 3.4.
     """
 
@@ -100,12 +102,18 @@ class MultiTurn(EditMethod):
             "faithful-8": FAITHFUL.updated({"steps": 8, "control_steps": 2}),
         }
     )
+    dial: ClassVar[Mapping[str, tuple[Any, Any]]] = MappingProxyType(
+        {"retain": ((0.0, 0.1), (0.6, 1.0)), "control_steps": (1, 5)}
+    )
     params: MultiTurnParams
 
     solver: ClassVar[ReusedMidpoint] = ReusedMidpoint()
 
     def evaluations(self) -> int:
         return 2 * evaluations(self.solver, self.params.steps)
+
+    def kept_states(self) -> int:
+        return 0 if self.params.retain is None else self.params.steps + 1
 
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
         geometry = request.previous.geometry

@@ -14,6 +14,9 @@ from undrift.methods.value_sharing import ValueSharing, ValueSharingParams
 class RFSolver(ValueSharing):
     """The second-order Taylor step, which is the explicit midpoint: two evaluations a step, 4 N a turn.
 
+    x <- x + h v(x + h/2 v(x, sigma), sigma + h/2); in the first ``inject_steps`` sampling steps the late single
+    blocks attend with V <- V of the inversion.
+
     Source: Wang et al. 2024, "Taming Rectified Flow for Inversion and Editing", arXiv 2411.04746, equation 10 (step)
     and section 3.3 (sharing of values). The first evaluation of a shared step receives the values that the
     inversion computed at the cleaner end of the same interval, as in the published code.

@@ -79,6 +79,9 @@ class BesideSource(Observer):
 class StableFlow(EditMethod):
     """Source and edit run side by side; in the vital layers the edit attends to the source's image keys and values.
 
+    x <- x + h v(x, sigma_next) up from the nudged picture, x <- x + h v(x, sigma) down, with K <- K_source and
+    V <- V_source for the image tokens of the vital layers.
+
     Source: Avrahami et al. 2024, "Stable Flow: Vital Layers for Training-Free Image Editing", arXiv 2411.14430,
     section 3.2 (vital layers), 3.3 (injection) and 3.4 (inversion with latent nudging). A step costs one evaluation
     of two rows, a turn N + 2 N sample evaluations.
@@ -95,9 +98,11 @@ class StableFlow(EditMethod):
     def evaluations(self) -> int:
         return 2 * self.params.steps
 
-    def feature_bytes(self, sequence: int = 512 + 4096, width: int = 3072) -> int:
-        # Nothing is stored: the source row travels in the batch and doubles one layer's query, key and value.
-        return 2 * 3 * sequence * width
+    def sample_evaluations(self) -> int:
+        return 3 * self.params.steps
+
+    def kept_states(self) -> int:
+        return self.params.steps + 1
 
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
         p, geometry = self.params, request.previous.geometry

@@ -25,6 +25,7 @@ class SteerFlowParams(Params):
     alpha: float = Field(
         5.0, ge=0, description="the target enters as 1 - sigma_next^alpha; 0 reconstructs the source"
     )
+    agreement: bool = Field(True, description="weigh the target by how well its direction agrees with the source's")
     quantile: float = Field(0.8, gt=0.5, le=1, description="velocity differences between 1 - q and q span the mask")
     sharpness: float = Field(13.0, gt=0, description="slope of the mask's sigmoid")
     closing: int = Field(5, ge=1, description="side of the mask's closing in tokens, odd; 1 leaves the mask")
@@ -33,7 +34,8 @@ class SteerFlowParams(Params):
 class SteeredField(Observer):
     """v_S + m c (v_T - v_S), with v_S the difference quotient of the inversion's states.
 
-    c = (1 - sigma_next^alpha) cos(v_T, v_S), per row; m the soft mask of |v_T - v_S|, per token.
+    c = (1 - sigma_next^alpha) cos(v_T, v_S), per row, without the cosine where ``agreement`` is off; m the soft mask
+    of |v_T - v_S|, per token.
 
     Attributes:
         mask: of the latest call, (batch, tokens) in [0, 1].
@@ -56,10 +58,15 @@ class SteeredField(Observer):
         source: Tensor = (there - here) / (step.sigma_next - step.sigma)
         target = self._target(x, sigma)
         difference = target - source
-        agreement = functional.cosine_similarity(target, source, dim=-1).mean(1)
-        weight: float = 1.0 - step.sigma_next**self._params.alpha
         self.mask = soft_mask(torch.linalg.vector_norm(difference, dim=-1), self._geometry, self._params)
-        return source + (weight * agreement.unsqueeze(1) * self.mask).unsqueeze(-1) * difference
+        return source + (self._weight(target, source, step) * self.mask).unsqueeze(-1) * difference
+
+    def _weight(self, target: Tensor, source: Tensor, step: Step) -> Tensor | float:
+        """c, as (batch, 1) or for all rows alike."""
+        late: float = 1.0 - step.sigma_next**self._params.alpha
+        if not self._params.agreement:
+            return late
+        return late * functional.cosine_similarity(target, source, dim=-1).mean(1, keepdim=True)
 
 
 def soft_mask(size: Tensor, geometry: Geometry, params: SteerFlowParams) -> Tensor:
@@ -89,9 +96,9 @@ class SteerFlow(EditMethod):
 
     v = v_S + m (1 - sigma_next^alpha) cos(v_T, v_S) (v_T - v_S), the equation of ``SteeredField``.
     Source: Dao et al. 2026, "SteerFlow: Steering Rectified Flows for Faithful Inversion-Based Image Editing",
-    arXiv 2604.01715: amortized fixed-point solver (N + 1 evaluations), trajectory interpolation and the velocity
-    part of adaptive masking (N evaluations). Where the target does not enter, the inversion is retraced exactly.
-    The optional segmentation network of the paper is left out.
+    arXiv 2604.01715, sections on the amortized fixed-point solver (N + 1 evaluations), on trajectory interpolation
+    and, but for its optional segmentation network, on adaptive masking (N evaluations). Where the target does not
+    enter, the inversion is retraced exactly.
     """
 
     name: ClassVar[str] = "steerflow"
@@ -106,6 +113,9 @@ class SteerFlow(EditMethod):
 
     def evaluations(self) -> int:
         return evaluations(self.solver, self.params.steps) + self.params.steps
+
+    def kept_states(self) -> int:
+        return self.params.steps + 1
 
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
         p, picture = self.params, request.previous

@@ -61,6 +61,8 @@ def min_max(values: Tensor) -> Tensor:
 class UniEditFlow(EditMethod):
     """Uni-Inv up to a part of the schedule, then Uni-Edit's region-adaptive guidance and velocity fusion down.
 
+    v = m v_T + (1 - m) v_S + (1 + m) omega (v_T - v_S), the equation of ``RegionGuidedField``.
+
     Source: Jiao et al. 2025, "UniEdit-Flow: Unleashing Inversion and Editing in the Era of Flow Models",
     arXiv 2504.13109, sections 3 (Uni-Inv) and 4 (Uni-Edit), in the form of the authors' FLUX code, where the
     correction and the guidance are one velocity. With K of N steps run a turn costs (K + 1) + 2 K evaluations.

@@ -18,12 +18,24 @@ class WrapperParams(Params):
 
     method: str = Field(registry.DEFAULT, description="the method inside")
     preset: str = Field("default", description="its preset")
-    method_params: dict[str, Any] = Field(default_factory=dict, description='its parameters, as JSON: {"steps": 8}')
+    method_params: dict[str, Any] = Field(
+        default_factory=dict, description='its parameters, as JSON: {"steps": 8}, or each by name'
+    )
 
     @field_validator("method_params", mode="before")
     @classmethod
     def _parsed(cls, value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
+
+    def updated(self, overrides: Mapping[str, Any]) -> Self:
+        """As for every method, but names that are none of the wrapper's own go to the method inside.
+
+        ``steps=8`` is ``method_params={"steps": 8}``; whether the method inside has it, ``Wrapper.inner`` checks.
+        """
+        own = type(self).model_fields
+        outside = super().updated({name: value for name, value in overrides.items() if name in own})
+        inside = {name: value for name, value in overrides.items() if name not in own}
+        return Params.updated(outside, {"method_params": {**outside.method_params, **inside}}) if inside else outside
 
 
 class Wrapper(EditMethod):
@@ -49,6 +61,12 @@ class Wrapper(EditMethod):
 
     def evaluations(self) -> int:
         return self.inner().evaluations()
+
+    def sample_evaluations(self) -> int:
+        return self.inner().sample_evaluations()
+
+    def kept_states(self) -> int:
+        return self.inner().kept_states()
 
     def draws_noise(self) -> bool:
         return self.inner().draws_noise()
