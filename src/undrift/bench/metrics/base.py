@@ -44,7 +44,8 @@ class Measure(ABC):
     Class attributes:
         name: what the user types and the records carry; a variant that changes the numbers is part of it.
         title: as printed in tables.
-        unit: "dB", "%", "px" ..., empty for none.
+        unit: "dB", "%", "px" ..., empty for none. "%" means values from 0 to 100: a yes or no is 100 or 0, so that
+            its mean over the turns is the rate.
         higher_is_better: None where neither is, such as for costs of different methods.
         group: "ground truth", "paper", "pie-bench", "drift" or "cost".
     """
@@ -64,8 +65,19 @@ class Metric(Measure):
     """Maps each turn to a number."""
 
     @abstractmethod
-    def score(self, outcomes: Sequence[Outcome]) -> Sequence[float | None]:
+    def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         """One number per outcome; None where it does not apply. A batch equals its members scored singly."""
+
+
+class TurnMetric(Metric):
+    """A metric that looks at one turn at a time."""
+
+    def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
+        return [self.score_one(outcome) for outcome in outcomes]
+
+    @abstractmethod
+    def score_one(self, outcome: Outcome) -> float | None:
+        """The number of one turn; None where it does not apply."""
 
 
 class SetMetric(Measure):

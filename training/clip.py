@@ -1,0 +1,203 @@
+"""Trains LittleWorld's small CLIP on scenes that are drawn as they are needed.
+
+    python -m training.clip --minutes 12
+
+A batch is 32 sequences of three edits: each picture must find its caption among 128, three of which differ from its
+own in one edit only. Half of the pictures are softened as an autoencoder would. Started again, it goes on where it
+stopped until the minutes are spent, then writes the weights and what they reach on held-out scenes into
+`src/undrift/littleworld/clip/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+
+from training.classifier import soften
+from training.data import HELD_OUT
+from training.run import load_checkpoint, prepare, save_checkpoint
+from undrift.littleworld.clip.loader import REPORT, WEIGHTS
+from undrift.littleworld.clip.network import WIDTH, LittleClip
+from undrift.littleworld.sequences import EditSequence, sample_sequence
+
+_STATE = Path("training/state/clip.pt")
+_SEQUENCES, _EDITS = 32, 3
+_PEAK_RATE = 3e-3
+_LARGEST_SCALE = math.log(100.0)
+
+
+def sequences(first: int, count: int = _SEQUENCES, edits: int = _EDITS) -> list[EditSequence]:
+    """Sequences of the seeds from ``first`` on."""
+    return [sample_sequence(random.Random(seed), edits) for seed in range(first, first + count)]
+
+
+def shown(drawn: list[EditSequence]) -> Tensor:
+    """Every picture of the sequences, (N, 3, 128, 128) in [-1, 1]."""
+    pictures: list[Image.Image] = [s.picture(turn) for s in drawn for turn in range(s.turns + 1)]
+    pixels = np.stack([np.asarray(picture) for picture in pictures])
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def told(drawn: list[EditSequence]) -> list[str]:
+    """Every caption of the sequences, in the order of `shown`."""
+    return [caption for s in drawn for caption in s.captions]
+
+
+def contrastive_loss(pictures: Tensor, texts: Tensor, captions: list[str], scale: Tensor) -> Tensor:
+    """Mean of both directions' cross entropy; equal captions are right answers for one another.
+
+    Source: Radford et al. 2021, figure 3.
+    """
+    logits = scale * pictures @ texts.mT
+    numbers = {caption: number for number, caption in enumerate(captions)}
+    group = torch.tensor([numbers[caption] for caption in captions])
+    right = (group[:, None] == group[None]).float()
+    wanted = right / right.sum(1, keepdim=True)
+    return (functional.cross_entropy(logits, wanted) + functional.cross_entropy(logits.mT, wanted)) / 2
+
+
+@dataclass
+class Trainer:
+    """Model, optimiser and how far they are."""
+
+    model: LittleClip
+    optimiser: torch.optim.AdamW
+    step: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def resume(cls) -> Trainer:
+        """A new trainer, or the saved one."""
+        torch.manual_seed(0)
+        model = LittleClip()
+        trainer = cls(model, torch.optim.AdamW(model.parameters(), lr=_PEAK_RATE, weight_decay=0.02))
+        state = load_checkpoint(_STATE)
+        if state is not None:
+            trainer.model.load_state_dict(state["model"])
+            trainer.optimiser.load_state_dict(state["optimiser"])
+            trainer.step, trainer.seconds = state["step"], state["seconds"]
+        return trainer
+
+    def save(self) -> None:
+        """Writes everything that `resume` needs."""
+        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
+        save_checkpoint(_STATE, {**state, "step": self.step, "seconds": self.seconds})
+
+    def train(self, minutes: float) -> None:
+        """Steps until the minutes, those of earlier runs included, are spent."""
+        self.model.train()
+        budget = 60 * minutes
+        while self.seconds < budget:
+            began = time.perf_counter()
+            self._set_rate(self.seconds / budget)
+            loss = self._one_step()
+            self.seconds += time.perf_counter() - began
+            if self.step % 50 == 0:
+                self.save()
+                print(f"step {self.step}  {self.seconds:.0f} s  loss {loss:.4f}", flush=True)
+        self.save()
+
+    def _set_rate(self, progress: float) -> None:
+        warm = min(1.0, progress / 0.05)
+        for group in self.optimiser.param_groups:
+            group["lr"] = _PEAK_RATE * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+
+    def _one_step(self) -> float:
+        drawn = sequences(self.step * _SEQUENCES % HELD_OUT)
+        captions, sharp = told(drawn), shown(drawn)
+        generator = torch.Generator().manual_seed(self.step)
+        softened = torch.rand(len(sharp), 1, 1, 1, generator=generator) < 0.5
+        pictures = torch.where(softened, soften(sharp, generator), sharp)
+        images = self.model.pictures(pictures.contiguous(memory_format=torch.channels_last))
+        scale = self.model.log_scale.clamp(max=_LARGEST_SCALE).exp()
+        loss = contrastive_loss(images, self.model.texts(captions), captions, scale)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        return loss.item()
+
+
+def share(right: Tensor) -> float:
+    """Share of True, to four digits."""
+    return round(float(right.float().mean()), 4)
+
+
+@torch.inference_mode()
+def embedded(model: LittleClip, pictures: Tensor, captions: list[str]) -> tuple[Tensor, Tensor]:
+    """Unit vectors of pictures and captions."""
+    model.eval()
+    return torch.cat([model.pictures(part) for part in torch.split(pictures, 64)]), model.texts(captions)
+
+
+@torch.inference_mode()
+def accuracy(model: LittleClip, pictures: Tensor, captions: list[str], candidates: int = 64) -> dict[str, float]:
+    """Share of pictures whose own caption is the nearest of ``candidates``, and the other way round."""
+    images, texts = embedded(model, pictures, captions)
+    cosines = [a @ b.mT for a, b in zip(torch.split(images, candidates), torch.split(texts, candidates), strict=True)]
+    own = torch.arange(candidates)
+    return {
+        "caption_of_picture": share(torch.stack([c.argmax(1) == own for c in cosines])),
+        "picture_of_caption": share(torch.stack([c.argmax(0) == own for c in cosines])),
+    }
+
+
+@torch.inference_mode()
+def edit_accuracy(model: LittleClip, pictures: Tensor, captions: list[str], turns: int) -> float:
+    """Share of edited pictures that are nearer to their caption than to the caption before the edit."""
+    images, texts = (part.view(-1, turns + 1, WIDTH) for part in embedded(model, pictures, captions))
+    after, before = ((images[:, 1:] * other).sum(-1) for other in (texts[:, 1:], texts[:, :-1]))
+    return share(after > before)
+
+
+def publish(trainer: Trainer, count: int = 256) -> dict[str, object]:
+    """Writes the weights and what they reach on held-out scenes into the package."""
+    single, edited = sequences(HELD_OUT, 4 * count, 1), sequences(HELD_OUT + 4 * count, count, 5)
+    firsts, captions = shown(single)[::2], told(single)[::2]
+    pairs, pair_captions = shown(edited), told(edited)
+    generator = torch.Generator().manual_seed(HELD_OUT)
+    model = trainer.model
+    report: dict[str, object] = {
+        "first_seed": HELD_OUT,
+        "training_pictures": trainer.step * _SEQUENCES * (_EDITS + 1),
+        "training_minutes": round(trainer.seconds / 60, 1),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "retrieval_1_of_64": accuracy(model, firsts, captions),
+        "retrieval_1_of_64_softened": accuracy(model, soften(firsts, generator), captions),
+        "retrieval_pictures": len(firsts),
+        "edit_told_from_no_edit": edit_accuracy(model, pairs, pair_captions, 5),
+        "edit_told_from_no_edit_softened": edit_accuracy(model, soften(pairs, generator), pair_captions, 5),
+        "edits": 5 * count,
+    }
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, WEIGHTS)
+    WEIGHTS.chmod(0o644)
+    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=12.0, help="training time of all runs together")
+    options = parser.parse_args()
+    prepare(threads=1)
+    trainer = Trainer.resume()
+    trainer.train(options.minutes)
+    print(json.dumps(publish(trainer), indent=2))
+
+
+if __name__ == "__main__":
+    main()
