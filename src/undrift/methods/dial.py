@@ -34,7 +34,10 @@ def turned(method: EditMethod, value: float) -> EditMethod:
         for name, ends in method.dial.items()
         if current[name] is not None
     }
-    return type(method)(method.params.updated(moved))
+    try:
+        return type(method)(method.params.updated(moved))
+    except InputError as error:
+        raise InputError(f"the dial at {value} goes further than the other parameters allow: {error}") from None
 
 
 def can_turn(method: EditMethod) -> bool:
@@ -47,4 +50,4 @@ def _moved(current: Any, end: Any, other_end: Any, share: float) -> Any:
         return tuple(_moved(*parts, share) for parts in zip(current, end, other_end, strict=True))
     beyond = (end - current) * (end - other_end) <= 0
     value = current if beyond else current + share * (end - current)
-    return round(value) if isinstance(current, int) else value
+    return round(value) if isinstance(current, int) else round(value, 6)
