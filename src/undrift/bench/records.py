@@ -5,13 +5,14 @@ RUN/turns/LABEL/CASE/records.jsonl     one line per finished (or failed) turn of
 RUN/turns/LABEL/CASE/1.png, 2.png ...  the pictures
 RUN/turns/LABEL/CASE/1.safetensors     the latents, from which a stopped run goes on
 RUN/turns/LABEL/CASE/scores.jsonl      one line per turn: metric name -> number or null
-RUN/sets.json                          numbers of whole sets: label -> turn -> metric name -> number or null
+RUN/sets.json                          numbers of whole sets: label -> turn -> {values: metric name -> number or null,
+                                       mark: of the pictures that they are the numbers of}
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -119,13 +120,21 @@ Scores = dict[str, float | None]
 
 
 class TurnScores(BaseModel):
-    """The numbers of one turn by metric name; ``errors`` says why a metric failed on it."""
+    """The numbers of one turn.
+
+    Attributes:
+        turn: which.
+        values: by metric name; None where the metric does not apply.
+        errors: why a metric failed, by metric name.
+        image_hash: of the picture they are the numbers of; another picture has other numbers.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     turn: int
     values: dict[str, float | None]
     errors: dict[str, str] = {}
+    image_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -179,15 +188,26 @@ class RunFolder:
 
     def sets(self) -> dict[str, dict[int, Scores]]:
         """Numbers of whole sets: label -> turn -> metric name -> number."""
+        data = self._sets().items()
+        return {label: {int(turn): dict(entry["values"]) for turn, entry in turns.items()} for label, turns in data}
+
+    def set_mark(self, label: str, turn: int) -> str | None:
+        """What ``write_set`` was told of the pictures behind the numbers of a set."""
+        entry = self._sets().get(label, {}).get(str(turn))
+        return None if entry is None else str(entry["mark"])
+
+    def write_set(self, label: str, turn: int, values: Scores, mark: str) -> None:
+        """Replace the numbers of one set; ``mark`` tells its pictures from others."""
+        sets = self._sets()
+        sets.setdefault(label, {})[str(turn)] = {"values": values, "mark": mark}
+        write_atomically(self.path / SETS, json.dumps(sets, indent=1).encode() + b"\n")
+
+    def _sets(self) -> dict[str, dict[str, Any]]:
         try:
-            data = json.loads((self.path / SETS).read_bytes())
+            data: dict[str, dict[str, Any]] = json.loads((self.path / SETS).read_bytes())
         except (OSError, ValueError):
             return {}
-        return {label: {int(turn): dict(values) for turn, values in turns.items()} for label, turns in data.items()}
-
-    def write_sets(self, sets: Mapping[str, Mapping[int, Scores]]) -> None:
-        """Replace the numbers of whole sets."""
-        write_atomically(self.path / SETS, json.dumps(sets, indent=1).encode() + b"\n")
+        return data
 
 
 def _lines(file: Path, model: type[Line]) -> Iterator[Line]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from undrift import __version__
-from undrift.cli import catalogue, demo, files, run, studio, tree, turns
+from undrift.cli import bench, catalogue, demo, files, run, studio, tree, turns
 from undrift.cli.errors import did_you_mean, guarded
 from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
@@ -30,6 +30,7 @@ COMMANDS = {
         tree.checkout,
     ),
     "Results": (tree.compare, files.export, files.unpack, files.replay, files.info),
+    "Benchmark": (bench.bench,),
     "What there is": (catalogue.methods, catalogue.models, catalogue.completion),
 }
 

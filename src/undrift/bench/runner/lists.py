@@ -1,0 +1,48 @@
+"""Named lists of methods, so that a table is one word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from undrift.methods import registry
+
+TABLE1 = (
+    "rf_inversion",
+    "stable_flow",
+    "flowedit",
+    "rf_solver",
+    "fireflow",
+    "multi_turn:paper",
+    "multi_turn:paper-8",
+    "multi_turn:faithful",
+    "multi_turn",
+    "steerflow",
+    "uniedit_flow",
+    "reflow",
+    "from_original",
+    "revert_unchanged",
+    "no_edit",
+    "no_edit:round-trip",
+)
+"""The paper's Table 1 with our default, later editors, and the floors of the comparison."""
+
+ABLATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "single-objective": "previous_weight=1",
+        "high-activation": "ranks=[0,5]",
+        "no-attention": "highlight=false",
+        "full": "",
+    }
+)
+"""The rows of the paper's Table 2: label and what is changed."""
+
+TABLE2 = tuple(f"multi_turn:paper:{change};label={label}" for label, change in ABLATIONS.items()) + tuple(
+    f"multi_turn::{change};label=default-{label}" for label, change in ABLATIONS.items()
+)
+"""The paper's Table 2 with the paper's parameters, then with our default's."""
+
+
+def named_lists() -> Mapping[str, tuple[str, ...]]:
+    """Every list by name; ``all`` is every method with its default preset."""
+    return {"all": tuple(registry.all_methods()), "table1": TABLE1, "table2": TABLE2}

@@ -1,0 +1,103 @@
+"""From the words of a command line to methods with nothing left open, and back to methods that run."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from undrift.bench.records import MethodSpec
+from undrift.bench.runner.lists import named_lists
+from undrift.errors import InputError
+from undrift.methods import registry
+from undrift.methods.base import EditMethod
+
+LABEL = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
+Tuned = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Word:
+    """``name``, ``name:preset`` or ``name:preset:param=value;...``, taken apart.
+
+    Attributes:
+        name, preset: of the method; an empty preset is ``default``.
+        overrides: parameters by name, as text.
+        label: what the word calls itself with ``label=...``, else made from the other parts.
+    """
+
+    name: str
+    preset: str
+    overrides: Mapping[str, str]
+    label: str
+
+    @classmethod
+    def parse(cls, text: str) -> Word:
+        """Take a word apart.
+
+        Raises:
+            InputError: something that is not NAME=VALUE after the preset, or a label that cannot name a folder.
+        """
+        name, _, rest = text.partition(":")
+        preset, _, settings = rest.partition(":")
+        values = dict(_setting(item, text) for item in settings.split(";") if item.strip())
+        preset = preset.strip() or "default"
+        label = values.pop("label", None) or _made_label(name.strip(), preset, values)
+        if not LABEL.fullmatch(label):
+            raise InputError(
+                f"label '{label}' cannot name a folder: use letters, digits and . _ + -, a letter or digit first"
+            )
+        return cls(name.strip(), preset, values, label)
+
+    def spec(self, tuned: Tuned) -> MethodSpec:
+        """The method with nothing left open.
+
+        Raises:
+            InputError: an unknown method, preset or parameter, or a value out of range.
+        """
+        method = registry.get(self.name, self.preset, self.overrides, tuned)
+        unchanged = registry.get(self.name, self.preset, tuned=tuned).params == method.params
+        params = method.params.model_dump(mode="json")
+        preset = self.preset if unchanged else "custom"
+        return MethodSpec(label=self.label, method=self.name, preset=preset, params=params)
+
+
+def specs(words: Iterable[str], tuned: Tuned) -> tuple[MethodSpec, ...]:
+    """The methods that ``words`` name, lists among them replaced by what they hold; ``tuned`` as for the registry.
+
+    Raises:
+        InputError: no method, one that does not exist, or two with one label.
+    """
+    known = named_lists()
+    flat = [method for word in words for method in known.get(word, (word,))]
+    found = [Word.parse(word).spec(tuned) for word in dict.fromkeys(flat)]
+    if not found:
+        raise InputError(f"no method to run: name methods or one of the lists {', '.join(known)}")
+    twice = [label for label, count in Counter(spec.label for spec in found).items() if count > 1]
+    if twice:
+        raise InputError(f"two methods are called '{twice[0]}': give one another name with ;label=NAME")
+    return tuple(found)
+
+
+def split_words(text: str) -> Sequence[str]:
+    """Words with commas between them; commas within brackets belong to a value (``ranks=[0,5]``)."""
+    return [word.strip() for word in re.split(r",(?![^\[]*\])", text) if word.strip()]
+
+
+def method_of(spec: MethodSpec) -> EditMethod:
+    """The method of a specification."""
+    return registry.get(spec.method, overrides=spec.params)
+
+
+def _setting(item: str, word: str) -> tuple[str, str]:
+    name, equals, value = item.partition("=")
+    if not (name.strip() and equals):
+        raise InputError(f"'{item}' in method '{word}': expected NAME:PRESET:PARAMETER=VALUE;PARAMETER=VALUE")
+    return name.strip(), value.strip()
+
+
+def _made_label(name: str, preset: str, values: Mapping[str, str]) -> str:
+    parts = [name, *([preset] if preset != "default" else []), *(f"{key}-{value}" for key, value in values.items())]
+    return re.sub(r"[^\w.+-]+", "_", "-".join(parts)).strip("_") or "_"

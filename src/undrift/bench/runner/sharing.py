@@ -1,0 +1,133 @@
+"""Network evaluations that several methods have in common are computed once, and no method knows.
+
+Two methods that invert the same picture with the same steps and prompts ask the network the same questions. A
+`SharingBackbone` remembers the answers by what they depend on: the state's bits, sigma, prompts, guidance. Where an
+attention tap is at work, nothing is remembered or taken from memory. The pictures are the same bits either way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from undrift.attention.sites import Site
+from undrift.attention.taps import AttentionTap
+from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent
+from undrift.flow import VelocityField, evaluations_per_call
+
+BUDGET = 512 * 2**20
+"""Bytes of velocities that are remembered, in main memory."""
+
+Key = tuple[object, ...]
+
+
+class VelocityMemory:
+    """The velocities used last, up to ``budget`` bytes.
+
+    Attributes:
+        taken: network evaluations that were answered from memory so far.
+    """
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._budget = budget
+        self._kept: OrderedDict[Key, Tensor] = OrderedDict()
+        self._bytes = 0
+        self.taken = 0
+
+    def get(self, key: Key) -> Tensor | None:
+        """The velocity remembered for ``key``."""
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+    def put(self, key: Key, velocity: Tensor) -> None:
+        """Remember a velocity, and forget those not used for longest."""
+        kept = velocity.detach().to("cpu", copy=True)
+        self._bytes += kept.nbytes
+        self._kept[key] = kept
+        while self._bytes > self._budget:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+
+
+class SharingBackbone(Backbone):
+    """A backbone whose velocity fields ask ``memory`` first."""
+
+    def __init__(self, backbone: Backbone, memory: VelocityMemory) -> None:
+        self._inner = backbone
+        self._taps: tuple[AttentionTap, ...] = ()
+        self.memory = memory
+        self.identity, self.capabilities, self.tuned = backbone.identity, backbone.capabilities, backbone.tuned
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return self._inner.sites
+
+    @property
+    def taps(self) -> tuple[AttentionTap, ...]:
+        """The taps that are installed."""
+        return self._taps
+
+    def encode(self, images: Sequence[Image.Image]) -> Latent:
+        return self._inner.encode(images)
+
+    def decode(self, latent: Latent) -> list[Image.Image]:
+        return self._inner.decode(latent)
+
+    def embed(self, prompts: Sequence[str]) -> Conditioning:
+        return self._inner.embed(prompts)
+
+    def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
+        return self._inner.sigmas(steps, geometry)
+
+    def velocity_field(
+        self, conditioning: Conditioning, geometry: Geometry, guidance: float | Sequence[float]
+    ) -> VelocityField:
+        field = self._inner.velocity_field(conditioning, geometry, guidance)
+        values = tuple(guidance) if isinstance(guidance, Sequence) else (guidance,)
+        return _SharedField(self, field, (digest(conditioning.text, conditioning.pooled), geometry, values))
+
+    @contextmanager
+    def tapped(self, *taps: AttentionTap) -> Iterator[None]:
+        before = self._taps
+        with self._inner.tapped(*taps):
+            self._taps = (*before, *taps)
+            try:
+                yield
+            finally:
+                self._taps = before
+
+
+class _SharedField:
+    """A velocity field with a memory."""
+
+    def __init__(self, backbone: SharingBackbone, field: VelocityField, key: Key) -> None:
+        self._backbone, self._field, self._key = backbone, field, key
+        self.evaluations_per_call = evaluations_per_call(field)
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        if self._backbone.taps:
+            return self._field(x, sigma)
+        memory, key = self._backbone.memory, (*self._key, digest(x), float(sigma))
+        found = memory.get(key)
+        if found is None:
+            velocity = self._field(x, sigma)
+            memory.put(key, velocity)
+            return velocity
+        memory.taken += self.evaluations_per_call
+        return found.to(x.device, copy=True)
+
+
+def digest(*tensors: Tensor) -> bytes:
+    """A hash of shapes, types and contents."""
+    state = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        state.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        state.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return state.digest()

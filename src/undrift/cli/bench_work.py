@@ -1,0 +1,161 @@
+"""From options to a finished run: what the commands of ``undrift bench`` do. Loads torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from undrift.bench.case import Case
+from undrift.bench.metrics.base import Measure
+from undrift.bench.records import Manifest, RunFolder
+from undrift.bench.runner import scoring
+from undrift.bench.runner.methods import method_of
+from undrift.bench.runner.plan import plan
+from undrift.bench.runner.sharing import VelocityMemory
+from undrift.bench.runner.start import Order, begin, check
+from undrift.bench.runner.status import Status
+from undrift.bench.runner.status import status as states
+from undrift.bench.runner.worker import Worker
+from undrift.bench.suites.registry import open_suite
+from undrift.cli.options import ModelChoice, shell
+from undrift.cli.output import emit
+from undrift.cli.progress import StopOnInterrupt
+from undrift.cli.work import load_model
+from undrift.errors import Cancelled, UndriftError
+
+
+class BenchError(UndriftError):
+    """Some of a run failed; the rest is done."""
+
+    exit_code = 1
+
+
+def run(
+    order: Order, folder: RunFolder, model: ModelChoice, metrics: Sequence[str] | None, ray: str | None, as_json: bool
+) -> None:
+    """Make what is missing of a run and score it; ``metrics`` of None leaves the scores out, empty takes all."""
+    measures = None if metrics is None else scoring.chosen(metrics or None)
+    cases = check(order, folder)
+    try:
+        manifest = _make(order, folder, cases, model, ray)
+        problems = {} if measures is None else _score(folder, manifest, cases, measures, again=False)
+    except (Cancelled, KeyboardInterrupt):
+        raise Cancelled(f"stopped; what is done is kept in {folder.path}: the same command goes on with it") from None
+    _report(folder, states(folder, [spec.label for spec in manifest.methods], cases), problems, as_json)
+
+
+def score(folder: RunFolder, metrics: Sequence[str], again: bool, as_json: bool) -> None:
+    """Score what a run has made; empty ``metrics`` takes all."""
+    manifest = folder.manifest()
+    measures = scoring.chosen(metrics or None)
+    cases = open_suite(manifest.suite)
+    problems = _score(folder, manifest, cases, measures, again)
+    _report(folder, states(folder, [spec.label for spec in manifest.methods], cases), problems, as_json)
+
+
+def status(folder: RunFolder, as_json: bool) -> None:
+    """Print how far a run is."""
+    manifest = folder.manifest()
+    cases = open_suite(manifest.suite)
+    found = states(folder, [spec.label for spec in manifest.methods], cases)
+    emit(as_json, _summary(folder, found, {}), "\n".join(_lines(found)))
+
+
+def _make(order: Order, folder: RunFolder, cases: Sequence[Case], model: ModelChoice, ray: str | None) -> Manifest:
+    backbone = load_model(model)
+    manifest = begin(order, folder, backbone.identity, backbone.tuned)
+    costs = {spec.label: method_of(spec).evaluations() + 1 for spec in manifest.methods}
+    with StopOnInterrupt() as stop, _bar("turns", sum(costs.values()) * sum(c.turns for c in cases)) as bar:
+        bar.start_at(sum(costs[label] * len(folder.records(label, case.id)) for label in costs for case in cases))
+        worker = Worker(
+            folder,
+            manifest,
+            {case.id: case for case in cases},
+            backbone,
+            memory=VelocityMemory(),
+            observers=[stop],
+            told=lambda record: bar.advance(costs[record.label], f"{record.label} {record.case}"),
+        )
+        for unit in plan(cases, manifest.methods, manifest.batch):
+            stop.check()
+            worker.work(unit)
+    return manifest
+
+
+def _score(
+    folder: RunFolder, manifest: Manifest, cases: Sequence[Case], measures: Sequence[Measure], again: bool
+) -> dict[str, str]:
+    labels = [spec.label for spec in manifest.methods]
+    total = sum(len(folder.records(label, case.id)) for label in labels for case in cases)
+    with _bar("scores", total) as bar:
+        return scoring.score(folder, labels, cases, measures, again=again, told=bar.advance)
+
+
+class Bar:
+    """One bar with the time that is left."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def start_at(self, amount: int) -> None:
+        """Count work of an earlier start as done."""
+        self._progress.reset(self._task, completed=amount)
+
+    def advance(self, amount: float, now: str = "") -> None:
+        """Move on by ``amount``; ``now`` says what was just done."""
+        self._progress.update(self._task, advance=amount, now=now)
+
+
+@contextmanager
+def _bar(title: str, total: float) -> Iterator[Bar]:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[now]}"),
+    )
+    with Progress(*columns, console=console, disable=shell().quiet or not console.is_terminal) as progress:
+        yield Bar(progress, progress.add_task(title, total=total, now=""))
+
+
+def _report(folder: RunFolder, found: Sequence[Status], problems: Mapping[str, str], as_json: bool) -> None:
+    """Print the summary.
+
+    Raises:
+        SystemExit: something failed, or is not finished.
+    """
+    emit(as_json, _summary(folder, found, problems), "\n".join([*_lines(found), f"run: {folder.path}"]))
+    failed = sum(len(one.failed) for one in found)
+    if failed or problems:
+        metrics = "; ".join(f"{name}: {why}" for name, why in problems.items())
+        said = [f"{failed} cases failed (see: undrift bench status {folder.path})"] if failed else []
+        raise BenchError("; ".join([*said, *([f"metrics failed: {metrics}"] if metrics else [])]))
+
+
+def _lines(found: Sequence[Status]) -> Iterator[str]:
+    width = max((len(one.label) for one in found), default=0)
+    for one in found:
+        state = "finished" if one.finished else "failed" if one.failed else "unfinished"
+        yield f"{one.label:{width}}  {one.made:4} of {one.total} turns, {one.scored:4} scored  {state}"
+        for record in one.failed:
+            yield f"  {record.case}, turn {record.turn}: {record.error}"
+
+
+def _summary(folder: RunFolder, found: Sequence[Status], problems: Mapping[str, str]) -> dict[str, Any]:
+    methods = [
+        {
+            "label": one.label,
+            "turns": one.total,
+            "made": one.made,
+            "scored": one.scored,
+            "failed": [{"case": r.case, "turn": r.turn, "error": r.error} for r in one.failed],
+        }
+        for one in found
+    ]
+    return {"run": str(folder.path), "methods": methods, "metrics": dict(problems)}
