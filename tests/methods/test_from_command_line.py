@@ -1,0 +1,88 @@
+"""Every method edits over five turns on the embedded model from the command line."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from undrift.backbones import Backbone, load
+from undrift.cli import work
+from undrift.cli.main import cli
+from undrift.littleworld.scoring import score_turn
+from undrift.littleworld.sequences import EditSequence, sample_sequence
+from undrift.methods.registry import all_methods, get
+from undrift.session.store import Session
+
+NAMES = list(all_methods())
+FEW: Mapping[str, tuple[str, ...]] = {
+    "no_edit": (),
+    "flowedit": ("--steps", "2", "--set", "n_max=2"),
+    "multi_turn": ("--steps", "2", "--set", "highlight_start=1"),
+}
+"""Options for the shortest turn; for the others ``--steps 2``, which reaches through wrappers."""
+
+
+@cache
+def littleworld() -> Backbone:
+    return load("littleworld")
+
+
+@cache
+def sequence() -> EditSequence:
+    return sample_sequence(random.Random(1), 5)
+
+
+@pytest.fixture(autouse=True)
+def _loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "load", lambda name, **options: littleworld())
+
+
+def run(folder: Path, name: str, *options: str) -> dict[str, Any]:
+    """``undrift run`` with five edits; what it prints as JSON."""
+    first, *edits = sequence().captions
+    source = folder / "source.png"
+    sequence().picture(0).save(source)
+    asked = [word for edit in edits for word in ("-e", edit)]
+    arguments = ["run", str(source), "-p", first, *asked, "--method", name, "-s", str(folder / "session"), "--json"]
+    result = CliRunner().invoke(cli, [*arguments, "--seed", "0", *options], prog_name="undrift")
+    assert result.exit_code == 0, result.stderr
+    value: dict[str, Any] = json.loads(result.stdout)
+    return value
+
+
+def pictures(folder: Path) -> list[Image.Image]:
+    """Source and turns, as the session keeps them."""
+    session = Session.open(folder / "session")
+    return [session.picture(turn) for turn in session.path(session.head)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_five_turns_of_few_steps(name: str, tmp_path: Path) -> None:
+    options = FEW.get(name, ("--steps", "2"))
+    turns = run(tmp_path, name, *options)["turns"]
+    kept = pictures(tmp_path)
+    assert [turn["number"] for turn in turns[-5:]] == [1, 2, 3, 4, 5]
+    assert {picture.size for picture in kept} == {sequence().picture(0).size}
+    assert all(turn["evaluations"] <= 8 for turn in turns)
+    different = {picture.tobytes() for picture in kept[1:]}
+    assert len(different) == (1 if name == "no_edit" else 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_five_turns_at_the_defaults(name: str, tmp_path: Path) -> None:
+    turns = run(tmp_path, name)["turns"]
+    expected = get(name, tuned=littleworld().tuned).evaluations()
+    assert [turn["evaluations"] for turn in turns[-5:]] == [expected] * 5
+    edits = [
+        score_turn(sequence(), number, picture).edit for number, picture in enumerate(pictures(tmp_path)) if number
+    ]
+    assert edits[0] > 0.3 or name == "no_edit"
