@@ -15,6 +15,9 @@ from undrift.studio.forms import EditForm, ImportForm, RebaseForm, RestoreForm, 
 from undrift.studio.jobs import About, Job, Running
 from undrift.studio.studio import Studio
 
+MOST_PREVIEWS = 16
+"""About how many pictures of a turn in the making are decoded: each costs time that the turn has to wait for."""
+
 Work = Callable[[Running], None]
 
 
@@ -98,6 +101,8 @@ def _edits(
     source = session.source
     pairs = engine.candidates(method, engine.drawn_seed() if seed is None else seed, count)
 
+    every = max(1, method.evaluations() // MOST_PREVIEWS)
+
     def work(running: Running) -> None:
         running.expect(method.evaluations(), len(pairs))
         for number, (chosen, its_seed) in enumerate(pairs):
@@ -105,7 +110,7 @@ def _edits(
             wanted = replace(
                 plan, seed=its_seed, preset=plan.preset if chosen is method else None, move_head=number == 0
             )
-            preview = Preview(studio.backbone, (source.width, source.height), running.show)
+            preview = Preview(studio.backbone, (source.width, source.height), running.show, every)
             turn = engine.run_turn(session, studio.backbone, chosen, wanted, [running, preview])
             _tell(studio, name, running, turn)
 

@@ -20,7 +20,7 @@ export function painter() {
   redraw = () => {
     if (!canvas.isConnected && tools.childElementCount) return;
     show(canvas);
-    fill(tools, toolRow(), actionRow(), rectangleRow());
+    fill(tools, toolRow(), h("div", { class: "row spread" }, actionRow(), rectangleRow()));
   };
   picture.addEventListener("load", () => redraw());
   new ResizeObserver(() => show(canvas)).observe(picture);
@@ -30,15 +30,18 @@ export function painter() {
 }
 
 function toolRow() {
-  const tools = { ...LAYERS, erase: { title: "Erase", help: "Takes paint away again." } };
+  const tools = { ...LAYERS, erase: { title: "Erase" } };
   const choices = Object.entries(tools).map(([key, { title: name }]) => h(
     "label", { class: `tool ${key}` },
     h("input", { type: "radio", name: "tool", value: key, checked: brush.tool === key, onchange: () => choose(key) }), h("i", { "aria-hidden": "true" }), name));
   const size = h("input", { type: "range", min: 0.02, max: 0.4, step: 0.01, value: brush.size, oninput: () => (brush.size = Number(size.value)) });
-  const box = field("Brush size", size);
+  const box = inline(field("Size", size));
+  return h("div", { class: "row" }, h("fieldset", { class: "row" }, h("legend", { class: "unseen" }, "Brush"), ...choices), box);
+}
+
+function inline(box) {
   box.classList.add("inline");
-  return h("div", { class: "row" }, h("fieldset", { class: "row" }, h("legend", { class: "unseen" }, "Brush"), ...choices), box,
-    h("p", { class: "muted fine hint" }, tools[brush.tool].help));
+  return box;
 }
 
 function choose(tool) {
@@ -48,6 +51,7 @@ function choose(tool) {
 }
 
 function actionRow() {
+  const { help } = LAYERS[brush.tool] ?? { help: "Takes paint away again." };
   const painted = Object.keys(LAYERS).filter((key) => coverage(key) > 0);
   const anchors = anchorSelect();
   const restore = h("button", { type: "button", disabled: !painted.includes("back") || !shownTurn().parent, onclick: () => attempt(() => putBack(anchors.value)) }, "Put it back here");
@@ -55,7 +59,8 @@ function actionRow() {
     "div", { class: "row" },
     h("button", { type: "button", class: "quiet", disabled: !canUndoStroke(), onclick: undoStroke }, icon("undo"), "Last stroke"),
     h("button", { type: "button", class: "quiet", disabled: !painted.length, onclick: () => painted.forEach(clear) }, "Clear"),
-    brush.tool === "back" && field("Take it from", anchors), brush.tool === "back" && restore,
+    brush.tool === "back" && inline(field("Take it from", anchors)), brush.tool === "back" && restore,
+    brush.tool !== "back" && h("p", { class: "muted fine hint" }, help),
   );
 }
 

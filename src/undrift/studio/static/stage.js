@@ -15,26 +15,29 @@ export function stage() {
   const view = h("div", { class: "stage", role: "tabpanel", id: "stage", "aria-labelledby": "mode-view", tabindex: "-1" });
   const caption = h("p", { class: "caption" });
   const live = h("div", { class: "live", hidden: true });
+  const frame = h("div", { class: "frame" }, view, live);
   let drawn = "";
   const draw = () => {
     if (!state.session) return;
     const mode = currentMode();
     drawTabs(tabs, mode);
     view.setAttribute("aria-labelledby", `mode-${mode}`);
-    caption.textContent = shownTurn().prompt;
+    caption.textContent = shownTurn().prompt || "(no caption)";
     // The candidates change with the session, everything else with the turn alone: a brush is not to be lost.
     const key = JSON.stringify([mode, state.session.name, state.shown, state.against, ["candidates", "compare", "changes"].includes(mode) && state.session.turns.length]);
     if (key === drawn) return;
     drawn = key;
     view.dataset.mode = mode;
-    fill(view, ...VIEWS[mode]());
+    frame.style.setProperty("--ratio", state.session.width / state.session.height);
+    const [picture, ...tools] = VIEWS[mode]();
+    fill(view, picture, mode !== "candidates" && caption, ...tools);
   };
   const drawLive = () => showLive(live, ownJob());
   watch(["session", "shown", "mode", "against"], draw);
   watch(["jobs", "session"], drawLive);
   draw();
   drawLive();
-  return h("div", { class: "stage-box" }, tabs, h("div", { class: "frame" }, view, live), caption);
+  return h("div", { class: "stage-box" }, tabs, frame);
 }
 
 const VIEWS = {
@@ -43,7 +46,8 @@ const VIEWS = {
   changes,
   mask() {
     const turn = shownTurn();
-    const told = turn.has_mask ? "Orange is where the method looked for the edit." : "Orange is where this turn was allowed to change.";
+    const nothing = turn.has_mask && turn.drift_previous?.outside === 1;
+    const told = nothing ? "The method highlighted nothing in this turn." : turn.has_mask ? "Orange is where the method looked for the edit." : "Orange is where this turn was allowed to change.";
     return [
       h("img", { class: "picture", src: turnPath(state.session.name, turn, "overlay"), alt: `Mask of turn ${turn.number}: ${told}` }),
       h("p", { class: "muted fine tools" }, told),

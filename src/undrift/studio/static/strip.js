@@ -48,7 +48,7 @@ function drift(turn) {
 }
 
 // In what a candidate differs from the others: its method, its parameters, else its seed.
-function difference(turn, all) {
+export function difference(turn, all) {
   const specs = all.map((one) => one.spec);
   const own = turn.spec;
   if (!own) return "put in by hand";

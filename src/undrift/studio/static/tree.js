@@ -4,7 +4,8 @@ import { turnPath } from "./api.js";
 import { go } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { attempt } from "./say.js";
-import { state, turnOf, watch } from "./state.js";
+import { candidatesOf, state, turnOf, watch } from "./state.js";
+import { difference } from "./strip.js";
 import { changedWords } from "./words.js";
 
 export function historyTree() {
@@ -67,6 +68,8 @@ function what(turn) {
   if (turn.kind === "restore") return ["part of ", turnOf(turn.restore.anchor)?.kind === "source" ? "the original" : "an earlier turn", " put back"];
   if (turn.kind === "import") return ["put in: ", turn.prompt];
   if (!turn.changes) return [turn.prompt || "(no caption)"];
+  const siblings = candidatesOf(turn);
+  if (siblings.length > 1 && siblings[0] !== turn) return ["candidate: ", difference(turn, siblings)];
   const words = changedWords(turn.changes.words);
   return words.length ? words : [turn.prompt];
 }

@@ -1,0 +1,193 @@
+"""One model, many pages: jobs wait their turn, tell where they are, and stop when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.studio.conftest import Gate, Json, edit_form, finished, found, shown, started, until
+from undrift.studio.events import KEPT, EventLog
+from undrift.studio.jobs import MOST_QUEUED
+from undrift.studio.studio import Studio
+
+GATED = {"name": "gated"}
+
+
+def queued(client: TestClient, source: Json, prompt: str, **more: object) -> Json:
+    """A gated edit, just asked for."""
+    form = edit_form(source["id"], prompt, method=GATED, **more)
+    job: Json = client.post("/api/sessions/cat/edit", json=form).json()
+    return job
+
+
+def test_jobs_run_in_order_and_know_their_place(client: TestClient, gate: Gate) -> None:
+    source = started(client)["turns"][0]
+    jobs = [queued(client, source, prompt, tab=prompt) for prompt in ("one", "two", "three")]
+    gate.reached.wait(5)
+    seen = [found(client, job["id"]) for job in jobs]
+    assert [(job["state"], job["position"], job["tab"]) for job in seen] == [
+        ("running", 0, "one"),
+        ("queued", 1, "two"),
+        ("queued", 2, "three"),
+    ]
+    gate.let(9)
+    assert [finished(client, job)["state"] for job in jobs] == ["done"] * 3
+    assert [turn["prompt"] for turn in shown(client)["turns"]] == ["a red cat", "one", "two", "three"]
+
+
+def test_progress_counts_evaluations_and_shows_the_picture_so_far(client: TestClient, gate: Gate) -> None:
+    source = started(client)["turns"][0]
+    job = queued(client, source, "one")
+    assert client.get(f"/api/jobs/{job['id']}/preview").status_code == 204
+    gate.let(2)
+    seen = until(lambda: found(client, job["id"]), lambda now: now["previews"] == 2)
+    assert (seen["evaluations"], seen["total"], seen["phase"]) == (2, 3, "sampling, step 3 of 3")
+    assert client.get(f"/api/jobs/{job['id']}/preview").content.startswith(b"\x89PNG")
+    gate.let(1)
+    assert finished(client, job)["evaluations"] == 3
+
+
+def test_cancelling_stops_before_the_next_step_and_leaves_no_trace(client: TestClient, gate: Gate) -> None:
+    source = started(client)["turns"][0]
+    job = queued(client, source, "one")
+    gate.reached.wait(5)
+    client.post(f"/api/jobs/{job['id']}/cancel")
+    gate.let(1)
+    ended = finished(client, job)
+    assert (ended["state"], ended["evaluations"], ended["turns"]) == ("cancelled", 0, [])
+    assert [turn["prompt"] for turn in shown(client)["turns"]] == ["a red cat"]
+
+
+def test_a_waiting_job_is_cancelled_at_once(client: TestClient, gate: Gate) -> None:
+    source = started(client)["turns"][0]
+    first, second, third = (queued(client, source, prompt) for prompt in ("one", "two", "three"))
+    gate.reached.wait(5)
+    assert client.post(f"/api/jobs/{second['id']}/cancel").json()["state"] == "cancelled"
+    assert found(client, third["id"])["position"] == 1
+    gate.let(6)
+    assert finished(client, third)["state"] == "done"
+    assert [turn["prompt"] for turn in shown(client)["turns"]] == ["a red cat", "one", "three"]
+    assert first["state"] in ("queued", "running")
+
+
+def test_cancelling_candidates_keeps_those_that_are_done(client: TestClient, gate: Gate) -> None:
+    source = started(client)["turns"][0]
+    job = queued(client, source, "one", count=3)
+    gate.let(3)
+    until(lambda: found(client, job["id"]), lambda now: now["item"] == 1)
+    client.post(f"/api/jobs/{job['id']}/cancel")
+    gate.let(9)
+    ended = finished(client, job)
+    assert (ended["state"], len(ended["turns"])) == ("cancelled", 1)
+    assert shown(client)["head"] == ended["turns"][0]
+
+
+def test_going_elsewhere_meanwhile_is_not_undone(client: TestClient, gate: Gate) -> None:
+    source = started(client)["turns"][0]
+    gate.let(3)
+    first = finished(client, queued(client, source, "one"))["turns"][0]
+    gate.reached.clear()
+    job = queued(client, {"id": first}, "two")
+    gate.reached.wait(5)
+    client.post("/api/sessions/cat/head", json={"turn": source["id"]})
+    gate.let(3)
+    assert finished(client, job)["state"] == "done"
+    assert shown(client)["head"] == source["id"]
+
+
+def test_a_full_queue_says_so(client: TestClient, gate: Gate) -> None:
+    source = started(client)["turns"][0]
+    for _ in range(MOST_QUEUED + 1):
+        queued(client, source, "one")
+        gate.reached.wait(5)
+    answer = client.post("/api/sessions/cat/edit", json=edit_form(source["id"]))
+    assert answer.status_code == 429
+    assert answer.json()["error"] == f"{MOST_QUEUED} jobs are waiting already: cancel some, or wait"
+    for job in client.get("/api/jobs").json()["jobs"]:
+        client.post(f"/api/jobs/{job['id']}/cancel")
+
+
+def test_stopping_the_studio_stops_the_turn(studio: Studio, gate: Gate) -> None:
+    from undrift.studio.app import create_app
+
+    with TestClient(create_app(studio), base_url="http://127.0.0.1") as client:
+        job = queued(client, started(client)["turns"][0], "one")
+        gate.reached.wait(5)
+        gate.let(1)
+    assert studio.jobs.job(job["id"]).state == "cancelled"
+    assert studio.shelf.session("cat").unfinished() == ()
+
+
+def parsed(text: str) -> tuple[str, str, Json]:
+    """Id, kind and data of an event."""
+    fields = dict(line.split(": ", 1) for line in text.strip().splitlines())
+    return fields["id"], fields["event"], json.loads(fields["data"])
+
+
+async def some(stream: AsyncIterator[str], count: int) -> list[tuple[str, str, Json]]:
+    """The next events."""
+    return [parsed(await asyncio.wait_for(anext(stream), 5)) for _ in range(count)]
+
+
+def test_a_page_that_comes_back_gets_what_it_missed() -> None:
+    async def run() -> None:
+        log = EventLog()
+        ((start, kind, _),) = await some(log.stream(None), 1)
+        assert kind == "hello"
+        log.publish("job", "a", {"n": 1})
+        log.publish("job", "b", {"n": 2})
+        log.publish("job", "a", {"n": 3})
+        # Of several events about one thing, the newest is enough.
+        events = await some(log.stream(start), 3)
+        assert [(kind, data) for _, kind, data in events] == [("hello", {}), ("job", {"n": 2}), ("job", {"n": 3})]
+        last = events[-1][0]
+        stream = log.stream(last)
+        assert [kind for _, kind, _ in await some(stream, 1)] == ["hello"]
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        log.publish("session", "cat", {})
+        assert parsed(await asyncio.wait_for(waiting, 5))[1] == "session"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("last", ["deadbeef-3", "nonsense", "-", "deadbeef-99999999999999999999"])
+def test_a_page_of_another_studio_starts_anew(last: str) -> None:
+    async def run() -> None:
+        log = EventLog()
+        log.publish("job", "a", {})
+        assert [kind for _, kind, _ in await some(log.stream(last), 1)] == ["reset"]
+
+    asyncio.run(run())
+
+
+def test_a_page_that_slept_too_long_starts_anew() -> None:
+    async def run() -> None:
+        log = EventLog()
+        ((start, _, _),) = await some(log.stream(None), 1)
+        for number in range(KEPT + 1):
+            log.publish("job", str(number), {})
+        events = await some(log.stream(start), 2)
+        assert [kind for _, kind, _ in events] == ["hello", "reset"]
+        assert events[1][0].endswith(f"-{KEPT + 1}")
+
+    asyncio.run(run())
+
+
+def test_closing_ends_every_stream() -> None:
+    async def run() -> None:
+        log = EventLog()
+        stream = log.stream(None)
+        await some(stream, 1)
+        waiting = asyncio.ensure_future(anext(stream, "end"))
+        await asyncio.sleep(0)
+        log.close()
+        while (last := await asyncio.wait_for(waiting, 5)) != "end":
+            assert last == ": alive\n\n"
+            waiting = asyncio.ensure_future(anext(stream, "end"))
+
+    asyncio.run(run())

@@ -1,0 +1,109 @@
+"""Hostile uploads are refused before they cost anything, and none of them stops the studio."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from tests.studio.conftest import picture_file, started
+from undrift.studio import uploads
+from undrift.studio.studio import Studio
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing: a decompression bomb in the making."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def animated() -> bytes:
+    """A GIF of two frames."""
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+HOSTILE = {
+    "nothing": (b"", "is empty (0 bytes)"),
+    "no picture": (b"GET / HTTP/1.1\r\n" * 9, "is not a picture that can be read"),
+    "a page": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "is not a picture"),
+    "a program": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a picture"),
+    "too many pixels": (png_of(20_000, 20_000), "too many pixels"),
+    "just too many pixels": (png_of(6_000, 4_001), "at most 24 megapixels are read"),
+    "cut off": (picture_file()[:200], "is damaged or cut off"),
+    "a film": (animated(), "has 2 frames, expected a still picture"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused_in_one_line(client: TestClient, name: str) -> None:
+    data, message = HOSTILE[name]
+    answer = client.post("/api/uploads", content=data)
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]
+    assert "\n" not in answer.json()["error"]
+    assert client.get("/api/about").status_code == 200
+
+
+def test_too_many_bytes_are_refused_from_the_length_alone(client: TestClient) -> None:
+    answer = client.post("/api/uploads", headers={"content-length": str(uploads.MAX_BYTES + 1)}, content=b"x")
+    assert answer.status_code == 413
+    assert answer.json()["error"] == "this is larger than the 32 MB that are taken"
+
+
+def test_a_body_that_lies_about_its_length_is_counted(client: TestClient) -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        while taken < 40 * 2**20:
+            taken += 2**20
+            yield bytes(2**20)
+
+    answer = client.post("/api/diff", content=endless())
+    assert answer.status_code == 413
+    assert answer.json()["error"] == "this is larger than the 8 MB that are taken"
+
+
+@pytest.mark.parametrize("length", ["-1", "1e9", "99999999999999999999", "x"])
+def test_a_length_that_is_none_is_refused(client: TestClient, length: str) -> None:
+    assert client.post("/api/uploads", headers={"content-length": length}, content=b"x").status_code == 413
+
+
+def test_a_form_that_is_no_json_is_refused(client: TestClient) -> None:
+    for body in (b"", b"{", b"[]", b"null", b'{"source": 1, "target": "x"}', b"\xff\xfe"):
+        answer = client.post("/api/diff", content=body)
+        assert answer.status_code == 422
+        assert answer.json()["error"]
+
+
+def test_only_the_newest_uploads_are_kept(client: TestClient, studio: Studio) -> None:
+    ids = [client.post("/api/uploads", content=picture_file(8 + n, 8)).json()["id"] for n in range(uploads.KEPT + 1)]
+    assert client.get(f"/api/uploads/{ids[0]}/preview").status_code == 404
+    assert client.get(f"/api/uploads/{ids[-1]}/preview").status_code == 200
+    answer = client.post("/api/sessions", json={"upload": ids[0], "prompt": "x", "name": "gone"})
+    assert answer.json()["error"] == "this picture is not held any more: drop it again"
+
+
+def test_prompts_are_text_and_not_markup_or_paths(client: TestClient) -> None:
+    prompt = "<img src=x onerror=alert(1)> ../../etc \u202e \N{DOG FACE}"
+    view = started(client, prompt=prompt)
+    assert view["turns"][0]["prompt"] == prompt
+
+
+def test_unknown_addresses_and_methods_are_clear(client: TestClient) -> None:
+    assert client.get("/api/nothing").json() == {"error": "not found"}
+    assert client.get("/static/../app.py").status_code == 404
+    assert client.get("/static/%2e%2e/app.py").status_code == 404
+    assert client.delete("/api/sessions").status_code == 405

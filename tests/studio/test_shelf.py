@@ -1,0 +1,151 @@
+"""No name leads out of the folder of the sessions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from tests.studio.conftest import picture_file, started
+from tests.support.sessions import start
+from undrift.studio.refusal import Refused
+from undrift.studio.shelf import NEW_NAME, Shelf
+from undrift.studio.studio import Studio
+
+HOSTILE = [
+    "",
+    ".",
+    "..",
+    "../outside",
+    "..\\outside",
+    "/etc",
+    "//host/share",
+    "C:\\x",
+    "a/../../outside",
+    "a\0b",
+    "a\nb",
+    " cat",
+    "cat ",
+    "cat.",
+    ".hidden",
+    "-rf",
+    "con",
+    "NUL.txt",
+    "\uff0e\uff0e\uff0foutside",
+    "\u2025/outside",
+    "c\u0061\u0301t",
+    "ca\u202etac",
+    "caf\u00e9",
+    "x" * 65,
+    "%2e%2e%2foutside",
+    "\ud800",
+]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    """A shelf beside a session that is none of its own."""
+    start(tmp_path / "outside")
+    (tmp_path / "shelf").mkdir()
+    return Shelf(tmp_path / "shelf")
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_hostile_names_are_refused_for_new_sessions(shelf: Shelf, name: str) -> None:
+    with pytest.raises(Refused, match=r"^session name .*: expected 1 to 64 letters, digits") as refused:
+        shelf.new(name)
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_hostile_names_open_nothing(shelf: Shelf, name: str) -> None:
+    with pytest.raises(Refused, match=r"^no session ") as refused:
+        shelf.session(name)
+    assert refused.value.status == 404
+
+
+@given(st.text(max_size=20) | st.from_regex(NEW_NAME, fullmatch=True))
+def test_whatever_is_accepted_lies_directly_in_the_folder(name: str) -> None:
+    root = Path("/nowhere/sessions")
+    try:
+        folder = Shelf(root).new(name)
+    except Refused:
+        return
+    assert folder.resolve().parent == root
+    assert folder.name == name
+    assert name.isascii()
+
+
+@given(st.text(max_size=80))
+def test_a_free_name_is_always_accepted(wanted: str) -> None:
+    shelf = Shelf(Path("/nowhere/sessions"))
+    shelf.new(shelf.free_name(wanted))
+
+
+def test_symbolic_links_are_not_followed(shelf: Shelf, tmp_path: Path) -> None:
+    (shelf.root / "link").symlink_to(tmp_path / "outside")
+    half = shelf.root / "half"
+    half.mkdir()
+    (half / "session.sqlite").symlink_to(tmp_path / "outside" / "session.sqlite")
+    assert shelf.names() == []
+    for name in ("link", "half"):
+        with pytest.raises(Refused, match="no session"):
+            shelf.session(name)
+    with pytest.raises(Refused, match="'link' exists already"):
+        shelf.new("link")
+
+
+def test_sessions_are_listed_newest_first_and_taken_names_counted_up(shelf: Shelf) -> None:
+    for age, name in enumerate(("new", "old")):
+        start(shelf.root / name)
+        os.utime(shelf.root / name / "session.sqlite", (1e9 - age, 1e9 - age))
+    (shelf.root / "no session").mkdir()
+    assert shelf.names() == ["new", "old"]
+    assert shelf.free_name("old") == "old-2"
+
+
+def test_a_session_replaced_by_another_is_read_anew(shelf: Shelf, tmp_path: Path) -> None:
+    start(shelf.root / "cat")
+    before = shelf.session("cat")
+    assert shelf.session("cat") is before
+    (shelf.root / "cat").rename(tmp_path / "gone")
+    with pytest.raises(Refused):
+        shelf.session("cat")
+    start(shelf.root / "cat")
+    assert shelf.session("cat") is not before
+
+
+def test_a_name_in_an_address_cannot_leave_the_folder(client: TestClient, studio: Studio) -> None:
+    start(studio.shelf.root.parent / "outside")
+    for name in ("..%2foutside", "%2e%2e", "..%5coutside", "%00", "cat%2f..%2f..%2foutside", "%ef%bc%8e%ef%bc%8e"):
+        assert client.get(f"/api/sessions/{name}").status_code == 404
+
+
+def test_a_new_session_with_a_hostile_name_is_not_made(client: TestClient, studio: Studio) -> None:
+    upload = client.post("/api/uploads", content=picture_file()).json()["id"]
+    for name in ("../x", "/tmp/x", "a/b", ".."):
+        answer = client.post("/api/sessions", json={"upload": upload, "prompt": "a cat", "name": name})
+        assert answer.status_code == 400
+        assert "expected 1 to 64 letters" in answer.json()["error"]
+    assert list(studio.shelf.root.parent.iterdir()) == [studio.shelf.root]
+    assert list(studio.shelf.root.iterdir()) == []
+
+
+def test_a_session_that_points_out_of_its_folder_shows_nothing(client: TestClient, studio: Studio) -> None:
+    import sqlite3
+
+    source = started(client)["turns"][0]
+    folder = studio.shelf.root / "cat"
+    (studio.shelf.root / "secret.png").write_bytes((folder / f"pictures/{source['id']}.png").read_bytes())
+    with sqlite3.connect(folder / "session.sqlite") as db:
+        db.execute("DROP TRIGGER turns_fixed")
+        db.execute("UPDATE turns SET record = json_set(record, '$.image', '../secret.png')")
+    (studio.shelf.root / "cat").rename(studio.shelf.root / "made up")
+    for what in ("picture", "thumbnail"):
+        answer = client.get(f"/api/sessions/made up/turns/{source['id']}/{what}")
+        assert answer.status_code == 404
+        assert "a file that is not one of its own" in answer.json()["error"]
