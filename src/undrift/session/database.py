@@ -15,6 +15,7 @@ from pathlib import Path
 from undrift.errors import SessionError
 
 FILE = "session.sqlite"
+MAGIC = b"SQLite format 3\x00"
 APPLICATION_ID = 0x756E6472
 MARKS = ("application_id", "user_version")
 """SQLite's pragmas that say whose database a file is, and of which version."""

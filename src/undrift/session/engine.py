@@ -200,16 +200,17 @@ def last_method(session: Session, turn: Turn) -> tuple[str, str]:
     return method, preset if preset in known[method].presets else "default"
 
 
-def rebase_plan(session: Session) -> EditPlan:
-    """The plan that makes the head's prompt anew from the source picture, so that no earlier turn's errors remain.
+def rebase_plan(session: Session, turn: str = "head") -> EditPlan:
+    """The plan that makes the prompt of ``turn`` anew from the source picture: no earlier turn's errors remain.
 
     Raises:
-        InputError: the head is the source.
+        InputError: ``turn`` is the source.
     """
     tree = session.tree()
-    if tree.head_id == tree.source.id:
-        raise InputError("the session is at its original picture: there is nothing to rebase")
-    return EditPlan(tree.head.prompt, parent=tree.source.id)
+    wanted = tree.turn(turn)
+    if wanted.id == tree.source.id:
+        raise InputError("this is the original picture already: there is nothing to rebase")
+    return EditPlan(wanted.prompt, parent=tree.source.id)
 
 
 def drawn_seed() -> int:

@@ -111,12 +111,14 @@ def _tree(data: bytes) -> Tree:
     Raises:
         _Wrong, ValidationError: it is no session's.
     """
+    if not data.startswith(database.MAGIC):
+        raise _Wrong(f"its {database.FILE} is damaged")
     try:
         with closing(sqlite3.connect(":memory:")) as db:
             db.deserialize(data)
             db.set_progress_handler(lambda: 1, _STEPS)
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-            db.execute("PRAGMA trusted_schema = OFF")
+            db.set_authorizer(_only_reading)
             (application,), (version,) = (db.execute(f"PRAGMA {p}").fetchone() for p in database.MARKS)
             if application != database.APPLICATION_ID or not 1 <= version <= len(database.MIGRATIONS):
                 raise _Wrong(f"its {database.FILE} is of another program or of a newer undrift")
@@ -135,6 +137,12 @@ def _tree(data: bytes) -> Tree:
     tree = Tree(turns, head, branch, branches, trail)
     _check_names(tree)
     return tree
+
+
+def _only_reading(action: int, *about: object) -> int:
+    """SQLite's authorizer: tables and pragmas are read; nothing recursive, no function, no other file."""
+    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA}
+    return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
 
 
 def _check_turn(turn: Turn, key: str, earlier: Mapping[str, Turn]) -> None:
