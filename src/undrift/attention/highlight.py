@@ -78,6 +78,10 @@ class AdaptiveHighlight(AttentionTap):
     def wants(self, site: Site) -> bool:
         return site.kind == "double"
 
+    @property
+    def idle(self) -> bool:
+        return not self._reading and self._scaling is None
+
     def begin(self, step: Step) -> None:
         if step.index == 0:
             self._mask = None
@@ -86,7 +90,7 @@ class AdaptiveHighlight(AttentionTap):
         self._reading = self._settings.start_step <= step.index + 1 < step.count
 
     def attend(self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int) -> Tensor | None:
-        if not self._reading and self._scaling is None:
+        if self.idle:
             return None
         self._map_columns = self._map_columns.to(query.device)
         out, weights = tapped_attention(

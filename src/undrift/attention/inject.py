@@ -75,6 +75,10 @@ class _StagedTap(AttentionTap):
     def wants(self, site: Site) -> bool:
         return site in self._sites
 
+    @property
+    def idle(self) -> bool:
+        return self._step is None or self._step.interval not in self._intervals
+
     def begin(self, step: Step) -> None:
         self._step = step
 
@@ -85,7 +89,7 @@ class _StagedTap(AttentionTap):
 
     def key(self, site: Site, part: Part) -> FeatureKey | None:
         """Where the running evaluation's feature belongs; None outside the chosen intervals."""
-        if self._step is None or self._step.interval not in self._intervals:
+        if self._step is None or self.idle:
             return None
         return self._step.interval, self._stage, site, part
 

@@ -36,6 +36,13 @@ class AttentionTap(Observer):
         """Whether this tap is to be called at ``site``. Sites nobody wants run the backbone's own code."""
         return True
 
+    @property
+    def idle(self) -> bool:
+        """Whether the next evaluation is, bit for bit, what it would be without this tap, which learns nothing from
+        it. A tap that says so may see such an evaluation announced but not run: another one already gave its result.
+        """
+        return False
+
     def evaluation(self, sigma: float) -> None:
         """Called before each evaluation of the network, with the sigma it is evaluated at."""
 

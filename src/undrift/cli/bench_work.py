@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -14,12 +15,11 @@ from undrift.bench.metrics.base import Measure
 from undrift.bench.records import Manifest, RunFolder
 from undrift.bench.runner import scoring
 from undrift.bench.runner.methods import method_of
+from undrift.bench.runner.place import Here, Job, Place
 from undrift.bench.runner.plan import plan
-from undrift.bench.runner.sharing import VelocityMemory
 from undrift.bench.runner.start import Order, begin, check
 from undrift.bench.runner.status import Status
 from undrift.bench.runner.status import status as states
-from undrift.bench.runner.worker import Worker
 from undrift.bench.suites.registry import open_suite
 from undrift.cli.options import ModelChoice, shell
 from undrift.cli.output import emit
@@ -66,24 +66,30 @@ def status(folder: RunFolder, as_json: bool) -> None:
 
 
 def _make(order: Order, folder: RunFolder, cases: Sequence[Case], model: ModelChoice, ray: str | None) -> Manifest:
-    backbone = load_model(model)
-    manifest = begin(order, folder, backbone.identity, backbone.tuned)
-    costs = {spec.label: method_of(spec).evaluations() + 1 for spec in manifest.methods}
-    with StopOnInterrupt() as stop, _bar("turns", sum(costs.values()) * sum(c.turns for c in cases)) as bar:
-        bar.start_at(sum(costs[label] * len(folder.records(label, case.id)) for label in costs for case in cases))
-        worker = Worker(
-            folder,
-            manifest,
-            {case.id: case for case in cases},
-            backbone,
-            memory=VelocityMemory(),
-            observers=[stop],
-            told=lambda record: bar.advance(costs[record.label], f"{record.label} {record.case}"),
-        )
-        for unit in plan(cases, manifest.methods, manifest.batch):
-            stop.check()
-            worker.work(unit)
+    with StopOnInterrupt() as stop, _place(model, order.model, ray, stop) as place:
+        manifest = begin(order, folder, place.identity, place.tuned)
+        costs = {spec.label: method_of(spec).evaluations() + 1 for spec in manifest.methods}
+        units = plan(cases, manifest.methods, manifest.batch)
+        with _bar("turns", sum(costs.values()) * sum(case.turns for case in cases)) as bar:
+            bar.start_at(sum(costs[label] * len(folder.records(label, case.id)) for label in costs for case in cases))
+            place.work(
+                Job(folder, manifest, cases, units),
+                lambda record: bar.advance(costs[record.label], f"{record.label} {record.case}"),
+            )
     return manifest
+
+
+@contextmanager
+def _place(model: ModelChoice, name: str, ray: str | None, stop: StopOnInterrupt) -> Iterator[Place]:
+    """Where the work is done."""
+    if ray is None:
+        yield Here(load_model(model), stop.check, [stop])
+        return
+    from undrift.bench.runner.ray_place import OnRay
+
+    held = {field: value for field, value in asdict(model).items() if field != "model"}
+    with OnRay(ray, {**held, "name": name}, stop.check) as place:
+        yield place
 
 
 def _score(

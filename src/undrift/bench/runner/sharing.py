@@ -2,7 +2,8 @@
 
 Two methods that invert the same picture with the same steps and prompts ask the network the same questions. A
 `SharingBackbone` remembers the answers by what they depend on: the state's bits, sigma, prompts, guidance. Where an
-attention tap is at work, nothing is remembered or taken from memory. The pictures are the same bits either way.
+attention tap is at work (not ``idle``), nothing is remembered or taken from memory. The pictures are the same bits
+either way.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ class _SharedField:
         self.evaluations_per_call = evaluations_per_call(field)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        if self._backbone.taps:
+        taps = self._backbone.taps
+        if not all(tap.idle for tap in taps):
             return self._field(x, sigma)
         memory, key = self._backbone.memory, (*self._key, digest(x), float(sigma))
         found = memory.get(key)
@@ -120,6 +122,8 @@ class _SharedField:
             velocity = self._field(x, sigma)
             memory.put(key, velocity)
             return velocity
+        for tap in taps:
+            tap.evaluation(sigma)
         memory.taken += self.evaluations_per_call
         return found.to(x.device, copy=True)
 

@@ -1,0 +1,218 @@
+"""Units of work on a Ray cluster, one worker per GPU or core. Ray is imported only when one is asked for.
+
+Every worker loads the model once and writes into the run's folder itself, so that all of them must see it at the same
+path, on a file system that they share. A worker that dies is replaced, and its unit goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from undrift.backbones.base import ModelIdentity
+from undrift.bench.records import Manifest, RunFolder, TurnRecord
+from undrift.bench.runner.place import Job, Place
+from undrift.bench.runner.plan import Unit
+from undrift.bench.runner.worker import Told
+from undrift.errors import InputError, UndriftError
+
+LOCAL = "local"
+DEATHS = 3
+"""A unit whose workers died so many times is given up."""
+POLL = 0.5
+"""Seconds between looks at whether the user wants to stop."""
+
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+"""Ray reports nothing to its makers, and leaves the GPUs' variables alone where it gives none."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a worker says of itself."""
+
+    identity: ModelIdentity
+    tuned: dict[str, dict[str, Any]]
+    pid: int
+
+
+class RemoteWorker:
+    """What runs in a worker's process. The model is loaded by ``describe``, so that its errors come out as they are.
+
+    Args:
+        loading: arguments of ``undrift.backbones.load``.
+    """
+
+    def __init__(self, loading: Mapping[str, Any]) -> None:
+        self._loading = dict(loading)
+        self._backbone: Any = None
+        self._worker: Any = None
+        self._made: list[TurnRecord] = []
+
+    def describe(self) -> Description:
+        """Load the model."""
+        import torch
+
+        from undrift.backbones import load
+
+        torch.set_num_threads(1)
+        self._backbone = load(**self._loading)
+        tuned = {name: dict(values) for name, values in self._backbone.tuned.items()}
+        return Description(self._backbone.identity, tuned, os.getpid())
+
+    def open(self, path: str, manifest: str) -> None:
+        """Take a run on."""
+        from undrift.bench.runner.sharing import VelocityMemory
+        from undrift.bench.runner.worker import Worker
+        from undrift.bench.suites.registry import open_suite
+
+        read = Manifest.model_validate_json(manifest)
+        cases = {case.id: case for case in open_suite(read.suite)}
+        run = RunFolder(Path(path))
+        memory = VelocityMemory()
+        self._worker = Worker(run, read, cases, self._backbone, memory=memory, told=self._made.append)
+
+    def work(self, unit: Unit, given_up: str | None) -> list[TurnRecord]:
+        """Do a unit, or record why it is given up; returns the turns that were made or failed."""
+        self._made.clear()
+        if given_up is None:
+            self._worker.work(unit)
+        else:
+            self._worker.give_up(unit, given_up)
+        return list(self._made)
+
+
+class OnRay(Place):
+    """A Ray cluster, for the time of a ``with`` block.
+
+    Args:
+        address: of the cluster; ``local`` starts one here with a worker per GPU or core, ``local:N`` with N workers.
+        loading: arguments of ``undrift.backbones.load``.
+        check: called now and then, and raises to stop.
+
+    Attributes:
+        pids: of the workers that are alive, by number.
+
+    Raises:
+        InputError: Ray is not installed, or the cluster cannot be reached.
+    """
+
+    def __init__(self, address: str, loading: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> None:
+        self._ray = _imported()
+        self._address, self._loading, self._check = address, dict(loading), check
+        self._wanted = _workers(address)
+        self._workers: dict[int, Any] = {}
+        self.pids: dict[int, int] = {}
+
+    def __enter__(self) -> Self:
+        _connect(self._ray, self._address, self._wanted)
+        try:
+            resources = self._ray.cluster_resources()
+            gpus = int(resources.get("GPU", 0)) if self._wanted is None else 0
+            self._share = {"num_gpus": 1, "num_cpus": 0} if gpus else {"num_cpus": 1}
+            count = self._wanted or gpus or int(resources.get("CPU", 1))
+            self._workers = {number: self._hired() for number in range(count)}
+            described = self._described(self._workers)
+            self.identity, self.tuned = described[0].identity, described[0].tuned
+        except BaseException:
+            self._ray.shutdown()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for worker in self._workers.values():
+            self._ray.kill(worker)
+        self._ray.shutdown()
+
+    def work(self, job: Job, told: Told) -> None:
+        asked = (str(job.run.path.absolute()), job.manifest.model_dump_json())
+        for worker in self._workers.values():
+            worker.open.remote(*asked)
+        waiting, deaths = deque(job.units), Counter[Unit]()
+        busy: dict[Any, tuple[int, Unit]] = {}
+        idle = list(self._workers)
+        while waiting or busy:
+            while idle and waiting:
+                number, unit = idle.pop(0), waiting.popleft()
+                busy[self._begun(number, unit, deaths[unit])] = number, unit
+            for done in self._next(list(busy)):
+                number, unit = busy.pop(done)
+                try:
+                    for record in self._result(done):
+                        told(record)
+                except self._ray.exceptions.RayActorError:
+                    deaths[unit] += 1
+                    waiting.appendleft(unit)
+                    self._replace(number, asked)
+                idle.append(number)
+
+    def _begun(self, number: int, unit: Unit, deaths: int) -> Any:
+        why = f"{deaths} workers died of it; a smaller --batch needs less memory" if deaths >= DEATHS else None
+        return self._workers[number].work.remote(unit, why)
+
+    def _next(self, pending: list[Any]) -> list[Any]:
+        """What is finished, after at most ``POLL`` seconds."""
+        self._check()
+        done: list[Any] = self._ray.wait(pending, num_returns=1, timeout=POLL)[0]
+        return done
+
+    def _result(self, reference: Any) -> Any:
+        """A finished call's result; an error of ours comes out as it was raised in the worker."""
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, UndriftError):
+                raise cause from None
+            raise
+
+    def _hired(self) -> Any:
+        return self._ray.remote(RemoteWorker).options(**self._share).remote(self._loading)
+
+    def _described(self, workers: Mapping[int, Any]) -> list[Description]:
+        found = [self._result(call) for call in [worker.describe.remote() for worker in workers.values()]]
+        self.pids |= dict(zip(workers, (each.pid for each in found), strict=True))
+        return found
+
+    def _replace(self, number: int, asked: tuple[str, str]) -> None:
+        self._workers[number] = self._hired()
+        self._described({number: self._workers[number]})
+        self._workers[number].open.remote(*asked)
+
+
+def _workers(address: str) -> int | None:
+    """The number in ``local:N``; None if the cluster decides."""
+    name, _, number = address.partition(":")
+    if name != LOCAL or not number:
+        return None
+    if not number.isdigit() or int(number) < 1:
+        raise InputError(f"--ray {address}: expected local:N with a number of workers, such as local:2")
+    return int(number)
+
+
+def _imported() -> Any:
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--ray needs the package ray: pip install 'undrift[ray]'") from None
+    return ray
+
+
+def _connect(ray: Any, address: str, workers: int | None) -> None:
+    quiet = {"log_to_driver": False, "logging_level": "error"}
+    if address.partition(":")[0] == LOCAL:
+        ray.init(address=LOCAL, num_cpus=workers, include_dashboard=False, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"no Ray cluster at '{address}' ({first}): start one, or use --ray local") from None
