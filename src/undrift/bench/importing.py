@@ -218,9 +218,8 @@ def _pattern(text: str) -> str:
 def _opened(folder: Path, said: Pictures) -> Sequence[Case]:
     """The cases, if the pattern tells their turns apart."""
     cases = open_suite(said.suite)
-    if max(case.turns for case in cases) > 1 and said.pictures.format(case="a", turn=1) == said.pictures.format(
-        case="a", turn=2
-    ):
+    names = {said.pictures.format(case="a", turn=turn) for turn in (1, 2)}
+    if len(names) == 1 and max(case.turns for case in cases) > 1:
         raise InputError(
             f"'{folder / DESCRIPTION}': pictures has no {{turn}}, but the suite has several turns a case"
         )
