@@ -76,13 +76,11 @@ def check_brackets(where: str, field: str, prompt: str) -> Iterator[Finding]:
 def check_blend(where: str, words: Sequence[str], source: str, target: str) -> Iterator[Finding]:
     """Two blend words, found in their prompts: if not, prompt-to-prompt editing silently returns the source."""
     if len(words) not in (0, 2):
-        yield Finding(
-            where, f"{len(words)} blend words, expected two or none: {' '.join(words)}", "correct blended_word"
-        )
+        yield Finding(where, f"blended_word is '{' '.join(words)}', expected two words or none", "correct it")
         return
     for word, prompt, name in zip(words, (source, target), ("source", "target"), strict=False):
         if not has_words(prompt, word):
-            yield Finding(where, f"blend word '{word}' is not in the {name} prompt: {prompt}", "correct blended_word")
+            yield Finding(where, f"blend word '{word}' is not in the {name} prompt: {prompt}", "correct it")
 
 
 def check_unique(names: Sequence[str], what: str) -> Iterator[Finding]:
