@@ -14,10 +14,11 @@ from PIL import Image
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.errors import InputError, SessionError
 from undrift.files import sha256
+from undrift.methods.dial import turned
 from undrift.pictures import read_metadata, read_picture
 from undrift.session import drift
 from undrift.session.compare import compare, heat_map
-from undrift.session.engine import EditPlan, import_picture, run_turn, start_session
+from undrift.session.engine import EditPlan, import_picture, restore, run_turn, start_session
 from undrift.session.export import MANIFEST, export_png, export_zip, write_contact_sheet
 from undrift.session.model import Turn
 from undrift.session.script import commands, python_script
@@ -135,6 +136,38 @@ def test_commands_of_different_turns(edited: Session, backbone: ToyBackbone) -> 
         commands(edited, edited.head)
 
 
+def half() -> Image.Image:
+    region = Image.new("L", (40, 32), 0)
+    region.paste(255, (0, 0, 20, 32))
+    return region
+
+
+def test_commands_with_regions_and_restores(edited: Session, backbone: ToyBackbone) -> None:
+    other = edited.head
+    edited.undo()
+    regional = run_turn(edited, backbone, ToyMethod(), EditPlan("half of it", seed=7, region=half()))
+    restored = restore(edited, backbone, half(), anchor="source")
+    *_, edit, again = (shlex.split(line) for line in commands(edited, edited.head))
+    assert edit[edit.index("--only") + 1] == str(edited.folder / str(regional.region))
+    assert again[1:] == [
+        *("restore", "--brush", str(edited.folder / str(restored.region))),
+        *("--from", "0", "--session", "undrift-again"),
+    ]
+    restore(edited, backbone, half(), anchor=other.id)
+    for write in (commands, python_script):
+        with pytest.raises(InputError, match="a turn of another branch was put back on the way to this turn"):
+            write(edited, edited.head)
+
+
+def test_one_run_for_turns_with_one_region(session: Session, backbone: ToyBackbone) -> None:
+    for prompt in ("one", "two"):
+        run_turn(session, backbone, ToyMethod(), EditPlan(prompt, seed=7, region=half()))
+    (line,) = commands(session, session.head)
+    assert shlex.split(line).count("--only") == 1
+    run_turn(session, backbone, ToyMethod(), EditPlan("three", seed=7))
+    assert len(commands(session, session.head)) == 4
+
+
 def test_commands_of_the_source(session: Session) -> None:
     assert [shlex.split(line)[1] for line in commands(session, session.source)] == ["new"]
 
@@ -146,7 +179,10 @@ def test_the_script_makes_the_same_turn(
     from undrift.methods import registry
 
     import_picture(edited, Image.new("RGB", (40, 32)), "black", backbone)
-    run_turn(edited, backbone, ToyMethod(), EditPlan("after", seed=3))
+    run_turn(edited, backbone, ToyMethod(ToyParams(masked=False)), EditPlan("after", seed=3, region=half()))
+    restore(edited, backbone, half(), anchor="1")
+    dialled = turned(ToyMethod(), 0.5)
+    run_turn(edited, backbone, dialled, EditPlan("last", seed=4, handover="image"))
     script = python_script(edited, edited.head)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(undrift, "load", lambda name: {"toy": ToyBackbone}[name](), raising=False)

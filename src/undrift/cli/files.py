@@ -47,12 +47,7 @@ BY_SUFFIX = {
 )
 @click.option("--captions", is_flag=True, help="Of an animation: number and prompt below each picture.")
 @click.option(
-    "--seconds",
-    type=float,
-    default=1.0,
-    show_default=True,
-    metavar="S",
-    help="Of an animation: time of each.",
+    "--seconds", type=float, metavar="S", help="Of an animation: how long each picture is shown. Default: 1."
 )
 @session_option
 @json_option
@@ -62,7 +57,7 @@ def export(
     output: Path,
     kind: str | None,
     captions: bool,
-    seconds: float,
+    seconds: float | None,
     session: Path | None,
     as_json: bool,
 ) -> None:
@@ -84,7 +79,10 @@ def export(
     if chosen == "animation":
         from undrift.session.animation import write_animation
 
-        write_animation(opened, output, opened.path(found), seconds=seconds, captions=captions)
+        shown = 1.0 if seconds is None else seconds
+        write_animation(opened, output, opened.path(found), seconds=shown, captions=captions)
+    elif captions or seconds is not None:
+        raise InputError("--captions and --seconds are for animations: end the name in .webp or .gif")
     else:
         _write(opened, found, output, chosen)
     emit(as_json, {"output": str(output), "format": chosen}, f"wrote {output}")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 @common
 def log(session: Path | None, as_json: bool) -> None:
     """Show the tree of turns; * marks where the next edit goes on."""
+    from undrift.session.drift import warning
+
     opened = open_session(session)
     tree = opened.tree()
     value = {
@@ -31,7 +33,8 @@ def log(session: Path | None, as_json: bool) -> None:
         "branches": dict(tree.branches),
         "turns": [turn.model_dump(mode="json") for turn in tree.turns.values()],
     }
-    emit(as_json, value, tree.text())
+    warned = warning(tree.head)
+    emit(as_json, value, f"{tree.text()}\nnote: {warned}" if warned else tree.text())
 
 
 @click.command()
@@ -139,13 +142,18 @@ def _details(session: Session, turn: Turn) -> str:
         "picture": f"{session.folder / turn.image}  {turn.width} x {turn.height}",
         "created": turn.created,
     }
+    if turn.region is not None:
+        rows["region"] = str(session.folder / turn.region)
+    if turn.restore is not None:
+        rows["back from"] = turn_line(session.turn(turn.restore.anchor))
     if turn.spec is not None:
-        rows |= _spec_rows(turn.spec) | {
-            "cost": f"{turn.evaluations} evaluations, {turn.seconds:.1f} s",
+        rows |= _spec_rows(turn.spec) | {"cost": f"{turn.evaluations} evaluations, {turn.seconds:.1f} s"}
+    if turn.drift_previous is not None:
+        rows |= {
             "drift": f"{drift_text(turn.drift_previous)} against the turn before",
             "": f"{drift_text(turn.drift_original)} against the original",
         }
-    return "\n".join(f"{name:<9}{value}" for name, value in rows.items())
+    return "\n".join(f"{name:<10}{value}" for name, value in rows.items())
 
 
 def _spec_rows(spec: TurnSpec) -> dict[str, str]:

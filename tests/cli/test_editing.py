@@ -1,0 +1,191 @@
+"""Regions, candidates, the dial, restoring, rebasing, unpacking and animations on the command line."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.cli.conftest import Invoke, parsed
+from tests.cli.test_errors import fails
+from undrift.session.store import Session
+
+TOY = ("--method", "toy", "--seed", "1")
+GLOBAL = (*TOY, "--preset", "global")
+
+
+@pytest.fixture
+def masks(folder: Path) -> Path:
+    """``left.png`` and ``right.png``, white in one half of the picture, ``black.png`` and ``small.png``."""
+    for name, box in (("left", (0, 0, 20, 32)), ("right", (20, 0, 40, 32)), ("black", (0, 0, 0, 0))):
+        mask = Image.new("L", (40, 32), 0)
+        mask.paste(255, box)
+        mask.save(folder / f"{name}.png")
+    Image.new("L", (8, 8), 255).save(folder / "small.png")
+    return folder
+
+
+def opened(folder: Path) -> Session:
+    return Session.open(folder / "undrift-session")
+
+
+def changed(session: Session, first: str, second: str) -> NDArray[np.bool_]:
+    """Which columns of two turns' pictures differ."""
+    a, b = (np.asarray(session.picture(session.turn(turn)), int) for turn in (first, second))
+    differs: NDArray[np.bool_] = (a != b).any(axis=(0, 2))
+    return differs
+
+
+def test_edit_only_here_and_never_there(session: Invoke, masks: Path) -> None:
+    parsed(session("edit", "a bird", *GLOBAL, "--only", "left.png", "--json"))
+    assert not changed(opened(masks), "2", "3")[20:].any()
+    made = parsed(session("edit", "a bird", *GLOBAL, "--from", "2", "--protect", "left.png", "--json"))
+    columns = changed(opened(masks), "2", made["id"])
+    assert not columns[:20].any()
+    assert columns[25:].all()
+
+
+def test_run_takes_regions_too(invoke: Invoke, masks: Path) -> None:
+    edits = ("-e", "a dog", "-e", "a cow", *GLOBAL)
+    made = parsed(invoke("run", "cat.png", "-p", "a cat", *edits, "--only", "right.png", "--json"))
+    assert not changed(Session.open(masks / made["session"]), "0", "2")[:20].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--only", "black.png"), "nothing may change: the mask is black everywhere; paint white where"),
+        (("--only", "left.png", "--protect", "left.png"), "nothing may change"),
+        (("--only", "small.png"), "the mask is 8x8, expected the picture's 40x32 pixels: paint it on the picture"),
+        (("--protect", "none.png"), "no picture at 'none.png'"),
+        (("--dial", "2"), "Invalid value for '--dial'"),
+        (("--candidates", "0"), "Invalid value for '--candidates'"),
+        (("--candidates", "2", "-o", "x.png"), "--output takes one picture"),
+        (("--method", "no_edit", "--dial", "1"), "method 'no_edit' has nothing that the dial turns here"),
+        (("--method", "no_edit", "--candidates", "2"), "candidates of 'no_edit' would all be one picture"),
+    ],
+)
+def test_what_edit_refuses(session: Invoke, masks: Path, options: tuple[str, ...], message: str) -> None:
+    arguments = ("edit", "a bird", *options, "--quiet")
+    assert fails(session, *arguments).startswith(message)
+    assert len(opened(masks).turns()) == 3
+    assert not (masks / "x.png").exists()
+
+
+def test_candidates_are_siblings_and_one_is_kept(session: Invoke, folder: Path) -> None:
+    made = parsed(session("edit", "a bird", *TOY, "--candidates", "3", "--json"))["turns"]
+    assert [turn["spec"]["seed"] for turn in made] == [1, 2, 3]
+    assert {turn["parent"] for turn in made} == {opened(folder).turn("2").id}
+    assert parsed(session("log", "--json"))["head"] == made[0]["id"]
+    text = session("edit", "a bird", *TOY, "--candidates", "2").stdout
+    assert "keep another with: undrift checkout ID" in text
+    assert parsed(session("checkout", made[2]["id"], "--json"))["id"] == made[2]["id"]
+    assert len(opened(folder).turns()) == 3 + 3 + 2
+
+
+def test_the_dial_turns_parameters_and_is_not_carried_on(session: Invoke) -> None:
+    def strength(*options: str) -> float:
+        value: float = parsed(session("edit", "a bird", *options, "--json"))["spec"]["params"]["strength"]
+        return value
+
+    assert strength("--dial", "1") == 0.1
+    assert strength() == 0.6
+    assert strength("--dial", "-0.5") == pytest.approx(0.8)
+    assert strength("--dial", "0") == 0.6
+
+
+def test_edit_goes_on_with_the_method_and_preset_before(session: Invoke) -> None:
+    def used(*options: str) -> tuple[str, str]:
+        spec = parsed(session("edit", "a bird", "--seed", "1", *options, "--json"))["spec"]
+        return spec["method"], spec["preset"]
+
+    assert used() == ("toy", "default")
+    assert used("--preset", "global", "--method", "toy") == ("toy", "global")
+    assert used() == ("toy", "global")
+    assert used("--method", "no_edit") == ("no_edit", "default")
+    assert used() == ("no_edit", "default")
+    assert used("--from", "1") == ("toy", "default")
+
+
+def test_restore_puts_the_original_back(session: Invoke, masks: Path) -> None:
+    session("edit", "a bird", *GLOBAL)
+    made = parsed(session("restore", "--brush", "left.png", "-o", "out.png", "--json"))
+    assert (made["kind"], made["prompt"], made["number"]) == ("restore", "a bird", 4)
+    assert not changed(opened(masks), "0", "4")[:18].any()
+    assert not changed(opened(masks), "3", "4")[20:].any()
+    with Image.open(masks / "out.png") as picture:
+        assert picture.size == (40, 32)
+    assert fails(session, "restore", "--brush", "black.png", "--quiet").startswith("nothing may change")
+    assert fails(session, "restore", "--brush", "left.png", "--from", "head").startswith(
+        "turn 4 is the turn to restore"
+    )
+
+
+def test_rebase_makes_the_prompt_anew_from_the_original(session: Invoke) -> None:
+    made = parsed(session("rebase", "--seed", "1", "--json"))
+    assert (made["number"], made["prompt"], made["spec"]["method"]) == (1, "a dog with a hat", "toy")
+    assert made["spec"]["source_prompt"] == "a cat"
+    assert parsed(session("log", "--json"))["head"] == made["id"]
+    session("checkout", "source")
+    assert fails(session, "rebase").startswith("this is the original picture already")
+
+
+def test_a_drifting_turn_is_told(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    from undrift.session import drift
+
+    monkeypatch.setattr(drift, "WARN_BELOW", 1000.0)
+    assert "note: drift from the original is" in session("edit", "a bird", *GLOBAL).stdout
+    assert "note: drift from the original is" in session("log").stdout
+    monkeypatch.setattr(drift, "WARN_BELOW", 0.0)
+    assert "note:" not in session("edit", "a cow", *GLOBAL).stdout
+    assert "note:" not in session("log").stdout
+
+
+def test_a_zip_is_unpacked_and_goes_on(session: Invoke, folder: Path) -> None:
+    session("export", "-o", "a.zip")
+    made = parsed(session("unpack", "a.zip", "--json"))
+    assert made["session"] == "a"
+    assert Session.open(folder / "a").tree() == opened(folder).tree()
+    assert parsed(session("unpack", "a.zip", "--json"))["session"] == "a-2"
+    assert "already exists" in fails(session, "unpack", "a.zip", "-o", "undrift-session")
+    (folder / "b.zip").write_bytes(b"no zip")
+    assert fails(session, "unpack", "b.zip").startswith("'b.zip' is not a zip file that can be read")
+
+
+@pytest.mark.parametrize("name", ["turns.webp", "turns.gif"])
+def test_export_of_an_animation(session: Invoke, folder: Path, name: str) -> None:
+    assert parsed(session("export", "-o", name, "--seconds", "0.5", "--captions", "--json"))["format"] == "animation"
+    with Image.open(folder / name) as animation:
+        assert getattr(animation, "n_frames", 1) == 3
+        assert animation.size == (280, 272)
+    assert fails(session, "export", "-o", "x.gif", "--seconds", "0").startswith("each turn is to be shown for 0.0 s")
+    assert fails(session, "export", "-o", "x.png", "--captions").startswith("--captions and --seconds are for")
+
+
+def test_exported_commands_repeat_regions_and_restores(session: Invoke, masks: Path) -> None:
+    session("edit", "a bird", *GLOBAL, "--only", "left.png", "--dial", "0.5")
+    session("restore", "--brush", "right.png", "--from", "1")
+    session("export", "-o", "again.sh")
+    for line in (masks / "again.sh").read_text().splitlines():
+        last = parsed(session(*shlex.split(line)[1:], "--json"))
+    assert last["image_hash"] == parsed(session("show", "--json"))["image_hash"]
+    assert last["latent_hash"] == parsed(session("show", "--json"))["latent_hash"]
+
+
+def test_show_tells_of_regions_and_restores(session: Invoke, masks: Path) -> None:
+    session("edit", "a bird", *GLOBAL, "--only", "left.png")
+    assert "regions/" in session("show").stdout
+    session("restore", "--brush", "right.png", "--from", "1")
+    assert "back from" in session("show").stdout
+
+
+def test_info_of_hostile_metadata_is_one_line(invoke: Invoke, folder: Path) -> None:
+    from undrift.pictures import write_png
+
+    write_png(Image.new("RGB", (2, 2)), folder / "odd.png", {"prompt": "x", "turns": [{"kind": "edit"}]})
+    message = fails(invoke, "info", "odd.png")
+    assert message.startswith("the undrift metadata is damaged: turns.0.number: field required")

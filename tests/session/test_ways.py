@@ -1,0 +1,111 @@
+"""Beyond one turn: when a session says that it drifts, the way back, candidates, and sessions side by side."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
+from undrift.errors import InputError
+from undrift.methods import registry
+from undrift.session import drift
+from undrift.session.engine import (
+    EditPlan,
+    candidate_plans,
+    last_method,
+    rebase_plan,
+    restore,
+    run_turn,
+    start_session,
+)
+from undrift.session.model import DriftNumbers, Turn
+from undrift.session.store import Session
+
+
+def drifted(turn: Turn, psnr: float | None, outside: float = 1.0) -> Turn:
+    return turn.model_copy(update={"drift_original": DriftNumbers(psnr=psnr, changed=0.25, outside=outside)})
+
+
+def test_the_warning_has_one_threshold_and_says_what_to_do(session: Session) -> None:
+    turn = session.source
+    assert drift.warning(turn) is None, "a source has not drifted"
+    assert drift.warning(drifted(turn, None)) is None
+    assert drift.warning(drifted(turn, drift.WARN_BELOW)) is None
+    warned = drift.warning(drifted(turn, drift.WARN_BELOW - 0.1))
+    assert warned is not None
+    assert warned.startswith(f"drift from the original is {drift.WARN_BELOW - 0.1:.1f} dB, 25.0 % changed: rebase")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        (DriftNumbers(psnr=31.23, changed=0.004, outside=0.5), "31.2 dB, 0.4 % changed"),
+        (DriftNumbers(psnr=None, changed=0.0, outside=0.5), "identical, 0.0 % changed"),
+        (DriftNumbers(psnr=None, changed=0.0, outside=0.0), "everything is edited"),
+    ],
+)
+def test_drift_in_words(numbers: DriftNumbers, text: str) -> None:
+    assert numbers.text == text
+
+
+def test_rebasing_starts_from_the_source_and_keeps_the_rest(session: Session, backbone: ToyBackbone) -> None:
+    with pytest.raises(InputError, match="this is the original picture already: there is nothing to rebase"):
+        rebase_plan(session)
+    for prompt in ("a dog", "a dog with a hat"):
+        run_turn(session, backbone, ToyMethod(), EditPlan(prompt, seed=1))
+    left = session.head
+    turn = run_turn(session, backbone, ToyMethod(), rebase_plan(session))
+    assert (turn.prompt, turn.number, turn.parent) == ("a dog with a hat", 1, session.source.id)
+    assert turn.spec is not None
+    assert turn.spec.source_prompt == "a cat"
+    assert session.head == turn
+    assert session.turn("main") == left, "the branch keeps the turns that were left"
+    assert rebase_plan(session, "1").prompt == "a dog with a hat"
+
+
+def test_the_next_turn_goes_on_with_method_and_preset(session: Session, backbone: ToyBackbone) -> None:
+    assert last_method(session, session.source) == ("multi_turn", "default")
+    turn = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
+    assert last_method(session, turn) == ("multi_turn", "default"), "a method that is not known here"
+
+
+def test_parameters_hold_for_one_turn(
+    session: Session, backbone: ToyBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "all_methods", lambda: {"toy": ToyMethod})
+    turn = run_turn(session, backbone, ToyMethod(ToyParams(masked=False)), EditPlan("a dog", seed=1))
+    assert last_method(session, turn) == ("toy", "global")
+    turn = run_turn(session, backbone, ToyMethod(ToyParams(steps=2)), EditPlan("a cow", seed=1))
+    assert last_method(session, turn) == ("toy", "default")
+    assert last_method(session, session.source) == ("multi_turn", "default")
+
+
+def test_candidates_stand_side_by_side(session: Session, backbone: ToyBackbone) -> None:
+    plan = EditPlan("a dog", seed=4, parent="source")
+    made = [run_turn(session, backbone, *pair) for pair in candidate_plans(ToyMethod(), plan, 3)]
+    assert session.head == made[0]
+    assert session.tree().branch == "main"
+    assert session.tree().children(session.source) == tuple(made)
+    assert [turn.spec.seed for turn in made if turn.spec] == [4, 5, 6]
+    assert session.checkout(made[2].id) == session.head == made[2]
+
+
+def test_threads_with_sessions_of_their_own_share_a_model(tmp_path: Path, backbone: ToyBackbone) -> None:
+    half = Image.new("L", (40, 32), 0)
+    half.paste(255, (0, 0, 20, 32))
+
+    def work(name: str, seed: int) -> list[tuple[str, str]]:
+        session = start_session(tmp_path / f"{name}-{seed}", toy_picture(), "a cat", backbone)
+        for number in range(4):
+            plan = EditPlan(f"turn {number}", seed=seed + number, region=half if number % 2 else None)
+            run_turn(session, backbone, ToyMethod(), plan)
+        restore(session, backbone, half)
+        return [(turn.id, turn.image_hash) for turn in session.turns()]
+
+    alone = [work("alone", seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(work, ["together"] * 4, range(4)))
+    assert together == alone
