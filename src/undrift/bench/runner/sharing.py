@@ -51,7 +51,8 @@ class VelocityMemory:
     def put(self, key: Key, velocity: Tensor) -> None:
         """Remember a velocity, and forget those not used for longest."""
         kept = velocity.detach().to("cpu", copy=True)
-        self._bytes += kept.nbytes
+        known = self._kept.pop(key, None)
+        self._bytes += kept.nbytes - (0 if known is None else known.nbytes)
         self._kept[key] = kept
         while self._bytes > self._budget:
             self._bytes -= self._kept.popitem(last=False)[1].nbytes
