@@ -52,12 +52,21 @@ def doctor(context: click.Context, path: Path, subset: bool, as_json: bool) -> N
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder. Default: MTC_prompts in DATA."
 )
-@click.option("--turns", type=int, default=5, show_default=True, help="Turns a picture, its own edit included.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other turns.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many pictures.")
+@click.option(
+    "--turns", type=int, metavar="N", default=5, show_default=True, help="Turns a picture, its own edit included."
+)
+@click.option("--seed", type=int, metavar="N", default=0, show_default=True, help="Another seed, other turns.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N pictures.")
 @click.option("--llm", metavar="URL", help="OpenAI-compatible address of a language model, up to /v1.")
 @click.option("--llm-model", metavar="NAME", help="The model's name there.")
-@click.option("--llm-timeout", type=float, default=120.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option(
+    "--llm-timeout",
+    type=float,
+    metavar="SECONDS",
+    default=120.0,
+    show_default=True,
+    help="How long an answer may take.",
+)
 @json_option
 @common
 @click.pass_context
@@ -129,7 +138,7 @@ def _writer(llm: str | None, llm_model: str | None, timeout: float, seed: int) -
 def _watched(context: click.Context, done: Iterator[Done], total: int) -> Iterable[Done]:
     """The same with a progress bar on stderr."""
     shell = context.find_object(Shell)
-    hidden = shell is not None and shell.quiet
+    hidden = not sys.stderr.isatty() or (shell is not None and shell.quiet)
     with click.progressbar(done, length=total, label="turns", file=sys.stderr, hidden=hidden) as bar:
         yield from bar
 

@@ -14,7 +14,7 @@ from undrift.bench.data.pie import TYPES, read_entries
 from undrift.bench.data.prompts import broken_rules, count_words, read_file, read_folder
 from undrift.bench.make_turns.contract import Proposal, complaints
 from undrift.bench.make_turns.make import make_turns, read_pictures
-from undrift.bench.make_turns.templates import MAX_TURNS, TEMPLATES, TemplateWriter
+from undrift.bench.make_turns.templates import MAX_TURNS, TEMPLATES, TemplateWriter, subject_of
 from undrift.bench.suites.base import SuiteSpec
 from undrift.bench.suites.registry import open_suite
 from undrift.errors import InputError
@@ -93,6 +93,27 @@ def test_templates_leave_alone_what_the_caption_says() -> None:
     for seed in range(50):
         proposals, _ = TemplateWriter(seed).propose(entry(), 4)
         assert 6 not in {turn.type for turn in proposals}
+
+
+@pytest.mark.parametrize(
+    ("caption", "subject"),
+    [
+        ("a slanted mountain bicycle on the road in front of a building", "bicycle"),
+        ("a photo of a red cat wearing a hat", "cat"),
+        ("A cat sitting next to a mirror", "cat"),
+        ("the kitchen, with a stove", "kitchen"),
+        ("two dogs", "dogs"),
+        ("a painting", "main subject"),
+        ("mountains at dawn", "main subject"),
+    ],
+)
+def test_what_a_caption_is_about(caption: str, subject: str) -> None:
+    assert subject_of(replace(entry(2), target_prompt=caption)) == subject
+
+
+def test_an_edit_of_a_thing_is_about_that_thing() -> None:
+    assert subject_of(entry(1, target="a red cat with a [dog]")) == "dog"
+    assert subject_of(entry(8, target="a red cat with a [dog]")) == "cat"
 
 
 def test_templates_have_an_end() -> None:

@@ -209,9 +209,10 @@ def _parsed(file: Path) -> Mapping[str, Any]:
     """The file as mappings, lists and strings: no value is taken for a number, so that ids keep their zeros."""
     yaml = needed("yaml", "PyYAML", "reading multi-turn prompts")
     try:
-        text = file.read_text(encoding="utf-8")
-        _refuse_repeated_keys(yaml.compose(text, Loader=yaml.BaseLoader), yaml.MappingNode)
-        data = yaml.load(text, Loader=yaml.BaseLoader)
+        loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(file.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        _refuse_repeated_keys(node, yaml.MappingNode)
+        data = loader.construct_document(node) if node else None
     except OSError as error:
         raise InputError(f"cannot read '{file}': {reason(error)}") from None
     except (yaml.YAMLError, ValueError) as error:

@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from undrift.bench.data.pie import PieEntry, has_words
 from undrift.bench.data.prompts import Generator
-from undrift.bench.make_turns.contract import DELETE, Dropped, Proposal, complaints
+from undrift.bench.make_turns.contract import Dropped, Proposal, complaints
 from undrift.errors import InputError
 from undrift.files import sha256
 
 BACKGROUND, STYLE = 8, 9
 SUBJECT = "main subject"
+
+_OF_A_THING = frozenset({1, 4, 5, 6, 7})
+_PICTURES = frozenset(
+    {"painting", "photo", "photograph", "picture", "image", "drawing", "sketch", "portrait", "view"}
+)
+_PREPOSITIONS = "of|with|in|on|at|by|to|near|next|under|over|behind|beside|and|is|are|that|which|from|for|while"
+_THING = re.compile(
+    rf"\b(?:an?|the|two|three|some) ((?:(?!(?:{_PREPOSITIONS})\b)[\w'-]+ )*?(?!(?:{_PREPOSITIONS})\b)[\w'-]+)"
+    rf"(?= (?:{_PREPOSITIONS})\b| \w+ing\b|[,.;]|$)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -147,6 +159,18 @@ class TemplateWriter:
         return proposals, 1
 
 
+def subject_of(entry: PieEntry) -> str:
+    """One word for what a picture shows after the benchmark's own edit.
+
+    The blended word where the edit is of a thing; else the last word before the first preposition, comma or "-ing"
+    of the first thing with an article, so that "a photo of a red cat wearing a hat" shows a cat.
+    """
+    if entry.words and entry.type in _OF_A_THING:
+        return entry.words[-1]
+    named = (match.group(1).split()[-1] for match in _THING.finditer(entry.target_prompt))
+    return next((word for word in named if word.lower() not in _PICTURES), SUBJECT)
+
+
 def _order(rng: random.Random, own: int, count: int) -> list[int]:
     """All types but the benchmark's own: local ones shuffled, then background and style."""
     local = [kind for kind in TEMPLATES if kind not in (own, BACKGROUND, STYLE)]
@@ -174,9 +198,8 @@ def _conflict(caption: str, kind: int) -> bool:
 
 def _written(rng: random.Random, entry: PieEntry, kinds: Sequence[int]) -> Iterator[Proposal]:
     caption = entry.target_prompt.rstrip(" .,")
-    subject = (entry.words or (SUBJECT,))[-1] if entry.type != DELETE else SUBJECT
     for kind in kinds:
         template = TEMPLATES[kind]
-        filling = {"subject": subject, "value": rng.choice(template.pool)}
+        filling = {"subject": subject_of(entry), "value": rng.choice(template.pool)}
         caption = f"{caption}, {template.clause.format(**filling)}"
         yield Proposal(kind, template.instruction.format(**filling), caption, template.phrase.format(**filling))
