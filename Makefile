@@ -1,9 +1,15 @@
 # make demo | test | lint | docs | bench-core | clean
+# make table1 | table2 | reconstruction
 #
 # Each target sets up its own virtual environment first. Variables:
 #   PYTHON=/path/to/python   which Python to build it with (3.11 or newer; default: the first that fits)
 #   VENV=.venv               where it goes
 #   TORCH_INDEX=URL          one more package index for torch, such as https://download.pytorch.org/whl/cpu
+# and for the tables of docs/benchmark.md:
+#   SUITE=quick              quick, standard or long of LittleWorld, or NAME:VARIANT of another suite
+#   MODEL=littleworld        what edits
+#   DATA=PATH                the suite's folder, for suites that read one
+#   OUT=FOLDER               of the run; its report is FOLDER/report
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,8 +17,13 @@ STAMP := $(VENV)/.installed
 PYTHON ?=
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
+SUITE ?= quick
+MODEL ?= littleworld
+DATA ?=
+OUT ?= runs/$@-$(subst :,-,$(SUITE))
+RECONSTRUCTING := reflow,rf_solver,fireflow,rf_inversion,uniedit_flow,steerflow,multi_turn:paper,multi_turn,no_edit:round-trip
 
-.PHONY: demo test lint docs bench-core clean
+.PHONY: demo test lint docs bench-core table1 table2 reconstruction clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -31,6 +42,23 @@ docs: $(STAMP)
 
 bench-core: $(STAMP)
 	$(BIN)/python -m benchmarks.core
+
+# Stopped at any time, the same command goes on where it was.
+define bench
+	$(BIN)/undrift bench run --suite '$(SUITE)' --methods '$(1)' --model '$(MODEL)' \
+		$(if $(DATA),--data '$(DATA)') --output '$(OUT)'
+	$(BIN)/undrift bench report '$(OUT)' --output '$(OUT)/report'
+endef
+
+table1: $(STAMP)
+	$(call bench,table1)
+
+table2: $(STAMP)
+	$(call bench,table2)
+
+reconstruction: SUITE = reconstruct
+reconstruction: $(STAMP)
+	$(call bench,$(RECONSTRUCTING))
 
 clean:
 	rm -rf $(VENV)

@@ -90,7 +90,8 @@ def _panel(root: ET.Element, area: Area, one: Series, everyone: Sequence[Series]
         ET.SubElement(root, "circle", attributes)
     draw_line(root, map(area.at, one.points), colour=one.style.colour, width=2)
     first, last = area.at(one.points[0]), area.at(one.points[-1])
-    draw_text(root, (first[0], first[1] - 6), "1", anchor="middle")
+    above = first[1] - 6 if first[1] - area.top > LINE else first[1] + LINE
+    draw_text(root, (first[0], above), "1", anchor="middle")
     draw_mark(root, last, one.style, f"{one.label}: {number(one.points[-1][0])}, {number(one.points[-1][1])}")
 
 

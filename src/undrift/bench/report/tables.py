@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -94,42 +95,31 @@ def _change(results: Results, arm: Arm, reference: Arm, info: Info) -> Cell:
 def table_1(results: Results) -> Table:
     """The paper's Table 1: all methods at round 4, its numbers beside ours."""
     turn = min(paper.ROUND, results.turns)
-    infos = _scored_at(results, turn)
-    header = [
-        "method",
-        *map(title_of, infos),
-        "steps",
-        "paper: FID",
-        "paper: CLIP-T",
-        "paper: CLIP-I",
-        "paper: steps",
-    ]
-    rows = [_row_1(results, arm, infos, turn) for arm in results.arms]
-    ours = {row for row in (paper.published(arm.spec) for arm in results.arms) if row}
-    blank = [EMPTY] * (len(infos) + 1)
-    rows += [
-        [Cell(f"{row.title}: paper only"), *blank, *_paper_cells(row)] for row in paper.TABLE_1 if row not in ours
-    ]
-    caption = f"Table 1: all methods at round {turn}. {N_NOTE} {paper.NOTE}"
-    return Table(caption, header, rows)
+    theirs, ours = _scored_at(results, turn)
+    header = ["method", "steps", *map(title_of, theirs), *_PAPER_HEADER, "paper: steps", *map(title_of, ours)]
+    rows = [_row_1(results, arm, theirs, ours, turn) for arm in results.arms]
+    shown_beside = {row for row in (paper.published(arm.spec) for arm in results.arms) if row}
+    before, after = [EMPTY] * (len(theirs) + 1), [EMPTY] * len(ours)
+    others = (row for row in paper.TABLE_1 if row not in shown_beside)
+    rows += [[Cell(f"{row.title}: paper only"), *before, *_paper_cells(row), *after] for row in others]
+    return Table(f"Table 1: all methods at round {turn}. {N_NOTE} {paper.NOTE}", header, rows)
 
 
-def _scored_at(results: Results, turn: int) -> list[Info]:
-    """The paper's metrics, then ours with ground truth, as far as a method has them at ``turn``."""
+def _scored_at(results: Results, turn: int) -> tuple[list[Info], list[Info]]:
+    """The paper's metrics and ours with ground truth, as far as a method has them at ``turn``."""
+
+    def scored(info: Info) -> bool:
+        return any(_cell_at(results, arm, info, turn) is not EMPTY for arm in results.arms)
+
     ours = choice.present(results, choice.HEADLINES)
-    every = choice.of_group(results, choice.PAPER) + [info for info in ours if info.group != choice.PAPER]
-    return [info for info in every if any(_cell_at(results, arm, info, turn) is not EMPTY for arm in results.arms)]
+    return list(filter(scored, choice.of_group(results, choice.PAPER))), list(filter(scored, ours))
 
 
-def _row_1(results: Results, arm: Arm, infos: Sequence[Info], turn: int) -> list[Cell]:
-    cells = [_cell_at(results, arm, info, turn) for info in infos]
+def _row_1(results: Results, arm: Arm, theirs: Sequence[Info], ours: Sequence[Info], turn: int) -> list[Cell]:
     steps = arm.spec.params.get("steps")
-    return [
-        Cell(arm.label),
-        *cells,
-        EMPTY if steps is None else Cell(str(steps)),
-        *_paper_cells(paper.published(arm.spec)),
-    ]
+    before, after = ([_cell_at(results, arm, info, turn) for info in infos] for infos in (theirs, ours))
+    published = _paper_cells(paper.published(arm.spec))
+    return [Cell(arm.label), EMPTY if steps is None else Cell(str(steps)), *before, *published, *after]
 
 
 def _cell_at(results: Results, arm: Arm, info: Info, turn: int) -> Cell:
@@ -150,8 +140,8 @@ def _paper_cells(row: paper.Published | None) -> list[Cell]:
 
 def table_2(results: Results) -> list[Table]:
     """The paper's Table 2 for every setting of ``multi_turn`` that was also run with one thing changed."""
-    bases = {str(arm.spec.params): arm for arm in reversed(results.arms)}
-    found = (_table_2_of(results, base) for base in results.arms if base in bases.values())
+    bases = {f"{arm.spec.method} {arm.spec.params}": arm for arm in reversed(results.arms)}
+    found = (_table_2_of(results, base) for base in reversed(bases.values()))
     return [table for table in found if table is not None]
 
 
@@ -160,25 +150,28 @@ def _table_2_of(results: Results, base: Arm) -> Table | None:
     if not changed:
         return None
     turn = min(paper.ROUND, results.turns)
-    infos = _scored_at(results, turn)
-    rows = [_row_2(results, arm, base, what, infos, turn) for arm, what in [*changed, (base, paper.FULL)]]
+    theirs, ours = _scored_at(results, turn)
+    rows = [
+        [Cell(f"{what}: {arm.label}"), *marked(theirs), *_paper_cells(paper.TABLE_2[what])[:3], *marked(ours)]
+        for arm, what in [*changed, (base, paper.FULL)]
+        for marked in [partial(_marked_at, results, arm, base, turn)]
+    ]
     caption = (
         f"Table 2: {base.label} with one thing changed, at round {turn}. ▲ better and ▼ worse than the full method "
         f"beyond noise (paired bootstrap over cases). {N_NOTE} {paper.NOTE}"
     )
-    return Table(caption, ["method", *map(title_of, infos), *_PAPER_HEADER], rows)
+    return Table(caption, ["method", *map(title_of, theirs), *_PAPER_HEADER, *map(title_of, ours)], rows)
 
 
-def _row_2(results: Results, arm: Arm, base: Arm, what: str, infos: Sequence[Info], turn: int) -> list[Cell]:
-    cells = [_marked_at(results, arm, base, info, turn) for info in infos]
-    return [Cell(f"{what}: {arm.label}"), *cells, *_paper_cells(paper.TABLE_2[what])[:3]]
-
-
-def _marked_at(results: Results, arm: Arm, base: Arm, info: Info, turn: int) -> Cell:
-    cell = _cell_at(results, arm, info, turn)
-    column = np.s_[:, turn - 1 : turn]
-    change = difference(results.values(arm, info.name)[column], results.values(base, info.name)[column])
-    return Cell(cell.text, cell.note, _MARKS.get(verdict(change, info.higher_is_better)))
+def _marked_at(results: Results, arm: Arm, base: Arm, turn: int, infos: Sequence[Info]) -> list[Cell]:
+    """The metrics of an arm at a turn, marked where they differ from the base's beyond noise."""
+    cells = []
+    for info in infos:
+        values, others = (results.values(one, info.name)[:, turn - 1 : turn] for one in (arm, base))
+        cell = _cell_at(results, arm, info, turn)
+        said = verdict(difference(values, others), info.higher_is_better)
+        cells.append(Cell(cell.text, cell.note, _MARKS.get(said)))
+    return cells
 
 
 def turn_groups(turns: int) -> list[tuple[str, range]]:
