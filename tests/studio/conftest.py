@@ -60,14 +60,20 @@ def gate() -> Gate:
     return GatedMethod.gate
 
 
+@pytest.fixture(scope="session")
+def toy_backbone() -> Backbone:
+    """The toy model."""
+    return ToyBackbone()
+
+
 @pytest.fixture
-def studio(tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(toy_backbone: Backbone, tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Studio:
     """A studio over an empty folder."""
     known = {"toy": ToyMethod, "gated": GatedMethod, **registry.all_methods()}
     monkeypatch.setattr(registry, "all_methods", lambda: known)
     folder = tmp_path / "sessions"
     folder.mkdir()
-    return Studio(ToyBackbone(), folder)
+    return Studio(toy_backbone, folder)
 
 
 @pytest.fixture

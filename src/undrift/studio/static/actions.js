@@ -47,9 +47,14 @@ export async function step(kind, id = state.shown) {
   announce(`Turn ${shownTurn().number}: ${shownTurn().prompt}`);
 }
 
-export const undo = () => attempt(() => step("undo"));
-export const redo = () => attempt(() => step("redo"));
-export const keep = (id) => attempt(() => step("keep", id));
+let before = Promise.resolve();
+
+// Steps come one after another, however fast the keys: each starts from what the one before it has shown.
+const inTurn = (action) => (before = before.then(() => attempt(action)));
+
+export const undo = () => inTurn(() => step("undo"));
+export const redo = () => inTurn(() => step("redo"));
+export const keep = (id) => inTurn(() => step("keep", id));
 
 export const queue = (what, body) => post(`${sessionPath(state.session.name)}/${what}`, { ...body, tab });
 

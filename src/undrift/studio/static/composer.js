@@ -86,6 +86,7 @@ export function composer() {
     const before = `${shownBefore} ${draft.prompt}`;
     follow();
     if (prompt.value !== draft.prompt) prompt.value = draft.prompt;
+    if (document.activeElement !== seed) seed.value = draft.seed;
     if (document.activeElement !== caption) caption.value = source();
     const shown = shownTurn();
     again.hidden = shown.kind !== "edit";

@@ -12,6 +12,11 @@ import { state, tab, update } from "./state.js";
 import { topBar } from "./top.js";
 
 const main = document.getElementById("main");
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // The part of the address behind the # says which session is shown, and must stay.
+  event.preventDefault();
+  main.focus();
+});
 let shownView = null;
 
 async function route() {

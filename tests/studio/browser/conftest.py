@@ -1,0 +1,167 @@
+"""A real studio with the embedded model, and a real browser: Debian's chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from undrift.backbones import Backbone, load
+from undrift.littleworld import demo
+from undrift.session import engine
+from undrift.session.store import Session
+from undrift.studio import server
+from undrift.studio.app import create_app
+from undrift.studio.studio import Studio
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE_MS = 20_000
+DESK = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+QUICK = {"steps": 6}
+SLOW = {"steps": 400}
+"""Steps of a turn that is not going to end by itself within a test."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class Running:
+    """A studio that is being served.
+
+    Attributes:
+        url: its address, without a slash at the end.
+        studio: what is served.
+    """
+
+    def __init__(self, url: str, studio: Studio) -> None:
+        self.url = url
+        self.studio = studio
+
+    def session(self, name: str) -> Session:
+        """The session on disk, as a program of its own sees it."""
+        return Session.open(self.studio.shelf.root / name)
+
+    def begin(self, name: str) -> Session:
+        """A session with the bundled picture, made without the page."""
+        folder = self.studio.shelf.root / name
+        return engine.start_session(folder, demo.picture(), demo.prompt(), self.studio.backbone)
+
+
+@pytest.fixture(scope="session")
+def littleworld() -> Backbone:
+    """The embedded model."""
+    return load("littleworld", device="cpu")
+
+
+def serve(studio: Studio, host: str = "127.0.0.1", password: str | None = None) -> Iterator[Running]:
+    """Serve ``studio`` in a thread."""
+    listening = server.listen("127.0.0.1", 0)
+    config = uvicorn.Config(create_app(studio, host, password), log_level="warning", timeout_graceful_shutdown=1)
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
+    thread.start()
+    yield Running(server.address(listening, "127.0.0.1").rstrip("/"), studio)
+    studio.events.close()
+    running.should_exit = True
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def running(littleworld: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One studio for all tests of the browser; each makes sessions of its own."""
+    server.leave_a_core()
+    yield from serve(Studio(littleworld, tmp_path_factory.mktemp("sessions")))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless chromium."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+Open = Callable[..., Page]
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def open_page(browser: Browser, running: Running) -> Iterator[Open]:
+    """Opens a tab: ``open_page(address, params=..., **context options)``. Every tab is watched.
+
+    A page that asks another machine for anything, breaks its own policy, or throws, fails the test.
+    """
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def open_one(
+        address: str = "", params: Json = QUICK, beside: Page | None = None, **options: Any
+    ) -> Page:
+        context = beside.context if beside else browser.new_context(**{"viewport": DESK, **options})
+        if beside is None:
+            contexts.append(context)
+        page = context.new_page()
+        watch(page, running.url, wrong)
+        method = {"name": "multi_turn", "preset": "default", "params": params, "dial": 0}
+        page.add_init_script(f"sessionStorage.method ??= {json.dumps(json.dumps(method))}")
+        page.goto(f"{running.url}/{address}")
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def watch(page: Page, url: str, wrong: list[str]) -> None:
+    """Collect what no page of the studio may do."""
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("request", lambda request: request.url.startswith(f"{url}/") or wrong.append(f"asked {request.url}"))
+    page.on("pageerror", lambda error: wrong.append(f"threw {error}"))
+    page.on("console", lambda message: "Content Security Policy" in message.text and wrong.append(message.text))
+
+
+def rows(page: Page) -> Any:
+    """The rows of the history."""
+    return page.get_by_role("treeitem")
+
+
+def write(page: Page, prompt: str) -> None:
+    """Write the next turn and wait until the page has understood it."""
+    text = page.get_by_label("What the picture is to show")
+    text.fill(prompt)
+    expect(page.get_by_role("button", name="Make the turn")).to_be_enabled()
+
+
+def make_turn(page: Page, prompt: str) -> None:
+    """Make a turn and wait until it is shown."""
+    count = rows(page).count()
+    write(page, prompt)
+    page.get_by_label("What the picture is to show").press("Enter")
+    expect(rows(page)).to_have_count(count + 1)
+    expect(page.locator(".caption")).to_have_text(prompt)
+
+
+def shown_id(page: Page) -> str:
+    """The id of the shown turn."""
+    return str(page.locator("[role=treeitem][aria-selected=true]").get_attribute("data-turn"))
+
+
+@pytest.fixture
+def example_file(tmp_path: Path) -> Path:
+    """The bundled picture as a file."""
+    path = tmp_path / "dog.png"
+    demo.picture().save(path)
+    return path
