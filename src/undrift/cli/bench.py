@@ -6,19 +6,23 @@ from pathlib import Path
 
 import click
 
+from undrift.cli import bench_data, bench_report
 from undrift.cli.options import Handover, ModelChoice, common, handover_option, json_option, model_options
 
 RUNS = Path("runs")
 
 
-@click.group()
-def bench() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def bench(context: click.Context) -> None:
     """Measure editors over sequences of edits.
 
     \b
     undrift bench run --suite quick --methods multi_turn,fireflow,no_edit
-    undrift bench status runs/littleworld-quick
+    undrift bench report runs/littleworld-quick
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 metrics_option = click.option(
@@ -138,3 +142,13 @@ def status(folder: Path, as_json: bool) -> None:
 
 def _names(text: str | None, all_of_them: tuple[str, ...]) -> tuple[str, ...]:
     return all_of_them if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+for _command in (
+    bench_report.report,
+    bench_report.compare,
+    bench_data.doctor,
+    bench_data.make_turns,
+    bench_data.import_pictures,
+):
+    bench.add_command(_command)

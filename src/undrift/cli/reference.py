@@ -30,7 +30,15 @@ def _contexts(root: click.Context) -> Iterator[click.Context]:
     yield root
     for commands in COMMANDS.values():
         for command in commands:
-            yield command.make_context(str(command.name), [], parent=root, resilient_parsing=True)
+            yield from _within(command, root)
+
+
+def _within(command: click.Command, parent: click.Context) -> Iterator[click.Context]:
+    """A command's context, and those of the commands that it holds."""
+    context = command.make_context(str(command.name), [], parent=parent, resilient_parsing=True)
+    yield context
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from _within(inner, context)
 
 
 def _section(context: click.Context) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import pytest
 
 from tests.bench.runner.support import Failing, PictureCase, counted, hashes, job, make, order, records
 from tests.support.toy import ToyBackbone
-from undrift import files
 from undrift.backbones import Backbone
 from undrift.bench.records import RunFolder, TurnRecord
 from undrift.bench.runner.place import Here
@@ -128,7 +128,7 @@ def test_a_full_disk_stops_with_one_line_and_the_next_start_goes_on(
 ) -> None:
     cases = [PictureCase("a"), PictureCase("b")]
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", full_after(8))
+        patch.setattr(os, "fsync", full_after(8))
         with pytest.raises(SessionError, match=r"^cannot write '.*': no space left on device$"):
             make(tmp_path / "run", ToyBackbone(), order(["failing"]), cases)
     assert not list(tmp_path.rglob("*.tmp"))
