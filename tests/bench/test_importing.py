@@ -155,6 +155,7 @@ def test_nothing_is_overwritten_or_left_half_done(rival: Path, tmp_path: Path) -
     ("changes", "said"),
     [
         ({"label": "a/b"}, "label: string should match pattern"),
+        ({"label": ".."}, "label: string should match pattern"),
         ({"pictures": "out.png"}, "'out.png' names no file of each case and turn"),
         ({"pictures": "{case}/{round}.png"}, "names no file of each case and turn"),
         ({"pictures": "../{case}.png"}, "names no file of each case and turn"),

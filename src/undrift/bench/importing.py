@@ -48,7 +48,7 @@ class Pictures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     suite: SuiteSpec
-    label: Annotated[str, StringConstraints(pattern=r"^[\w.-]+$")]
+    label: Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*$")]
     method: Text = ELSEWHERE
     model: Text = ELSEWHERE
     params: dict[str, Any] = {}

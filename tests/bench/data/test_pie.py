@@ -115,6 +115,12 @@ def test_damaged_mapping(tmp_path: Path, text: str, said: str) -> None:
         read_entries(tmp_path)
 
 
+def test_ids_name_folders(tmp_path: Path) -> None:
+    (tmp_path / "mapping_file.json").write_text('{"../x": {}}')
+    with pytest.raises(InputError, match=r"'.*mapping_file.json', ../x: string should match pattern"):
+        read_entries(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [

@@ -89,7 +89,7 @@ def picture(write: Callable[[Path], object]) -> Break:
         ),
         (changed(mask=[1, 2, 3]), "mask: 3 numbers, expected pairs of start and length"),
         (changed(mask=[SIZE * SIZE - 5, 6]), "mask run 262139 6 is out of range, the picture has 262144 pixels"),
-        (changed(mask=[-1, 6]), "mask run -1 6 is out of range"),
+        (changed(mask=[-1, 6]), "mask: -1 is negative, expected pairs of start and length"),
         (changed(mask=[]), "mask is empty, only the border counts as edited"),
         (changed(blended_word="cat"), "blended_word is 'cat', expected two words or none"),
         (changed(blended_word="unicorn dragon"), "blend word 'unicorn' is not in the source prompt"),

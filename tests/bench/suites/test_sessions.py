@@ -35,13 +35,17 @@ def test_mse_bench(tmp_path: Path) -> None:
     assert [case.id for case in cases] == [f"mse-{n:03}" for n in range(5)]
     for case, sequence in zip(cases, drawn, strict=True):
         assert same(case.source(), sequence.picture(0, SIZE))
-        assert [task.source_prompt for task in case.tasks] == list(sequence.captions[:-1])
-        assert [task.target_prompt for task in case.tasks] == list(sequence.captions[1:])
+        so_far = [" ".join(sequence.captions[: turn + 1]) for turn in range(6)]
+        assert [task.source_prompt for task in case.tasks] == so_far[:-1]
+        assert [task.target_prompt for task in case.tasks] == so_far[1:]
         assert [task.edit_type for task in case.tasks] == [edit.type for edit in sequence.edits]
         assert [task.instruction for task in case.tasks] == [edit.label for edit in sequence.edits]
         assert case.mask(1) is None
         assert case.mask_since_source(5) is None
     assert [case.id for case in opened("mse-bench", file)] == [case.id for case in cases]
+    for case, sequence in zip(opened("mse-bench", tmp_path, "captions"), drawn, strict=True):
+        assert [task.source_prompt for task in case.tasks] == list(sequence.captions[:-1])
+        assert [task.target_prompt for task in case.tasks] == list(sequence.captions[1:])
 
 
 def test_magicbrush(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from PIL import Image
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from undrift.bench.case import Mask
 from undrift.errors import InputError, PictureError
@@ -46,6 +46,8 @@ COUNTS: Mapping[int, int] = MappingProxyType({0: 140, 1: 80, 2: 80, 3: 80, 4: 40
 """Pictures of each type: 700 together."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+CaseId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
+"""It names folders."""
 RunLengths = Annotated[tuple[int, ...], AfterValidator(lambda runs: _in_pairs(runs))]
 TypeId = Annotated[int, Field(ge=min(TYPES), le=max(TYPES))]
 
@@ -206,6 +208,7 @@ def _problem(where: Sequence[int | str], message: str) -> str:
 
 def _entry(folder: Path, name: str, record: object) -> PieEntry:
     try:
+        TypeAdapter(CaseId).validate_python(name)
         read = MappingEntry.model_validate(record)
     except ValidationError as error:
         said = first_problem(error)
@@ -227,6 +230,8 @@ def _entry(folder: Path, name: str, record: object) -> PieEntry:
 
 
 def _in_pairs(runs: tuple[int, ...]) -> tuple[int, ...]:
+    if any(number < 0 for number in runs):
+        raise ValueError(f"{min(runs)} is negative, expected pairs of start and length")
     if len(runs) % 2:
         raise ValueError(f"{len(runs)} numbers, expected pairs of start and length")
     return runs

@@ -19,6 +19,7 @@ from undrift.bench.data.parquet import ParquetFile, parquet_files
 from undrift.bench.data.pie import (
     SIZE,
     TYPES,
+    CaseId,
     PieEntry,
     RunLengths,
     Text,
@@ -49,7 +50,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: Text
+    id: CaseId
     source_prompt: Text
     target_prompt: Text
     edit_action: Annotated[dict[str, Action], BeforeValidator(lambda text: _literal(text))]

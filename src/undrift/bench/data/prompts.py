@@ -24,12 +24,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from undrift.bench.data.optional import needed
-from undrift.bench.data.pie import RunLengths, Text, TypeId, first_problem
+from undrift.bench.data.pie import CaseId, RunLengths, Text, TypeId, first_problem
 from undrift.errors import InputError
 from undrift.files import reason, write_atomically
 
@@ -87,7 +87,7 @@ class MultiTurn(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Annotated[str, StringConstraints(pattern=r"^[\w-]+$")]
+    id: CaseId
     image_path: str = ""
     original_prompt: Text
     rounds: tuple[Round, ...] = Field(min_length=1)

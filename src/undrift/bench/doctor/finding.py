@@ -48,7 +48,7 @@ class Health:
 def check_mask(where: str, runs: Sequence[int]) -> Iterator[Finding]:
     """A run-length mask has to lie in the picture and to cover something."""
     for start, length in zip(runs[::2], runs[1::2], strict=False):
-        if start < 0 or length <= 0 or start + length > SIZE * SIZE:
+        if length == 0 or start + length > SIZE * SIZE:
             problem = f"mask run {start} {length} is out of range, the picture has {SIZE * SIZE} pixels"
             yield Finding(where, problem, "correct the mask; the official reader cuts it off")
     if not runs:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from undrift.bench.case import Case, Mask, Task
 from undrift.bench.data.parquet import ParquetFile, parquet_files
-from undrift.bench.data.pie import Text, first_problem
+from undrift.bench.data.pie import CaseId, Text, first_problem
 from undrift.bench.suites.base import Suite
 from undrift.errors import InputError, PictureError
 from undrift.pictures import read_picture
@@ -48,7 +48,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    img_id: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    img_id: CaseId
     turn_index: Annotated[int, Field(ge=1)]
     instruction: Text
 

@@ -1,8 +1,15 @@
-"""MSE-Bench (VINCIE): 100 sessions of five turns with captions, ``data/train-00000-of-00001.parquet``."""
+"""MSE-Bench (VINCIE): 100 sessions of five turns with captions, ``data/train-00000-of-00001.parquet``.
+
+A published target caption says what is new after its turn ("The snowman is now in a snowy forest ..."), not all that
+the picture shows. A prompt that says everything is therefore the caption of the source followed by those of the turns
+so far; most are longer than CLIP's 77 tokens, which T5 still reads. The variant ``captions`` takes each alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Self
 
 from PIL import Image
@@ -16,6 +23,7 @@ from undrift.errors import InputError
 
 COLUMNS = ("index", "context", "description_source", "description_target", "operation", "summary")
 IMAGE = "image"
+CAPTIONS = "captions"
 
 
 class Session(BaseModel):
@@ -25,7 +33,7 @@ class Session(BaseModel):
         index: unique number.
         context: instructions.
         description_source: caption of the picture.
-        description_target: captions after each turn.
+        description_target: what is new after each turn.
         operation: kinds of edits.
     """
 
@@ -46,13 +54,14 @@ class Session(BaseModel):
             )
         return self
 
-    def tasks(self) -> tuple[Task, ...]:
-        """The turns."""
-        before = (self.description_source, *self.description_target)
+    def tasks(self, cumulative: bool = True) -> tuple[Task, ...]:
+        """The turns; with each caption alone, or behind all that came before."""
+        said = (self.description_source, *self.description_target)
+        prompts = list(accumulate(said, "{} {}".format)) if cumulative else said
         return tuple(
             Task(source, target, kind.strip() or "unknown", instruction.strip() or None)
-            for source, target, kind, instruction in zip(
-                before, self.description_target, self.operation, self.context, strict=False
+            for (source, target), kind, instruction in zip(
+                pairwise(prompts), self.operation, self.context, strict=True
             )
         )
 
@@ -60,8 +69,8 @@ class Session(BaseModel):
 class MseCase(Case):
     """A session; nobody knows the right pictures or where they change."""
 
-    def __init__(self, file: ParquetFile, row: int, session: Session) -> None:
-        self.id, self.tasks, self.seed = f"mse-{session.index:03}", session.tasks(), session.index
+    def __init__(self, file: ParquetFile, row: int, session: Session, cumulative: bool) -> None:
+        self.id, self.tasks, self.seed = f"mse-{session.index:03}", session.tasks(cumulative), session.index
         self._file, self._row = file, row
 
     def source(self) -> Image.Image:
@@ -73,10 +82,17 @@ class MseBench(Suite):
 
     name: ClassVar[str] = "mse-bench"
     title: ClassVar[str] = "MSE-Bench (arXiv 2506.10941)"
+    variants: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "default": "the source's caption followed by those of the turns so far",
+            CAPTIONS: "each turn's caption alone, as published",
+        }
+    )
 
     def cases(self) -> Sequence[Case]:
         files = parquet_files(self.data, "train")
-        cases = [MseCase(*row) for file in files for row in sessions(file)]
+        cumulative = self.spec.variant != CAPTIONS
+        cases = [MseCase(*row, cumulative) for file in files for row in sessions(file)]
         if not cases:
             raise InputError(f"no parquet file with MSE-Bench in '{self.data}', expected data/train-*.parquet")
         return sorted(cases, key=lambda case: case.seed)
