@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,9 @@ from undrift.errors import InputError, SessionError
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest, EditResult
 from undrift.pictures import png_bytes, read_mask
-from undrift.session import latents
-from undrift.session.engine import EditPlan, import_picture, restore, run_turn, start_session
-from undrift.session.model import Turn
+from undrift.session import database, latents
+from undrift.session.engine import EditPlan, restore, run_turn, start_session
+from undrift.session.model import RestoreSpec, Turn
 from undrift.session.region import blended, blended_latent, changeable, checked, region_of, weights
 from undrift.session.replay import replay
 from undrift.session.store import Session
@@ -247,10 +249,27 @@ def test_painted_strokes_on_nothing_count_by_their_opacity(tmp_path: Path) -> No
     assert read_mask(buffer.getvalue()).getextrema() == (255, 255)
 
 
-def test_sessions_of_older_versions_take_regions(session: Session, backbone: ToyBackbone) -> None:
+def test_sessions_of_older_versions_open_and_take_regions(session: Session, backbone: ToyBackbone) -> None:
+    old = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
+    with closing(sqlite3.connect(session.folder / "session.sqlite", isolation_level=None)) as db:
+        db.execute("DROP TRIGGER turns_fixed")
+        db.execute("UPDATE turns SET record = json_remove(record, '$.region', '$.restore', '$.spec.region')")
     (session.folder / "regions").rmdir()
     opened = Session.open(session.folder)
-    turn = run_turn(opened, backbone, EVERYWHERE, EditPlan("a dog", seed=1, region=LEFT))
+    assert opened.head == old
+    assert opened.region(opened.head) is None
+    turn = run_turn(opened, backbone, EVERYWHERE, EditPlan("a cow", seed=1, region=LEFT))
     assert opened.region(turn) is not None
-    imported = import_picture(opened, toy_picture(), "a cat", backbone)
-    assert opened.region(imported) is None
+
+
+def test_a_killed_restore_is_cleared_away(session: Session, backbone: ToyBackbone) -> None:
+    run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1))
+    spec = RestoreSpec(anchor=session.source.id, region="0" * 64)
+    pending = session.begin(session.head, "a dog", spec)
+    assert [left.spec for left in session.unfinished()] == [spec]
+    (session.folder / "regions" / f"{pending.id}.png").write_bytes(b"half written")
+    with database.transaction(session.folder, write=True) as db:
+        db.execute("UPDATE pending SET process = 'another life'")
+    opened = Session.open(session.folder)
+    assert not opened.unfinished()
+    assert not list((session.folder / "regions").iterdir())

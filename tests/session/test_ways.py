@@ -26,7 +26,8 @@ from undrift.session.store import Session
 
 
 def drifted(turn: Turn, psnr: float | None, outside: float = 1.0) -> Turn:
-    return turn.model_copy(update={"drift_original": DriftNumbers(psnr=psnr, changed=0.25, outside=outside)})
+    numbers = DriftNumbers(psnr=psnr, changed=0.25, outside=outside)
+    return turn.model_copy(update={"drift_original": numbers, "number": 2})
 
 
 def test_the_warning_has_one_threshold_and_says_what_to_do(session: Session) -> None:
@@ -36,7 +37,11 @@ def test_the_warning_has_one_threshold_and_says_what_to_do(session: Session) -> 
     assert drift.warning(drifted(turn, drift.WARN_BELOW)) is None
     warned = drift.warning(drifted(turn, drift.WARN_BELOW - 0.1))
     assert warned is not None
-    assert warned.startswith(f"drift from the original is {drift.WARN_BELOW - 0.1:.1f} dB, 25.0 % changed: rebase")
+    assert warned.startswith(
+        f"drift from the original is {drift.WARN_BELOW - 0.1:.1f} dB, 25.0 % changed: if that was not"
+    )
+    first = drifted(turn, 1.0).model_copy(update={"number": 1})
+    assert drift.warning(first) is None, "it was made from the original"
 
 
 @pytest.mark.parametrize(

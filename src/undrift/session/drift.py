@@ -24,8 +24,8 @@ from PIL import Image, ImageFilter
 from undrift.session.model import DriftNumbers, Turn
 
 CHANGED_ABOVE = 8
-WARN_BELOW = 20.0
-"""Drift against the original, in dB, below which ``warning`` speaks."""
+WARN_BELOW = 16.0
+"""Drift against the original, in dB, below which ``warning`` speaks; docs/method.md says how it was chosen."""
 
 Mask = NDArray[np.bool_]
 
@@ -70,11 +70,17 @@ def measure(picture: Image.Image, anchor: Image.Image, where: Mask) -> DriftNumb
 
 
 def warning(turn: Turn) -> str | None:
-    """One line if ``turn`` has drifted from the original further than ``WARN_BELOW``, else None."""
+    """One line if ``turn`` has drifted from the original further than ``WARN_BELOW``, else None.
+
+    A turn made from the original itself never has: to rebase it would be to make it again.
+    """
     numbers = turn.drift_original
-    if numbers is None or numbers.psnr is None or numbers.psnr >= WARN_BELOW:
+    if turn.number < 2 or numbers is None or numbers.psnr is None or numbers.psnr >= WARN_BELOW:
         return None
-    return f"drift from the original is {numbers.text}: rebase on the original, or put parts of it back with a brush"
+    return (
+        f"drift from the original is {numbers.text}: if that was not asked for, rebase on the original, "
+        "or put parts of it back with a brush"
+    )
 
 
 def difference(a: Image.Image, b: Image.Image) -> NDArray[Any]:
