@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from undrift.backbones import Backbone, load
 from undrift.littleworld import demo
@@ -23,8 +32,8 @@ from undrift.studio.studio import Studio
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE_MS = 20_000
-DESK = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESK = ViewportSize(width=1440, height=900)
+PHONE = ViewportSize(width=390, height=844)
 
 QUICK = {"steps": 6}
 SLOW = {"steps": 400}
@@ -106,9 +115,7 @@ def open_page(browser: Browser, running: Running) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
-    def open_one(
-        address: str = "", params: Json = QUICK, beside: Page | None = None, **options: Any
-    ) -> Page:
+    def open_one(address: str = "", params: Json = QUICK, beside: Page | None = None, **options: Any) -> Page:
         context = beside.context if beside else browser.new_context(**{"viewport": DESK, **options})
         if beside is None:
             contexts.append(context)
@@ -128,9 +135,18 @@ def open_page(browser: Browser, running: Running) -> Iterator[Open]:
 def watch(page: Page, url: str, wrong: list[str]) -> None:
     """Collect what no page of the studio may do."""
     page.set_default_timeout(PATIENCE_MS)
-    page.on("request", lambda request: request.url.startswith(f"{url}/") or wrong.append(f"asked {request.url}"))
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(f"{url}/"):
+            wrong.append(f"asked {request.url}")
+
+    def told(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            wrong.append(message.text)
+
+    page.on("request", asked)
+    page.on("console", told)
     page.on("pageerror", lambda error: wrong.append(f"threw {error}"))
-    page.on("console", lambda message: "Content Security Policy" in message.text and wrong.append(message.text))
 
 
 def rows(page: Page) -> Any:

@@ -26,7 +26,7 @@ def test_from_a_picture_to_five_turns_and_back(open_page: Open, running: Running
     assert all(turn.spec and turn.spec.params["steps"] == 6 for turn in session.turns()[1:])
     assert shown_id(page) == session.head.id
 
-    page.locator(".stage").focus()
+    page.locator("#mode-view").focus()
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     expect(page.locator(".caption")).to_have_text(demo.edits()[2])
