@@ -294,3 +294,7 @@ def test_reconstruction_is_shown_by_rounds(tmp_path: Path) -> None:
     page = Page(write_report([run]).html.read_text())
     assert ["method", "round 1", "round 2", "round 4"] in page.rows
     assert ["multi_turn", "25.00 (n=2)", "23.00 (n=2)", "19.00 (n=2)"] in page.rows
+
+
+def test_a_last_group_of_one_turn_is_a_turn() -> None:
+    assert [name for name, _ in tables.turn_groups(11)][-1] == "turn 11"

@@ -63,6 +63,13 @@ def curves(results: Results) -> list[Info]:
     return known if present(results, HEADLINES) else _without_truth(results) + known
 
 
+def since_source(results: Results) -> list[Info]:
+    """How far whole pictures are from the source: the paper's metrics and the drift ones."""
+    infos = [info for group in (PAPER, DRIFTING) for info in of_group(results, group)]
+    whole = [info for info in infos if "previous" not in info.name and not info.name.endswith("-outside")]
+    return sorted(whole, key=lambda info: (info.group != PAPER, info.unit != "dB"))
+
+
 def _without_truth(results: Results) -> list[Info]:
     return present(results, [info.name for group in (PAPER, PIE) for info in of_group(results, group)])
 

@@ -73,27 +73,21 @@ def _path(results: Results, index: int, arm: Arm, across: Info, up: Info) -> Ser
     return Series(arm.label, _finite(xs, ys), style_of(index))
 
 
-def curve_figures(results: Results) -> list[Figure]:
-    """One plot per metric over the turns."""
-    return [_curve(results, info) for info in choice.curves(results)]
-
-
-def _curve(results: Results, info: Info) -> Figure:
-    many = results.turns >= GROUP_FROM
+def curve_figure(results: Results, info: Info, *, smooth: bool = True) -> Figure:
+    """One metric over the turns; with ``smooth``, many turns are averaged with their neighbours."""
+    reach = REACH if smooth and results.turns >= GROUP_FROM else 0
     turns = [float(turn) for turn in range(1, results.turns + 1)]
+    means = [turn_means(results.values(arm, info.name), reach) for arm in results.arms]
     series = [
-        Series(
-            arm.label,
-            _finite(turns, turn_means(results.values(arm, info.name), REACH if many else 0)),
-            style_of(index),
-        )
-        for index, arm in enumerate(results.arms)
+        Series(arm.label, _finite(turns, line), style_of(index))
+        for index, (arm, line) in enumerate(zip(results.arms, means, strict=True))
     ]
     y = axis(title_of(info), _coordinates(series, 1), within=_WITHIN.get(info.unit))
-    plot = curves(series, turn_axis(results.turns), y, f"{info.title} over the turns")
-    smooth = f" Each point is the mean of {2 * REACH + 1} turns around it." if many else ""
-    caption = f"{title_of(info)}, mean over the cases, turn by turn.{smooth}"
-    return Figure(f"curve-{info.name}", plot, (860, 440), _alt(f"{info.title} over the turns", series), caption)
+    title = f"{info.title} over the turns"
+    plot = curves(series, turn_axis(results.turns), y, title)
+    averaged = f" Each point is the mean of up to {2 * reach + 1} turns around it." if reach else ""
+    caption = f"{title_of(info)}, mean over the cases, turn by turn.{averaged}"
+    return Figure(f"curve-{info.name}", plot, (860, 440), _alt(title, series), caption)
 
 
 def _finite(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from undrift.bench.records import Manifest
 from undrift.bench.report import choice, tables
 from undrift.bench.report.document import Block, Bullets, Cell, Document, Section, Table, Text
-from undrift.bench.report.figures import curve_figures, headline_figures
+from undrift.bench.report.figures import curve_figure, headline_figures
 from undrift.bench.report.results import Arm, Results
 from undrift.bench.report.sheets import contact_sheets
 from undrift.bench.statistics import FEWEST_CASES, RESAMPLES, SEED
@@ -21,10 +21,10 @@ def build(results: Results, reference: Arm) -> Document:
     """The whole report; sections without content are left out."""
     sections = [
         Section("headline", "Freeze against drift", _headline(results)),
+        Section("reconstruction", "Reconstruction over the rounds", _reconstruction(results)),
         Section("comparison", f"Differences to {reference.label}", _comparison(results, reference)),
         Section("table-1", "The paper's Table 1", _table_1(results)),
         Section("table-2", "The paper's Table 2", tables.table_2(results)),
-        Section("reconstruction", "Reconstruction over the rounds", _reconstruction(results)),
         Section("curves", "Over the turns", _over_turns(results)),
         Section("types", "By edit type", _types(results)),
         Section("pie-bench", "PIE-Bench's metrics", _group(results, choice.PIE)),
@@ -78,21 +78,20 @@ def _is_reconstruction(results: Results) -> bool:
 def _reconstruction(results: Results) -> list[Block]:
     if not _is_reconstruction(results):
         return []
-    names = [info.name for info in choice.of_group(results, choice.PAPER) + choice.of_group(results, choice.DRIFTING)]
-    whole = [name for name in names if "previous" not in name and not name.endswith("-outside")]
     intro = (
         "Every round asks for what the picture already shows, so the right answer is the source. The paper shows "
         "this experiment as pictures only (its figure 2) and publishes no numbers for it."
     )
-    return [Text(intro), *(tables.rounds(results, results.infos[name]) for name in whole)]
+    infos = choice.since_source(results)
+    pairs = ((curve_figure(results, info, smooth=False), tables.rounds(results, info)) for info in infos)
+    return [Text(intro), *(block for pair in pairs for block in pair)]
 
 
 def _over_turns(results: Results) -> list[Block]:
-    infos = choice.curves(results)
-    plots = curve_figures(results) if results.turns > 1 else []
-    return [
-        block for plot, info in zip(plots, infos, strict=True) for block in (plot, tables.per_turn(results, info))
-    ]
+    if results.turns < 2 or _is_reconstruction(results):
+        return []
+    pairs = ((curve_figure(results, info), tables.per_turn(results, info)) for info in choice.curves(results))
+    return [block for pair in pairs for block in pair]
 
 
 def _types(results: Results) -> list[Block]:

@@ -180,7 +180,11 @@ def turn_groups(turns: int) -> list[tuple[str, range]]:
         return [(f"turn {turn}", range(turn - 1, turn)) for turn in range(1, turns + 1)]
     starts = range(1, turns + 1, GROUP)
     ends = [min(start + GROUP - 1, turns) for start in starts]
-    return [(f"turns {start} to {end}", range(start - 1, end)) for start, end in zip(starts, ends, strict=True)]
+    return [(_turns(start, end), range(start - 1, end)) for start, end in zip(starts, ends, strict=True)]
+
+
+def _turns(first: int, last: int) -> str:
+    return f"turn {first}" if first == last else f"turns {first} to {last}"
 
 
 def per_turn(results: Results, info: Info) -> Table:
