@@ -14,6 +14,7 @@ from typing import ClassVar
 from PIL import Image
 from torch import Tensor
 
+from undrift.bench.metrics import efflite
 from undrift.bench.metrics.anchors import Anchor, anchor_of
 from undrift.bench.metrics.base import Outcome, SetMetric
 from undrift.bench.metrics.clip_scores import LITTLEWORLD, readable
@@ -79,6 +80,18 @@ class KidLittleWorldSource(LittleWorldDistance):
 
     def distance(self, x: Tensor, y: Tensor) -> float:
         return 1000.0 * kernel_distance(x, y)
+
+
+class FidEffLiteSource(DistributionMetric):
+    """Frechet distance to the sources in the pooled features of EfficientNet-Lite0; not FID."""
+
+    name, title = "fid-efflite0-source", "Frechet distance to the sources (EffLite0)"
+
+    def missing(self) -> str | None:
+        return efflite.missing()
+
+    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
+        return efflite.pooled_features(pictures)
 
 
 class InceptionDistance(DistributionMetric):

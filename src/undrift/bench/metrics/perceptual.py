@@ -7,7 +7,8 @@ compare with none but its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -24,15 +25,14 @@ Stages = Callable[[Sequence[Image.Image]], list[Tensor]]
 _TOGETHER = 32
 
 
-def perceptual_distances(
-    stages: Stages, pictures: Sequence[Image.Image], others: Sequence[Image.Image]
-) -> list[float]:
-    """d of every pair; the pictures of a pair have one size, and all pairs the same."""
+def perceptual_distances(stages: Stages, pairs: Sequence[tuple[Image.Image, Image.Image]]) -> list[float]:
+    """d of every pair of pictures of one size; pairs of the same size beside one another go together."""
     found: list[float] = []
-    for start in range(0, len(pictures), _TOGETHER):
-        part = slice(start, start + _TOGETHER)
-        pairs = zip(stages(pictures[part]), stages(others[part]), strict=True)
-        found += torch.stack([_stage_distance(a, b) for a, b in pairs]).mean(0).tolist()
+    for _, alike in groupby(pairs, key=lambda pair: pair[0].size):
+        for part in _batches(list(alike)):
+            firsts, seconds = (stages(pictures) for pictures in zip(*part, strict=True))
+            distances = [_stage_distance(a, b) for a, b in zip(firsts, seconds, strict=True)]
+            found += torch.stack(distances).mean(0).tolist()
     return found
 
 
@@ -40,6 +40,11 @@ def pasted(picture: Image.Image, other: Image.Image, mask: Mask) -> Image.Image:
     """``picture`` with what lies inside ``mask`` taken from ``other``: only the outside can differ from it."""
     outside, inside = pixels_of(picture, other)
     return Image.fromarray(np.where(mask[..., None], inside, outside).astype(np.uint8))
+
+
+def _batches(pairs: list[tuple[Image.Image, Image.Image]]) -> Iterator[list[tuple[Image.Image, Image.Image]]]:
+    for start in range(0, len(pairs), _TOGETHER):
+        yield pairs[start : start + _TOGETHER]
 
 
 def _stage_distance(a: Tensor, b: Tensor) -> Tensor:

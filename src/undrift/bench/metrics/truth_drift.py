@@ -7,16 +7,10 @@ nothing does not score perfectly; ``drift-rate`` and the anchors of ``anchors.py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
-from PIL import Image
-
-from undrift.bench.metrics.base import Metric, Outcome, TurnMetric
-from undrift.bench.metrics.drawn import sequence_of
-from undrift.bench.metrics.perceptual import pasted, perceptual_distances
+from undrift.bench.metrics.base import Outcome, TurnMetric
 from undrift.bench.metrics.pixels import enough, pixels_of
-from undrift.littleworld.clip import stage_features
 from undrift.littleworld.scoring import psnr
 
 
@@ -35,28 +29,3 @@ class TruthPsnr(TurnMetric):
             return None
         got, right = pixels_of(outcome.picture, truth)
         return psnr(got[~mask], right[~mask])
-
-
-class TruthPerceptual(Metric):
-    """Distance to the right picture in the features of LittleWorld's own CLIP, the turn's mask pasted from the truth.
-
-    See ``perceptual.py`` for the formula. It is not LPIPS.
-    """
-
-    name: ClassVar[str] = "truth-perceptual-littleworld-outside"
-    title: ClassVar[str] = "Perceptual distance to the truth, outside (LittleWorld)"
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "ground truth"
-
-    def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
-        pairs = [_pair(outcome) if sequence_of(outcome) is not None else None for outcome in outcomes]
-        known = [pair for pair in pairs if pair is not None]
-        found = iter(perceptual_distances(stage_features, [a for a, _ in known], [b for _, b in known]))
-        return [next(found) if pair is not None else None for pair in pairs]
-
-
-def _pair(outcome: Outcome) -> tuple[Image.Image, Image.Image] | None:
-    mask, truth = outcome.case.mask(outcome.turn), outcome.case.truth(outcome.turn)
-    if mask is None or truth is None or not enough(~mask):
-        return None
-    return pasted(outcome.picture, truth, mask), truth
