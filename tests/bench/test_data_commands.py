@@ -93,7 +93,9 @@ def test_import(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0].startswith(f"{second.id}, turn 1: no picture at")
-    assert lines[1].endswith(f"1 pictures taken, 1 not; score it: undrift bench score {tmp_path / 'run'}")
+    assert lines[1].endswith(
+        f"1 pictures taken, 1 bad, 0 after them left out; score it: undrift bench score {tmp_path / 'run'}"
+    )
     assert RunFolder(tmp_path / "run").records("rival", first.id)[0].error is None
     assert invoke("import", folder, "-o", tmp_path / "run").exit_code == 2
 

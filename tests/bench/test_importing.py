@@ -51,7 +51,7 @@ def rival(tmp_path: Path) -> Path:
 def test_the_pictures_become_a_run(rival: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     imported = import_pictures(rival, run.path)
-    assert (imported.taken, imported.problems) == (6, ())
+    assert (imported.taken, imported.left_out, imported.problems) == (6, 0, ())
     manifest = run.manifest()
     assert manifest.suite == SuiteSpec.model_validate(QUICK)
     (method,) = manifest.methods
@@ -95,7 +95,7 @@ def test_a_bad_picture_is_one_recorded_error(rival: Path, tmp_path: Path) -> Non
     (rival / "out" / f"{second}_t01.png").unlink()
     run = RunFolder(tmp_path / "run")
     imported = import_pictures(rival, run.path)
-    assert imported.taken == 3
+    assert (imported.taken, imported.left_out) == (1, 2)
     assert [(problem.case, problem.turn) for problem in imported.problems] == [(first, 2), (first, 3), (second, 1)]
     assert imported.problems == tuple(find_problems(rival)[1])
     assert "has 100x90 pixels, the source has 128x128: save it unresized" in imported.problems[0].why

@@ -67,9 +67,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a folder: pictures taken, and those that could not be."""
+    """What became of a folder.
+
+    Attributes:
+        taken: pictures that are in the run.
+        left_out: good pictures that are not, because an earlier one of their case is bad.
+        problems: the bad ones.
+    """
 
     taken: int
+    left_out: int
     problems: tuple[Problem, ...]
 
 
@@ -113,9 +120,13 @@ def import_pictures(folder: Path, run: Path) -> Imported:
     shutil.rmtree(partial, ignore_errors=True)
     target = RunFolder(partial)
     target.start(_manifest(said))
-    problems = [problem for case in cases for problem in _import_case(folder, said, case, target)]
+    imported = [_import_case(folder, said, case, target) for case in cases]
     partial.replace(run)
-    return Imported(sum(case.turns for case in cases) - len(problems), tuple(problems))
+    return Imported(
+        taken=sum(each.taken for each in imported),
+        left_out=sum(each.left_out for each in imported),
+        problems=tuple(problem for each in imported for problem in each.problems),
+    )
 
 
 def find_problems(folder: Path) -> tuple[Pictures, list[Problem]]:
@@ -141,16 +152,18 @@ def right_square(strip: Image.Image) -> Image.Image:
     return strip.crop((width - height, 0, width, height))
 
 
-def _import_case(folder: Path, said: Pictures, case: Case, target: RunFolder) -> list[Problem]:
+def _import_case(folder: Path, said: Pictures, case: Case, target: RunFolder) -> Imported:
     read = list(_pictures(folder, said, case))
-    problems = [picture for picture in read if isinstance(picture, Problem)]
-    kept = read[: read.index(problems[0]) + 1] if problems else read
+    problems = tuple(picture for picture in read if isinstance(picture, Problem))
+    taken = read.index(problems[0]) if problems else len(read)
     place = target.folder(said.label, case.id)
     place.mkdir(parents=True)
     target.write_records(
-        said.label, case.id, [_record(said.label, case, turn, got, place) for turn, got in enumerate(kept, 1)]
+        said.label,
+        case.id,
+        [_record(said.label, case, turn, got, place) for turn, got in enumerate(read[: taken + 1], 1)],
     )
-    return problems
+    return Imported(taken, len(read) - taken - len(problems), problems)
 
 
 def _record(label: str, case: Case, turn: int, got: Image.Image | Problem, place: Path) -> TurnRecord:

@@ -116,10 +116,11 @@ def import_pictures(folder: Path, output: Path, as_json: bool) -> None:
     imported = run_import(folder, output)
     lost = [{"case": p.case, "turn": p.turn, "error": p.why} for p in imported.problems]
     lines = [f"{p.case}, turn {p.turn}: {p.why}" for p in imported.problems]
-    lines.append(
-        f"{output}: {imported.taken} pictures taken, {len(lost)} not; score it: undrift bench score {output}"
-    )
-    emit(as_json, {"run": output, "taken": imported.taken, "problems": lost}, "\n".join(lines))
+    after = f", {imported.left_out} after them left out" if lost else ""
+    counts = f"{imported.taken} pictures taken, {len(lost)} bad{after}"
+    lines.append(f"{output}: {counts}; score it: undrift bench score {output}")
+    told = {"run": output, "taken": imported.taken, "left_out": imported.left_out, "problems": lost}
+    emit(as_json, told, "\n".join(lines))
 
 
 def _writer(llm: str | None, llm_model: str | None, timeout: float, seed: int) -> Writer:
