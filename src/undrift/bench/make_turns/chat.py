@@ -57,13 +57,13 @@ class Chat:
             InputError: the server refuses the request itself (key, model, address).
             ChatError: no usable answer after all retries.
         """
-        body = {"model": self.model, "messages": list(messages), "seed": seed, "temperature": 0.7}
+        body = {"model": self.model, "messages": list(messages), "seed": seed}
         for attempt in range(self.retries + 1):
             try:
                 return _content(self._post(body))
             except urllib.error.HTTPError as error:
-                said = self._refusal(error)
-                wait = _seconds(error.headers.get("Retry-After"))
+                with error:
+                    said, wait = self._refusal(error), _seconds(error.headers.get("Retry-After"))
             except (OSError, http.client.HTTPException) as error:
                 said, wait = f"no answer from {self.url}: {_why(error)}", None
             except ValueError as error:
