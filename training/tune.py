@@ -39,29 +39,29 @@ FIXED: Mapping[str, Mapping[str, Any]] = {"rf_inversion": {"inversion_guidance":
 
 SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "multi_turn": {"guidance": (2.0, 2.5, 3.0), "control_steps": (1, 3)},
-    "fireflow": {"guidance": (1.5, 2.0, 3.0), "inject_steps": (1, 3)},
-    "steerflow": {"guidance": (2.0, 3.5, 5.0), "alpha": (5.0, 10.0, 20.0), "closing": (1, 3, 5)},
-    "uniedit_flow": {"omega": (1.0, 2.0, 3.0, 5.0), "alpha": (0.6, 0.8, 0.9, 1.0)},
-    "reflow": {"guidance": (1.5, 2.0, 3.5)},
-    "rf_inversion": {"guidance": (2.0, 3.5), "stop": (0.25, 0.4, 0.6), "inversion_gain": (0.25, 0.5)},
-    "flowedit": {"guidance": (1.5, 2.0, 3.5), "n_max": (20, 24, 27)},
-    "rf_solver": {"guidance": (1.5, 2.0, 3.0), "inject_steps": (2, 5)},
+    "fireflow": {"guidance": (1.5, 2.5, 3.0, 4.0), "inject_steps": (2, 3)},
+    "steerflow": {"agreement": (False,), "guidance": (2.0, 2.75), "alpha": (2.0, 10.0), "closing": (1, 3)},
+    "uniedit_flow": {"omega": (0.5, 1.0, 2.0, 3.0), "alpha": (0.7, 0.8, 0.9)},
+    "reflow": {"guidance": (1.5, 2.0, 2.5)},
+    "rf_inversion": {"guidance": (2.0, 2.75), "inversion_gain": (0.1, 0.25), "stop": (0.1, 0.4), "gain": (0.7, 1.0)},
+    "flowedit": {"guidance": (1.5, 2.0, 3.5), "n_max": (16, 20, 27), "source_guidance": (1.0,)},
+    "rf_solver": {"guidance": (1.5, 2.5, 3.0, 4.0), "inject_steps": (2,)},
     "stable_flow": {
-        "nudge": (1.0, 1.15),
+        "nudge": (1.0,),
         "sites": (("double.0",), ("double.0", "double.9"), ("double.0", "double.1", "double.17", "double.18")),
-        "guidance": (1.5, 2.0, 3.0),
+        "guidance": (1.5, 2.0, 4.0),
     },
-    "revert_unchanged": {"threshold": (0.03, 0.06, 0.1, 0.15), "smoothing": (3, 5, 9)},
+    "revert_unchanged": {"threshold": (0.015, 0.06, 0.1, 0.15, 0.2, 0.3), "smoothing": (1, 3, 9)},
 }
 """Values tried, one parameter after another, for the methods that have something to tune."""
 
-SHORTER: Mapping[str, Mapping[str, Any]] = {
-    "reflow": {"steps": 15},
-    "rf_inversion": {"steps": 16},
-    "rf_solver": {"steps": 10},
-    "stable_flow": {"steps": 15},
-}
+SHORTER: Mapping[str, Mapping[str, Any]] = {"stable_flow": {"steps": 25}}
 """Steps while searching, for methods whose guidance and strength do not hang on their number."""
+
+SEQUENCES, TURNS = 10, 5
+
+FEWER: Mapping[str, tuple[int, int]] = {"rf_solver": (8, 3), "stable_flow": (8, 3), "revert_unchanged": (8, 3)}
+"""Sequences and turns for the methods that cost the most, and for the one that rests on another's search."""
 
 FLUX_SHARE = len(VITAL_SITES) / sum(FLUX_BLOCKS)
 
@@ -123,16 +123,19 @@ class Trials:
 
 
 def search(trials: Trials, method: str, tuned: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The best value of one parameter after another, from the method's defaults on; only changes are returned."""
+    """The best value of one parameter after another, from the method's defaults on; only changes are returned.
+
+    The best of a parameter's values is taken where it beats the value so far by more than ``WORTH``.
+    """
     chosen: dict[str, Any] = dict(FIXED.get(method, {}))
     shorter = SHORTER.get(method, {})
-    best = trials.objective(method, {**shorter, **chosen}, tuned)
+    others = {name: values for name, values in tuned.items() if name != method}
+    best = trials.objective(method, {**shorter, **chosen}, others)
     for name, values in SPACE[method].items():
-        before = dict(chosen)
-        for value in values:
-            tried = trials.objective(method, {**shorter, **before, name: value}, tuned)
-            if tried > best + WORTH:
-                best, chosen = tried, {**before, name: value}
+        tried = {value: trials.objective(method, {**shorter, **chosen, name: value}, others) for value in values}
+        winner = max(tried, key=tried.__getitem__)
+        if tried[winner] > best + WORTH:
+            best, chosen = tried[winner], {**chosen, name: winner}
     default = get(method).params.model_dump(mode="json")
     return {name: value for name, value in chosen.items() if default[name] != value}
 
@@ -188,22 +191,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=LITTLEWORLD)
     parser.add_argument("--methods", nargs="*", help="only these, keeping what was found for the others")
-    parser.add_argument("--sequences", type=int, default=8)
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--sequences", type=int, default=SEQUENCES)
+    parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     run.prepare(args.threads)
     backbone = load(args.model, device="cpu")
-    sequences = _sequences(args.sequences)
     found: dict[str, Any] = json.loads(TUNED.read_text()) if args.methods and TUNED.exists() else {"tuned": {}}
     if "vital_sites" not in found:
-        found["vital_sites"] = vital_sites(backbone, [s.captions[0] for s in sequences[:4]])
+        found["vital_sites"] = vital_sites(backbone, [s.captions[0] for s in _sequences(4)])
         _write(found, args.model)
         print("vital layers:", found["vital_sites"], flush=True)
     vital = tuple(Site(kind, index) for kind, index in found["vital_sites"])
     backbone.capabilities = replace(backbone.capabilities, vital_sites=vital)
-    trials = Trials(backbone, sequences, args.turns)
     for method in args.methods or SPACE:
+        count, turns = FEWER.get(method, (args.sequences, args.turns))
+        trials = Trials(backbone, _sequences(count), turns)
         found["tuned"][method] = search(trials, method, found["tuned"])
         _write(found, args.model)
 

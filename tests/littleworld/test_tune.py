@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,9 @@ import pytest
 
 from tests.support.toy import ToyBackbone
 from training import tune
+from undrift.backbones import load
+from undrift.littleworld.weights import model_path
+from undrift.methods.registry import get
 
 
 class Made:
@@ -17,9 +21,11 @@ class Made:
 
     def __init__(self) -> None:
         self.tried: list[Mapping[str, Any]] = []
+        self.told: list[Mapping[str, Any]] = []
 
     def objective(self, method: str, overrides: Mapping[str, Any], tuned: Mapping[str, Any]) -> float:
         self.tried.append(overrides)
+        self.told.append(tuned)
         guidance, alpha = overrides.get("guidance", 3.5), overrides.get("alpha", 5.0)
         return float(1.0 - abs(guidance - 2.0) + 0.001 * alpha)
 
@@ -27,12 +33,18 @@ class Made:
 def test_the_search_keeps_what_is_clearly_better_and_the_paper_s_value_otherwise() -> None:
     made = Made()
     assert tune.search(cast(tune.Trials, made), "steerflow", {}) == {"guidance": 2.0}
-    assert {"guidance": 2.0, "alpha": 20.0} in made.tried
+    assert {"guidance": 2.0, "alpha": 10.0} in made.tried
+
+
+def test_of_several_better_values_the_best_is_taken_and_the_method_s_own_tuned_ones_do_not_count() -> None:
+    made = Made()
+    tuned = {"steerflow": {"guidance": 2.0}, "reflow": {"guidance": 2.0}}
+    assert tune.search(cast(tune.Trials, made), "reflow", tuned) == {"guidance": 2.0}
+    assert made.tried == [{}, {"guidance": 1.5}, {"guidance": 2.0}, {"guidance": 2.5}]
+    assert made.told == [{"steerflow": {"guidance": 2.0}}] * 4
 
 
 def test_every_searched_parameter_exists_and_its_values_are_allowed() -> None:
-    from undrift.methods.registry import get
-
     for method, space in tune.SPACE.items():
         for name, values in space.items():
             for value in values:
@@ -49,11 +61,38 @@ def test_a_trial_is_recorded_and_not_run_again(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_values_that_were_found_are_parameters_of_the_methods() -> None:
-    import json
-
-    from undrift.methods.registry import get
-
     found = json.loads(tune.TUNED.read_text(encoding="utf-8"))
     for method in found["tuned"]:
         get(method, tuned=found["tuned"])
     assert {kind for kind, _ in found["vital_sites"]} <= {"double", "single"}
+
+
+class Recorded:
+    """The scores of the record; a trial that is not there was never run."""
+
+    def __init__(self) -> None:
+        self.trials = json.loads(tune.RECORD.read_text(encoding="utf-8"))
+        self.looked_up: list[Mapping[str, Any]] = []
+
+    def objective(self, method: str, overrides: Mapping[str, Any], tuned: Mapping[str, Any]) -> float:
+        sequences, turns = tune.FEWER.get(method, (tune.SEQUENCES, tune.TURNS))
+        params = get(method, overrides=overrides, tuned=tuned).params.model_dump(mode="json")
+        key = {"method": method, "params": params, "sequences": sequences, "turns": turns}
+        (trial,) = [trial for trial in self.trials if key.items() <= trial.items()]
+        self.looked_up.append(trial)
+        return float(trial["objective"])
+
+
+def test_the_tuned_values_are_what_the_search_makes_of_the_record() -> None:
+    recorded, found = Recorded(), json.loads(tune.TUNED.read_text(encoding="utf-8"))
+    tuned: dict[str, Any] = {}
+    for method in tune.SPACE:
+        tuned[method] = json.loads(json.dumps(tune.search(cast(tune.Trials, recorded), method, tuned)))
+    assert tuned == found["tuned"]
+    assert all(trial in recorded.looked_up for trial in recorded.trials)
+    assert {trial["weights"] for trial in recorded.trials} == {load("littleworld").identity.weights_hash}
+
+
+def test_the_model_s_folder_holds_the_same_values() -> None:
+    embedded = (model_path() / "undrift.json").read_text(encoding="utf-8")
+    assert json.loads(embedded) == json.loads(tune.TUNED.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ from undrift.methods.from_original import FromOriginal
 from undrift.methods.registry import get
 from undrift.methods.revert_unchanged import RevertUnchanged, RevertUnchangedParams, reverted
 from undrift.methods.steerflow import SteeredField, SteerFlowParams, closed, soft_mask
-from undrift.methods.uniedit_flow import min_max
+from undrift.methods.uniedit_flow import RegionGuidedField, min_max
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,14 @@ def test_min_max_of_a_constant_row_is_zero() -> None:
     assert torch.equal(
         min_max(torch.tensor([[2.0, 2.0, 2.0], [0.0, 1.0, 4.0]])), torch.tensor([[0, 0, 0], [0, 0.25, 1]])
     )
+
+
+def test_uniedit_guides_each_token_by_how_much_the_prompts_disagree_there() -> None:
+    target = torch.tensor([[[0.0, 0.0], [1.0, -1.0], [3.0, 3.0]]])
+    field = RegionGuidedField(lambda x, sigma: torch.zeros_like(x), lambda x, sigma: target, omega=5.0)
+    # m is 0, 1/3 and 1, and with v_S = 0 the velocity is (m + 5 (1 + m)) v_T.
+    expected = target * torch.tensor([5.0, 7.0, 11.0])[:, None]
+    torch.testing.assert_close(field(torch.ones(1, 3, 2), 0.5), expected)
 
 
 @pytest.mark.parametrize("omega", [0.0, 5.0])
