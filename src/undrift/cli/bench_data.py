@@ -132,7 +132,7 @@ def _writer(llm: str | None, llm_model: str | None, timeout: float, seed: int) -
         raise InputError("--llm and --llm-model belong together: the address of a language model, and its name there")
     if llm is None or llm_model is None:
         return TemplateWriter(seed)
-    key = next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), None)
+    key = next((os.environ[name].strip() for name in KEY_VARIABLES if os.environ.get(name)), None)
     return ModelWriter(Chat(url=llm, model=llm_model, key=key, timeout=timeout), seed)
 
 

@@ -126,8 +126,9 @@ def test_after_three_bad_answers_the_picture_is_dropped_and_logged(data: Path) -
         Reply(raw=b'{"choices": []}'),
         Reply(raw=b'{"choices": [{"message": {"content": null}}]}'),
         Reply(raw=b"\xff\xfe"),
+        Reply(raw=b"[" * 100_000),
     ],
-    ids=["429", "500", "503", "html", "no choices", "no text", "no utf-8"],
+    ids=["429", "500", "503", "html", "no choices", "no text", "no utf-8", "nested"],
 )
 def test_passing_failures_are_waited_for(data: Path, reply: Reply) -> None:
     waits: list[float] = []
@@ -174,3 +175,9 @@ def test_a_refusal_is_final(data: Path, status: int) -> None:
 def test_no_other_kinds_of_address(url: str) -> None:
     with pytest.raises(InputError, match="is no address of a model; expected one such as http://localhost:8000/v1"):
         Chat(url=url, model="tiny")
+
+
+def test_a_key_that_cannot_be_sent_is_not_told() -> None:
+    with pytest.raises(InputError, match="the key of the model has characters that cannot be sent") as caught:
+        Chat(url="http://localhost", model="tiny", key="secret\nvalue")
+    assert "secret" not in str(caught.value)

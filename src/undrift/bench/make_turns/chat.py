@@ -49,6 +49,10 @@ class Chat:
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise InputError(f"'{self.url}' is no address of a model; expected one such as http://localhost:8000/v1")
+        if self.key and not (self.key.isascii() and self.key.isprintable()):
+            raise InputError(
+                "the key of the model has characters that cannot be sent; set it again without line breaks"
+            )
 
     def ask(self, messages: Messages, seed: int) -> str:
         """The model's answer.
@@ -98,7 +102,7 @@ class Chat:
 def _content(data: bytes) -> str:
     try:
         content = json.loads(data)["choices"][0]["message"]["content"]
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         raise ValueError("no chat completion") from None
     if not isinstance(content, str):
         raise ValueError("no text")
