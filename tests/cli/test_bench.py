@@ -12,6 +12,7 @@ from tests.support.toy import ToyBackbone
 from undrift.backbones.locate import locate
 from undrift.bench.records import RunFolder
 from undrift.bench.runner import start
+from undrift.bench.runner.lock import held
 from undrift.pictures import read_picture
 
 RUN = ("bench", "run", "--suite", "quick", "--limit", "2", "--turns", "2", "--metrics", "nfe,edit-success")
@@ -102,6 +103,14 @@ def test_a_run_of_another_seed_is_refused(invoke: Invoke) -> None:
     assert invoke(*RUN, "--methods", "no_edit", "-o", "out").exit_code == 0
     result = invoke(*RUN, "--methods", "no_edit", "-o", "out", "--seed", "1")
     assert result.stderr.startswith("error: 'out' is a run with seed '0', not '1': repeat its command")
+
+
+def test_two_processes_do_not_work_on_one_run(invoke: Invoke, folder: Path) -> None:
+    assert invoke(*RUN, "--methods", "no_edit", "-o", "out").exit_code == 0
+    with held(RunFolder(folder / "out")):
+        for command in ((*RUN, "--methods", "no_edit", "-o", "out"), ("bench", "score", "out", "--metrics", "nfe")):
+            result = invoke(*command)
+            assert result.stderr.startswith("error: another process is at work on 'out': wait for it")
 
 
 def test_no_run_folder(invoke: Invoke) -> None:

@@ -14,6 +14,7 @@ from undrift.bench.case import Case
 from undrift.bench.metrics.base import Measure
 from undrift.bench.records import Manifest, RunFolder
 from undrift.bench.runner import scoring
+from undrift.bench.runner.lock import held
 from undrift.bench.runner.methods import method_of
 from undrift.bench.runner.place import Here, Job, Place
 from undrift.bench.runner.plan import plan
@@ -72,10 +73,11 @@ def _make(order: Order, folder: RunFolder, cases: Sequence[Case], model: ModelCh
         units = plan(cases, manifest.methods, manifest.batch)
         with _bar("turns", sum(costs.values()) * sum(case.turns for case in cases)) as bar:
             bar.start_at(sum(costs[label] * len(folder.records(label, case.id)) for label in costs for case in cases))
-            place.work(
-                Job(folder, manifest, cases, units),
-                lambda record: bar.advance(costs[record.label], f"{record.label} {record.case}"),
-            )
+            with held(folder):
+                place.work(
+                    Job(folder, manifest, cases, units),
+                    lambda record: bar.advance(costs[record.label], f"{record.label} {record.case}"),
+                )
     return manifest
 
 
@@ -97,7 +99,7 @@ def _score(
 ) -> dict[str, str]:
     labels = [spec.label for spec in manifest.methods]
     total = sum(len(folder.records(label, case.id)) for label in labels for case in cases)
-    with _bar("scores", total) as bar:
+    with _bar("scores", total) as bar, held(folder):
         return scoring.score(folder, labels, cases, measures, again=again, told=bar.advance)
 
 

@@ -147,13 +147,24 @@ def test_a_damaged_picture_is_an_error_of_the_turns_that_show_it(run: RunFolder)
     assert lines(run, "b")[1].values["red"] is not None
 
 
-def test_metrics_that_cannot_run_are_left_out_and_named(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("names", "left", "message"),
+    [
+        (
+            None,
+            ["red", "picky", "spread"],
+            "left out for want of packages or weights: absent (name one with --metrics to hear what it needs)",
+        ),
+        (["absent", "red"], ["red"], "metric absent is left out: it needs the package moonbeam"),
+    ],
+)
+def test_metrics_that_cannot_run_are_left_out_and_named(
+    run: RunFolder, caplog: pytest.LogCaptureFixture, names: list[str] | None, left: list[str], message: str
+) -> None:
     with caplog.at_level(logging.WARNING, "undrift"):
-        found = scoring.chosen(None)
-    assert [metric.name for metric in found] == ["red", "picky", "spread"]
-    assert [record.getMessage() for record in caplog.records] == [
-        "metric absent is left out: it needs the package moonbeam"
-    ]
+        found = scoring.chosen(names)
+    assert [metric.name for metric in found] == left
+    assert [record.getMessage() for record in caplog.records] == [message]
 
 
 def test_an_unknown_metric_is_refused(run: RunFolder) -> None:

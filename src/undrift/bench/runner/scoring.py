@@ -66,20 +66,22 @@ def outcome(folder: Path, case: Case, record: TurnRecord) -> Outcome:
 
 
 def chosen(names: Sequence[str] | None) -> list[Measure]:
-    """The metrics ``names``, or all; those that cannot run here are left out, and a warning says why.
+    """The metrics ``names``, or all; those that cannot run here are left out, and a warning says so.
 
     Raises:
         InputError: no such metric.
     """
     metrics = [registry.get(name) for name in (registry.all_metrics() if names is None else dict.fromkeys(names))]
-    ready = []
-    for metric in metrics:
-        why = metric.missing()
-        if why is None:
-            ready.append(metric)
-        else:
-            log.warning("metric %s is left out: %s", metric.name, why)
-    return ready
+    lacking = {metric.name: why for metric in metrics if (why := metric.missing()) is not None}
+    if names is None and lacking:
+        log.warning(
+            "left out for want of packages or weights: %s (name one with --metrics to hear what it needs)",
+            ", ".join(lacking),
+        )
+    elif names is not None:
+        for name, why in lacking.items():
+            log.warning("metric %s is left out: %s", name, why)
+    return [metric for metric in metrics if metric.name not in lacking]
 
 
 def score(
