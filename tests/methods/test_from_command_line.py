@@ -26,6 +26,7 @@ FEW: Mapping[str, tuple[str, ...]] = {
     "no_edit": (),
     "flowedit": ("--steps", "2", "--set", "n_max=2"),
     "multi_turn": ("--steps", "2", "--set", "highlight_start=1"),
+    "revert_unchanged": ("--steps", "2", "--set", "threshold=0"),
 }
 """Options for the shortest turn; for the others ``--steps 2``, which reaches through wrappers."""
 
