@@ -21,7 +21,7 @@ from undrift.pictures import png_bytes
 from undrift.studio.app import create_app
 from undrift.studio.studio import Studio
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 Json = dict[str, Any]
 

@@ -87,7 +87,7 @@ def takes(kind: type[F]) -> Callable[[Callable[[Request, F], Any]], Endpoint]:
 
 def about(request: Request) -> Response:
     """The model, the methods and the limits."""
-    return JSONResponse(studio_of(request).about)
+    return JSONResponse({**studio_of(request).about, "locked": request.app.state.door is not None})
 
 
 async def events(request: Request) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from undrift.studio.studio import Studio
 
 USUAL_PORT = 7860
 GRACE_SECONDS = 3
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep Python from the others; Python's own 5 ms would be waited for many times a request."""
 
 
 def serve(
@@ -34,7 +37,7 @@ def serve(
         host, password: as given to ``listen`` and ``check_password``.
         ready: told the page's address once it is served.
     """
-    leave_a_core()
+    make_room()
     app = create_app(studio, host, password)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS
@@ -96,8 +99,9 @@ def open_browser(url: str) -> None:
         return
 
 
-def leave_a_core() -> None:
-    """Leave one processor core to the server while a turn runs."""
+def make_room() -> None:
+    """Leave the server one processor core, and let it take over from a running turn's Python at once."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 2) - 1)))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from undrift import __version__
 from undrift.backbones.base import Backbone
+from undrift.littleworld.captions import VOCABULARY
 from undrift.littleworld.likeness import unknown_words
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
@@ -81,6 +82,7 @@ class Studio:
             "version": __version__,
             "model": {**vars(identity), "notes": self.backbone.capabilities.notes},
             "drawings_only": self.knows_only_drawings,
+            "vocabulary": VOCABULARY if self.knows_only_drawings else None,
             "folder": str(self.shelf.root.resolve()),
             "first": self.first,
             "default_method": registry.DEFAULT,

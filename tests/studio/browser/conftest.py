@@ -31,7 +31,7 @@ from undrift.studio.app import create_app
 from undrift.studio.studio import Studio
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 DESK = ViewportSize(width=1440, height=900)
 PHONE = ViewportSize(width=390, height=844)
 
@@ -87,7 +87,7 @@ def serve(studio: Studio, host: str = "127.0.0.1", password: str | None = None) 
 @pytest.fixture(scope="session")
 def running(littleworld: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One studio for all tests of the browser; each makes sessions of its own."""
-    server.leave_a_core()
+    server.make_room()
     yield from serve(Studio(littleworld, tmp_path_factory.mktemp("sessions")))
 
 
@@ -181,3 +181,14 @@ def example_file(tmp_path: Path) -> Path:
     path = tmp_path / "dog.png"
     demo.picture().save(path)
     return path
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """A stroke of the brush over the picture, in parts of its width and height."""
+    box = page.locator("canvas.paint").bounding_box()
+    assert box is not None
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    page.mouse.move(*points[1], steps=6)
+    page.mouse.up()

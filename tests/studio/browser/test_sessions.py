@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, expect
 
-from tests.studio.browser.conftest import SLOW, Open, Running, make_turn, rows, shown_id, write
+from tests.studio.browser.conftest import SLOW, Open, Running, drag, make_turn, rows, shown_id, write
 from undrift.littleworld import demo
 from undrift.pictures import read_metadata, read_picture
 
@@ -101,17 +101,6 @@ def test_painted_areas_hold_and_the_brush_puts_the_original_back(open_page: Open
     back = running.session("painted")
     assert back.head.kind == "restore"
     assert (np.asarray(back.picture(back.head))[:60] == before[:60]).all()
-
-
-def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """A stroke over the picture, in parts of its width and height."""
-    box = page.locator("canvas.paint").bounding_box()
-    assert box is not None
-    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
-    page.mouse.move(*points[0])
-    page.mouse.down()
-    page.mouse.move(*points[1], steps=6)
-    page.mouse.up()
 
 
 def test_escape_cancels_a_running_turn(open_page: Open, running: Running) -> None:

@@ -122,16 +122,29 @@ export function composer() {
 
   const form = h(
     "form", { class: "stack", onsubmit: (event) => (event.preventDefault(), attempt(makeTurn)) },
-    h("h2", {}, "Next turn"), field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
+    h("h2", {}, "Next turn"), otherModel(), field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
     h("div", { class: "pair" }, field("Candidates", count), field("Seed", seed)),
     h("div", { class: "row" }, start, again),
     h("details", { class: "expert" }, h("summary", { class: "fine" }, "Method and parameters"), method),
+    vocabulary(),
   );
   draw();
   drawAreas();
   drawMethod();
   analyse();
   return form;
+}
+
+function otherModel() {
+  const { model } = state.session;
+  const own = state.about.model.name;
+  if (!model || model === own) return null;
+  return h("p", { class: "note" }, `This session was made with ${model}, the studio runs ${own}: pictures are encoded again, which costs a little detail.`);
+}
+
+function vocabulary() {
+  const words = state.about.vocabulary;
+  return words && h("details", { class: "expert" }, h("summary", { class: "fine" }, "Words that LittleWorld knows"), h("p", { class: "fine muted" }, words.join(", ")));
 }
 
 function area(key) {

@@ -2,7 +2,8 @@
 
 import { composer } from "./composer.js";
 import { driftPanel } from "./drift.js";
-import { h } from "./dom.js";
+import { nameBranch } from "./branches.js";
+import { h, icon } from "./dom.js";
 import { acceptPictures } from "./drops.js";
 import { jobsPanel } from "./jobs.js";
 import { showRecipe } from "./recipe.js";
@@ -14,7 +15,9 @@ export function sessionView() {
   const view = h(
     "div", { class: "session" },
     h("section", { class: "panel history", "aria-labelledby": "history-title" },
-      h("h2", { id: "history-title" }, "History"), historyTree()),
+      h("div", { class: "row spread" }, h("h2", { id: "history-title" }, "History"),
+        h("button", { type: "button", class: "quiet fine", onclick: nameBranch }, icon("branch"), "Name a branch")),
+      historyTree()),
     h("section", { class: "centre", "aria-label": "Picture" }, stage(), strip()),
     h("div", { class: "panel side" }, composer(), jobsPanel(), driftPanel()),
   );

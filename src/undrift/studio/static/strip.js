@@ -30,7 +30,8 @@ function thumb(turn, all) {
 export function candidatesView() {
   const candidates = candidatesOf(shownTurn());
   const kept = new Set(pathTo(turnOf(state.session.head)).map((turn) => turn.id));
-  return [h("ul", { class: "candidates" }, ...candidates.map((turn) => h(
+  const columns = { 1: 1, 2: 2, 4: 2 }[candidates.length] ?? 3;
+  return [h("ul", { class: `candidates of-${columns}` }, ...candidates.map((turn) => h(
     "li", { class: turn.id === state.shown ? "here" : null },
     h("button", { type: "button", class: "look", "aria-pressed": String(turn.id === state.shown), onclick: () => look(turn.id), "aria-label": `Look at candidate ${candidates.indexOf(turn) + 1}` },
       h("img", { class: "picture", src: turnPath(state.session.name, turn, "picture"), alt: turn.prompt, draggable: "false" })),
@@ -52,6 +53,7 @@ export function difference(turn, all) {
   const specs = all.map((one) => one.spec);
   const own = turn.spec;
   if (!own) return "put in by hand";
+  if (turn.dial !== null && all.filter((one) => one.dial === turn.dial).length === 1) return dialWords(turn.dial);
   const parts = [];
   const differs = (pick) => new Set(specs.map((spec) => JSON.stringify(spec && pick(spec)))).size > 1;
   if (differs((spec) => spec.method)) parts.push(state.about.methods.find((method) => method.name === own.method)?.title ?? own.method);
@@ -60,6 +62,13 @@ export function difference(turn, all) {
     parts.push(...names.slice(0, 2).map((name) => `${name.replaceAll("_", " ")} ${plain(own.params[name])}`));
   }
   return parts.length ? parts.join(", ") : `seed ${own.seed}`;
+}
+
+function dialWords(dial) {
+  if (dial === 0) return "as the method does it";
+  const amount = Math.abs(dial);
+  const much = amount === 1 ? "as much as it can" : amount > 0.5 ? "much more" : amount === 0.5 ? "more" : "a little more";
+  return `${dial < 0 ? "obeys" : "preserves"} ${much} (${dial > 0 ? "+" : "−"}${amount})`;
 }
 
 const plain = (value) => (typeof value === "number" ? Number(value.toFixed(3)) : JSON.stringify(value));

@@ -15,7 +15,8 @@ export function topBar(element) {
   const help = button("help", "Keys", showKeys);
   const lost = h("span", { class: "lost", role: "status" });
   const menu = exportMenu();
-  fill(element, home, name, h("span", { class: "space" }), lost, model, undoing, redoing, menu, help);
+  const leave = state.about.locked && h("form", { method: "post", action: "/logout" }, h("button", { class: "quiet" }, "Log out"));
+  fill(element, home, name, h("span", { class: "space" }), lost, model, undoing, redoing, menu, help, leave);
   const draw = () => {
     const open = Boolean(state.session);
     name.textContent = state.session?.name ?? "";

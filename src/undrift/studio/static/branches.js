@@ -1,0 +1,20 @@
+// Branches are there as soon as a turn is made from an earlier one; a name makes them easy to come back to.
+
+import { post, sessionPath } from "./api.js";
+import { title } from "./compare.js";
+import { dialog, field, h } from "./dom.js";
+import { attempt } from "./say.js";
+import { shownTurn, state } from "./state.js";
+
+export function nameBranch() {
+  const name = h("input", { maxlength: 64, autocomplete: "off", spellcheck: "false", required: true });
+  const send = async () => {
+    await post(`${sessionPath(state.session.name)}/branches`, { name: name.value.trim(), turn: state.shown });
+    box.close();
+  };
+  const form = h(
+    "form", { class: "stack", id: "branch-form", onsubmit: (event) => (event.preventDefault(), attempt(send)) },
+    h("p", { class: "muted" }, `The branch ends at ${title(shownTurn())}, and follows the turns made from it.`), field("Name", name));
+  const box = dialog("Name a branch", form, [h("button", { class: "primary", form: "branch-form" }, "Name it")]);
+  name.focus();
+}
