@@ -38,7 +38,7 @@ FIXED: Mapping[str, Mapping[str, Any]] = {"rf_inversion": {"inversion_guidance":
 """The distilled guidance is known from 1 to 5; 0, which one method inverts with, means nothing to it."""
 
 SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "multi_turn": {"guidance": (2.0, 2.5, 3.0), "control_steps": (1, 3)},
+    "multi_turn": {"guidance": (2.0, 2.5, 3.0)},
     "fireflow": {"guidance": (1.5, 2.5, 3.0, 4.0), "inject_steps": (2, 3)},
     "steerflow": {"agreement": (False,), "guidance": (2.0, 2.75), "alpha": (2.0, 10.0), "closing": (1, 3)},
     "uniedit_flow": {"omega": (0.5, 1.0, 2.0, 3.0), "alpha": (0.7, 0.8, 0.9)},
