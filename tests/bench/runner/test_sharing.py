@@ -9,6 +9,7 @@ import torch
 
 from tests.bench.runner.support import counted, hashes, job, order, records
 from tests.contracts.test_methods import RUNNING, quick, request
+from undrift.attention.taps import AttentionTap
 from undrift.backbones import Backbone
 from undrift.bench.records import RunFolder
 from undrift.bench.runner.sharing import SharingBackbone, VelocityMemory
@@ -88,6 +89,33 @@ def test_other_prompts_guidance_or_sigma_are_other_questions(tiny_flux: Backbone
     assert sharing.memory.taken == 0
     assert torch.equal(field(x.clone(), 0.4), expected(x, 0.4))
     assert sharing.memory.taken == 1
+
+
+class Watching(AttentionTap):
+    """Hears of evaluations, and says whether it is at work."""
+
+    def __init__(self, idle: bool) -> None:
+        self._idle = idle
+        self.announced: list[float] = []
+
+    @property
+    def idle(self) -> bool:
+        return self._idle
+
+    def evaluation(self, sigma: float) -> None:
+        self.announced.append(sigma)
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_tap_hears_of_every_evaluation_and_prevents_sharing_while_at_work(tiny_flux: Backbone, idle: bool) -> None:
+    sharing, tap = SharingBackbone(tiny_flux, VelocityMemory()), Watching(idle)
+    latent = request(tiny_flux, 1).previous
+    field = sharing.velocity_field(sharing.embed(["a cat"]), latent.geometry, 1.0)
+    expected = field(latent.packed, 0.5)
+    with counted(tiny_flux) as calls, sharing.tapped(tap):
+        assert torch.equal(field(latent.packed, 0.5), expected)
+    assert (tap.announced, sharing.memory.taken, len(calls)) == ([0.5], int(idle), int(not idle))
+    assert sharing.taps == ()
 
 
 def test_what_is_taken_from_memory_may_be_changed_in_place(tiny_flux: Backbone) -> None:

@@ -123,6 +123,19 @@ def test_what_failed_is_tried_again_by_the_next_start_and_nothing_else(
     assert len(records(run, cases)) == 4
 
 
+def test_a_turn_that_is_there_is_not_made_again_because_its_batch_fails(
+    tmp_path: Path, failing: type[Failing]
+) -> None:
+    cases = [PictureCase("a", turns=1), PictureCase("b", turns=1)]
+    run = make(tmp_path, ToyBackbone(), order(["failing"]), cases)
+    (run.folder("failing", "b") / "1.png").unlink()
+    failing.fails_at = {"b 1"}
+    failing.seen.clear()
+    make(tmp_path, ToyBackbone(), order(["failing"]), cases)
+    assert failing.seen == [("a 1", "b 1"), ("b 1",)]
+    assert errors(records(run, cases)) == {("b", 1): "ValueError: cannot do b 1"}
+
+
 def test_a_full_disk_stops_with_one_line_and_the_next_start_goes_on(
     tmp_path: Path, failing: type[Failing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
