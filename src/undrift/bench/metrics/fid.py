@@ -19,6 +19,7 @@ from undrift.bench.metrics.anchors import Anchor, anchor_of
 from undrift.bench.metrics.base import Outcome, SetMetric
 from undrift.bench.metrics.clip_scores import LITTLEWORLD, readable
 from undrift.bench.metrics.distribution import frechet, kernel_distance
+from undrift.bench.metrics.drawn import sequence_of
 from undrift.bench.metrics.encoders import Inception
 
 INCEPTION = Inception()
@@ -83,7 +84,7 @@ class KidLittleWorldSource(LittleWorldDistance):
 
 
 class FidEffLiteSource(DistributionMetric):
-    """Frechet distance to the sources in the pooled features of EfficientNet-Lite0; not FID."""
+    """Frechet distance to the sources in the pooled features of EfficientNet-Lite0, of photographs; not FID."""
 
     name, title = "fid-efflite0-source", "Frechet distance to the sources (EffLite0)"
 
@@ -92,6 +93,9 @@ class FidEffLiteSource(DistributionMetric):
 
     def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
         return efflite.pooled_features(pictures)
+
+    def applies(self, outcome: Outcome) -> bool:
+        return sequence_of(outcome) is None
 
 
 class InceptionDistance(DistributionMetric):

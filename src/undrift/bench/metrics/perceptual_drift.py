@@ -53,7 +53,7 @@ class LittleWorldDistance(PerceptualMetric):
 
 
 class EffLiteDistance(PerceptualMetric):
-    """In the features of EfficientNet-Lite0."""
+    """In the features of EfficientNet-Lite0; not of drawn pictures, which have a network of their own."""
 
     def missing(self) -> str | None:
         return efflite.missing()
@@ -88,7 +88,7 @@ class TruthPerceptualEffLite(EffLiteDistance):
     group = "ground truth"
 
     def pair(self, outcome: Outcome) -> Pair | None:
-        return to_truth(outcome)
+        return to_truth(outcome) if sequence_of(outcome) is None else None
 
 
 class SourcePerceptualEffLite(EffLiteDistance):
@@ -97,7 +97,7 @@ class SourcePerceptualEffLite(EffLiteDistance):
     name, title = "source-perceptual-efflite0-outside", "Perceptual to turn 0, outside (EffLite0)"
 
     def pair(self, outcome: Outcome) -> Pair | None:
-        return to_source(outcome)
+        return to_source(outcome) if sequence_of(outcome) is None else None
 
 
 class SourcePerceptualEffLiteWhole(EffLiteDistance):
@@ -106,7 +106,7 @@ class SourcePerceptualEffLiteWhole(EffLiteDistance):
     name, title = "source-perceptual-efflite0-whole", "Perceptual to turn 0, whole (EffLite0)"
 
     def pair(self, outcome: Outcome) -> Pair | None:
-        return outcome.picture, outcome.source
+        return (outcome.picture, outcome.source) if sequence_of(outcome) is None else None
 
 
 def to_truth(outcome: Outcome) -> Pair | None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from undrift.bench.metrics.pixels import Pixels
 
@@ -21,13 +18,13 @@ def ssim_map(a: Pixels, b: Pixels) -> NDArray[np.float64]:
     ((2 m_a m_b + c1)(2 s_ab + c2)) / ((m_a^2 + m_b^2 + c1)(s_a^2 + s_b^2 + c2)) of values from 0 to 1 under a
     Gaussian of deviation 1.5; c1 = 0.01^2, c2 = 0.03^2. Source: Wang et al. 2004.
     """
-    x, y = (torch.from_numpy(values / 255.0).permute(2, 0, 1)[:, None] for values in (a, b))
+    x, y = a / 255.0, b / 255.0
     first, second, squares, others, products = (_blurred(v) for v in (x, y, x * x, y * y, x * y))
-    spread = (squares - first**2).clamp(min=0) + (others - second**2).clamp(min=0)
+    spread = (squares - first**2).clip(min=0) + (others - second**2).clip(min=0)
     c1, c2 = _SMALL
     similar = (2 * first * second + c1) * (2 * (products - first * second) + c2)
-    values = similar / ((first**2 + second**2 + c1) * (spread + c2))
-    result: NDArray[np.float64] = values.mean(dim=(0, 1)).numpy()
+    values: NDArray[np.float64] = similar / ((first**2 + second**2 + c1) * (spread + c2))
+    result: NDArray[np.float64] = values.mean(axis=-1)
     return result
 
 
@@ -36,8 +33,11 @@ def mirrored(values: Pixels) -> Pixels:
     return np.pad(values, ((REACH, REACH), (REACH, REACH), (0, 0)), mode="reflect")
 
 
-def _blurred(values: Tensor) -> Tensor:
-    places = torch.arange(-REACH, REACH + 1, dtype=torch.float64)
-    line = torch.exp(-((places / _SIGMA) ** 2) / 2)
-    line = line / line.sum()
-    return functional.conv2d(values, torch.outer(line, line)[None, None])
+def _blurred(values: Pixels) -> Pixels:
+    """The Gaussian mean over every window that fits, first down, then across."""
+    weights = np.exp(-((np.arange(-REACH, REACH + 1) / _SIGMA) ** 2) / 2)
+    weights = weights / weights.sum()
+    height, width = values.shape[0] - 2 * REACH, values.shape[1] - 2 * REACH
+    down = sum(weight * values[at : at + height] for at, weight in enumerate(weights))
+    across: Pixels = sum(weight * down[:, at : at + width] for at, weight in enumerate(weights))
+    return across
