@@ -67,6 +67,21 @@ def test_multi_turn_holds_the_outside_while_it_samples(
     assert float((held - asked.previous.packed)[:, ~outside].abs().max()) > 1e-2
 
 
+@pytest.mark.parametrize("name", ["steerflow", "flowedit"])
+def test_methods_that_move_by_differences_hold_the_outside_exactly(name: str, tiny_flux: Backbone) -> None:
+    asked = request(tiny_flux, 1)
+    region = changeable(stripe(), asked.previous.geometry)
+    method = get(name, overrides={"steps": 3, **({"n_max": 3} if name == "flowedit" else {})})
+    held = method.edit(tiny_flux, replace(asked, region=region))
+    free = method.edit(tiny_flux, asked)
+    moved = (held.latent.packed - asked.previous.packed).abs()[0].amax(-1)
+    assert float(moved[region[0] == 0].max()) < 1e-5
+    assert float((free.latent.packed - asked.previous.packed).abs()[0].amax(-1)[region[0] == 0].max()) > 1e-2
+    assert float(moved[region[0] == 1].max()) > 1e-2
+    if held.mask is not None:
+        assert float((held.mask.flatten() * (region[0] == 0)).max()) == 0
+
+
 @pytest.mark.parametrize(("name", "preset"), EVERY)
 def test_seeds_matter_exactly_where_the_method_says_so(name: str, preset: str, tiny_flux: Backbone) -> None:
     method = get(name, preset)

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from undrift.backbones.base import (
     PromptTokens,
 )
 from undrift.flow import Euler, Observer, VelocityField, integrate, interpolate, linear_sigmas
-from undrift.methods.base import EditMethod, EditRequest, EditResult, Params, seeded_noise
+from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
 
 PATCH = 8
 SPREAD = 0.2
@@ -112,7 +112,7 @@ class ToyMethod(EditMethod):
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType(
         {"default": ToyParams(), "global": ToyParams(masked=False)}
     )
-    dial: ClassVar[Mapping[str, tuple[Any, Any]]] = MappingProxyType({"strength": (1.0, 0.1), "steps": (9, 3)})
+    dial: ClassVar[Dial] = MappingProxyType({"strength": (1.0, 0.1), "steps": (9, 3)})
     params: ToyParams
 
     def evaluations(self) -> int:

@@ -116,6 +116,10 @@ def _from_json(value: Any) -> Any:
     return value
 
 
+Dial = Mapping[str, tuple[Any, Any]]
+"""Parameters by name, each with its two ends, (obey, preserve)."""
+
+
 class EditMethod(ABC):
     """One editor. Subclass it in one file under ``undrift.methods`` and it is found (see ``registry``).
 
@@ -124,15 +128,14 @@ class EditMethod(ABC):
         title: a short human name.
         paper: title and arXiv number of the source.
         presets: named parameter sets; ``default`` always exists.
-        dial: for every parameter that the dial between obeying and preserving turns its two ends, (obey, preserve);
-            see ``undrift.methods.dial``.
+        dial: what the dial between obeying and preserving turns, see ``undrift.methods.dial``.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
     presets: ClassVar[Mapping[str, Params]]
-    dial: ClassVar[Mapping[str, tuple[Any, Any]]] = MappingProxyType({})
+    dial: ClassVar[Dial] = MappingProxyType({})
 
     def __init__(self, params: Params | None = None) -> None:
         self.params = params or self.presets["default"]

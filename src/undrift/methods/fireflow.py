@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from undrift.flow import ReusedMidpoint
-from undrift.methods.base import Params
+from undrift.methods.base import Dial, Params
 from undrift.methods.value_sharing import ValueSharing, ValueSharingParams
 
 
@@ -32,5 +32,6 @@ class FireFlow(ValueSharing):
             "pie-bench": ValueSharingParams(steps=15, inject_steps=2),
         }
     )
+    dial: ClassVar[Dial] = MappingProxyType({"guidance": (4.5, 1.5), "inject_steps": (0, 4)})
 
     solver: ClassVar[ReusedMidpoint] = ReusedMidpoint()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from undrift.backbones.base import Backbone
 from undrift.flow import Euler, Observer, Step, VelocityField, integrate, interpolate
-from undrift.methods.base import EditMethod, EditRequest, EditResult, Params, seeded_noise
+from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
 
 NoiseSource = Callable[[int], Tensor]
 """Fresh noise number i of a turn, shape of the latent."""
@@ -38,13 +38,22 @@ class FlowEditParams(Params):
 class FlowEditField(Observer):
     """dz/dsigma = mean over noises of v(z + q - x, target) - v(q, source), q = (1 - sigma) x + sigma e.
 
+    Times ``region``, (batch, tokens), where one is given: a token of 0 stays the picture's.
+
     Attributes:
         evaluations_per_call: two per noise.
     """
 
     def __init__(
-        self, source: VelocityField, target: VelocityField, image: Tensor, noise: NoiseSource, n_avg: int
+        self,
+        source: VelocityField,
+        target: VelocityField,
+        image: Tensor,
+        noise: NoiseSource,
+        n_avg: int,
+        region: Tensor | None = None,
     ) -> None:
+        self._region = region
         self._source, self._target, self._image, self._noise, self._n_avg = source, target, image, noise, n_avg
         self._first = 0
         self.evaluations_per_call = 2 * n_avg
@@ -54,7 +63,8 @@ class FlowEditField(Observer):
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         draws = [self._noise(self._first + k) for k in range(self._n_avg)]
-        return torch.stack([self._difference(x, noise, sigma) for noise in draws]).mean(0)
+        mean = torch.stack([self._difference(x, noise, sigma) for noise in draws]).mean(0)
+        return mean if self._region is None else mean * self._region.unsqueeze(-1)
 
     def _difference(self, x: Tensor, noise: Tensor, sigma: float) -> Tensor:
         noised = interpolate(self._image, noise, sigma)
@@ -74,6 +84,7 @@ class FlowEdit(EditMethod):
     title: ClassVar[str] = "FlowEdit"
     paper: ClassVar[str] = "FlowEdit: Inversion-Free Text-Based Editing, arXiv 2412.08629"
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": FlowEditParams()})
+    dial: ClassVar[Dial] = MappingProxyType({"n_max": (26, 14)})
     params: FlowEditParams
 
     def evaluations(self) -> int:
@@ -93,7 +104,7 @@ class FlowEdit(EditMethod):
         passes = []
         if len(coupled) > 1:
             up = backbone.velocity_field(source, geometry, p.source_guidance)
-            field = FlowEditField(up, down, image, noise, p.n_avg)
+            field = FlowEditField(up, down, image, noise, p.n_avg, request.region)
             passes.append(integrate(field, Euler(), image, coupled, observers=(field, *observers)))
         if len(plain) > 1:
             edited = passes[-1].final if passes else image

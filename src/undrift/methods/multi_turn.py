@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -36,7 +36,7 @@ from undrift.flow import (
     inverted,
 )
 from undrift.flow.retain import Chain, Hold, Retain
-from undrift.methods.base import EditMethod, EditRequest, EditResult, Params, seeded_noise
+from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
 
 TimeName = Literal["sigma", "index", "late_midpoint"]
 
@@ -102,9 +102,7 @@ class MultiTurn(EditMethod):
             "faithful-8": FAITHFUL.updated({"steps": 8, "control_steps": 2}),
         }
     )
-    dial: ClassVar[Mapping[str, tuple[Any, Any]]] = MappingProxyType(
-        {"retain": ((0.0, 0.1), (0.6, 1.0)), "control_steps": (1, 5)}
-    )
+    dial: ClassVar[Dial] = MappingProxyType({"retain": ((0.0, 0.1), (0.6, 1.0)), "control_steps": (2, 5)})
     params: MultiTurnParams
 
     solver: ClassVar[ReusedMidpoint] = ReusedMidpoint()

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from undrift.backbones.base import Backbone
 from undrift.flow import Observer
-from undrift.methods.base import EditRequest, EditResult, Params
+from undrift.methods.base import Dial, EditRequest, EditResult, Params
 from undrift.methods.wrapper import Wrapper, WrapperParams
 
 
@@ -42,6 +42,7 @@ class RevertUnchanged(Wrapper):
     title: ClassVar[str] = "Revert unchanged pixels"
     paper: ClassVar[str] = "Emu Edit (thresholding between turns), arXiv 2311.10089"
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": RevertUnchangedParams()})
+    dial: ClassVar[Dial] = MappingProxyType({"threshold": (0.0, 0.12)})
     params: RevertUnchangedParams
 
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:

@@ -22,7 +22,7 @@ from undrift.flow import (
     integrate,
     inverted,
 )
-from undrift.methods.base import EditMethod, EditRequest, EditResult, Params, seeded_noise
+from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
 
 
 class RFInversionParams(Params):
@@ -89,6 +89,7 @@ class RFInversion(EditMethod):
             ),
         }
     )
+    dial: ClassVar[Dial] = MappingProxyType({"stop": (0.1, 0.5)})
     params: RFInversionParams
 
     def evaluations(self) -> int:

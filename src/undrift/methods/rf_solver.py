@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from undrift.flow import Midpoint
-from undrift.methods.base import Params
+from undrift.methods.base import Dial, Params
 from undrift.methods.value_sharing import ValueSharing, ValueSharingParams
 
 
@@ -31,5 +31,6 @@ class RFSolver(ValueSharing):
             "short": ValueSharingParams(steps=15, inject_steps=2),
         }
     )
+    dial: ClassVar[Dial] = MappingProxyType({"guidance": (3.0, 1.0), "inject_steps": (0, 10)})
 
     solver: ClassVar[Midpoint] = Midpoint()

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from undrift.backbones.base import Backbone, Geometry
 from undrift.flow import Euler, Observer, ReusedImplicitEuler, Step, VelocityField, evaluations, integrate, inverted
-from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params
 
 
 class SteerFlowParams(Params):
@@ -35,16 +35,22 @@ class SteeredField(Observer):
     """v_S + m c (v_T - v_S), with v_S the difference quotient of the inversion's states.
 
     c = (1 - sigma_next^alpha) cos(v_T, v_S), per row, without the cosine where ``agreement`` is off; m the soft mask
-    of |v_T - v_S|, per token.
+    of |v_T - v_S|, per token, times ``region``, so that what must stay retraces the inversion.
 
     Attributes:
         mask: of the latest call, (batch, tokens) in [0, 1].
     """
 
     def __init__(
-        self, target: VelocityField, states: Sequence[Tensor], geometry: Geometry, params: SteerFlowParams
+        self,
+        target: VelocityField,
+        states: Sequence[Tensor],
+        geometry: Geometry,
+        params: SteerFlowParams,
+        region: Tensor | None = None,
     ) -> None:
         self._target, self._states, self._geometry, self._params = target, states, geometry, params
+        self._region = region
         self._step: Step | None = None
         self.mask: Tensor | None = None
 
@@ -58,7 +64,8 @@ class SteeredField(Observer):
         source: Tensor = (there - here) / (step.sigma_next - step.sigma)
         target = self._target(x, sigma)
         difference = target - source
-        self.mask = soft_mask(torch.linalg.vector_norm(difference, dim=-1), self._geometry, self._params)
+        mask = soft_mask(torch.linalg.vector_norm(difference, dim=-1), self._geometry, self._params)
+        self.mask = mask if self._region is None else mask * self._region
         return source + (self._weight(target, source, step) * self.mask).unsqueeze(-1) * difference
 
     def _weight(self, target: Tensor, source: Tensor, step: Step) -> Tensor | float:
@@ -107,6 +114,7 @@ class SteerFlow(EditMethod):
         "SteerFlow: Steering Rectified Flows for Faithful Inversion-Based Editing, arXiv 2604.01715"
     )
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": SteerFlowParams()})
+    dial: ClassVar[Dial] = MappingProxyType({"alpha": (15.0, 1.0)})
     params: SteerFlowParams
 
     solver: ClassVar[ReusedImplicitEuler] = ReusedImplicitEuler()
@@ -124,6 +132,6 @@ class SteerFlow(EditMethod):
         up = backbone.velocity_field(source, picture.geometry, p.inversion_guidance)
         inversion = integrate(up, self.solver, picture.packed, inverted(sigmas), observers=observers, record=True)
         down = backbone.velocity_field(target, picture.geometry, p.guidance)
-        field = SteeredField(down, inversion.states, picture.geometry, p)
+        field = SteeredField(down, inversion.states, picture.geometry, p, request.region)
         sampling = integrate(field, Euler(), inversion.final, sigmas, observers=(field, *observers))
         return EditResult.of(picture.geometry, inversion, sampling, mask=field.mask)

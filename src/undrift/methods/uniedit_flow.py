@@ -11,7 +11,7 @@ from torch import Tensor
 
 from undrift.backbones.base import Backbone
 from undrift.flow import Euler, Observer, ReusedImplicitEuler, VelocityField, evaluations, integrate, inverted
-from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params
 
 
 class UniEditFlowParams(Params):
@@ -74,6 +74,7 @@ class UniEditFlow(EditMethod):
         "UniEdit-Flow: Unleashing Inversion and Editing in the Era of Flow Models, arXiv 2504.13109"
     )
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": UniEditFlowParams()})
+    dial: ClassVar[Dial] = MappingProxyType({"alpha": (1.0, 0.3)})
     params: UniEditFlowParams
 
     solver: ClassVar[ReusedImplicitEuler] = ReusedImplicitEuler()
