@@ -3,21 +3,24 @@
     python -m benchmarks.dial multi_turn fireflow --sequences 8 --turns 3
 
 A method is written as for `benchmarks/turns.py`. Printed are the means over all turns of what was asked and happened,
-of the edit's likeness to the right one, of the PSNR outside it, and of what was kept: `undrift.littleworld.scoring`.
+of the edit's likeness to the right one, of the PSNR outside it and of what was kept (`undrift.littleworld.scoring`),
+and of the PSNR of the whole picture against the turn before.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-from dataclasses import astuple
+from statistics import fmean
 
+import numpy as np
 import torch
 
-from benchmarks.turns import parse_method, run
-from undrift.backbones import load
-from undrift.littleworld.scoring import mean_score
-from undrift.littleworld.sequences import sample_sequence
+from benchmarks.turns import parse_method, pictures
+from undrift.backbones import Backbone, load
+from undrift.littleworld.scoring import TurnScore, mean_score, psnr, score_turn
+from undrift.littleworld.sequences import EditSequence, sample_sequence
+from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
 
 FIRST_SEED = 70_000_000
@@ -38,11 +41,23 @@ def main() -> None:
     seeds = range(args.first_seed, args.first_seed + args.sequences)
     sequences = [sample_sequence(random.Random(seed), args.turns) for seed in seeds]
     for text in args.methods:
-        print(f"{text}\n  dial   asked   edit  outside   kept")
+        print(f"{text}\n  dial   asked   edit  outside   kept  like the turn before")
         for value in NOTCHES:
-            score = mean_score(run(backbone, turned(parse_method(text, backbone), value), sequences))
-            edit, outside, asked, kept = astuple(score)
-            print(f"  {value:+.1f}   {asked:.3f}  {edit:.3f}  {outside:4.1f} dB  {kept:.3f}", flush=True)
+            score, like = measured(backbone, turned(parse_method(text, backbone), value), sequences)
+            numbers = f"{score.asked:.3f}  {score.edit:.3f}  {score.outside:4.1f} dB  {score.kept:.3f}"
+            print(f"  {value:+.1f}   {numbers}  {like:.1f} dB", flush=True)
+
+
+def measured(backbone: Backbone, method: EditMethod, sequences: list[EditSequence]) -> tuple[TurnScore, float]:
+    """Means over all turns: the score, and the PSNR of the whole picture against the turn before."""
+    before = [sequence.picture(0) for sequence in sequences]
+    scores, like = [], []
+    for turn, made in enumerate(pictures(backbone, method, sequences), 1):
+        scores += [score_turn(s, turn, p) for s, p in zip(sequences, made, strict=True)]
+        pairs = [[np.asarray(p, dtype=np.float64) for p in pair] for pair in zip(made, before, strict=True)]
+        like += [psnr(new, old) for new, old in pairs]
+        before = made
+    return mean_score(scores), fmean(like)
 
 
 if __name__ == "__main__":

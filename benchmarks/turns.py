@@ -12,10 +12,12 @@ import argparse
 import json
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from undrift.backbones import load
 from undrift.backbones.base import Backbone
@@ -38,8 +40,15 @@ def parse_method(text: str, backbone: Backbone) -> EditMethod:
 
 def run(backbone: Backbone, method: EditMethod, sequences: list[EditSequence]) -> list[TurnScore]:
     """The mean score of every turn."""
-    original = backbone.encode([s.picture(0) for s in sequences])
-    latent, means = original, []
+    turns = enumerate(pictures(backbone, method, sequences), 1)
+    return [
+        mean_score([score_turn(s, turn, p) for s, p in zip(sequences, made, strict=True)]) for turn, made in turns
+    ]
+
+
+def pictures(backbone: Backbone, method: EditMethod, sequences: list[EditSequence]) -> Iterator[list[Image.Image]]:
+    """Every turn's pictures, one per sequence."""
+    latent = original = backbone.encode([s.picture(0) for s in sequences])
     for turn in range(1, sequences[0].turns + 1):
         request = EditRequest(
             original=original,
@@ -51,9 +60,7 @@ def run(backbone: Backbone, method: EditMethod, sequences: list[EditSequence]) -
             seeds=range(len(sequences)),
         )
         latent = method.edit(backbone, request).latent
-        pictures = backbone.decode(latent)
-        means.append(mean_score([score_turn(s, turn, p) for s, p in zip(sequences, pictures, strict=True)]))
-    return means
+        yield backbone.decode(latent)
 
 
 def main() -> None:

@@ -118,7 +118,8 @@ def test_the_dial_moves_every_parameter_towards_its_ends(name: str, preset: str)
             turned(method, 1.0)
         return
     marks = [turned(method, value) for value in (-1.0, -0.5, 0.0, 0.5, 1.0)]
-    assert len({repr(each.params) for each in (marks[0], marks[2], marks[4])}) == 3
+    ends = {repr(each.params) for each in (marks[0], marks[2], marks[4])}
+    assert len(ends) == 3 if preset == "default" else len(ends) >= 2, "another preset may begin at an end"
     for parameter in method.dial:
         values = [getattr(each.params, parameter) for each in marks]
         for line in zip(*values, strict=True) if isinstance(values[0], tuple) else [values]:
