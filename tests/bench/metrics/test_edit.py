@@ -25,6 +25,7 @@ from tests.bench.metrics.outcomes import (
 from undrift.bench.metrics.base import Outcome
 from undrift.bench.metrics.drawn import asked, sequence_of
 from undrift.bench.suites.littleworld import LittleWorldCase
+from undrift.littleworld.render import render
 from undrift.littleworld.scenes import Placement, Scene, Thing
 from undrift.littleworld.sequences import EditSequence
 
@@ -80,6 +81,18 @@ def test_what_returns_to_an_earlier_value_must_still_be_done() -> None:
     turn = outcome(case, 2, untouched)
     assert numbers("edit-success", [turn]) == [100.0]  # the source happens to show what is asked
     assert numbers("freeze-rate", [turn]) == [100.0]
+
+
+def test_a_thing_that_is_put_elsewhere_is_not_frozen() -> None:
+    """The star hangs beside its place: little of the mask came right, but what was asked is there."""
+    bare = painted("blue")
+    asked_for = replace(bare, companion=Thing("star", "pink"))
+    case = LittleWorldCase("star", EditSequence((bare, asked_for)), 0)
+    elsewhere = replace(asked_for, placement=replace(bare.placement, companion_x=46))
+    turn = single(case, 1, render(elsewhere), case.source())
+    assert numbers("edit-progress", [turn])[0] < 0.2
+    assert numbers("edit-success", [turn]) == [100.0]
+    assert numbers("freeze-rate", [turn]) == [0.0]
 
 
 def test_half_of_the_way_without_being_seen_is_frozen_and_more_is_not() -> None:

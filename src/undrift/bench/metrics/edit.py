@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
+from PIL import Image
 
 from undrift.bench.case import Mask
 from undrift.bench.metrics.base import Metric, Outcome, TurnMetric
@@ -19,9 +20,13 @@ from undrift.bench.metrics.drawn import asked, seen, sequence_of
 from undrift.bench.metrics.pixels import Pixels, pixels_of
 
 MOVED_LITTLE = 0.25
-"""A turn that changed its region by less than this share of what was asked did nothing."""
+"""Below this share of the change asked for, a turn did nothing."""
 HALF_WAY = 0.5
-"""Of the way to the right picture; less is not what was asked, unless the judge sees it."""
+"""Of the way to the right picture; less is not what was asked, unless the judge sees it.
+
+The exact value matters little: of 137 turns of 16 methods in which the judge did not see it, 111 made less than 0.1 of
+the way and 7 more than 0.5.
+"""
 
 
 class EditSuccess(Metric):
@@ -38,7 +43,9 @@ class EditSuccess(Metric):
     group: ClassVar[str] = "ground truth"
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
-        return [None if found is None else 100.0 * found for found in as_asked(outcomes)]
+        known = [outcome for outcome in outcomes if sequence_of(outcome) is not None]
+        found = iter(as_asked(known, [outcome.picture for outcome in known]))
+        return [100.0 * next(found) if sequence_of(outcome) is not None else None for outcome in outcomes]
 
 
 class EditScore(TurnMetric):
@@ -86,12 +93,14 @@ class FreezeRate(Metric):
 
     A turn is frozen in either case:
 
-    - it moved its true mask by less than a quarter of what was asked:
-      |picture - previous| < 0.25 |truth_k - truth_k-1| in L1, whatever the picture shows;
     - the judge does not see all asked attributes as asked, and less than half of the way to the right picture was
-      made (``edit-progress`` < 0.5).
+      made (``edit-progress`` < 0.5);
+    - the judge saw them as asked in the picture before already, and the turn moved its true mask by less than a
+      quarter of what was asked, |picture - previous| < 0.25 |truth_k - truth_k-1| in L1: what an earlier turn left by
+      chance is not done by doing nothing.
 
-    Doing nothing scores 100, the ground truth 0. It charges only this turn: an earlier frozen edit counts once.
+    Doing nothing scores 100, the ground truth 0. A thing that is put elsewhere than in the truth is not frozen. It
+    charges only this turn: an earlier frozen edit counts once.
     """
 
     name: ClassVar[str] = "freeze-rate"
@@ -101,34 +110,35 @@ class FreezeRate(Metric):
     group: ClassVar[str] = "ground truth"
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
-        found = as_asked(outcomes)
-        return [
-            None if done is None else 100.0 * _frozen(outcome, done)
-            for outcome, done in zip(outcomes, found, strict=True)
-        ]
+        known = [outcome for outcome in outcomes if sequence_of(outcome) is not None]
+        now = as_asked(known, [outcome.picture for outcome in known])
+        before = as_asked(known, [outcome.previous for outcome in known])
+        found = iter(map(_frozen, known, now, before))
+        return [100.0 * next(found) if sequence_of(outcome) is not None else None for outcome in outcomes]
 
 
-def as_asked(outcomes: Sequence[Outcome]) -> list[bool | None]:
-    """Whether the judge sees everything that each turn was to change as asked; None outside of the drawn world."""
-    known = [outcome for outcome in outcomes if sequence_of(outcome) is not None]
-    read = iter(seen([outcome.picture for outcome in known]))
-    return [_right(outcome, next(read)) if sequence_of(outcome) is not None else None for outcome in outcomes]
+def as_asked(outcomes: Sequence[Outcome], pictures: Sequence[Image.Image]) -> list[bool]:
+    """Whether the judge sees everything that each drawn turn was to change as asked in the picture beside it."""
+    return [
+        all(read[name] == value for name, value in _asked(o).items())
+        for o, read in zip(outcomes, seen(pictures), strict=True)
+    ]
 
 
-def _right(outcome: Outcome, read: dict[str, str]) -> bool:
+def _asked(outcome: Outcome) -> dict[str, str]:
     sequence = sequence_of(outcome)
     assert sequence is not None
-    return all(read[name] == value for name, value in asked(sequence, outcome.turn).items())
+    return asked(sequence, outcome.turn)
 
 
-def _frozen(outcome: Outcome, done: bool) -> bool:
-    known = _region(outcome)
-    assert known is not None
-    got, previous, truth, before = known
-    if _distance(got, previous) < MOVED_LITTLE * _distance(truth, before):
-        return True
+def _frozen(outcome: Outcome, done: bool, before: bool) -> bool:
+    region = _region(outcome)
+    assert region is not None
+    got, previous, truth, right_before = region
+    if done:
+        return before and _distance(got, previous) < MOVED_LITTLE * _distance(truth, right_before)
     made = _share_made(got, previous, truth)
-    return not done and made is not None and made < HALF_WAY
+    return made is not None and made < HALF_WAY
 
 
 def _region(outcome: Outcome) -> tuple[Pixels, Pixels, Pixels, Pixels] | None:
