@@ -212,7 +212,7 @@ class RunFolder:
 
 def _lines(file: Path, model: type[Line]) -> Iterator[Line]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return
     for line in text.splitlines():

@@ -181,11 +181,12 @@ def test_a_damaged_file_of_an_earlier_turn_is_made_again(
     assert hashes(run) == before
 
 
-def test_a_damaged_line_of_the_records_is_made_again(tmp_path: Path, failing: type[Failing]) -> None:
+@pytest.mark.parametrize("end", [b"", b'{"label": 3}\n', b"\xff\xfe\n"])
+def test_a_damaged_line_of_the_records_is_made_again(tmp_path: Path, failing: type[Failing], end: bytes) -> None:
     cases = [PictureCase("a", turns=3)]
     run = make(tmp_path, ToyBackbone(), order(["failing"]), cases)
     before, file = hashes(run), run.folder("failing", "a") / "records.jsonl"
-    file.write_text(file.read_text()[:-40])
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:2]) + end)
     failing.seen.clear()
     make(tmp_path, ToyBackbone(), order(["failing"]), cases)
     assert failing.seen == [("a 3",)]
