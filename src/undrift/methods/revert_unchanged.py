@@ -42,7 +42,7 @@ class RevertUnchanged(Wrapper):
     title: ClassVar[str] = "Revert unchanged pixels"
     paper: ClassVar[str] = "Emu Edit (thresholding between turns), arXiv 2311.10089"
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": RevertUnchangedParams()})
-    dial: ClassVar[Dial] = MappingProxyType({"threshold": (0.0, 0.12)})
+    dial: ClassVar[Dial] = MappingProxyType({"threshold": (0.0, 0.3)})
     params: RevertUnchangedParams
 
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:

@@ -31,6 +31,6 @@ class RFSolver(ValueSharing):
             "short": ValueSharingParams(steps=15, inject_steps=2),
         }
     )
-    dial: ClassVar[Dial] = MappingProxyType({"guidance": (3.0, 1.0), "inject_steps": (0, 10)})
+    dial: ClassVar[Dial] = MappingProxyType({"guidance": (4.5, 1.0), "inject_steps": (0, 10)})
 
     solver: ClassVar[Midpoint] = Midpoint()

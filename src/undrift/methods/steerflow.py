@@ -114,7 +114,7 @@ class SteerFlow(EditMethod):
         "SteerFlow: Steering Rectified Flows for Faithful Inversion-Based Editing, arXiv 2604.01715"
     )
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": SteerFlowParams()})
-    dial: ClassVar[Dial] = MappingProxyType({"alpha": (15.0, 1.0)})
+    dial: ClassVar[Dial] = MappingProxyType({"alpha": (15.0, 0.5)})
     params: SteerFlowParams
 
     solver: ClassVar[ReusedImplicitEuler] = ReusedImplicitEuler()
