@@ -45,7 +45,7 @@ def label(name: str, sequence: EditSequence, pictures: Sequence[Image.Image]) ->
 def sheet(sequence: EditSequence, rows: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
     """Labels on the left, the instructions above."""
     captions = ["source", *(edit.label for edit in sequence.edits)]
-    top = 3 * LINE
+    top = 3 * LINE + LINE // 2
     page = Image.new("RGB", (LABEL + len(captions) * (SIDE + 4), top + len(rows) * (SIDE + 4)), "white")
     draw = ImageDraw.Draw(page)
     for column, caption in enumerate(captions):
