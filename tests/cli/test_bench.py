@@ -47,6 +47,21 @@ def test_the_folder_is_named_after_the_suite(invoke: Invoke, folder: Path) -> No
     assert result.stdout == "no_edit     4 of 4 turns,    4 scored  finished\nrun: runs/littleworld-quick\n"
 
 
+def test_where_there_is_no_terminal_lines_say_how_far_it_is(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    from undrift.cli import bench_progress
+
+    monkeypatch.setattr(bench_progress, "EVERY", 0.0)
+    first = invoke(*RUN, "--methods", "no_edit,reflow::steps=3", "--batch", "2", "-o", "out")
+    said = [line for line in first.stderr.splitlines() if line.startswith("turns:")]
+    # A turn counts by its evaluations and one: 1 for no_edit, 7 for reflow, 2 x 2 turns of each, 32 together.
+    assert (said[0], said[4], said[-1]) == (
+        "turns: 3 % no_edit lw-000",
+        "turns: 34 % reflow-steps-3 lw-000",
+        "turns: 100 % reflow-steps-3 lw-001",
+    )
+    assert invoke(*RUN, "--methods", "no_edit", "-o", "quiet", "--quiet").stderr == ""
+
+
 def test_pictures_alone_and_scores_later(invoke: Invoke, folder: Path) -> None:
     assert parsed(invoke(*RUN, *METHODS, "--json", "--no-score", "-o", "out"))["methods"][0]["scored"] == 0
     assert "0 scored" in invoke("bench", "status", "out").stdout

@@ -7,9 +7,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from undrift.bench.case import Case
 from undrift.bench.metrics.base import Measure
 from undrift.bench.records import Manifest, RunFolder
@@ -22,6 +19,7 @@ from undrift.bench.runner.start import Order, begin, check
 from undrift.bench.runner.status import Status
 from undrift.bench.runner.status import status as states
 from undrift.bench.suites.registry import open_suite
+from undrift.cli.bench_progress import bar
 from undrift.cli.options import ModelChoice, shell
 from undrift.cli.output import emit
 from undrift.cli.progress import StopOnInterrupt
@@ -69,16 +67,19 @@ def status(folder: RunFolder, as_json: bool) -> None:
 def _make(order: Order, folder: RunFolder, cases: Sequence[Case], model: ModelChoice, ray: str | None) -> Manifest:
     with StopOnInterrupt() as stop, _place(model, order.model, ray, stop) as place:
         manifest = begin(order, folder, place.identity, place.tuned)
+        job = Job(folder, manifest, cases, plan(cases, manifest.methods, manifest.batch))
+        # A turn counts by its evaluations, and one for the rest.
         costs = {spec.label: method_of(spec).evaluations() + 1 for spec in manifest.methods}
-        units = plan(cases, manifest.methods, manifest.batch)
-        with _bar("turns", sum(costs.values()) * sum(case.turns for case in cases)) as bar:
-            bar.start_at(sum(costs[label] * len(folder.records(label, case.id)) for label in costs for case in cases))
-            with held(folder):
-                place.work(
-                    Job(folder, manifest, cases, units),
-                    lambda record: bar.advance(costs[record.label], f"{record.label} {record.case}"),
-                )
+        total = sum(costs.values()) * sum(case.turns for case in cases)
+        with held(folder), bar("turns", total, shell().quiet) as shown:
+            shown.start_at(sum(cost * _done(folder, label, cases) for label, cost in costs.items()))
+            place.work(job, lambda record: shown.advance(costs[record.label], f"{record.label} {record.case}"))
     return manifest
+
+
+def _done(folder: RunFolder, label: str, cases: Sequence[Case]) -> int:
+    """Turns of a method that are there already."""
+    return sum(len(folder.records(label, case.id)) for case in cases)
 
 
 @contextmanager
@@ -98,38 +99,9 @@ def _score(
     folder: RunFolder, manifest: Manifest, cases: Sequence[Case], measures: Sequence[Measure], again: bool
 ) -> dict[str, str]:
     labels = [spec.label for spec in manifest.methods]
-    total = sum(len(folder.records(label, case.id)) for label in labels for case in cases)
-    with _bar("scores", total) as bar, held(folder):
-        return scoring.score(folder, labels, cases, measures, again=again, told=bar.advance)
-
-
-class Bar:
-    """One bar with the time that is left."""
-
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress, self._task = progress, task
-
-    def start_at(self, amount: int) -> None:
-        """Count work of an earlier start as done."""
-        self._progress.reset(self._task, completed=amount)
-
-    def advance(self, amount: float, now: str = "") -> None:
-        """Move on by ``amount``; ``now`` says what was just done."""
-        self._progress.update(self._task, advance=amount, now=now)
-
-
-@contextmanager
-def _bar(title: str, total: float) -> Iterator[Bar]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[now]}"),
-    )
-    with Progress(*columns, console=console, disable=shell().quiet or not console.is_terminal) as progress:
-        yield Bar(progress, progress.add_task(title, total=total, now=""))
+    total = sum(_done(folder, label, cases) for label in labels)
+    with held(folder), bar("scores", total, shell().quiet) as shown:
+        return scoring.score(folder, labels, cases, measures, again=again, told=shown.advance)
 
 
 def _report(folder: RunFolder, found: Sequence[Status], problems: Mapping[str, str], as_json: bool) -> None:
