@@ -83,6 +83,15 @@ def test_what_returns_to_an_earlier_value_must_still_be_done() -> None:
     assert numbers("freeze-rate", [turn]) == [100.0]
 
 
+def test_a_mask_that_looks_right_by_chance_is_no_edit() -> None:
+    """Turn 1 was to make a star a flower and did not; turn 2 removes the flower, which the star does not overlap."""
+    stars = replace(painted("blue"), companion=Thing("star", "pink"))
+    scenes = (stars, replace(stars, companion=Thing("flower", "pink")), replace(stars, companion=None))
+    turn = outcome(LittleWorldCase("star", EditSequence(scenes), 0), 2, untouched)
+    assert scored("edit-progress", [turn]) == [None]
+    assert numbers("freeze-rate", [turn]) == [100.0]
+
+
 def test_a_thing_that_is_put_elsewhere_is_not_frozen() -> None:
     """The star hangs beside its place: little of the mask came right, but what was asked is there."""
     bare = painted("blue")

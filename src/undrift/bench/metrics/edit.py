@@ -24,8 +24,8 @@ MOVED_LITTLE = 0.25
 HALF_WAY = 0.5
 """Of the way to the right picture; less is not what was asked, unless the judge sees it.
 
-The exact value matters little: of 137 turns of 16 methods in which the judge did not see it, 111 made less than 0.1 of
-the way and 7 more than 0.5.
+The exact value matters little: of 137 turns of 16 methods in which the judge did not see it, 111 made less than 0.1
+of the way and 7 more than 0.5.
 """
 
 
@@ -138,7 +138,7 @@ def _frozen(outcome: Outcome, done: bool, before: bool) -> bool:
     if done:
         return before and _distance(got, previous) < MOVED_LITTLE * _distance(truth, right_before)
     made = _share_made(got, previous, truth)
-    return made is not None and made < HALF_WAY
+    return made is None or made < HALF_WAY
 
 
 def _region(outcome: Outcome) -> tuple[Pixels, Pixels, Pixels, Pixels] | None:
