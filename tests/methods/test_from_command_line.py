@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -86,4 +87,5 @@ def test_five_turns_at_the_defaults(name: str, tmp_path: Path) -> None:
     edits = [
         score_turn(sequence(), number, picture).edit for number, picture in enumerate(pictures(tmp_path)) if number
     ]
-    assert edits[0] > 0.3 or name == "no_edit"
+    # 0 is a picture that nobody touched, 1 the right one; the weakest editor reaches .43 here.
+    assert fmean(edits) == pytest.approx(0.0, abs=0.05) if name == "no_edit" else fmean(edits) > 0.3
