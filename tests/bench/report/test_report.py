@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from tests.support.bench_runs import Numbers, spec, write_run
+from undrift.bench.metrics.registry import all_metrics
 from undrift.bench.report import paper, tables
 from undrift.bench.report.choice import reference_of
 from undrift.bench.report.figures import running_means, turn_means
@@ -298,3 +299,13 @@ def test_reconstruction_is_shown_by_rounds(tmp_path: Path) -> None:
 
 def test_a_last_group_of_one_turn_is_a_turn() -> None:
     assert [name for name, _ in tables.turn_groups(11)][-1] == "turn 11"
+
+
+def test_every_metric_can_be_a_column() -> None:
+    for name in all_metrics():
+        info = info_of(name)
+        assert isinstance(info.title, str)
+        assert isinstance(info.unit, str)
+        assert info.higher_is_better in (True, False, None)
+        assert info.group in ("ground truth", "paper", "pie-bench", "drift", "cost")
+        assert info.title in tables.title_of(info)
