@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +15,11 @@ from tests.bench.runner.support import Failing, PictureCase, counted, hashes, jo
 from tests.support.toy import ToyBackbone
 from undrift.backbones import Backbone
 from undrift.bench.records import RunFolder, TurnRecord
+from undrift.bench.runner.methods import specs
 from undrift.bench.runner.place import Here
 from undrift.bench.runner.plan import plan
 from undrift.bench.runner.start import begin
+from undrift.bench.runner.worker import Worker
 from undrift.bench.suites.base import SuiteSpec
 from undrift.errors import SessionError
 from undrift.pictures import read_picture
@@ -77,19 +78,12 @@ def test_pictures_are_handed_on_if_asked(tmp_path: Path) -> None:
 def test_only_pictures_of_one_size_share_a_batch() -> None:
     sizes = [(16, 16), (8, 16), (16, 16), (16, 16), (8, 16)]
     cases = [PictureCase(f"c{n}", size) for n, size in enumerate(sizes)] + [PictureCase("gone", missing=True)]
-    specs = begin_specs(["no_edit", "reflow"])
-    units = plan(cases, specs, 2)
+    units = plan(cases, specs(["no_edit", "reflow"], {}), 2)
     assert [(unit.label, *unit.cases) for unit in units] == [
         (label, *together)
         for together in (("c0", "c2"), ("c3",), ("c1", "c4"), ("gone",))
         for label in ("no_edit", "reflow")
     ]
-
-
-def begin_specs(words: list[str]) -> Any:
-    from undrift.bench.runner.methods import specs
-
-    return specs(words, {})
 
 
 def test_a_missing_source_is_one_error(tmp_path: Path) -> None:
@@ -203,8 +197,6 @@ def test_a_finished_run_does_nothing(tmp_path: Path, failing: type[Failing]) -> 
 
 
 def test_giving_up_is_an_error_of_what_is_not_finished(tmp_path: Path) -> None:
-    from undrift.bench.runner.worker import Worker
-
     cases, backbone = [PictureCase("a"), PictureCase("b")], ToyBackbone()
     run = make(tmp_path, backbone, order(["no_edit"]), cases)
     (run.folder("no_edit", "b") / "2.png").unlink()

@@ -143,14 +143,21 @@ class OnRay(Place):
                 busy[self._begun(number, unit, deaths[unit])] = number, unit
             for done in self._next(list(busy)):
                 number, unit = busy.pop(done)
-                try:
-                    for record in self._result(done):
-                        told(record)
-                except self._ray.exceptions.RayActorError:
+                if not self._told(done, told):
                     deaths[unit] += 1
                     waiting.appendleft(unit)
                     self._replace(number, asked)
                 idle.append(number)
+
+    def _told(self, done: Any, told: Told) -> bool:
+        """Tell of the turns of a finished call; False if its worker died."""
+        try:
+            made = self._result(done)
+        except self._ray.exceptions.RayActorError:
+            return False
+        for record in made:
+            told(record)
+        return True
 
     def _begun(self, number: int, unit: Unit, deaths: int) -> Any:
         why = f"{deaths} workers died of it; a smaller --batch needs less memory" if deaths >= DEATHS else None
