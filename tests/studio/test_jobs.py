@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.testclient import TestClient
@@ -122,6 +123,12 @@ def test_stopping_the_studio_stops_the_turn(studio: Studio, gate: Gate) -> None:
     assert studio.shelf.session("cat").unfinished() == ()
 
 
+def in_a_loop(work: Coroutine[None, None, None]) -> None:
+    """Run ``work`` in a thread: this one may have a loop already, a browser's."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
+
+
 def parsed(text: str) -> tuple[str, str, Json]:
     """Id, kind and data of an event."""
     fields = dict(line.split(": ", 1) for line in text.strip().splitlines())
@@ -152,7 +159,7 @@ def test_a_page_that_comes_back_gets_what_it_missed() -> None:
         log.publish("session", "cat", {})
         assert parsed(await asyncio.wait_for(waiting, 5))[1] == "session"
 
-    asyncio.run(run())
+    in_a_loop(run())
 
 
 @pytest.mark.parametrize("last", ["deadbeef-3", "nonsense", "-", "deadbeef-99999999999999999999"])
@@ -162,7 +169,7 @@ def test_a_page_of_another_studio_starts_anew(last: str) -> None:
         log.publish("job", "a", {})
         assert [kind for _, kind, _ in await some(log.stream(last), 1)] == ["reset"]
 
-    asyncio.run(run())
+    in_a_loop(run())
 
 
 def test_a_page_that_slept_too_long_starts_anew() -> None:
@@ -175,7 +182,7 @@ def test_a_page_that_slept_too_long_starts_anew() -> None:
         assert [kind for _, kind, _ in events] == ["hello", "reset"]
         assert events[1][0].endswith(f"-{KEPT + 1}")
 
-    asyncio.run(run())
+    in_a_loop(run())
 
 
 def test_closing_ends_every_stream() -> None:
@@ -190,4 +197,4 @@ def test_closing_ends_every_stream() -> None:
             assert last == ": alive\n\n"
             waiting = asyncio.ensure_future(anext(stream, "end"))
 
-    asyncio.run(run())
+    in_a_loop(run())

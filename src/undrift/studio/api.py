@@ -92,7 +92,8 @@ def about(request: Request) -> Response:
 
 async def events(request: Request) -> Response:
     """What happens, as it happens."""
-    stream = studio_of(request).events.stream(request.headers.get("last-event-id"))
+    after = request.headers.get("last-event-id") or request.query_params.get("after") or None
+    stream = studio_of(request).events.stream(after)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 

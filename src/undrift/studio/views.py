@@ -26,7 +26,7 @@ def session_view(name: str, session: Session) -> dict[str, Any]:
     return {
         "name": name,
         "folder": str(session.folder),
-        "model": session_model(session, tree.source),
+        "model": session_model(session, tree.source.id),
         "width": tree.source.width,
         "height": tree.source.height,
         "head": tree.head_id,
@@ -79,9 +79,10 @@ def methods_view(backbone: Backbone) -> list[dict[str, Any]]:
     return [_method_view(method, backbone) for method in registry.all_methods().values()]
 
 
-def session_model(session: Session, turn: Turn) -> str | None:
-    """The model that made ``turn``'s latent; None if it has none."""
-    data = session.latent(turn)
+@lru_cache(maxsize=64)
+def session_model(session: Session, turn_id: str) -> str | None:
+    """The model that made a turn's latent; None if it has none."""
+    data = session.latent(session.turn(turn_id))
     return None if data is None else latents.model_of(data)
 
 

@@ -108,6 +108,7 @@ def test_a_phone_is_enough(open_page: Open, running: Running, turns: str) -> Non
     assert box["width"] > 300
     running.begin("on a phone")
     page.goto(f"{running.url}/#/s/on a phone")
+    expect(rows(page)).to_have_count(1)
     write(page, demo.edits()[0])
     page.get_by_role("button", name="Make the turn").tap()
     expect(rows(page)).to_have_count(2)

@@ -164,6 +164,21 @@ def test_two_tabs_of_one_session_see_each_others_turns(open_page: Open, running:
     expect(second.locator(".caption")).to_have_text(demo.prompt())
 
 
+def test_a_tab_that_nobody_sees_holds_no_connection_and_catches_up(open_page: Open, running: Running) -> None:
+    running.begin("hidden")
+    page = open_page("#/s/hidden")
+    expect(rows(page)).to_have_count(1)
+    hide = """(hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    make_turn(open_page("#/s/hidden"), demo.edits()[0])
+    assert rows(page).count() == 1
+    page.evaluate(hide, False)
+    expect(rows(page)).to_have_count(2)
+
+
 def test_an_exported_picture_is_dropped_back(open_page: Open, running: Running, tmp_path: Path) -> None:
     running.begin("exported")
     page = open_page("#/s/exported")

@@ -39,7 +39,7 @@ function store() {
 }
 
 const source = () => draft.source ?? shownTurn().prompt;
-const changes = () => draft.prompt.trim() !== "" && analysis.words.some(([change]) => change !== "kept");
+const changes = () => draft.prompt.trim() !== "" && draft.prompt.trim() !== source().trim();
 
 export function composer() {
   follow();
@@ -49,6 +49,7 @@ export function composer() {
   const captionBox = h("details", { class: "source" }, h("summary", { class: "fine" }, "What it shows now"), field("Caption of the shown picture", caption));
   const diff = h("p", { class: "diff", id: "diff" });
   const steer = h("div", { class: "row steer", role: "group", "aria-label": "Words that steer the attention" });
+  const note = h("p", { class: "note", hidden: true });
   const areas = h("div", { class: "row" });
   const start = h("button", { class: "primary" }, "Make the turn");
   const again = h("button", { type: "button", onclick: () => attempt(redoTurn) });
@@ -57,10 +58,18 @@ export function composer() {
   const dial = h("div");
   const method = h("div", { class: "stack" });
 
-  const analyse = debounced(async () => {
-    analysis = await post("/api/diff", { source: source(), target: draft.prompt });
+  const compare = debounced(async () => {
+    const asked = { source: source(), target: draft.prompt };
+    const found = await post("/api/diff", asked);
+    // An answer to a text that has been changed since says nothing any more.
+    if (asked.source !== source() || asked.target !== draft.prompt) return;
+    analysis = found;
     drawWords();
   });
+  const analyse = () => {
+    start.disabled = !changes();
+    compare();
+  };
   const drawWords = () => {
     const chosen = new Set((draft.words ?? analysis.steering).map((word) => word.toLowerCase()));
     fill(diff, changes() ? marked(analysis.words) : h("span", { class: "muted" }, "Change the text: say what the picture is to show."));
@@ -87,6 +96,8 @@ export function composer() {
     follow();
     if (prompt.value !== draft.prompt) prompt.value = draft.prompt;
     if (document.activeElement !== seed) seed.value = draft.seed;
+    if (document.activeElement !== count) count.value = draft.count;
+    otherModel(note);
     if (document.activeElement !== caption) caption.value = source();
     const shown = shownTurn();
     again.hidden = shown.kind !== "edit";
@@ -122,7 +133,7 @@ export function composer() {
 
   const form = h(
     "form", { class: "stack", onsubmit: (event) => (event.preventDefault(), attempt(makeTurn)) },
-    h("h2", {}, "Next turn"), otherModel(), field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
+    h("h2", {}, "Next turn"), note, field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
     h("div", { class: "pair" }, field("Candidates", count), field("Seed", seed)),
     h("div", { class: "row" }, start, again),
     h("details", { class: "expert" }, h("summary", { class: "fine" }, "Method and parameters"), method),
@@ -135,11 +146,12 @@ export function composer() {
   return form;
 }
 
-function otherModel() {
+// A session goes on with another model from its pictures, because latents mean nothing to it.
+function otherModel(note) {
   const { model } = state.session;
   const own = state.about.model.name;
-  if (!model || model === own) return null;
-  return h("p", { class: "note" }, `This session was made with ${model}, the studio runs ${own}: pictures are encoded again, which costs a little detail.`);
+  note.hidden = !model || model === own;
+  note.textContent = `This session was made with ${model}, the studio runs ${own}: pictures are encoded again, which costs a little detail.`;
 }
 
 function vocabulary() {
@@ -157,10 +169,15 @@ function area(key) {
 const settings = () => ({
   method: chosenMethod(),
   count: draft.count,
-  ...(draft.seed !== "" && { seed: Number(draft.seed) }),
+  ...(draft.seed !== "" && { seed: wholeNumber(draft.seed) }),
   ...(coverage("only") && { only: png("only") }),
   ...(coverage("never") && { never: png("never") }),
 });
+
+function wholeNumber(text) {
+  if (!/^\d{1,10}$/.test(text)) throw new Error(`Seed '${text}': expected a whole number, or nothing to have one drawn.`);
+  return Number(text);
+}
 
 async function makeTurn() {
   await queue("edit", { parent: state.shown, prompt: draft.prompt.trim(), source_prompt: draft.source, words: draft.words, ...settings() });

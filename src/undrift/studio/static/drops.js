@@ -20,16 +20,17 @@ export function acceptPictures(area, taken) {
     area.classList.remove("dropping");
     take(event.dataTransfer.files, taken);
   });
-  const paste = (event) => {
-    if (!area.isConnected) return document.removeEventListener("paste", paste);
-    if (event.clipboardData.files.length) {
-      event.preventDefault();
-      take(event.clipboardData.files, taken);
-    }
-    return undefined;
-  };
-  document.addEventListener("paste", paste);
+  areas.set(area.className, { area, taken });
 }
+
+const areas = new Map(); // by class: a newer area of the same kind takes the older one's place
+
+document.addEventListener("paste", (event) => {
+  const shown = [...areas.values()].find(({ area }) => area.isConnected);
+  if (!shown || !event.clipboardData.files.length) return;
+  event.preventDefault();
+  take(event.clipboardData.files, shown.taken);
+});
 
 export function take(files, taken) {
   const file = files[0];

@@ -4,24 +4,46 @@
 import { get } from "./api.js";
 import { state, update } from "./state.js";
 
-export async function follow({ jobEnded, sessionChanged, missed }) {
-  const source = new EventSource("/api/events");
-  source.addEventListener("open", () => update({ connected: true }));
-  source.addEventListener("error", () => update({ connected: false }));
-  source.addEventListener("job", (event) => {
-    const job = JSON.parse(event.data);
-    const before = state.jobs.get(job.id);
-    put([job]);
-    if (isOpen(before ?? job) && !isOpen(job)) jobEnded(job);
+export async function follow(followers) {
+  let source = null;
+  let last = "";
+  const connect = () => {
+    source = new EventSource(`/api/events?after=${last}`);
+    source.addEventListener("open", () => update({ connected: true }));
+    source.addEventListener("error", () => update({ connected: false }));
+    for (const [kind, run] of Object.entries(HANDLERS)) {
+      source.addEventListener(kind, (event) => {
+        last = event.lastEventId;
+        run(JSON.parse(event.data), followers);
+      });
+    }
+  };
+  // A browser keeps six connections to one address, for all of its tabs: one that nobody sees must hold none.
+  document.addEventListener("visibilitychange", () => {
+    source.close();
+    if (!document.hidden) connect();
   });
-  source.addEventListener("session", (event) => sessionChanged(JSON.parse(event.data).name));
-  source.addEventListener("reset", async () => {
-    await refreshJobs();
-    missed();
-  });
+  connect();
   await new Promise((resolve) => source.addEventListener("hello", resolve, { once: true }));
   await refreshJobs();
 }
+
+const HANDLERS = {
+  hello() {},
+  job(job, { jobEnded }) {
+    // A short job may be told of for the first time when it has ended.
+    const before = state.jobs.get(job.id);
+    put([job]);
+    if (!isOpen(job) && (!before || isOpen(before))) jobEnded(job);
+  },
+  session: ({ name }, { sessionChanged }) => sessionChanged(name),
+  async reset(nothing, { jobEnded, missed }) {
+    const open = [...state.jobs.values()].filter(isOpen);
+    await refreshJobs();
+    await missed();
+    for (const { id } of open) if (state.jobs.has(id) && !isOpen(state.jobs.get(id))) jobEnded(state.jobs.get(id));
+  },
+};
 
 export const isOpen = (job) => job.state === "queued" || job.state === "running";
 

@@ -18,6 +18,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 let shownView = null;
+let session = null; // one view for all sessions: it follows the state
 
 async function route() {
   const [kind, name, turn] = location.hash.slice(2).split("/").map(decodeURIComponent);
@@ -27,7 +28,7 @@ async function route() {
       return;
     }
     const opened = await attempt(async () => (await open(name, turn), true));
-    if (opened) return show("session", sessionView());
+    if (opened) return show("session", (session ??= sessionView()));
     history.replaceState(null, "", "#/");
   }
   update({ session: null, shown: null });
@@ -48,15 +49,13 @@ const followers = {
     if (!mine) return;
     announce({ done: `Done: ${job.title}`, failed: `Failed: ${job.error}`, cancelled: "Cancelled" }[job.state]);
     if (!job.turns.length) return;
-    if (job.kind === "start") location.hash = `#/s/${encodeURIComponent(job.session)}`;
+    if (job.kind === "start" && !state.session) location.hash = `#/s/${encodeURIComponent(job.session)}`;
     else if (job.session === state.session?.name) await attempt(() => arrive(job));
   },
   sessionChanged(name) {
     if (name === state.session?.name) attempt(refresh);
   },
-  missed() {
-    attempt(refresh);
-  },
+  missed: () => attempt(refresh),
 };
 
 // The turn that this page asked for is there: show it, and its candidates if there are several.

@@ -58,7 +58,7 @@ export function methodFields() {
 function parameters(method) {
   const { preset, params } = chosen();
   const usual = method.presets[preset].params;
-  const box = h("div", { class: "parameters" }, ...Object.entries(method.parameters).map(([name, schema]) => parameter(name, schema, params[name] ?? usual[name], usual[name])));
+  const box = h("div", { class: "parameters" }, ...Object.entries(method.parameters).map(([name, schema]) => parameter(name, schema, name in params ? params[name] : usual[name], usual[name])));
   const changed = Object.keys(params).length;
   return h("div", { class: "stack" }, box,
     changed ? h("button", { type: "button", class: "quiet", onclick: () => choose({ params: {} }) }, `Back to the preset (${changed} changed)`) : null);

@@ -17,11 +17,20 @@ export function recipeSummary(recipe) {
   return h("section", { class: "recipe" }, h("h3", {}, "Made by undrift, in these turns"), h("ol", {}, ...turns));
 }
 
+const lastEdit = (recipe) => (recipe?.turns ?? []).findLast((turn) => turn.spec);
+
+// For a picture that starts a session: edit it further as it was edited last.
+export function settingsButton(recipe) {
+  const last = lastEdit(recipe);
+  const use = () => attempt(() => (useMethod(last.spec), toast("The next turn is made with its method and parameters")));
+  return last && h("button", { type: "button", onclick: use }, "Use its method and parameters");
+}
+
 // A picture was dropped on an open session.
 export function showRecipe(picture, name) {
   const { width, height } = state.session;
   const fits = picture.width === width && picture.height === height;
-  const last = (picture.recipe?.turns ?? []).findLast((turn) => turn.spec);
+  const last = lastEdit(picture.recipe);
   const then = (label, run) => h("button", { type: "button", onclick: () => (box.close(), attempt(run)) }, label);
   const buttons = [
     last && then("Use its settings", () => apply(last)),
@@ -38,14 +47,18 @@ export function showRecipe(picture, name) {
 
 // The settings of a recorded turn become those of the next one.
 function apply({ spec }) {
+  useMethod(spec);
+  suggest({ prompt: spec.target_prompt, seed: String(spec.seed), words: spec.words });
+  toast(`Settings of '${spec.target_prompt}' are in the next turn`);
+}
+
+function useMethod(spec) {
   const method = methodOf(spec.method);
   if (!method) throw new Error(`This studio has no method '${spec.method}'.`);
   const preset = spec.preset in method.presets ? spec.preset : "default";
   const usual = method.presets[preset].params;
   const params = Object.fromEntries(Object.entries(spec.params).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(usual[key])));
   choose({ name: spec.method, preset, params, dial: 0 });
-  suggest({ prompt: spec.target_prompt, seed: String(spec.seed), words: spec.words });
-  toast(`Settings of '${spec.target_prompt}' are in the next turn`);
 }
 
 const start = (picture) => post("/api/sessions", { upload: picture.id, prompt: picture.prompt, tab });

@@ -5,9 +5,11 @@ import { sessionAddress } from "./actions.js";
 import { field, fill, h } from "./dom.js";
 import { acceptPictures, take } from "./drops.js";
 import { jobsPanel } from "./jobs.js";
-import { recipeSummary } from "./recipe.js";
+import { recipeSummary, settingsButton } from "./recipe.js";
 import { attempt } from "./say.js";
 import { state, tab } from "./state.js";
+
+let jobs = null;
 
 export async function startView() {
   const form = h("div", { class: "start-form" });
@@ -18,7 +20,7 @@ export async function startView() {
     "div", { class: "start" },
     h("section", { class: "panel", "aria-labelledby": "new-title" },
       h("h1", { id: "new-title" }, "Edit a picture with words"),
-      h("p", { class: "muted" }, "Turn after turn, and what you do not mention stays as it is."), form, jobsPanel()),
+      h("p", { class: "muted" }, "Turn after turn, and what you do not mention stays as it is."), form, (jobs ??= jobsPanel())),
     h("section", { class: "panel", "aria-labelledby": "old-title" },
       h("h2", { id: "old-title" }, "Sessions"),
       h("p", { class: "muted fine folder" }, state.about.folder),
@@ -57,6 +59,7 @@ function pictureForm(picture, fileName, back) {
     h("p", { class: "muted fine" }, `${picture.width} × ${picture.height} pixels`),
     picture.foreign && h("p", { class: "note" }, "This does not look like a picture of LittleWorld's drawn world. Edits will not go well: for photos start the studio with --model black-forest-labs/FLUX.1-dev."),
     picture.recipe && recipeSummary(picture.recipe),
+    picture.recipe && settingsButton(picture.recipe),
     field("What does the picture show?", caption),
     field("Name of the session", name),
     h("div", { class: "row" }, h("button", { class: "primary" }, "Start"), h("button", { type: "button", onclick: back }, "Another picture")),
