@@ -100,6 +100,26 @@ def test_keeping_a_turn_never_moves_a_branch_that_has_gone_on(client: TestClient
     assert (view["head"], view["branch"], view["branches"]) == (other["id"], None, {"main": later["id"]})
 
 
+def test_a_branch_is_named_at_any_turn(client: TestClient) -> None:
+    source = started(client)["turns"][0]
+    first = edited(client, source["id"])
+    named = client.post("/api/sessions/cat/branches", json={"name": "night", "turn": source["id"]})
+    assert named.json() == {"head": source["id"]}
+    second = edited(client, source["id"], "a green cat")
+    view = shown(client)
+    assert (view["branch"], view["branches"]) == ("night", {"main": first["id"], "night": second["id"]})
+    taken = client.post("/api/sessions/cat/branches", json={"name": "night", "turn": source["id"]})
+    assert (taken.status_code, "branch 'night' exists already" in taken.json()["error"]) == (400, True)
+
+
+def test_candidates_say_where_the_dial_stood(client: TestClient) -> None:
+    source = started(client)["turns"][0]
+    for dial in (0.0, -0.5, 1.0):
+        edited(client, source["id"], method={"name": "toy", "dial": dial})
+    edited(client, source["id"], method={"name": "toy", "params": {"steps": 2, "strength": 0.123}})
+    assert [turn["dial"] for turn in shown(client)["turns"]] == [None, 0.0, -0.5, 1.0, None]
+
+
 def test_only_here_and_never_here_hold_to_the_bit(client: TestClient, studio: Studio) -> None:
     source = started(client)["turns"][0]
     method = {"name": "toy", "preset": "global"}
