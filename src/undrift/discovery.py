@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TypeVar
 
@@ -14,13 +14,17 @@ from undrift.errors import InputError
 T = TypeVar("T")
 
 
-def named_classes(package: ModuleType, base: type[T]) -> Mapping[str, type[T]]:
-    """The subclasses of ``base`` in the modules of ``package`` that have a ``name`` of their own, sorted by it."""
-    found: dict[str, type[T]] = {}
+def classes(package: ModuleType, base: type[T]) -> Iterator[type[T]]:
+    """The subclasses of ``base`` that the modules of ``package`` hold, imported ones included."""
     for module in pkgutil.iter_modules(package.__path__):
         for value in vars(importlib.import_module(f"{package.__name__}.{module.name}")).values():
-            if isinstance(value, type) and issubclass(value, base) and "name" in vars(value):
-                found[str(vars(value)["name"])] = value
+            if isinstance(value, type) and issubclass(value, base):
+                yield value
+
+
+def named_classes(package: ModuleType, base: type[T]) -> Mapping[str, type[T]]:
+    """The subclasses of ``base`` in the modules of ``package`` that have a ``name`` of their own, sorted by it."""
+    found = {str(vars(value)["name"]): value for value in classes(package, base) if "name" in vars(value)}
     return dict(sorted(found.items()))
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import undrift.methods as package
-from undrift.errors import InputError
+from undrift.discovery import look_up, named_classes
 from undrift.methods.base import EditMethod
-
-T = TypeVar("T")
 
 DEFAULT = "multi_turn"
 """The method of a turn that names none."""
@@ -22,12 +17,7 @@ DEFAULT = "multi_turn"
 @cache
 def all_methods() -> Mapping[str, type[EditMethod]]:
     """Every method by name, sorted."""
-    found: dict[str, type[EditMethod]] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        for value in vars(importlib.import_module(f"{package.__name__}.{module.name}")).values():
-            if isinstance(value, type) and issubclass(value, EditMethod) and "name" in vars(value):
-                found[value.name] = value
-    return dict(sorted(found.items()))
+    return named_classes(package, EditMethod)  # type: ignore[type-abstract]
 
 
 def get(
@@ -48,16 +38,8 @@ def get(
     Raises:
         InputError: no such method, preset or parameter, or a value out of range; the message says what exists.
     """
-    cls = _lookup("method", name, all_methods())
-    params = _lookup(f"preset of {name}", preset, cls.presets)
+    cls = look_up("method", name, all_methods())
+    params = look_up(f"preset of {name}", preset, cls.presets)
     if preset == "default" and tuned is not None:
         params = params.updated(tuned.get(name, {}))
     return cls(params.updated(overrides or {})).resolved(tuned)
-
-
-def _lookup(what: str, name: str, known: Mapping[str, T]) -> T:
-    if name in known:
-        return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    raise InputError(f"no {what} '{name}': {hint}known are {', '.join(known)}")
