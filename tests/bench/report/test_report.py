@@ -309,3 +309,8 @@ def test_every_metric_can_be_a_column() -> None:
         assert info.higher_is_better in (True, False, None)
         assert info.group in ("ground truth", "paper", "pie-bench", "drift", "cost")
         assert info.title in tables.title_of(info)
+
+
+def test_a_part_of_a_suite_is_called_a_part(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "run")
+    assert "on the suite's first 2 cases of up to 2 turns" in write_report([run], limit=2).markdown.read_text()

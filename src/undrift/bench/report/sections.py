@@ -44,10 +44,15 @@ def _title(results: Results) -> str:
 def _lead(results: Results) -> str:
     models = ", ".join(sorted({arm.manifest.model for arm in results.arms}))
     return (
-        f"{len(results.arms)} methods on {len(results.cases)} cases of up to {results.turns} turns, with {models}. "
+        f"{len(results.arms)} methods on {_cases(results)} of up to {results.turns} turns, with {models}. "
         "↑ and ↓ say where better is. Unscored is not zero: it is shown as a dash, and every mean comes with n, the "
         "number of scored turns behind it."
     )
+
+
+def _cases(results: Results) -> str:
+    cut = "the suite's first " if results.suite.limit is not None else ""
+    return f"{cut}{len(results.cases)} cases"
 
 
 def _headline(results: Results) -> list[Block]:
@@ -137,7 +142,7 @@ def _facts(results: Results, manifest: Manifest) -> Iterable[tuple[str, str]]:
     arms = [arm for arm in results.arms if arm.manifest is manifest]
     devices = {r.device for arm in arms for records in arm.records.values() for r in records if r.device}
     yield "suite", f"{manifest.suite.name}, {manifest.suite.variant}" + (f": {suite.title}" if suite else "")
-    yield "cases and turns shown", f"{len(results.cases)} cases, up to {results.turns} turns"
+    yield "cases and turns shown", f"{_cases(results)}, up to {results.turns} turns"
     yield "model", manifest.model
     yield "weights, SHA-256", manifest.weights_hash
     yield "data type", manifest.dtype
