@@ -1,4 +1,4 @@
-# make demo | test | lint | docs | bench-core | clean
+# make demo | test | lint | docs | bench-core | bench-studio | clean
 # make table1 | table2 | reconstruction
 #
 # Each target sets up its own virtual environment first. Variables:
@@ -23,7 +23,7 @@ DATA ?=
 OUT ?= runs/$@-$(subst :,-,$(SUITE))
 RECONSTRUCTING := reflow,rf_solver,fireflow,rf_inversion,uniedit_flow,steerflow,multi_turn:paper,multi_turn,no_edit:round-trip
 
-.PHONY: demo test lint docs bench-core table1 table2 reconstruction clean
+.PHONY: demo test lint docs bench-core bench-studio table1 table2 reconstruction clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -42,6 +42,9 @@ docs: $(STAMP)
 
 bench-core: $(STAMP)
 	$(BIN)/python -m benchmarks.core
+
+bench-studio: $(STAMP)
+	$(BIN)/python -m benchmarks.studio
 
 # Stopped at any time, the same command goes on where it was.
 define bench

@@ -34,7 +34,7 @@ def guarded(action: Callable[[], Any], debug: Callable[[], bool]) -> int:
     except Exception as error:
         if debug():
             traceback.print_exc()
-        return _fail(_describe(error), 1)
+        return _fail(describe(error), 1)
     return code if isinstance(code, int) else 0
 
 
@@ -57,7 +57,8 @@ def _usage(error: click.ClickException) -> str:
     return message.rstrip(".") + hint
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """What happened and what to do, in a line, for an error that nobody foresaw."""
     if _is_out_of_memory(error):
         return MEMORY_HINT
     if isinstance(error, OSError) and error.errno is not None:

@@ -44,7 +44,7 @@ def studio(
     SESSION opens one made before, here or on the command line.
     """
     from undrift.cli import work
-    from undrift.cli.errors import _describe
+    from undrift.cli.errors import describe
     from undrift.studio import server
     from undrift.studio.studio import Studio
 
@@ -53,7 +53,7 @@ def studio(
     listening = server.listen(host, port)
     made_with = [] if opened is None else [work.session_model(opened, opened.head)]
     backbone = work.load_model(chosen_model, *made_with)
-    served = Studio(backbone, root, None if opened is None else opened.folder.name, _describe)
+    served = Studio(backbone, root, None if opened is None else opened.folder.name, describe)
 
     def ready(url: str) -> None:
         click.echo(f"studio: {url}")
