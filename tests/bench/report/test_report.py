@@ -16,7 +16,7 @@ from undrift.bench.report import paper, tables
 from undrift.bench.report.choice import reference_of
 from undrift.bench.report.figures import running_means, turn_means
 from undrift.bench.report.results import info_of, read_results
-from undrift.bench.report.sheets import chosen_cases, shown_turns
+from undrift.bench.report.sheets import GAP, HEAD, SIDE, chosen_cases, shown_turns
 from undrift.bench.report.write import Written, write_report
 from undrift.bench.suites.base import SuiteSpec
 from undrift.errors import InputError, SessionError
@@ -144,10 +144,11 @@ def test_markdown_links_to_files_that_are_there(written: Written) -> None:
 def test_sheets_show_the_truth_first_and_every_method(written: Written) -> None:
     with Image.open(written.markdown.parent / "figures" / "sheet-lw-000.webp") as sheet:
         # head, ground truth, two methods; source and two turns
-        assert sheet.size[1] == 20 + 3 * 76
+        assert sheet.size[1] == HEAD + 3 * (SIDE + GAP)
         picture = sheet.convert("RGB")
-    left = picture.width - 3 * 76
-    truth, made = (picture.crop((left, 20 + row * 76, picture.width - 4, 92 + row * 76)) for row in (0, 1))
+    left, right, pitch = picture.width - 3 * (SIDE + GAP), picture.width - GAP, SIDE + GAP
+    tops = (HEAD, HEAD + pitch)
+    truth, made = (picture.crop((left, top, right, top + SIDE)) for top in tops)
     lost_by_webp = ImageStat.Stat(ImageChops.difference(truth, made)).mean
     assert lost_by_webp == pytest.approx([0, 0, 0], abs=6)
 

@@ -15,13 +15,13 @@ from undrift.bench.report.results import Arm, Results
 from undrift.errors import UndriftError
 from undrift.pictures import read_picture
 
-SIDE = 72
+SIDE = 64
 GAP = 4
 HEAD = 20
 LETTER = 12
 FIRST = 2
 MOST_TURNS = 7
-QUALITY = 82
+QUALITY = 72
 _PAPER, _INK, _EMPTY = (253, 253, 251), (28, 30, 34), (226, 227, 224)
 
 Draw = Callable[[int], Image.Image | None]

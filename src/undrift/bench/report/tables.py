@@ -231,7 +231,7 @@ def costs(results: Results) -> Table:
 
     caption = (
         "A turn's cost. NFE counts calls of the network, sample evaluations the pictures in them. Seconds are wall "
-        f"time on the machine named above, a batch's divided by its pictures. {N_NOTE}"
+        f"time, a batch's divided by its pictures; on a CPU, memory is that of the whole process. {N_NOTE}"
     )
     return _by_method(results, caption, list(map(title_of, infos)), cells)
 
