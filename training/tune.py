@@ -60,8 +60,8 @@ SHORTER: Mapping[str, Mapping[str, Any]] = {"stable_flow": {"steps": 25}}
 
 SEQUENCES, TURNS = 10, 5
 
-FEWER: Mapping[str, tuple[int, int]] = {"rf_solver": (8, 3), "stable_flow": (8, 3), "revert_unchanged": (8, 3)}
-"""Sequences and turns for the methods that cost the most, and for the one that rests on another's search."""
+FEWER: Mapping[str, tuple[int, int]] = {"rf_solver": (8, 3), "stable_flow": (8, 3)}
+"""Sequences and turns for the methods that cost the most."""
 
 FLUX_SHARE = len(VITAL_SITES) / sum(FLUX_BLOCKS)
 
