@@ -10,25 +10,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from training.data import HELD_OUT, pictures, scene
-from training.run import load_checkpoint, prepare, save_checkpoint
+from training.fit import Trainer
+from training.run import prepare
 from undrift.littleworld.judge import WEIGHTS, AttributeClassifier, read_logits
 from undrift.littleworld.scenes import ATTRIBUTES, Scene
 
-_STATE = Path("training/state/classifier.pt")
 _BATCH = 64
-_PEAK_RATE = 4e-3
 
 
 def as_labels(scenes: Iterable[Scene]) -> dict[str, Tensor]:
@@ -55,68 +52,24 @@ def soften(sharp: Tensor, generator: torch.Generator) -> Tensor:
     return (mixed * uniform(0.85, 1.15) + uniform(-0.1, 0.1) + noise).clamp(-1, 1)
 
 
-@dataclass
-class Trainer:
-    """Model, optimiser and how far they are."""
+class ClassifierTrainer(Trainer):
+    """Draws the scenes of a step, softens them, and asks for every attribute."""
 
-    model: AttributeClassifier
-    optimiser: torch.optim.AdamW
-    step: int = 0
-    seconds: float = 0.0
+    state: ClassVar[Path] = Path("training/state/classifier.pt")
+    peak_rate: ClassVar[float] = 4e-3
+    decay: ClassVar[float] = 0.01
+    save_every: ClassVar[int] = 100
 
-    @classmethod
-    def resume(cls) -> Trainer:
-        """A new trainer, or the saved one."""
-        torch.manual_seed(0)
-        model = AttributeClassifier()
-        trainer = cls(model, torch.optim.AdamW(model.parameters(), lr=_PEAK_RATE, weight_decay=0.01))
-        state = load_checkpoint(_STATE)
-        if state is not None:
-            trainer.model.load_state_dict(state["model"])
-            trainer.optimiser.load_state_dict(state["optimiser"])
-            trainer.step, trainer.seconds = state["step"], state["seconds"]
-        return trainer
-
-    def save(self) -> None:
-        """Writes everything that `resume` needs."""
-        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
-        save_checkpoint(_STATE, {**state, "step": self.step, "seconds": self.seconds})
-
-    def train(self, minutes: float) -> None:
-        """Steps until the minutes, those of earlier runs included, are spent."""
-        self.model.train()
-        budget = 60 * minutes
-        while self.seconds < budget:
-            began = time.perf_counter()
-            self._set_rate(self.seconds / budget)
-            loss = self._one_step()
-            self.seconds += time.perf_counter() - began
-            if self.step % 100 == 0:
-                self.save()
-                print(f"step {self.step}  {self.seconds:.0f} s  loss {loss:.4f}", flush=True)
-        self.save()
-
-    def _set_rate(self, progress: float) -> None:
-        warm = min(1.0, progress / 0.05)
-        for group in self.optimiser.param_groups:
-            group["lr"] = _PEAK_RATE * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
-
-    def _one_step(self) -> float:
+    def loss(self) -> Tensor:
         first = self.step * _BATCH % HELD_OUT
         seeds = range(first, min(first + _BATCH, HELD_OUT))
         labels = as_labels(scene(seed) for seed in seeds)
         shown = soften(pictures(seeds), torch.Generator().manual_seed(self.step))
         logits = self.model(shown.contiguous(memory_format=torch.channels_last))
-        losses = [functional.cross_entropy(logits[name], labels[name]) for name in ATTRIBUTES]
-        loss = torch.stack(losses).mean()
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        self.step += 1
-        return loss.item()
+        return torch.stack([functional.cross_entropy(logits[name], labels[name]) for name in ATTRIBUTES]).mean()
 
 
-def accuracy(model: AttributeClassifier, shown: Tensor, scenes: list[Scene]) -> dict[str, float]:
+def accuracy(model: nn.Module, shown: Tensor, scenes: list[Scene]) -> dict[str, float]:
     """Share of scenes with the right value, by attribute, and with every attribute right ("all")."""
     model.eval()
     with torch.inference_mode():
@@ -127,7 +80,7 @@ def accuracy(model: AttributeClassifier, shown: Tensor, scenes: list[Scene]) -> 
     return {**shares, "all": sum(f == t for f, t in pairs) / len(pairs)}
 
 
-def publish(trainer: Trainer, count: int = 1000) -> dict[str, object]:
+def publish(trainer: ClassifierTrainer, count: int = 1000) -> dict[str, object]:
     """Writes the weights and the held-out accuracy into the package."""
     seeds = range(HELD_OUT, HELD_OUT + count)
     scenes, sharp = [scene(seed) for seed in seeds], pictures(seeds)
@@ -153,7 +106,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=12.0, help="training time of all runs together")
     options = parser.parse_args()
     prepare(threads=1)
-    trainer = Trainer.resume()
+    torch.manual_seed(0)
+    trainer = ClassifierTrainer(AttributeClassifier()).resumed()
     trainer.train(options.minutes)
     print(json.dumps(publish(trainer), indent=2))
 

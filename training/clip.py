@@ -14,9 +14,8 @@ import argparse
 import json
 import math
 import random
-import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,14 +26,13 @@ from torch.nn import functional
 
 from training.classifier import soften
 from training.data import HELD_OUT
-from training.run import load_checkpoint, prepare, save_checkpoint
+from training.fit import Trainer
+from training.run import prepare
 from undrift.littleworld.clip.loader import REPORT, WEIGHTS
 from undrift.littleworld.clip.network import WIDTH, LittleClip
 from undrift.littleworld.sequences import EditSequence, sample_sequence
 
-_STATE = Path("training/state/clip.pt")
 _SEQUENCES, _EDITS = 32, 3
-_PEAK_RATE = 3e-3
 _LARGEST_SCALE = math.log(100.0)
 
 
@@ -68,53 +66,17 @@ def contrastive_loss(pictures: Tensor, texts: Tensor, captions: list[str], scale
     return (functional.cross_entropy(logits, wanted) + functional.cross_entropy(logits.mT, wanted)) / 2
 
 
-@dataclass
-class Trainer:
-    """Model, optimiser and how far they are."""
+class ClipTrainer(Trainer):
+    """Draws the sequences of a step; half of their pictures are softened."""
 
+    state: ClassVar[Path] = Path("training/state/clip.pt")
+    peak_rate: ClassVar[float] = 3e-3
+    decay: ClassVar[float] = 0.02
+    save_every: ClassVar[int] = 50
+    largest_gradient: ClassVar[float] = 1.0
     model: LittleClip
-    optimiser: torch.optim.AdamW
-    step: int = 0
-    seconds: float = 0.0
 
-    @classmethod
-    def resume(cls) -> Trainer:
-        """A new trainer, or the saved one."""
-        torch.manual_seed(0)
-        model = LittleClip()
-        trainer = cls(model, torch.optim.AdamW(model.parameters(), lr=_PEAK_RATE, weight_decay=0.02))
-        state = load_checkpoint(_STATE)
-        if state is not None:
-            trainer.model.load_state_dict(state["model"])
-            trainer.optimiser.load_state_dict(state["optimiser"])
-            trainer.step, trainer.seconds = state["step"], state["seconds"]
-        return trainer
-
-    def save(self) -> None:
-        """Writes everything that `resume` needs."""
-        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
-        save_checkpoint(_STATE, {**state, "step": self.step, "seconds": self.seconds})
-
-    def train(self, minutes: float) -> None:
-        """Steps until the minutes, those of earlier runs included, are spent."""
-        self.model.train()
-        budget = 60 * minutes
-        while self.seconds < budget:
-            began = time.perf_counter()
-            self._set_rate(self.seconds / budget)
-            loss = self._one_step()
-            self.seconds += time.perf_counter() - began
-            if self.step % 50 == 0:
-                self.save()
-                print(f"step {self.step}  {self.seconds:.0f} s  loss {loss:.4f}", flush=True)
-        self.save()
-
-    def _set_rate(self, progress: float) -> None:
-        warm = min(1.0, progress / 0.05)
-        for group in self.optimiser.param_groups:
-            group["lr"] = _PEAK_RATE * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
-
-    def _one_step(self) -> float:
+    def loss(self) -> Tensor:
         drawn = sequences(self.step * _SEQUENCES % HELD_OUT)
         captions, sharp = told(drawn), shown(drawn)
         generator = torch.Generator().manual_seed(self.step)
@@ -122,13 +84,13 @@ class Trainer:
         pictures = torch.where(softened, soften(sharp, generator), sharp)
         images = self.model.pictures(pictures.contiguous(memory_format=torch.channels_last))
         scale = self.model.log_scale.clamp(max=_LARGEST_SCALE).exp()
-        loss = contrastive_loss(images, self.model.texts(captions), captions, scale)
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        return loss.item()
+        return contrastive_loss(images, self.model.texts(captions), captions, scale)
+
+
+def started() -> ClipTrainer:
+    """A new trainer, or where the saved one stopped."""
+    torch.manual_seed(0)
+    return ClipTrainer(LittleClip()).resumed()
 
 
 def share(right: Tensor) -> float:
@@ -163,7 +125,7 @@ def edit_accuracy(model: LittleClip, pictures: Tensor, captions: list[str], turn
     return share(after > before)
 
 
-def publish(trainer: Trainer, count: int = 256) -> dict[str, object]:
+def publish(trainer: ClipTrainer, count: int = 256) -> dict[str, object]:
     """Writes the weights and what they reach on held-out scenes into the package."""
     single, edited = sequences(HELD_OUT, 4 * count, 1), sequences(HELD_OUT + 4 * count, count, 5)
     firsts, captions = shown(single)[::2], told(single)[::2]
@@ -194,7 +156,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=12.0, help="training time of all runs together")
     options = parser.parse_args()
     prepare(threads=1)
-    trainer = Trainer.resume()
+    trainer = started()
     trainer.train(options.minutes)
     print(json.dumps(publish(trainer), indent=2))
 

@@ -35,14 +35,14 @@ def test_a_batch_is_pictures_beside_their_captions() -> None:
 
 
 def test_training_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip, "_STATE", tmp_path / "clip.pt")
+    monkeypatch.setattr(clip.ClipTrainer, "state", tmp_path / "clip.pt")
     monkeypatch.setattr(clip, "_SEQUENCES", 4)
-    trainer = clip.Trainer.resume()
-    trainer._one_step()
+    trainer = clip.started()
+    trainer.advance()
     trainer.save()
-    resumed = clip.Trainer.resume()
+    resumed = clip.started()
     assert resumed.step == 1
-    assert resumed._one_step() == trainer._one_step()
+    assert resumed.advance() == trainer.advance()
 
 
 def test_unknown_words_and_empty_prompts_are_read() -> None:
