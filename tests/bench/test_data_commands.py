@@ -17,14 +17,12 @@ from undrift.bench.data.pie import MAPPING
 from undrift.bench.records import RunFolder
 from undrift.bench.suites.base import SuiteSpec
 from undrift.bench.suites.registry import open_suite
-from undrift.cli.bench_data import doctor, import_pictures, make_turns
-from undrift.cli.main import Undrift
-
-COMMANDS = Undrift(name="bench", commands=[doctor, make_turns, import_pictures])
+from undrift.cli.bench import bench
+from undrift.cli.main import cli
 
 
 def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(COMMANDS, [str(argument) for argument in arguments], prog_name="bench")
+    return CliRunner().invoke(cli, ["bench", *map(str, arguments)], prog_name="undrift")
 
 
 @pytest.fixture
@@ -104,7 +102,7 @@ def test_import(tmp_path: Path) -> None:
 def test_help_says_what_every_option_does(command: str) -> None:
     result = invoke(command, "--help")
     assert result.exit_code == 0
-    options = [p for p in COMMANDS.commands[command].params if isinstance(p, click.Option)]
+    options = [p for p in bench.commands[command].params if isinstance(p, click.Option)]
     assert [option.name for option in options if not option.help] == []
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from tests.support.bench_runs import write_run
 from undrift.bench.report.compare import compare
-from undrift.cli.bench_report import compare as compare_command
-from undrift.cli.bench_report import report as report_command
+from undrift.cli.main import cli
 from undrift.errors import InputError
 
 
@@ -73,26 +71,20 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, runs: tuple[Path, Pa
 
 def test_the_command_prints_json_and_fails_only_when_asked_to(runs: tuple[Path, Path]) -> None:
     before, after = map(str, runs)
-    plain = CliRunner().invoke(compare_command, [before, after])
+    plain = CliRunner().invoke(cli, ["bench", "compare", before, after])
     assert plain.exit_code == 0
     assert "Freeze rate" in plain.output
     assert "n=32" in plain.output
-    as_json = CliRunner().invoke(compare_command, [before, after, "--json"])
+    as_json = CliRunner().invoke(cli, ["bench", "compare", before, after, "--json"])
     found = {change["metric"]: change for change in json.loads(as_json.output)["changes"]}
     assert found["edit-score"]["difference"] == pytest.approx(0.1)
     assert found["edit-score"]["low"] <= found["edit-score"]["difference"] <= found["edit-score"]["high"]
-    assert CliRunner().invoke(compare_command, [before, after, "--fail-on-worse"]).exit_code == 1
-    assert CliRunner().invoke(compare_command, [before, before, "--fail-on-worse"]).exit_code == 0
+    assert CliRunner().invoke(cli, ["bench", "compare", before, after, "--fail-on-worse"]).exit_code == 1
+    assert CliRunner().invoke(cli, ["bench", "compare", before, before, "--fail-on-worse"]).exit_code == 0
 
 
 def test_the_report_command_says_where_it_wrote(tmp_path: Path, runs: tuple[Path, Path]) -> None:
-    done = CliRunner().invoke(report_command, [str(runs[1]), "-o", str(tmp_path / "out"), "--json"])
+    done = CliRunner().invoke(cli, ["bench", "report", str(runs[1]), "-o", str(tmp_path / "out"), "--json"])
     assert done.exit_code == 0, done.output
     assert Path(json.loads(done.output)["html"]) == tmp_path / "out" / "report.html"
     assert (tmp_path / "out" / "report.md").exists()
-
-
-def test_the_commands_are_described() -> None:
-    for command in (report_command, compare_command):
-        assert isinstance(command, click.Command)
-        assert command.help
