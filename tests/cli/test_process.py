@@ -23,6 +23,18 @@ for arguments in (["--help"], ["--version"], ["completion", "fish"], *([name, "-
 print("HEAVY:", *(name for name in {heavy} if name in sys.modules))
 """
 
+PROGRAM = """
+from tests.support.toy import ToyBackbone, ToyMethod
+from undrift.cli import work
+from undrift.cli.main import main
+from undrift.methods import registry
+
+registry.all_methods = lambda: {"toy": ToyMethod}
+work.load = lambda name, **options: ToyBackbone()
+main()
+"""
+"""``undrift`` with the toy model."""
+
 SLOW_RUN = """
 import time
 from tests.support.toy import ToyBackbone, ToyMethod

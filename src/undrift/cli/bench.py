@@ -8,6 +8,7 @@ import click
 
 from undrift.cli import bench_data, bench_report
 from undrift.cli.options import Handover, ModelChoice, common, handover_option, json_option, model_options
+from undrift.cli.output import say
 
 RUNS = Path("runs")
 
@@ -22,7 +23,7 @@ def bench(context: click.Context) -> None:
     undrift bench report runs/littleworld-quick
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        say(context.get_help())
 
 
 metrics_option = click.option(

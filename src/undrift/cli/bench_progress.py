@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from undrift.cli.output import say
 
 EVERY = 30.0
 """Seconds between two lines where there is no terminal."""
@@ -31,7 +32,7 @@ class Bar:
         if self._plain and time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
             task = self._progress.tasks[0]
-            click.echo(f"{task.description}: {task.percentage:.0f} % {now}".rstrip(), err=True)
+            say(f"{task.description}: {task.percentage:.0f} % {now}".rstrip(), err=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from undrift.cli.options import common, json_option
-from undrift.cli.output import emit
+from undrift.cli.output import emit, say
 
 MODELS = {
     "littleworld": "embedded, needs no download or GPU; knows its own drawn world only (Apache-2.0)",
@@ -66,7 +66,7 @@ def completion(shell: str) -> None:
     complete = get_completion_class(shell)
     assert complete is not None  # the choices above are the ones click knows
     script = complete(click.get_current_context().find_root().command, {}, "undrift", "_UNDRIFT_COMPLETE")
-    click.echo(script.source_template % script.source_vars())
+    say(script.source_template % script.source_vars())
 
 
 def _is_here(name: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from undrift.cli.options import MethodChoice, ModelChoice, common, json_option, method_options, model_options
-from undrift.cli.output import emit
+from undrift.cli.output import emit, say
 from undrift.cli.sessions import edit_command, free_folder, turn_json
 
 SHEET = "contact-sheet.png"
@@ -53,4 +53,4 @@ def demo(
     from undrift.cli.report import print_turns
 
     print_turns(turns)
-    click.echo(f"contact sheet: {sheet}\npictures:      {folder}/pictures\ngo on with:    {edit_command(folder)}")
+    say(f"contact sheet: {sheet}\npictures:      {folder}/pictures\ngo on with:    {edit_command(folder)}")

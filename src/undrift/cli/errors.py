@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from undrift.cli.output import say
 from undrift.errors import UndriftError
 
 DEBUG_HINT = "add --debug to see the traceback"
@@ -46,7 +47,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _fail(message: str, code: int) -> int:
     line = " ".join(message.split())
-    click.echo(line if code == INTERRUPTED else f"error: {line}", err=True)
+    say(line if code == INTERRUPTED else f"error: {line}", err=True)
     return code
 
 

@@ -17,7 +17,7 @@ from undrift.cli.options import (
     session_option,
     shell,
 )
-from undrift.cli.output import emit
+from undrift.cli.output import emit, say
 from undrift.cli.sessions import edit_command, free_folder, open_session, turn_json, turn_line
 from undrift.errors import InputError
 
@@ -195,7 +195,7 @@ def _write(session: Session, turn: Turn, output: Path, kind: str) -> None:
 
 def _tell(turn: Turn) -> None:
     if not shell().quiet:
-        click.echo(f"{turn_line(turn)} ({turn.seconds:.1f} s)", err=True)
+        say(f"{turn_line(turn)} ({turn.seconds:.1f} s)", err=True)
 
 
 def _told(found: Recorded) -> str:

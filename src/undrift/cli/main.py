@@ -13,6 +13,7 @@ from undrift.cli import bench, catalogue, demo, files, run, studio, tree, turns
 from undrift.cli.errors import did_you_mean, guarded
 from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
+from undrift.cli.output import escape_unknown, say
 
 COMMANDS = {
     "One go": (run.run, demo.demo),
@@ -53,6 +54,7 @@ class Undrift(click.Group):
         if not standalone_mode:
             return run(args, prog_name, complete_var, standalone_mode=False, **extra)
         settings = Shell()
+        escape_unknown()
         with quiet():
             code = guarded(
                 lambda: run(args, prog_name, complete_var, standalone_mode=False, obj=settings, **extra),
@@ -90,7 +92,7 @@ def cli(context: click.Context) -> None:
     undrift run photo.jpg -p "a cat on a sofa" -e "a cat with a red hat on a sofa"
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        say(context.get_help())
 
 
 for _commands in COMMANDS.values():

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from undrift.cli.output import say
 from undrift.errors import Cancelled
 from undrift.flow import Observer, Step, StepEnd
 
@@ -93,7 +93,7 @@ class TurnsProgress:
             started = time.perf_counter()
             yield []
             if not self._quiet:
-                click.echo(f"{label}: {prompt} ({time.perf_counter() - started:.1f} s)", err=True)
+                say(f"{label}: {prompt} ({time.perf_counter() - started:.1f} s)", err=True)
             return
         task = self._bars.add_task(f"{label}  {_short(prompt)}", total=evaluations, phase="")
         yield [TurnBar(self._bars, task)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from undrift.cli.output import printing
 from undrift.cli.sessions import drift_text
 from undrift.session.model import Turn
 
@@ -27,5 +28,6 @@ def print_turns(turns: Sequence[Turn]) -> None:
         numbers = (str(turn.evaluations), f"{turn.seconds:.1f}")
         drift = (drift_text(turn.drift_original), drift_text(turn.drift_previous))
         table.add_row(str(turn.number), turn.prompt, *numbers, *drift)
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+    with printing() as stream:
+        console = Console(file=stream)
+        (console if console.is_terminal else Console(file=stream, width=WIDTH)).print(table)

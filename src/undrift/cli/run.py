@@ -21,7 +21,7 @@ from undrift.cli.options import (
     region_options,
     seed_option,
 )
-from undrift.cli.output import emit
+from undrift.cli.output import emit, say
 from undrift.cli.sessions import edit_command, free_folder, turn_json
 from undrift.errors import InputError
 
@@ -104,8 +104,8 @@ def run(
     from undrift.cli.report import print_turns
 
     print_turns(turns)
-    click.echo(f"pictures: {opened.folder}/pictures, last one: {output or opened.folder / turns[-1].image}")
-    click.echo(f"go on with: {edit_command(opened.folder)}")
+    say(f"pictures: {opened.folder}/pictures, last one: {output or opened.folder / turns[-1].image}")
+    say(f"go on with: {edit_command(opened.folder)}")
 
 
 def _check(edits: tuple[str, ...], words: tuple[str, ...]) -> None:

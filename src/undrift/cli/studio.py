@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from undrift.cli.options import ModelChoice, common, model_options
+from undrift.cli.output import say
 from undrift.cli.sessions import open_session
 from undrift.errors import InputError
 
@@ -56,7 +57,7 @@ def studio(
     served = Studio(backbone, root, None if opened is None else opened.folder.name, describe)
 
     def ready(url: str) -> None:
-        click.echo(f"studio: {url}")
+        say(f"studio: {url}")
         if not no_browser:
             server.open_browser(url)
 

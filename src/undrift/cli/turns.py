@@ -24,7 +24,7 @@ from undrift.cli.options import (
     seed_option,
     session_option,
 )
-from undrift.cli.output import emit
+from undrift.cli.output import emit, say
 from undrift.cli.sessions import DEFAULT_FOLDER, drift_text, edit_command, open_session, turn_json, turn_line
 from undrift.errors import InputError
 
@@ -210,5 +210,5 @@ def _show_candidates(session: Session, turns: Sequence[Turn], as_json: bool) -> 
 
     print_turns(turns)
     for turn in turns:
-        click.echo(f"{turn.id}  {session.folder / turn.image}")
-    click.echo("going on from the first; keep another with: undrift checkout ID")
+        say(f"{turn.id}  {session.folder / turn.image}")
+    say("going on from the first; keep another with: undrift checkout ID")

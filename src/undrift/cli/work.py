@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import click
 from PIL import Image
 from rich.console import Console
 
 from undrift.backbones import Backbone, load
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD
 from undrift.cli.options import MethodChoice, ModelChoice, RegionChoice, shell
+from undrift.cli.output import say
 from undrift.cli.progress import StopOnInterrupt, TurnsProgress
 from undrift.cli.sessions import edit_command
 from undrift.errors import Cancelled
@@ -128,9 +128,9 @@ def advise(backbone: Backbone, picture: Image.Image, prompts: Sequence[str]) -> 
         return
     hint = f"for photos use --model {EXAMPLE}"
     if not looks_drawn(picture):
-        click.echo(f"note: LittleWorld, the embedded model, only knows its own drawn world; {hint}", err=True)
+        say(f"note: LittleWorld, the embedded model, only knows its own drawn world; {hint}", err=True)
     elif unknown := unknown_words(" ".join(prompts)):
-        click.echo(f"note: LittleWorld does not know the words: {', '.join(unknown)}", err=True)
+        say(f"note: LittleWorld does not know the words: {', '.join(unknown)}", err=True)
 
 
 def write_output(session: Session, turn: Turn, output: Path | None) -> None:
@@ -142,5 +142,7 @@ def write_output(session: Session, turn: Turn, output: Path | None) -> None:
 @contextlib.contextmanager
 def _status(text: str) -> Iterator[None]:
     console = Console(stderr=True)
-    with console.status(text) if console.is_terminal and not shell().quiet else contextlib.nullcontext():
+    spinner = "dots" if console.encoding.startswith("utf") else "line"
+    shown = console.is_terminal and not shell().quiet
+    with console.status(text, spinner=spinner) if shown else contextlib.nullcontext():
         yield
