@@ -40,7 +40,7 @@ def sample(*taps: AttentionTap, rows: tuple[int, ...] = (0, 1), steps: int = 4) 
     )
     with torch.inference_mode(), backbone().tapped(*taps):
         field = backbone().velocity_field(conditioning, GEOMETRY, 3.5)
-        return integrate(field, ReusedMidpoint(), start, shifted_sigmas(steps, GEOMETRY.tokens), observers=taps)
+        return integrate(field, ReusedMidpoint(), start, shifted_sigmas(steps, GEOMETRY.tokens))
 
 
 def highlight(columns: list[list[int]], **settings: object) -> AdaptiveHighlight:

@@ -19,11 +19,12 @@ from PIL import Image
 from undrift import methods
 from undrift.attention.inject import FeatureStore
 from undrift.attention.sites import Site
+from undrift.attention.taps import AttentionTap
 from undrift.backbones import Backbone
 from undrift.backbones.base import Latent
 from undrift.backbones.flux import FluxBackbone
 from undrift.errors import Cancelled, InputError
-from undrift.flow import Observer, Step, Trajectory, integrate
+from undrift.flow import Observer, Step, StepEnd, Trajectory, integrate
 from undrift.methods import value_sharing
 from undrift.methods.base import EditMethod, EditRequest, Params
 from undrift.methods.registry import all_methods, get
@@ -245,6 +246,39 @@ def test_a_network_that_fails_leaves_no_tap(name: str, tiny_flux: Backbone) -> N
         with Watch(tiny_flux, fail_at=call), pytest.raises(MemoryError):
             method.edit(tiny_flux, asked)
         assert processors(tiny_flux) == stock
+
+
+class Alongside(AttentionTap):
+    """Hears the steps, and notes the number of evaluations within each and of those outside of any."""
+
+    def __init__(self) -> None:
+        self.within: list[int] = []
+        self.outside = 0
+        self._open = False
+
+    def begin(self, step: Step) -> None:
+        assert not self._open, "a step begins before the one before it has ended"
+        self._open = True
+        self.within.append(0)
+
+    def end(self, event: StepEnd) -> None:
+        self._open = False
+
+    def evaluation(self, sigma: float) -> None:
+        if self._open:
+            self.within[-1] += 1
+        else:
+            self.outside += 1
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_a_tap_installed_around_a_turn_hears_every_step_of_it_once(name: str, tiny_flux: Backbone) -> None:
+    method, tap, watch = quick(name), Alongside(), Watch(tiny_flux)
+    with tiny_flux.tapped(tap):
+        method.edit(tiny_flux, request(tiny_flux, 1), [watch])
+    assert len(tap.within) == len(watch.spent)
+    assert (sum(tap.within), tap.outside) == (method.evaluations(), 0)
+    assert min(tap.within) > 0
 
 
 @pytest.mark.parametrize("name", ["fireflow", "multi_turn", "rf_solver", "stable_flow"])

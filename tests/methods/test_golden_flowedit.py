@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.support import golden
-from undrift.flow import Euler, integrate, interpolate
+from undrift.flow import Euler, Step, integrate, interpolate
 from undrift.methods import flowedit
 from undrift.methods.registry import get
 
@@ -36,11 +36,14 @@ def test_averaging_noises_averages_their_velocities() -> None:
     source = backbone.velocity_field(backbone.embed([golden.SOURCE]), golden.GRID, 1.5)
     target = backbone.velocity_field(backbone.embed([golden.TARGET]), golden.GRID, 5.5)
     noises = list(RECORDED["flowedit_28_nmax24_noise"][:2, None])
-    both = flowedit.FlowEditField(source, target, image, noises.__getitem__, 2)(image, 0.8)
-    first, second = (
-        flowedit.FlowEditField(source, target, image, [noise].__getitem__, 1)(image, 0.8) for noise in noises
-    )
-    torch.testing.assert_close(both, (first + second) / 2)
+
+    def difference(draws: list[Tensor]) -> Tensor:
+        field = flowedit.FlowEditField(source, target, image, draws.__getitem__, len(draws))
+        field.begin(Step(index=0, count=1, sigma=0.8, sigma_next=0.0))
+        return field(image, 0.8)
+
+    first, second = (difference([noise]) for noise in noises)
+    torch.testing.assert_close(difference(noises), (first + second) / 2)
 
 
 def test_averaging_costs_two_evaluations_per_noise() -> None:

@@ -8,8 +8,8 @@ field is exact.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -41,6 +41,7 @@ class ToyBackbone(Backbone):
     """Exact in every part; ``weights`` names the variant, as another VAE would be."""
 
     def __init__(self, weights: str = "toy-weights") -> None:
+        super().__init__()
         self.identity = ModelIdentity("toy", weights, "fp32", "cpu")
         self.capabilities = Capabilities(guidance_embedding=False)
         generator = torch.Generator().manual_seed(len(weights))
@@ -90,9 +91,8 @@ class ToyBackbone(Backbone):
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         return linear_sigmas(steps)
 
-    @contextmanager
-    def tapped(self, *taps: AttentionTap) -> Iterator[None]:
-        yield
+    def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class ToyParams(Params):

@@ -46,9 +46,8 @@ class HighlightSettings:
 class AdaptiveHighlight(AttentionTap):
     """Scales the attention to chosen words by a mask made from the attention itself.
 
-    Pass it to ``integrate`` among the observers: the mask is made once at the beginning of a step, from the last
-    evaluation of the step before. A row whose mask is empty is left unscaled. One object serves one batch; a new
-    trajectory starts it afresh.
+    The mask is made once at the beginning of a step, from the last evaluation of the step before. A row whose mask
+    is empty is left unscaled. One object serves one batch; a new trajectory starts it afresh.
 
     Args:
         map_columns: the words whose maps make the mask, per row of the batch.

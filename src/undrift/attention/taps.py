@@ -1,6 +1,7 @@
 """The one interface through which anything looks into, or changes, a backbone's attention.
 
-A backbone installs taps with a context manager (``Backbone.tapped``) and always removes them. Tensors have the
+A backbone installs taps with a context manager (``Backbone.tapped``) and always removes them; meanwhile every
+integration tells them of its steps. Tensors have the
 shape (batch, sequence, heads, head_dim); the first ``text_tokens`` of the sequence are the prompt, the rest
 the image.
 """
@@ -28,8 +29,8 @@ class Projections:
 class AttentionTap(Observer):
     """Captures, highlights or injects. Override what is needed; the defaults change nothing.
 
-    Being an ``Observer`` a tap learns the step from ``integrate`` (pass it among the observers); the backbone
-    announces each evaluation of the network through ``evaluation``.
+    Being an ``Observer`` an installed tap hears of the steps from ``integrate``; the backbone announces each
+    evaluation of the network through ``evaluation``.
     """
 
     def wants(self, site: Site) -> bool:

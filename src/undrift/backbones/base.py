@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
-from undrift.flow import VelocityField
+from undrift.flow import VelocityField, following
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,9 @@ class Backbone(ABC):
     tuned: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     """Parameter overrides per method name, for models whose best values differ from the methods' defaults."""
 
+    def __init__(self) -> None:
+        self._taps: tuple[AttentionTap, ...] = ()
+
     @classmethod
     def from_folder(cls, folder: ModelFolder, placement: Placement) -> Backbone:
         """Load a pipeline folder of one of ``pipeline_classes``."""
@@ -159,6 +162,26 @@ class Backbone(ABC):
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         """The model's sampling schedule, (steps + 1,) from 1 to 0."""
 
+    @property
+    def taps(self) -> tuple[AttentionTap, ...]:
+        """The taps that are installed, those of the outermost block first."""
+        return self._taps
+
+    @contextmanager
+    def tapped(self, *taps: AttentionTap) -> Iterator[None]:
+        """Install ``taps`` for the time of a ``with`` block and remove them whatever happens in it.
+
+        Within the block every integration tells them of its steps. Taps of an enclosing block stay active.
+        """
+        before = self._taps
+        with following(*taps), self.installed(*taps):
+            self._taps = (*before, *taps)
+            try:
+                yield
+            finally:
+                self._taps = before
+
     @abstractmethod
-    def tapped(self, *taps: AttentionTap) -> AbstractContextManager[None]:
-        """Install ``taps`` for the time of a ``with`` block and remove them whatever happens in it."""
+    def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
+        """Put ``taps`` on the attention layers for the time of a ``with`` block: the part of ``tapped`` that is the
+        family's own."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -68,6 +68,7 @@ class FluxBackbone(Backbone):
         notes: str = "",
         tuned: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
+        super().__init__()
         self._transformer = transformer.eval()
         self._vae = vae if vae is None else vae.eval()
         self._prompts = prompts
@@ -75,7 +76,6 @@ class FluxBackbone(Backbone):
         self._placement = placement or Placement(transformer.device, transformer.dtype)
         self._layers = attention_layers(transformer)
         self._text_length = TextLength()
-        self._taps: tuple[AttentionTap, ...] = ()
         self._warned_guidance = False
         self.identity = identity or self._bare_identity()
         self.capabilities = Capabilities(
@@ -172,22 +172,15 @@ class FluxBackbone(Backbone):
         )
         return shifted_sigmas(steps, geometry.tokens, shift)
 
-    @contextmanager
-    def tapped(self, *taps: AttentionTap) -> Iterator[None]:
-        before = self._taps
-        with installed(self._layers, taps, self._text_length):
-            self._taps = (*before, *taps)
-            try:
-                yield
-            finally:
-                self._taps = before
+    def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
+        return installed(self._layers, taps, self._text_length)
 
     def evaluate(self, x: Tensor, sigma: float, inputs: Mapping[str, Tensor]) -> Tensor:
         """One evaluation of the network: velocity of ``x`` (batch, tokens, channels) at ``sigma``, float32.
 
         ``inputs`` are the transformer's arguments that stay the same during a trajectory.
         """
-        for tap in self._taps:
+        for tap in self.taps:
             tap.evaluation(sigma)
         self._text_length.tokens = inputs["txt_ids"].shape[0]
         with self._placement.using(self._transformer):

@@ -4,7 +4,7 @@ from undrift.flow.control import CONTROL_TIMES, LQR, Controller, combine_anchors
 from undrift.flow.integrate import Trajectory, integrate
 from undrift.flow.schedule import ResolutionShift, inverted, linear_sigmas, shift_sigmas, shifted_sigmas
 from undrift.flow.solvers import Euler, Heun, Midpoint, ReusedImplicitEuler, ReusedMidpoint, Solver, evaluations
-from undrift.flow.step import Observer, Step, StepEnd
+from undrift.flow.step import Follower, Observer, Step, StepEnd, following
 from undrift.flow.velocity import (
     VelocityField,
     evaluations_per_call,
@@ -19,6 +19,7 @@ __all__ = [
     "LQR",
     "Controller",
     "Euler",
+    "Follower",
     "Heun",
     "Midpoint",
     "Observer",
@@ -33,6 +34,7 @@ __all__ = [
     "combine_anchors",
     "evaluations",
     "evaluations_per_call",
+    "following",
     "image_from_velocity",
     "integrate",
     "interpolate",

@@ -11,7 +11,7 @@ from torch import Tensor
 from undrift.errors import InputError
 from undrift.flow.control import Controller
 from undrift.flow.solvers import Carry, Solver
-from undrift.flow.step import Observer, Step, StepEnd
+from undrift.flow.step import Listeners, Observer, Step, StepEnd
 from undrift.flow.velocity import VelocityField, evaluations_per_call
 
 
@@ -62,6 +62,9 @@ def integrate(
     controller may bend it, the observers see it. The state is float32 (or float64 if x is) whatever the
     network computes in, because half-precision sums drift over many steps.
 
+    A field and a controller that follow the steps hear of them by themselves, and so do the taps that are
+    installed on a backbone (see ``undrift.flow.step.Listeners``).
+
     Args:
         field: the velocity field.
         solver: which increment to take.
@@ -78,19 +81,18 @@ def integrate(
     counted = CountedField(field)
     state = x.to(torch.promote_types(x.dtype, torch.float32))
     states = [state] if record else []
+    listeners = Listeners(field, controller, observers)
     carry: Carry = None
     for index, (sigma, sigma_next) in enumerate(zip(grid, grid[1:], strict=False)):
         step = Step(index=index, count=len(grid) - 1, sigma=sigma, sigma_next=sigma_next)
-        for observer in observers:
-            observer.begin(step)
+        listeners.begin(step)
         velocity, carry = solver.increment(counted, state, sigma, sigma_next, carry)
         if controller is not None:
             velocity = controller.adjust(state, velocity, step)
         state = state + (sigma_next - sigma) * velocity
         if record:
             states.append(state)
-        for observer in observers:
-            observer.end(StepEnd(step=step, x=state, velocity=velocity, evaluations=counted.evaluations))
+        listeners.end(StepEnd(step=step, x=state, velocity=velocity, evaluations=counted.evaluations))
     return Trajectory(final=state, evaluations=counted.evaluations, states=tuple(states))
 
 

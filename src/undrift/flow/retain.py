@@ -87,9 +87,9 @@ def led_back(x: Tensor, velocity: Tensor, there: Tensor, h: float, weight: Tenso
 class Chain:
     """Controllers one after another, each bending what the one before it left."""
 
-    controllers: tuple[Controller, ...]
+    parts: tuple[Controller, ...]
 
     def adjust(self, x: Tensor, velocity: Tensor, step: Step) -> Tensor:
-        for controller in self.controllers:
+        for controller in self.parts:
             velocity = controller.adjust(x, velocity, step)
         return velocity

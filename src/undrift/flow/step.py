@@ -1,11 +1,16 @@
-"""What a step is, and who may watch it."""
+"""What a step is, who may watch it, and who hears of it without being registered."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
+from undrift.errors import InputError
 from undrift.flow.velocity import image_from_velocity
 
 
@@ -59,3 +64,72 @@ class Observer:
 
     def end(self, event: StepEnd) -> None:
         """Called after the state has moved."""
+
+
+class Follower(Observer):
+    """An observer that works by the step under way: a velocity field or a controller whose formula has the index.
+
+    ``integrate`` tells its field and its controller of every step, so there is nothing to register. What such a
+    field is wrapped in names it in ``parts`` (see ``Listeners``).
+    """
+
+    _step: Step | None = None
+
+    def begin(self, step: Step) -> None:
+        self._step = step
+
+    @property
+    def step(self) -> Step:
+        """The step under way.
+
+        Raises:
+            InputError: no integration has told of one.
+        """
+        if self._step is None:
+            raise InputError(
+                f"{type(self).__name__} works by the step under way and was told of none: hand it to integrate, "
+                "or name it in `parts` of what it is wrapped in"
+            )
+        return self._step
+
+
+_FOLLOWING: ContextVar[tuple[object, ...]] = ContextVar("following", default=())
+
+
+@contextmanager
+def following(*listeners: object) -> Iterator[None]:
+    """Every integration within the block tells ``listeners`` of its steps, whatever its field is made of."""
+    token = _FOLLOWING.set((*_FOLLOWING.get(), *listeners))
+    try:
+        yield
+    finally:
+        _FOLLOWING.reset(token)
+
+
+class Listeners:
+    """Everything that hears of the steps of one integration, each once and in this order.
+
+    The field and the controller, what ``following`` was given, then the observers; of each also what its attribute
+    ``parts`` names, where it has one. Whatever has a method ``begin`` or ``end`` is told.
+    """
+
+    def __init__(self, field: object, controller: object, observers: Iterable[object]) -> None:
+        heard = {id(one): one for one in _with_parts((field, controller, *_FOLLOWING.get(), *observers))}
+        self._begin = [one.begin for one in heard.values() if hasattr(one, "begin")]
+        self._end = [one.end for one in heard.values() if hasattr(one, "end")]
+
+    def begin(self, step: Step) -> None:
+        """Tell of a step that is about to be taken."""
+        for told in self._begin:
+            told(step)
+
+    def end(self, event: StepEnd) -> None:
+        """Tell of a step that was taken."""
+        for told in self._end:
+            told(event)
+
+
+def _with_parts(roots: Iterable[object]) -> Iterator[Any]:
+    for root in roots:
+        yield root
+        yield from _with_parts(getattr(root, "parts", ()))

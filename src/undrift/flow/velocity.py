@@ -14,7 +14,8 @@ from undrift.errors import InputError
 
 VelocityField = Callable[[Tensor, float], Tensor]
 """``(x, sigma) -> velocity`` of the same shape as x. A field that runs the network several times per call
-declares it as an attribute ``evaluations_per_call``."""
+declares it as an attribute ``evaluations_per_call``. One made of other fields names them in an attribute
+``parts``, so that those of them that follow the steps hear of them (``undrift.flow.step``)."""
 
 
 def evaluations_per_call(field: VelocityField) -> int:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from undrift.backbones.base import Backbone
-from undrift.flow import Euler, Observer, Step, VelocityField, integrate, interpolate
+from undrift.flow import Euler, Follower, Observer, VelocityField, integrate, interpolate
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
 
 NoiseSource = Callable[[int], Tensor]
@@ -35,7 +35,7 @@ class FlowEditParams(Params):
         return self
 
 
-class FlowEditField(Observer):
+class FlowEditField(Follower):
     """dz/dsigma = mean over noises of v(z + q - x, target) - v(q, source), q = (1 - sigma) x + sigma e.
 
     Times ``region``, (batch, tokens), where one is given: a token of 0 stays the picture's.
@@ -53,16 +53,14 @@ class FlowEditField(Observer):
         n_avg: int,
         region: Tensor | None = None,
     ) -> None:
+        self.parts = (source, target)
         self._region = region
         self._source, self._target, self._image, self._noise, self._n_avg = source, target, image, noise, n_avg
-        self._first = 0
         self.evaluations_per_call = 2 * n_avg
 
-    def begin(self, step: Step) -> None:
-        self._first = step.index * self._n_avg
-
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        draws = [self._noise(self._first + k) for k in range(self._n_avg)]
+        first = self.step.index * self._n_avg
+        draws = [self._noise(first + k) for k in range(self._n_avg)]
         mean = torch.stack([self._difference(x, noise, sigma) for noise in draws]).mean(0)
         return mean if self._region is None else mean * self._region.unsqueeze(-1)
 
@@ -105,7 +103,7 @@ class FlowEdit(EditMethod):
         if len(coupled) > 1:
             up = backbone.velocity_field(source, geometry, p.source_guidance)
             field = FlowEditField(up, down, image, noise, p.n_avg, request.region)
-            passes.append(integrate(field, Euler(), image, coupled, observers=(field, *observers)))
+            passes.append(integrate(field, Euler(), image, coupled, observers=observers))
         if len(plain) > 1:
             edited = passes[-1].final if passes else image
             fresh = noise((p.n_max - p.n_min) * p.n_avg)

@@ -188,7 +188,7 @@ class MultiTurn(EditMethod):
                 start,
                 backbone.sigmas(p.steps, geometry),
                 controller=controller,
-                observers=(*taps, *observers),
+                observers=observers,
             )
 
     def draws_noise(self) -> bool:

@@ -14,6 +14,7 @@ from undrift.flow import (
     CONTROL_TIMES,
     LQR,
     Euler,
+    Follower,
     Observer,
     Step,
     Trajectory,
@@ -43,18 +44,15 @@ class RFInversionParams(Params):
     previous_weight: float = Field(1.0, ge=0, le=1, description="anchor = X_0 + weight (X_{k-1} - X_0)")
 
 
-class UniformTime(Observer):
+class UniformTime(Follower):
     """A field evaluated at i/(N+1) in step i, whatever sigma the grid is at."""
 
     def __init__(self, field: VelocityField) -> None:
+        self.parts = (field,)
         self._field = field
-        self._time = 0.0
-
-    def begin(self, step: Step) -> None:
-        self._time = 1.0 - uniform_remaining(step)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        return self._field(x, self._time)
+        return self._field(x, 1.0 - uniform_remaining(self.step))
 
 
 def uniform_remaining(step: Step) -> float:
@@ -117,9 +115,7 @@ class RFInversion(EditMethod):
                 field, Euler(), picture.packed, inverted(sigmas), controller=control, observers=observers
             )
         clocked, control = UniformTime(field), LQR(noise, gains, uniform_remaining)
-        return integrate(
-            clocked, Euler(), picture.packed, 1.0 - sigmas, controller=control, observers=(clocked, *observers)
-        )
+        return integrate(clocked, Euler(), picture.packed, 1.0 - sigmas, controller=control, observers=observers)
 
     def sample(
         self, backbone: Backbone, request: EditRequest, start: Tensor, observers: Sequence[Observer] = ()

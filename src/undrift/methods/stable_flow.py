@@ -15,7 +15,7 @@ from undrift.attention.inject import ShareRows
 from undrift.attention.sites import Site
 from undrift.backbones.base import Backbone, Conditioning, Latent
 from undrift.errors import InputError
-from undrift.flow import Euler, Observer, Step, Trajectory, VelocityField, integrate, inverted
+from undrift.flow import Euler, Follower, Observer, Trajectory, VelocityField, integrate, inverted
 from undrift.flow.solvers import Carry
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
 
@@ -49,7 +49,7 @@ class LateEuler:
         return field(x, sigma_next), None
 
 
-class BesideSource(Observer):
+class BesideSource(Follower):
     """A field evaluated in one batch with the inversion's state of the same step, the source row.
 
     Args:
@@ -59,11 +59,8 @@ class BesideSource(Observer):
     """
 
     def __init__(self, field: VelocityField, states: Sequence[Tensor], faithful_index: bool) -> None:
+        self.parts = (field,)
         self._field, self._states, self._faithful = field, states, faithful_index
-        self._source = states[-1]
-
-    def begin(self, step: Step) -> None:
-        self._source = self.source(step.index)
 
     def source(self, index: int) -> Tensor:
         """The source row's state at sampling step ``index``; N is the row's end."""
@@ -73,7 +70,7 @@ class BesideSource(Observer):
         return after_steps[-(index - 1)]
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        return self._field(torch.cat([self._source, x]), sigma)[x.shape[0] :]
+        return self._field(torch.cat([self.source(self.step.index), x]), sigma)[x.shape[0] :]
 
 
 class StableFlow(EditMethod):
@@ -114,7 +111,7 @@ class StableFlow(EditMethod):
         paired = BesideSource(field, inversion.states, p.faithful_index)
         with backbone.tapped(ShareRows(self.layers(backbone), [*range(rows)] * 2)):
             sigmas = backbone.sigmas(p.steps, geometry)
-            sampling = integrate(paired, Euler(), inversion.final, sigmas, observers=(paired, *observers))
+            sampling = integrate(paired, Euler(), inversion.final, sigmas, observers=observers)
         final = sampling.final / p.nudge if p.undo_nudge else sampling.final
         return EditResult(
             latent=Latent(final, geometry),

@@ -12,7 +12,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from undrift.backbones.base import Backbone, Geometry
-from undrift.flow import Euler, Observer, ReusedImplicitEuler, Step, VelocityField, evaluations, integrate, inverted
+from undrift.flow import (
+    Euler,
+    Follower,
+    Observer,
+    ReusedImplicitEuler,
+    Step,
+    VelocityField,
+    evaluations,
+    integrate,
+    inverted,
+)
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params
 
 
@@ -31,7 +41,7 @@ class SteerFlowParams(Params):
     closing: int = Field(5, ge=1, description="side of the mask's closing in tokens, odd; 1 leaves the mask")
 
 
-class SteeredField(Observer):
+class SteeredField(Follower):
     """v_S + m c (v_T - v_S), with v_S the difference quotient of the inversion's states.
 
     c = (1 - sigma_next^alpha) cos(v_T, v_S), per row, without the cosine where ``agreement`` is off; m the soft mask
@@ -50,16 +60,12 @@ class SteeredField(Observer):
         region: Tensor | None = None,
     ) -> None:
         self._target, self._states, self._geometry, self._params = target, states, geometry, params
+        self.parts = (target,)
         self._region = region
-        self._step: Step | None = None
         self.mask: Tensor | None = None
 
-    def begin(self, step: Step) -> None:
-        self._step = step
-
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        assert self._step is not None, "pass the field among integrate's observers"
-        step = self._step
+        step = self.step
         here, there = self._states[-1 - step.index], self._states[-2 - step.index]
         source: Tensor = (there - here) / (step.sigma_next - step.sigma)
         target = self._target(x, sigma)
@@ -133,5 +139,5 @@ class SteerFlow(EditMethod):
         inversion = integrate(up, self.solver, picture.packed, inverted(sigmas), observers=observers, record=True)
         down = backbone.velocity_field(target, picture.geometry, p.guidance)
         field = SteeredField(down, inversion.states, picture.geometry, p, request.region)
-        sampling = integrate(field, Euler(), inversion.final, sigmas, observers=(field, *observers))
+        sampling = integrate(field, Euler(), inversion.final, sigmas, observers=observers)
         return EditResult.of(picture.geometry, inversion, sampling, mask=field.mask)

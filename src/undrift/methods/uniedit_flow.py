@@ -41,6 +41,7 @@ class RegionGuidedField:
     evaluations_per_call: ClassVar[int] = 2
 
     def __init__(self, source: VelocityField, target: VelocityField, omega: float) -> None:
+        self.parts = (source, target)
         self._source, self._target, self._omega = source, target, omega
         self.mask: Tensor | None = None
 

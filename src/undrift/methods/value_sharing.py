@@ -79,4 +79,4 @@ class ValueSharing(EditMethod):
     ) -> Trajectory:
         field = backbone.velocity_field(backbone.embed(prompts), start.geometry, guidance)
         with backbone.tapped(*taps):
-            return integrate(field, self.solver, start.packed, sigmas, observers=(*taps, *observers))
+            return integrate(field, self.solver, start.packed, sigmas, observers=observers)

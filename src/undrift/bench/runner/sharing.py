@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from PIL import Image
@@ -62,19 +62,14 @@ class SharingBackbone(Backbone):
     """A backbone whose velocity fields ask ``memory`` first."""
 
     def __init__(self, backbone: Backbone, memory: VelocityMemory) -> None:
+        super().__init__()
         self._inner = backbone
-        self._taps: tuple[AttentionTap, ...] = ()
         self.memory = memory
         self.identity, self.capabilities, self.tuned = backbone.identity, backbone.capabilities, backbone.tuned
 
     @property
     def sites(self) -> tuple[Site, ...]:
         return self._inner.sites
-
-    @property
-    def taps(self) -> tuple[AttentionTap, ...]:
-        """The taps that are installed."""
-        return self._taps
 
     def encode(self, images: Sequence[Image.Image]) -> Latent:
         return self._inner.encode(images)
@@ -95,15 +90,8 @@ class SharingBackbone(Backbone):
         values = tuple(guidance) if isinstance(guidance, Sequence) else (guidance,)
         return _SharedField(self, field, (digest(conditioning.text, conditioning.pooled), geometry, values))
 
-    @contextmanager
-    def tapped(self, *taps: AttentionTap) -> Iterator[None]:
-        before = self._taps
-        with self._inner.tapped(*taps):
-            self._taps = (*before, *taps)
-            try:
-                yield
-            finally:
-                self._taps = before
+    def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
+        return self._inner.tapped(*taps)
 
 
 class _SharedField:

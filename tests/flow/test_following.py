@@ -1,0 +1,197 @@
+"""Who hears of the steps: the field, the controller and the taps by themselves, each once, whatever wraps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.support.toy import ToyBackbone, toy_picture
+from undrift.attention.taps import AttentionTap
+from undrift.backbones.base import Backbone
+from undrift.errors import InputError
+from undrift.flow import (
+    Controller,
+    Euler,
+    Follower,
+    Observer,
+    Step,
+    StepEnd,
+    VelocityField,
+    following,
+    integrate,
+    linear_sigmas,
+)
+from undrift.flow.retain import Chain
+from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+
+STEPS = 3
+
+
+class Hears:
+    """Notes the steps that begin and end."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int]] = []
+
+    def begin(self, step: Step) -> None:
+        self.heard.append(("begin", step.index))
+
+    def end(self, event: StepEnd) -> None:
+        self.heard.append(("end", event.step.index))
+
+
+EVERY_STEP = [(word, index) for index in range(STEPS) for word in ("begin", "end")]
+
+
+class Field(Hears):
+    """Wraps a field and follows the steps."""
+
+    def __init__(self, inner: VelocityField) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        return self._inner(x, sigma)
+
+
+class Control(Hears):
+    """Follows the steps and leaves the velocity."""
+
+    def adjust(self, x: Tensor, velocity: Tensor, step: Step) -> Tensor:
+        return velocity
+
+
+class Tap(Hears, AttentionTap):
+    """Follows the steps and reads nothing."""
+
+
+class Unwired(EditMethod):
+    """Samples, with a field, a controller and a tap of its own, none of which it passes among the observers."""
+
+    name, title, paper = "unwired", "Unwired", "none"
+    presets = MappingProxyType({"default": Params()})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.control, self.tap = Control(), Tap()
+
+    def evaluations(self) -> int:
+        return STEPS
+
+    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+        geometry, start = request.previous.geometry, request.previous.packed
+        self.field = Field(backbone.velocity_field(backbone.embed(request.target_prompts), geometry, 1.0))
+        with backbone.tapped(self.tap):
+            run = integrate(self.field, Euler(), start, backbone.sigmas(STEPS, geometry), controller=self.control)
+        return EditResult.of(geometry, run)
+
+
+@pytest.mark.parametrize("model", ["toy", "flux"])
+def test_field_controller_and_tap_hear_every_step_of_a_method_that_wires_none(
+    model: str, tiny_flux: Backbone
+) -> None:
+    backbone = ToyBackbone() if model == "toy" else tiny_flux
+    latent, method = backbone.encode([toy_picture()]), Unwired()
+    method.edit(backbone, EditRequest(latent, latent, 1, ["a cat"], ["a dog"], [None], [0]))
+    assert method.field.heard == method.control.heard == method.tap.heard == EVERY_STEP
+
+
+def test_an_end_without_a_begin_is_heard_too() -> None:
+    class Ends:
+        ended = 0
+
+        def end(self, event: StepEnd) -> None:
+            self.ended += 1
+
+    with following(ends := Ends()):
+        integrate(lambda x, sigma: -x, Euler(), torch.ones(1), linear_sigmas(STEPS))
+    assert ends.ended == STEPS
+
+
+def test_who_is_named_twice_hears_once() -> None:
+    tap, field = Tap(), Field(lambda x, sigma: -x)
+    with following(tap, tap):
+        integrate(field, Euler(), torch.ones(1), linear_sigmas(STEPS), observers=[tap, tap])
+    assert tap.heard == EVERY_STEP
+
+
+def test_the_parts_of_fields_and_controllers_hear_too() -> None:
+    inner, control = Field(lambda x, sigma: -x), Control()
+
+    class Around:
+        parts = (inner, lambda x, sigma: x)
+
+        def __call__(self, x: Tensor, sigma: float) -> Tensor:
+            return inner(x, sigma)
+
+    class Outermost:
+        parts = (Around(),)
+
+        def __call__(self, x: Tensor, sigma: float) -> Tensor:
+            return self.parts[0](x, sigma)
+
+    chain: Controller = Chain((control, Chain((control,))))
+    integrate(Outermost(), Euler(), torch.ones(1), linear_sigmas(STEPS), controller=chain)
+    assert inner.heard == control.heard == EVERY_STEP
+
+
+def test_a_tap_hears_the_steps_of_a_field_that_names_no_parts(tiny_flux: Backbone) -> None:
+    latent, tap = tiny_flux.encode([toy_picture()]), Tap()
+    field = tiny_flux.velocity_field(tiny_flux.embed(["a cat"]), latent.geometry, 1.0)
+    with tiny_flux.tapped(tap):
+        integrate(lambda x, sigma: 2.0 * field(x, sigma), Euler(), latent.packed, linear_sigmas(STEPS))
+    assert tap.heard == EVERY_STEP
+    integrate(field, Euler(), latent.packed, linear_sigmas(STEPS))
+    assert tap.heard == EVERY_STEP, "nothing is heard once it is removed"
+
+
+def test_listeners_are_gone_when_the_block_fails() -> None:
+    tap = Tap()
+    with pytest.raises(RuntimeError, match="inside"), following(tap):
+        raise RuntimeError("inside")
+    integrate(lambda x, sigma: -x, Euler(), torch.ones(1), linear_sigmas(STEPS))
+    assert tap.heard == []
+
+
+def test_the_listeners_are_told_in_order_and_the_field_before_its_evaluation() -> None:
+    order: list[str] = []
+
+    class Named(Observer):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def begin(self, step: Step) -> None:
+            order.append(self.name)
+
+        def adjust(self, x: Tensor, velocity: Tensor, step: Step) -> Tensor:
+            return velocity
+
+    class NamedField(Named):
+        def __call__(self, x: Tensor, sigma: float) -> Tensor:
+            order.append("evaluation")
+            return -x
+
+    with following(Named("tap")):
+        integrate(
+            NamedField("field"),
+            Euler(),
+            torch.ones(1),
+            linear_sigmas(1),
+            controller=Named("controller"),
+            observers=[Named("observer")],
+        )
+    assert order == ["field", "controller", "tap", "observer", "evaluation"]
+
+
+def test_a_follower_that_nobody_told_of_a_step_says_so() -> None:
+    class Clocked(Follower):
+        def __call__(self, x: Tensor, sigma: float) -> Tensor:
+            return x * self.step.index
+
+    hidden = Clocked()
+    with pytest.raises(InputError, match="Clocked works by the step under way and was told of none: hand it to"):
+        integrate(lambda x, sigma: hidden(x, sigma), Euler(), torch.ones(1), linear_sigmas(STEPS))
