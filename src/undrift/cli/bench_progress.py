@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TimeRemainingColumn
 
 from undrift.cli.output import say
+from undrift.cli.screen import column, console
+from undrift.cli.text import line
 
 EVERY = 30.0
 """Seconds between two lines where there is no terminal."""
@@ -28,7 +29,7 @@ class Bar:
 
     def advance(self, amount: float, now: str = "") -> None:
         """Move on by ``amount``; ``now`` says what was just done."""
-        self._progress.update(self._task, advance=amount, now=now)
+        self._progress.update(self._task, advance=amount, now=line(now))
         if self._plain and time.monotonic() - self._said >= EVERY:
             self._said = time.monotonic()
             task = self._progress.tasks[0]
@@ -38,14 +39,14 @@ class Bar:
 @contextmanager
 def bar(title: str, total: float, quiet: bool) -> Iterator[Bar]:
     """Show the progress of ``title`` while the block runs; nothing if ``quiet``."""
-    console = Console(stderr=True)
+    screen = console(err=True)
     columns = (
-        TextColumn("{task.description}"),
+        column("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[now]}"),
+        column("{task.fields[now]}"),
     )
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total, now="")
-        yield Bar(progress, task, plain=not quiet and not console.is_terminal)
+    with Progress(*columns, console=screen, disable=quiet or not screen.is_terminal) as progress:
+        task = progress.add_task(line(title), total=total, now="")
+        yield Bar(progress, task, plain=not quiet and not screen.is_terminal)

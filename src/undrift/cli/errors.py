@@ -34,7 +34,7 @@ def guarded(action: Callable[[], Any], debug: Callable[[], bool]) -> int:
         return _fail(str(error), error.exit_code)
     except Exception as error:
         if debug():
-            traceback.print_exc()
+            say(traceback.format_exc(), err=True)
         return _fail(describe(error), 1)
     return code if isinstance(code, int) else 0
 

@@ -19,6 +19,7 @@ from undrift.cli.options import (
 )
 from undrift.cli.output import emit, say
 from undrift.cli.sessions import edit_command, free_folder, open_session, turn_json, turn_line
+from undrift.cli.text import line
 from undrift.errors import InputError
 
 if TYPE_CHECKING:
@@ -199,12 +200,10 @@ def _tell(turn: Turn) -> None:
 
 
 def _told(found: Recorded) -> str:
-    lines = [f"made by {found.software}"]
+    lines = [f"made by {line(found.software)}"]
     for turn in found.turns:
-        lines.append(f"{turn.number}  {turn.prompt}")
+        lines.append(f"{turn.number}  {line(turn.prompt)}")
         if spec := turn.spec:
-            lines.append(
-                f"   {spec.method}, preset {spec.preset}, seed {spec.seed}, "
-                f"{spec.model} ({spec.weights_hash}) in {spec.dtype} on {spec.device}"
-            )
+            ran = f"{spec.model} ({spec.weights_hash}) in {spec.dtype} on {spec.device}"
+            lines.append(line(f"   {spec.method}, preset {spec.preset}, seed {spec.seed}, {ran}"))
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from undrift.cli.output import say
+from undrift.cli.text import line
 
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -17,7 +18,7 @@ class _Line(logging.Handler):
     """One line on stderr per record."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"{record.levelname.lower()}: {record.getMessage()}", err=True)
+        say(f"{record.levelname.lower()}: {line(record.getMessage())}", err=True)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from undrift.cli.text import shown
 from undrift.errors import UndriftError
 from undrift.files import reason
 
@@ -32,14 +33,14 @@ def escape_unknown() -> None:
 
 
 def say(text: str, *, err: bool = False, end: str = "\n") -> None:
-    """Print ``text`` to stdout, or to stderr if ``err``.
+    """Print ``text`` to stdout, or to stderr if ``err``, as something to read: see ``undrift.cli.text``.
 
     Raises:
         OutputError: stdout cannot be written, as on a full disk.
     """
     # Not click.echo: where the encoding is ASCII, it writes UTF-8 nevertheless.
     with printing(err=err) as stream:
-        stream.write(text + end)
+        stream.write(shown(text) + end)
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn
 
 from undrift.cli.output import say
+from undrift.cli.screen import column, console
+from undrift.cli.text import line
 from undrift.errors import Cancelled
 from undrift.flow import Observer, Step, StepEnd
 
@@ -76,11 +77,11 @@ class TurnsProgress:
         self._count = count
         self._quiet = quiet
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            column("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[phase]}"),
+            column("{task.fields[phase]}"),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=console(err=True),
             disable=quiet,
         )
         self._plain = not self._bars.console.is_terminal
@@ -93,9 +94,9 @@ class TurnsProgress:
             started = time.perf_counter()
             yield []
             if not self._quiet:
-                say(f"{label}: {prompt} ({time.perf_counter() - started:.1f} s)", err=True)
+                say(f"{label}: {line(prompt)} ({time.perf_counter() - started:.1f} s)", err=True)
             return
-        task = self._bars.add_task(f"{label}  {_short(prompt)}", total=evaluations, phase="")
+        task = self._bars.add_task(f"{label}  {_short(line(prompt))}", total=evaluations, phase="")
         yield [TurnBar(self._bars, task)]
         self._bars.update(task, completed=evaluations, phase="done")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 
 from undrift.cli.main import COMMANDS, WIDTH, cli
+from undrift.cli.output import say
 
 HEAD = """\
 # Command line
@@ -46,4 +47,4 @@ def _section(context: click.Context) -> str:
 
 
 if __name__ == "__main__":
-    click.echo(reference(), nl=False)
+    say(reference(), end="")

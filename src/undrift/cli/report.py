@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from undrift.cli.output import printing
+from undrift.cli.screen import cell, console
 from undrift.cli.sessions import drift_text
 from undrift.session.model import Turn
 
@@ -27,7 +27,7 @@ def print_turns(turns: Sequence[Turn]) -> None:
     for turn in turns:
         numbers = (str(turn.evaluations), f"{turn.seconds:.1f}")
         drift = (drift_text(turn.drift_original), drift_text(turn.drift_previous))
-        table.add_row(str(turn.number), turn.prompt, *numbers, *drift)
+        table.add_row(str(turn.number), cell(turn.prompt), *numbers, *drift)
     with printing() as stream:
-        console = Console(file=stream)
-        (console if console.is_terminal else Console(file=stream, width=WIDTH)).print(table)
+        screen = console(file=stream)
+        (screen if screen.is_terminal else console(file=stream, width=WIDTH)).print(table)

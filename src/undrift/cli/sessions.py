@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from undrift.cli.options import SESSION_VARIABLE
+from undrift.cli.text import line
 from undrift.errors import SessionError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def turn_json(session: Session, turn: Turn) -> dict[str, Any]:
 
 def turn_line(turn: Turn) -> str:
     """A turn in one line."""
-    return f"turn {turn.number} ({turn.id}): {turn.prompt}"
+    return f"turn {turn.number} ({turn.id}): {line(turn.prompt)}"
 
 
 def drift_text(drift: DriftNumbers | None) -> str:

@@ -10,6 +10,7 @@ import click
 from undrift.cli.options import common, json_option, session_option
 from undrift.cli.output import emit
 from undrift.cli.sessions import drift_text, open_session, turn_json, turn_line
+from undrift.cli.text import line
 
 if TYPE_CHECKING:
     from undrift.session.model import Turn, TurnSpec
@@ -153,7 +154,7 @@ def _details(session: Session, turn: Turn) -> str:
             "drift": f"{drift_text(turn.drift_previous)} against the turn before",
             "": f"{drift_text(turn.drift_original)} against the original",
         }
-    return "\n".join(f"{name:<10}{value}" for name, value in rows.items())
+    return "\n".join(f"{name:<10}{line(value)}" for name, value in rows.items())
 
 
 def _spec_rows(spec: TurnSpec) -> dict[str, str]:

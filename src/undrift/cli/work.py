@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from rich.console import Console
 
 from undrift.backbones import Backbone, load
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD
 from undrift.cli.options import MethodChoice, ModelChoice, RegionChoice, shell
 from undrift.cli.output import say
 from undrift.cli.progress import StopOnInterrupt, TurnsProgress
+from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
 from undrift.errors import Cancelled
 from undrift.littleworld.likeness import looks_drawn, unknown_words
@@ -141,8 +141,8 @@ def write_output(session: Session, turn: Turn, output: Path | None) -> None:
 
 @contextlib.contextmanager
 def _status(text: str) -> Iterator[None]:
-    console = Console(stderr=True)
-    spinner = "dots" if console.encoding.startswith("utf") else "line"
-    shown = console.is_terminal and not shell().quiet
-    with console.status(text, spinner=spinner) if shown else contextlib.nullcontext():
+    screen = console(err=True)
+    spinner = "dots" if screen.encoding.startswith("utf") else "line"
+    shown = screen.is_terminal and not shell().quiet
+    with screen.status(cell(text), spinner=spinner) if shown else contextlib.nullcontext():
         yield
