@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +15,10 @@ from PIL import Image
 
 from tests.cli.conftest import Invoke, parsed
 from tests.cli.test_errors import fails
+from undrift import discovery
+from undrift.methods import registry
 from undrift.session.store import Session
+from undrift.session.tree import Tree
 
 TOY = ("--method", "toy", "--seed", "1")
 GLOBAL = (*TOY, "--preset", "global")
@@ -82,9 +88,38 @@ def test_candidates_are_siblings_and_one_is_kept(session: Invoke, folder: Path) 
     assert {turn["parent"] for turn in made} == {opened(folder).turn("2").id}
     assert parsed(session("log", "--json"))["head"] == made[0]["id"]
     text = session("edit", "a bird", *TOY, "--candidates", "2").stdout
-    assert "keep another with: undrift checkout ID" in text
-    assert parsed(session("checkout", made[2]["id"], "--json"))["id"] == made[2]["id"]
-    assert len(opened(folder).turns()) == 3 + 3 + 2
+    assert "keep another with: undrift keep ID" in text
+    session("checkout", "main")
+    session("undo")
+    kept = parsed(session("edit", "a cow", *TOY, "--candidates", "3", "--json"))["turns"][2]
+    assert parsed(session("keep", kept["id"], "--json"))["id"] == kept["id"]
+    told = parsed(session("log", "--json"))
+    assert (told["head"], told["branch"], told["branches"]) == (kept["id"], "main", {"main": kept["id"]})
+    assert len(opened(folder).turns()) == 3 + 3 + 2 + 3
+
+
+def test_a_command_reads_the_tree_once_and_looks_a_method_up_once(
+    session: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, looked_up = [], []
+    tree, find = Session._tree, discovery.look_up
+
+    def reading(self: Session, db: sqlite3.Connection) -> Tree:
+        read.append(self)
+        return tree(self, db)
+
+    def finding(what: str, name: str, known: Mapping[str, Any]) -> Any:
+        looked_up.append(what)
+        return find(what, name, known)
+
+    monkeypatch.setattr(Session, "_tree", reading)
+    monkeypatch.setattr(registry, "look_up", finding)
+    parsed(session("edit", "a bird", *TOY, "--json"))
+    assert (len(read), looked_up.count("method")) == (1, 1)
+    parsed(session("edit", "a bird", *TOY, "--candidates", "3", "--json"))
+    assert (len(read), looked_up.count("method")) == (2, 2)
+    parsed(session("run", "cat.png", "-p", "a cat", "-e", "a dog", *TOY, "--json"))
+    assert looked_up.count("method") == 3
 
 
 def test_the_dial_turns_parameters_and_is_not_carried_on(session: Invoke) -> None:

@@ -18,8 +18,9 @@ from undrift.methods.base import EditMethod
 from undrift.methods.dial import can_turn, turned
 from undrift.methods.registry import all_methods, get
 from undrift.session import latents
-from undrift.session.engine import EditPlan, candidates, run_turn, start_session
+from undrift.session.engine import EditPlan, run_turn, start_session
 from undrift.session.model import Turn
+from undrift.session.next_turn import candidates
 from undrift.session.region import changeable
 from undrift.session.store import Session
 

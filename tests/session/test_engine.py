@@ -38,7 +38,8 @@ class Recording(ToyMethod):
 
 
 def toy_method(spec: TurnSpec) -> EditMethod:
-    return ToyMethod(ToyParams.model_validate(spec.params))
+    params = ToyParams.model_validate(spec.params)
+    return ToyMethod(params, preset=spec.preset, dial_value=spec.dial or 0.0)
 
 
 def files_of(session: Session, turn: Turn) -> tuple[bytes, bytes | None]:

@@ -35,13 +35,13 @@ def test_a_turn_in_its_true_region_is_replayed_to_the_byte(littleworld: Backbone
     session = start_session(tmp_path / "a", sequence.picture(0), sequence.captions[0], littleworld)
     region = Image.fromarray(np.where(sequence.mask(1), 255, 0).astype(np.uint8))
     method = get("multi_turn", tuned=littleworld.tuned)
-    plan = EditPlan(sequence.captions[1], seed=1, region=region, preset="default")
+    plan = EditPlan(sequence.captions[1], seed=1, region=region)
     turn = run_turn(session, littleworld, method, plan)
     before, after = (np.asarray(session.picture(t)) for t in (session.source, turn))
     assert np.array_equal(after[~sequence.mask(1)], before[~sequence.mask(1)])
     assert score_turn(sequence, 1, session.picture(turn)).outside > 40
     restore(session, littleworld, region)
-    run_turn(session, littleworld, method, EditPlan(sequence.captions[2], seed=2, preset="default"))
+    run_turn(session, littleworld, method, EditPlan(sequence.captions[2], seed=2))
     again = replay(session, tmp_path / "b", littleworld)
     for old, new in zip(session.turns(), again.turns(), strict=True):
         assert old.id == new.id

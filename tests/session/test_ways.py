@@ -12,16 +12,9 @@ from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.errors import InputError
 from undrift.methods import registry
 from undrift.session import drift
-from undrift.session.engine import (
-    EditPlan,
-    candidate_plans,
-    last_method,
-    rebase_plan,
-    restore,
-    run_turn,
-    start_session,
-)
+from undrift.session.engine import EditPlan, restore, run_turn, start_session
 from undrift.session.model import DriftNumbers, Turn
+from undrift.session.next_turn import candidate_plans, keep, last_method, rebase_plan
 from undrift.session.store import Session
 
 
@@ -58,44 +51,69 @@ def test_drift_in_words(numbers: DriftNumbers, text: str) -> None:
 
 def test_rebasing_starts_from_the_source_and_keeps_the_rest(session: Session, backbone: ToyBackbone) -> None:
     with pytest.raises(InputError, match="this is the original picture already: there is nothing to rebase"):
-        rebase_plan(session)
+        rebase_plan(session.tree())
     for prompt in ("a dog", "a dog with a hat"):
         run_turn(session, backbone, ToyMethod(), EditPlan(prompt, seed=1))
     left = session.head
-    turn = run_turn(session, backbone, ToyMethod(), rebase_plan(session))
+    turn = run_turn(session, backbone, ToyMethod(), rebase_plan(session.tree()))
     assert (turn.prompt, turn.number, turn.parent) == ("a dog with a hat", 1, session.source.id)
     assert turn.spec is not None
     assert turn.spec.source_prompt == "a cat"
     assert session.head == turn
     assert session.turn("main") == left, "the branch keeps the turns that were left"
-    assert rebase_plan(session, "1").prompt == "a dog with a hat"
+    assert rebase_plan(session.tree(), "1").prompt == "a dog with a hat"
 
 
 def test_the_next_turn_goes_on_with_method_and_preset(session: Session, backbone: ToyBackbone) -> None:
-    assert last_method(session, session.source) == ("multi_turn", "default")
+    assert last_method(session.tree(), session.source) == ("multi_turn", "default")
     turn = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
-    assert last_method(session, turn) == ("multi_turn", "default"), "a method that is not known here"
+    assert last_method(session.tree(), turn) == ("multi_turn", "default"), "a method that is not known here"
 
 
 def test_parameters_hold_for_one_turn(
     session: Session, backbone: ToyBackbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "all_methods", lambda: {"toy": ToyMethod})
-    turn = run_turn(session, backbone, ToyMethod(ToyParams(masked=False)), EditPlan("a dog", seed=1))
-    assert last_method(session, turn) == ("toy", "global")
+    turn = run_turn(session, backbone, registry.get("toy", "global"), EditPlan("a dog", seed=1))
+    assert last_method(session.tree(), turn) == ("toy", "global")
     turn = run_turn(session, backbone, ToyMethod(ToyParams(steps=2)), EditPlan("a cow", seed=1))
-    assert last_method(session, turn) == ("toy", "default")
-    assert last_method(session, session.source) == ("multi_turn", "default")
+    assert last_method(session.tree(), turn) == ("toy", "default")
+    assert last_method(session.tree(), session.source) == ("multi_turn", "default")
 
 
-def test_candidates_stand_side_by_side(session: Session, backbone: ToyBackbone) -> None:
-    plan = EditPlan("a dog", seed=4, parent="source")
-    made = [run_turn(session, backbone, *pair) for pair in candidate_plans(ToyMethod(), plan, 3)]
+@pytest.mark.parametrize("plan", [EditPlan("a dog", seed=4), EditPlan("a dog", seed=4, parent="source")])
+def test_candidates_stand_side_by_side(session: Session, backbone: ToyBackbone, plan: EditPlan) -> None:
+    plans = candidate_plans(session.tree(), ToyMethod(), plan, 3)
+    made = [run_turn(session, backbone, *pair) for pair in plans]
     assert session.head == made[0]
     assert session.tree().branch == "main"
     assert session.tree().children(session.source) == tuple(made)
     assert [turn.spec.seed for turn in made if turn.spec] == [4, 5, 6]
-    assert session.checkout(made[2].id) == session.head == made[2]
+    assert keep(session, made[2].id) == session.head == made[2]
+    assert (session.tree().branch, session.turn("main")) == ("main", made[2]), "the branch goes with what is kept"
+
+
+def test_candidates_record_where_the_dial_stood(session: Session, backbone: ToyBackbone) -> None:
+    still = registry.get("multi_turn", overrides={"steps": 2, "highlight": False})
+    plans = candidate_plans(session.tree(), still, EditPlan("a dog", seed=0), 3)
+    assert [(method.preset, method.dial_value) for method, _ in plans] == [
+        ("custom", value) for value in (0, -0.5, 0.5)
+    ]
+    usual = candidate_plans(session.tree(), registry.get("multi_turn"), EditPlan("a dog", seed=0), 2)
+    assert [method.preset for method, _ in usual] == ["default", "custom"]
+    turn = run_turn(session, backbone, registry.get("no_edit"), EditPlan("a dog"))
+    assert turn.spec is not None
+    assert (turn.spec.preset, turn.spec.dial) == ("default", 0.0)
+
+
+def test_a_candidate_beside_a_branch_that_went_on_is_kept_without_it(session: Session, backbone: ToyBackbone) -> None:
+    made = [
+        run_turn(session, backbone, *pair)
+        for pair in candidate_plans(session.tree(), ToyMethod(), EditPlan("a dog"), 2)
+    ]
+    later = run_turn(session, backbone, ToyMethod(), EditPlan("a cow"))
+    assert keep(session, made[1].id) == session.head
+    assert (session.tree().branch, session.turn("main")) == (None, later)
 
 
 def test_threads_with_sessions_of_their_own_share_a_model(tmp_path: Path, backbone: ToyBackbone) -> None:

@@ -117,7 +117,10 @@ def test_candidates_say_where_the_dial_stood(client: TestClient) -> None:
     for dial in (0.0, -0.5, 1.0):
         edited(client, source["id"], method={"name": "toy", "dial": dial})
     edited(client, source["id"], method={"name": "toy", "params": {"steps": 2, "strength": 0.123}})
-    assert [turn["dial"] for turn in shown(client)["turns"]] == [None, 0.0, -0.5, 1.0, None]
+    specs = [turn["spec"] for turn in shown(client)["turns"][1:]]
+    assert [(spec["preset"], spec["dial"]) for spec in specs] == [
+        *(("default", 0.0), ("custom", -0.5), ("custom", 1.0), ("custom", 0.0)),
+    ]
 
 
 def test_only_here_and_never_here_hold_to_the_bit(client: TestClient, studio: Studio) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.studio.conftest import Gate, Json, edit_form, finished, found, shown, started, until
+from tests.studio.conftest import PATIENCE, Gate, Json, edit_form, finished, found, shown, started, until
 from undrift.studio.events import KEPT, EventLog
 from undrift.studio.jobs import MOST_QUEUED
 from undrift.studio.studio import Studio
@@ -117,8 +118,17 @@ def test_stopping_the_studio_stops_the_turn(studio: Studio, gate: Gate) -> None:
 
     with TestClient(create_app(studio), base_url="http://127.0.0.1") as client:
         job = queued(client, started(client)["turns"][0], "one")
-        gate.reached.wait(5)
-        gate.let(1)
+        assert gate.reached.wait(PATIENCE)
+        cancelled = studio.jobs.job(job["id"]).cancelled
+
+        def open_once_cancelled() -> None:
+            """The step goes on when the studio stops, and not before: the turn must end at the next one."""
+            assert cancelled.wait(PATIENCE)
+            gate.let(1)
+
+        opener = threading.Thread(target=open_once_cancelled)
+        opener.start()
+    opener.join()
     assert studio.jobs.job(job["id"]).state == "cancelled"
     assert studio.shelf.session("cat").unfinished() == ()
 

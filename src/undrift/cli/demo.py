@@ -36,13 +36,12 @@ def demo(
     from undrift.session.engine import EditPlan, start_session
     from undrift.session.export import write_contact_sheet
 
-    work.check_method(chosen_method)
+    chosen = work.choose_method(chosen_method)
     backbone = work.load_model(chosen_model)
     folder = output or free_folder("undrift-demo")
     opened = start_session(folder, bundled.picture(), bundled.prompt(), backbone)
-    method = work.choose_method(chosen_method, backbone.tuned)
-    preset = work.preset_of(chosen_method, method, backbone.tuned)
-    plans = [EditPlan(prompt, seed=seed, preset=preset) for prompt in bundled.edits()]
+    method = chosen.fitted(backbone.tuned)
+    plans = [EditPlan(prompt, seed=seed) for prompt in bundled.edits()]
     turns = work.run_turns(opened, backbone, [(method, plan) for plan in plans])
     sheet = folder / SHEET
     write_contact_sheet(opened, sheet)

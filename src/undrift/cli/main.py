@@ -27,6 +27,7 @@ COMMANDS = {
         tree.show,
         tree.undo,
         tree.redo,
+        tree.keep,
         tree.branch,
         tree.checkout,
     ),

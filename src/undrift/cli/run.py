@@ -79,23 +79,17 @@ def run(
     from undrift.pictures import read_picture
     from undrift.session.engine import EditPlan, start_session
 
-    work.check_method(chosen_method)
+    chosen = work.choose_method(chosen_method)
     picture = read_picture(image)
     region = work.region_for(chosen_region, picture.size)
     backbone = work.load_model(chosen_model)
     work.advise(backbone, picture, [prompt, *edits])
     backbone.embed([prompt, *edits])  # so that a prompt the model refuses is refused before a session exists
     opened = start_session(session or free_folder(f"undrift-{image.stem}"), picture, prompt, backbone)
-    method = work.choose_method(chosen_method, backbone.tuned)
-    shared = EditPlan(
-        "",
-        seed=seed,
-        handover=handover,
-        preset=work.preset_of(chosen_method, method, backbone.tuned),
-        region=region,
-    )
+    method = chosen.fitted(backbone.tuned)
+    shared = EditPlan("", seed=seed, handover=handover, region=region)
     steering = [parse_words(text) for text in words] or [None] * len(edits)
-    plans = [replace(shared, prompt=edit, words=chosen) for edit, chosen in zip(edits, steering, strict=True)]
+    plans = [replace(shared, prompt=edit, words=steer) for edit, steer in zip(edits, steering, strict=True)]
     turns = work.run_turns(opened, backbone, [(method, plan) for plan in plans])
     work.write_output(opened, turns[-1], output)
     if as_json:

@@ -94,6 +94,19 @@ def checkout(turn: str, session: Path | None, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("turn")
+@session_option
+@json_option
+@common
+def keep(turn: str, session: Path | None, as_json: bool) -> None:
+    """Go on with TURN instead of the other candidates; a branch that ended at one of them ends here."""
+    from undrift.session.next_turn import keep as go_on_with
+
+    opened = open_session(session)
+    _moved(opened, go_on_with(opened, turn), as_json)
+
+
+@click.command()
 @click.argument("first", default="source")
 @click.argument("second", default="head")
 @click.option(

@@ -70,7 +70,7 @@ def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoic
     default=1,
     show_default=True,
     metavar="N",
-    help="Make N variants of the turn side by side; the session goes on from the first, or from one checked out.",
+    help="Make N variants of the turn side by side; the session goes on from the first, or from the one you keep.",
 )
 @session_option
 @output_option
@@ -106,7 +106,8 @@ def edit(
     if count > 1 and output is not None:
         raise InputError("--output takes one picture: leave out --candidates, or export the candidate that you keep")
     opened = open_session(session)
-    start = opened.turn(parent)
+    tree = opened.tree()
+    start = tree.turn(parent)
     plan = EditPlan(
         prompt,
         source_prompt=source_prompt,
@@ -116,7 +117,7 @@ def edit(
         parent=start.id,
         region=work.region_for(chosen_region, (start.width, start.height)),
     )
-    turns = work.add_turns(opened, plan, chosen_model, chosen_method, count)
+    turns = work.add_turns(opened, tree, plan, chosen_model, chosen_method, goes_on_from=start, count=count)
     work.write_output(opened, turns[0], output)
     if count == 1:
         _show_turn(opened, turns[0], output, as_json)
@@ -148,11 +149,12 @@ def rebase(
     from dataclasses import replace
 
     from undrift.cli import work
-    from undrift.session.engine import rebase_plan
+    from undrift.session.next_turn import rebase_plan
 
     opened = open_session(session)
-    plan = replace(rebase_plan(opened), seed=seed)
-    (turn,) = work.add_turns(opened, plan, chosen_model, work.continued(chosen_method, opened, opened.head))
+    tree = opened.tree()
+    plan = replace(rebase_plan(tree), seed=seed)
+    (turn,) = work.add_turns(opened, tree, plan, chosen_model, chosen_method, goes_on_from=tree.head)
     work.write_output(opened, turn, output)
     _show_turn(opened, turn, output, as_json)
 
@@ -211,4 +213,4 @@ def _show_candidates(session: Session, turns: Sequence[Turn], as_json: bool) -> 
     print_turns(turns)
     for turn in turns:
         say(f"{turn.id}  {session.folder / turn.image}")
-    say("going on from the first; keep another with: undrift checkout ID")
+    say("going on from the first; keep another with: undrift keep ID")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -22,13 +21,17 @@ from undrift.littleworld.likeness import looks_drawn, unknown_words
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
+from undrift.methods.registry import Chosen, Tuned
 from undrift.pictures import read_mask
 from undrift.session import latents
-from undrift.session.engine import EditPlan, candidate_plans, last_method, run_turn
+from undrift.session.engine import EditPlan, run_turn
 from undrift.session.export import export_png
 from undrift.session.model import Turn, TurnSpec
+from undrift.session.next_turn import candidate_plans, last_method
 from undrift.session.region import region_of
+from undrift.session.replay import recorded_method
 from undrift.session.store import Session
+from undrift.session.tree import Tree
 
 
 def load_model(choice: ModelChoice, default: str = LITTLEWORLD) -> Backbone:
@@ -50,38 +53,26 @@ def session_model(session: Session, turn: Turn) -> str:
     return LITTLEWORLD if data is None else latents.model_of(data)
 
 
-def check_method(choice: MethodChoice) -> None:
-    """Refuse a wrong method, preset, parameter or dial before a model is loaded for it."""
-    choose_method(choice, {})
+def choose_method(choice: MethodChoice) -> Chosen:
+    """The method of the options; whatever is wrong with it is said before a model is loaded for it."""
+    return registry.choose(
+        choice.method or registry.DEFAULT, choice.preset or "default", choice.overrides, choice.dial or 0.0
+    )
 
 
-def choose_method(choice: MethodChoice, tuned: Mapping[str, Mapping[str, Any]]) -> EditMethod:
-    """The method of the options with the values that suit the model."""
-    method = registry.get(choice.method or registry.DEFAULT, choice.preset or "default", choice.overrides, tuned)
-    return turned(method, choice.dial or 0.0)
-
-
-def continued(choice: MethodChoice, session: Session, turn: Turn) -> MethodChoice:
+def continued(choice: MethodChoice, tree: Tree, turn: Turn) -> MethodChoice:
     """The choice with the method and the preset that led to ``turn`` where it names neither."""
     if choice.method is not None or choice.preset is not None:
         return choice
-    method, preset = last_method(session, turn)
+    method, preset = last_method(tree, turn)
     return replace(choice, method=method, preset=preset)
 
 
-def recorded_or_chosen(choice: MethodChoice, spec: TurnSpec, tuned: Mapping[str, Mapping[str, Any]]) -> EditMethod:
+def recorded_or_chosen(choice: MethodChoice, spec: TurnSpec, tuned: Tuned) -> EditMethod:
     """The recorded method of a turn with the options' parameters on top, or the options' own method or preset."""
     if choice.method is None and choice.preset is None:
-        method = registry.get(spec.method, overrides={**spec.params, **choice.overrides})
-        return turned(method, choice.dial or 0.0)
-    return choose_method(replace(choice, method=choice.method or spec.method), tuned)
-
-
-def preset_of(choice: MethodChoice, method: EditMethod, tuned: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The preset of the options if ``method`` has its parameters and no others; None leaves it to the engine."""
-    preset = choice.preset or "default"
-    usual = registry.get(method.name, preset, tuned=tuned)
-    return preset if usual.params == method.params else None
+        return turned(recorded_method(spec).updated(choice.overrides), choice.dial or 0.0)
+    return choose_method(replace(choice, method=choice.method or spec.method)).fitted(tuned)
 
 
 def region_for(choice: RegionChoice, size: tuple[int, int]) -> Image.Image | None:
@@ -91,21 +82,39 @@ def region_for(choice: RegionChoice, size: tuple[int, int]) -> Image.Image | Non
 
 
 def add_turns(
-    session: Session, plan: EditPlan, model: ModelChoice, method: MethodChoice, count: int = 1
+    session: Session,
+    tree: Tree,
+    plan: EditPlan,
+    model: ModelChoice,
+    method: MethodChoice,
+    *,
+    goes_on_from: Turn,
+    count: int = 1,
 ) -> tuple[Turn, ...]:
-    """Run ``count`` candidates of one turn of a session, on its model and method unless others are chosen."""
-    start = session.turn(plan.parent)
-    choice = continued(method, session, start)
-    check_method(choice)
+    """Run ``count`` candidates of one turn of a session, on its model unless another is chosen.
+
+    Args:
+        session, tree: the session, and what was read of it.
+        plan: the turn.
+        model, method: the options.
+        goes_on_from: the turn whose method and preset are taken unless others are chosen.
+        count: how many candidates.
+    """
+    start = tree.turn(plan.parent)
+    chosen = choose_method(continued(method, tree, goes_on_from))
     backbone = load_model(model, session_model(session, start))
     advise(backbone, session.picture(start), [plan.prompt])
-    editor = choose_method(choice, backbone.tuned)
-    chosen = replace(plan, preset=preset_of(choice, editor, backbone.tuned))
-    return run_turns(session, backbone, candidate_plans(editor, chosen, count))
+    turns = candidate_plans(tree, chosen.fitted(backbone.tuned), plan, count)
+    return run_turns(session, backbone, turns, tree)
 
 
-def run_turns(session: Session, backbone: Backbone, turns: Sequence[tuple[EditMethod, EditPlan]]) -> tuple[Turn, ...]:
-    """Run ``turns`` one after another, with progress on stderr.
+def run_turns(
+    session: Session,
+    backbone: Backbone,
+    turns: Sequence[tuple[EditMethod, EditPlan]],
+    tree: Tree | None = None,
+) -> tuple[Turn, ...]:
+    """Run ``turns`` one after another, with progress on stderr; ``tree`` as in ``run_turn``.
 
     Raises:
         Cancelled: Ctrl-C; the message says how to go on.
@@ -115,7 +124,7 @@ def run_turns(session: Session, backbone: Backbone, turns: Sequence[tuple[EditMe
         with StopOnInterrupt() as stop, TurnsProgress(len(turns), shell().quiet) as progress:
             for number, (method, plan) in enumerate(turns, 1):
                 with progress.turn(number, plan.prompt, method.evaluations()) as observers:
-                    done.append(run_turn(session, backbone, method, plan, [stop, *observers]))
+                    done.append(run_turn(session, backbone, method, plan, [stop, *observers], tree))
     except (Cancelled, KeyboardInterrupt):
         kept = f"{len(done)} of {len(turns)} turns are done and kept in {session.folder}"
         raise Cancelled(f"stopped: {kept}; go on with: {edit_command(session.folder)}") from None

@@ -119,6 +119,9 @@ def _from_json(value: Any) -> Any:
 Dial = Mapping[str, tuple[Any, Any]]
 """Parameters by name, each with its two ends, (obey, preserve)."""
 
+CUSTOM = "custom"
+"""Stands in the place of a preset's name once a parameter is not the preset's any more."""
+
 
 class EditMethod(ABC):
     """One editor. Subclass it in one file under ``undrift.methods`` and it is found (see ``registry``).
@@ -129,6 +132,11 @@ class EditMethod(ABC):
         paper: title and arXiv number of the source.
         presets: named parameter sets; ``default`` always exists.
         dial: what the dial between obeying and preserving turns, see ``undrift.methods.dial``.
+
+    Attributes:
+        params: this one's parameters.
+        preset: the name of the preset that it has the parameters of, ``custom`` once any was overridden or turned.
+        dial_value: where the dial stood that gave the parameters, -1 to 1; 0 if it was not turned.
     """
 
     name: ClassVar[str]
@@ -137,8 +145,16 @@ class EditMethod(ABC):
     presets: ClassVar[Mapping[str, Params]]
     dial: ClassVar[Dial] = MappingProxyType({})
 
-    def __init__(self, params: Params | None = None) -> None:
+    def __init__(self, params: Params | None = None, *, preset: str | None = None, dial_value: float = 0.0) -> None:
+        """Without parameters, those of the default preset; which preset given parameters are, ``preset`` says."""
         self.params = params or self.presets["default"]
+        self.preset = preset or ("default" if params is None else CUSTOM)
+        self.dial_value = dial_value
+
+    def updated(self, overrides: Mapping[str, Any]) -> Self:
+        """This method with ``overrides``, see ``Params.updated``; itself where they change nothing."""
+        params = self.params.updated(overrides)
+        return self if params == self.params else type(self)(params)
 
     def resolved(self, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Self:
         """This method with nothing left to a model's ``tuned`` values: what is recorded and run again later."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import undrift.methods as package
 from undrift.discovery import look_up, named_classes
-from undrift.methods.base import EditMethod
+from undrift.methods.base import CUSTOM, EditMethod, Params
+from undrift.methods.dial import turned
 
 DEFAULT = "multi_turn"
 """The method of a turn that names none."""
+
+Tuned = Mapping[str, Mapping[str, Any]]
+"""Parameters per method name, as ``Backbone.tuned`` declares them."""
 
 
 @cache
@@ -20,26 +25,82 @@ def all_methods() -> Mapping[str, type[EditMethod]]:
     return named_classes(package, EditMethod)  # type: ignore[type-abstract]
 
 
-def get(
+@dataclass(frozen=True)
+class Chosen:
+    """A method that was looked up and accepts what is asked of it; the model may be loaded afterwards.
+
+    Attributes:
+        method, usual: the class, and the parameters of the chosen preset.
+        preset: its name.
+        overrides: parameters by name; strings are parsed.
+        dial: -1 to 1, see ``undrift.methods.dial``.
+    """
+
+    method: type[EditMethod]
+    usual: Params
+    preset: str = "default"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    dial: float = 0.0
+
+    def fitted(self, tuned: Tuned | None = None) -> EditMethod:
+        """The method with the preset's parameters, the model's ``tuned`` values, the overrides, then the dial.
+
+        ``tuned`` applies to the preset ``default`` alone: the others promise a source's exact numbers.
+
+        Raises:
+            InputError: a parameter that does not exist, a value out of range, or a dial that turns nothing.
+        """
+        params = self.usual
+        if self.preset == "default" and tuned is not None:
+            params = params.updated(tuned.get(self.method.name, {}))
+        usual = self.method(params, preset=self.preset).resolved(tuned)
+        if not self.overrides:
+            return turned(usual, self.dial)
+        made = self.method(params.updated(self.overrides)).resolved(tuned)
+        return turned(usual if made.params == usual.params else made, self.dial)
+
+
+def choose(
     name: str = DEFAULT,
     preset: str = "default",
     overrides: Mapping[str, Any] | None = None,
-    tuned: Mapping[str, Mapping[str, Any]] | None = None,
-) -> EditMethod:
-    """The method ``name`` with a preset's parameters, the model's tuned values and then ``overrides``.
-
-    Args:
-        name: see ``all_methods``.
-        preset: one of the method's presets. ``tuned`` applies to the preset ``default`` alone: the others
-            promise a source's exact numbers.
-        overrides: parameters by name; strings are parsed.
-        tuned: parameters per method name, as ``Backbone.tuned`` declares them.
+    dial: float = 0.0,
+) -> Chosen:
+    """Look a method up and check what is asked of it, before a model is loaded for it.
 
     Raises:
         InputError: no such method, preset or parameter, or a value out of range; the message says what exists.
     """
-    cls = look_up("method", name, all_methods())
-    params = look_up(f"preset of {name}", preset, cls.presets)
-    if preset == "default" and tuned is not None:
-        params = params.updated(tuned.get(name, {}))
-    return cls(params.updated(overrides or {})).resolved(tuned)
+    chosen = _looked_up(name, preset, overrides, dial)
+    chosen.fitted()
+    return chosen
+
+
+def get(
+    name: str = DEFAULT,
+    preset: str = "default",
+    overrides: Mapping[str, Any] | None = None,
+    tuned: Tuned | None = None,
+    dial: float = 0.0,
+) -> EditMethod:
+    """The method for a model that is known already; see ``Chosen`` for the arguments.
+
+    Raises:
+        InputError: as ``choose``.
+    """
+    return _looked_up(name, preset, overrides, dial).fitted(tuned)
+
+
+def recorded(name: str, params: Mapping[str, Any], preset: str = CUSTOM, dial: float = 0.0) -> EditMethod:
+    """A method with exactly the parameters of a record, and the preset and dial that the record says they are.
+
+    Raises:
+        InputError: a method or a parameter that is not known here.
+    """
+    method = look_up("method", name, all_methods())
+    return method(method.presets["default"].updated(params), preset=preset, dial_value=dial)
+
+
+def _looked_up(name: str, preset: str, overrides: Mapping[str, Any] | None, dial: float) -> Chosen:
+    method = look_up("method", name, all_methods())
+    return Chosen(method, look_up(f"preset of {name}", preset, method.presets), preset, overrides or {}, dial)

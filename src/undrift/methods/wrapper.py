@@ -57,7 +57,8 @@ class Wrapper(EditMethod):
 
     def resolved(self, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Self:
         inside = self.inner(tuned).params.model_dump(mode="json")
-        return type(self)(self.params.updated({"method_params": inside}))
+        params = self.params.updated({"method_params": inside})
+        return type(self)(params, preset=self.preset, dial_value=self.dial_value)
 
     def evaluations(self) -> int:
         return self.inner().evaluations()

@@ -6,7 +6,7 @@ import logging
 import platform
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,23 +19,19 @@ from undrift.backbones.base import Backbone
 from undrift.errors import InputError
 from undrift.files import sha256
 from undrift.flow import Observer
-from undrift.methods import registry
 from undrift.methods.base import EditMethod
-from undrift.methods.dial import can_turn, turned
 from undrift.pictures import png_bytes
 from undrift.session import latents, region
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import Outcome, Spec
 from undrift.session.record import recipe
 from undrift.session.store import Session
+from undrift.session.tree import Tree
 from undrift.session.work import Work, stored_latent
 
 log = logging.getLogger(__name__)
 
 SEEDS = 2**32
-DIALS = (0.0, -0.5, 0.5, -1.0, 1.0, -0.25, 0.25, -0.75, 0.75)
-"""Where the dial stands for one candidate after another."""
-
 PACKAGES = ("torch", "diffusers", "transformers")
 
 
@@ -50,7 +46,6 @@ class EditPlan:
         seed: None draws one, which is recorded.
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
         parent: the turn to edit, anything ``Tree.turn`` understands.
-        preset: the preset's name to record; None looks for the preset that has the method's parameters.
         region: L, of the session's picture size: white may change, black stays the parent's picture to the bit, see
             ``undrift.session.region``. None lets everything change.
         move_head: whether the head follows the turn; candidates beside it stay out of the way.
@@ -62,7 +57,6 @@ class EditPlan:
     seed: int | None = None
     handover: Literal["latent", "image"] = "latent"
     parent: str = "head"
-    preset: str | None = None
     region: Image.Image | None = None
     move_head: bool = True
 
@@ -97,12 +91,22 @@ def import_picture(
 
 
 def run_turn(
-    session: Session, backbone: Backbone, method: EditMethod, plan: EditPlan, observers: Sequence[Observer] = ()
+    session: Session,
+    backbone: Backbone,
+    method: EditMethod,
+    plan: EditPlan,
+    observers: Sequence[Observer] = (),
+    tree: Tree | None = None,
 ) -> Turn:
     """Run one turn and append it to the session. Deterministic in the session, the model and the resolved plan.
 
     The resolved specification is recorded first; if the work fails or an observer cancels it, that record is removed
     again and the session is as before.
+
+    Args:
+        session, backbone, method, plan: what to edit, on which model, with which editor, and how.
+        observers: hear of every step.
+        tree: the session as the caller has read it already; None reads it.
 
     Raises:
         InputError: an empty prompt, an unknown turn, a seed out of range, a region of another size or black
@@ -110,7 +114,7 @@ def run_turn(
         SessionError: the result cannot be written.
         Cancelled: an observer stopped it.
     """
-    tree = session.tree()
+    tree = tree or session.tree()
     parent = tree.turn(plan.parent)
     stored = stored_latent(session, parent, backbone)
     allowed = region.checked(plan.region, (parent.width, parent.height))
@@ -148,69 +152,6 @@ def restore(
     spec = RestoreSpec(anchor=wanted.id, region=sha256(png_bytes(painted)))
     work = Work(session, backbone, tree, onto, painted)
     return _appended(session, onto, onto.prompt, spec, lambda: work.restore(wanted))
-
-
-def candidates(method: EditMethod, seed: int, count: int) -> list[tuple[EditMethod, int]]:
-    """``count`` variants of one turn, the first of them ``method`` with ``seed`` itself; seeds count up from there.
-
-    Where seeds make no difference (``EditMethod.draws_noise``), the others differ by the dial as well: a half
-    towards obeying, a half towards preserving, then all the way, then what lies between.
-
-    Raises:
-        InputError: a count out of range, or variants of a method that neither draws noise nor has a dial.
-    """
-    if not 1 <= count <= len(DIALS):
-        raise InputError(f"{count} candidates were asked for, expected 1 to {len(DIALS)}")
-    seeds = [(seed + number) % SEEDS for number in range(count)]
-    if count == 1 or method.draws_noise():
-        return [(method, each) for each in seeds]
-    if not can_turn(method):
-        raise InputError(
-            f"candidates of '{method.name}' would all be one picture: it draws no noise and has no dial; "
-            "make them with --set or another method"
-        )
-    return [(turned(method, dial), each) for dial, each in zip(DIALS, seeds, strict=False)]
-
-
-def candidate_plans(method: EditMethod, plan: EditPlan, count: int) -> list[tuple[EditMethod, EditPlan]]:
-    """What to run for ``candidates`` of ``plan``: siblings, of which the head follows the first alone."""
-    seed = drawn_seed() if plan.seed is None else plan.seed
-    first, *others = candidates(method, seed, count)
-    beside = replace(plan, move_head=False)
-    return [
-        (method, replace(plan, seed=first[1])),
-        *(
-            (variant, replace(beside, seed=each, preset=plan.preset if variant is method else None))
-            for variant, each in others
-        ),
-    ]
-
-
-def last_method(session: Session, turn: Turn) -> tuple[str, str]:
-    """Method and preset that ``turn`` or the last edit before it was made with: a next turn goes on with them.
-
-    Changed parameters hold for one turn, a turned dial too, so that turns do not add up to extremes. Before the first
-    edit, and for a method or preset that is not known here, the defaults.
-    """
-    specs = [step.spec for step in session.path(turn) if step.spec is not None]
-    known = registry.all_methods()
-    if not specs or specs[-1].method not in known:
-        return registry.DEFAULT, "default"
-    method, preset = specs[-1].method, specs[-1].preset
-    return method, preset if preset in known[method].presets else "default"
-
-
-def rebase_plan(session: Session, turn: str = "head") -> EditPlan:
-    """The plan that makes the prompt of ``turn`` anew from the source picture: no earlier turn's errors remain.
-
-    Raises:
-        InputError: ``turn`` is the source.
-    """
-    tree = session.tree()
-    wanted = tree.turn(turn)
-    if wanted.id == tree.source.id:
-        raise InputError("this is the original picture already: there is nothing to rebase")
-    return EditPlan(wanted.prompt, parent=tree.source.id)
 
 
 def drawn_seed() -> int:
@@ -253,8 +194,9 @@ def _resolved(
         words=plan.words,
         region=None if allowed is None else sha256(png_bytes(allowed)),
         method=method.name,
-        preset=plan.preset or _preset(method),
+        preset=method.preset,
         params=method.params.model_dump(mode="json"),
+        dial=method.dial_value,
         seed=drawn_seed() if plan.seed is None else plan.seed,
         handover=plan.handover if has_latent else "image",
         model=backbone.identity.name,
@@ -273,10 +215,6 @@ def _picture_outcome(image: Image.Image, prompt: str, kind: TurnKind, number: in
         height=image.height,
         latent=latents.to_bytes(backbone.encode([image]), backbone),
     )
-
-
-def _preset(method: EditMethod) -> str:
-    return next((name for name, params in method.presets.items() if params == method.params), "custom")
 
 
 def _check_text(*texts: str) -> None:

@@ -42,7 +42,10 @@ class TurnSpec(BaseModel):
         target_prompt: what the turn is to show.
         words: words of the target prompt that steer the highlighting, None for those that differ.
         region: sha256 of the file that says where the picture may change, None for everywhere.
-        method, preset, params: the editor, the preset's name and its resolved parameters.
+        method, preset, params: the editor, its preset's name (``custom`` if it has other parameters than a preset),
+            and its resolved parameters.
+        dial: where the dial stood that gave the parameters, 0 if it was not turned; None in records of before it was
+            recorded.
         seed: the resolved seed, never -1.
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
         model, weights_hash, dtype, device: what ran.
@@ -58,6 +61,7 @@ class TurnSpec(BaseModel):
     method: str
     preset: str
     params: dict[str, Any]
+    dial: float | None = None
     seed: int
     handover: Literal["latent", "image"] = "latent"
     model: str

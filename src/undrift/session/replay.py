@@ -21,7 +21,7 @@ from undrift.session.tree import Tree
 
 def recorded_method(spec: TurnSpec) -> EditMethod:
     """The method of a recorded turn with exactly its parameters."""
-    return registry.get(spec.method, overrides=spec.params)
+    return registry.recorded(spec.method, spec.params, spec.preset, spec.dial or 0.0)
 
 
 def replay(
@@ -63,10 +63,8 @@ def replay(
         parent = ids[str(old.parent)]
         drawn = session.region(old)
         if old.spec is not None:
-            editor = method(old.spec)
-            plan = _again(old, old.spec, tree, parent, seed)
-            again = replace(plan, region=drawn, preset=_preset(editor, old.spec))
-            made = run_turn(new, backbone, editor, again, observers)
+            plan = replace(_again(old, old.spec, tree, parent, seed), region=drawn)
+            made = run_turn(new, backbone, method(old.spec), plan, observers)
         elif old.restore is not None and drawn is not None:
             made = restore(new, backbone, drawn, ids[old.restore.anchor], parent)
         else:
@@ -93,12 +91,6 @@ def _again(old: Turn, spec: TurnSpec, tree: Tree, parent: str, seed: int | None)
         handover=spec.handover,
         parent=parent,
     )
-
-
-def _preset(method: EditMethod, spec: TurnSpec) -> str | None:
-    """The recorded preset's name if its parameters are kept, else None: the engine finds one that fits."""
-    same = method.name == spec.method and method.params.model_dump(mode="json") == spec.params
-    return spec.preset if same else None
 
 
 def _needed(tree: Tree, turn: Turn) -> tuple[Turn, ...]:

@@ -67,7 +67,7 @@ def python_script(session: Session, turn: Turn) -> str:
 _SCRIPT = """\
 # Makes this turn again: {title}
 import undrift
-from undrift.methods import registry
+from undrift.methods.registry import recorded
 from undrift.pictures import read_mask, read_picture
 from undrift.session.engine import import_picture, restore
 
@@ -82,8 +82,8 @@ for step in STEPS:
     elif "restore" in step:
         restore(session, backbone, region, step["restore"])
     else:
-        method = registry.get(step["method"], overrides=step["params"])
-        undrift.run_turn(session, backbone, method, undrift.EditPlan(**step["plan"], region=region))
+        plan = undrift.EditPlan(**step["plan"], region=region)
+        undrift.run_turn(session, backbone, recorded(**step["method"]), plan)
 print(session.folder / session.head.image)
 """
 
@@ -101,9 +101,9 @@ def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
         "words": spec.words,
         "seed": spec.seed,
         "handover": spec.handover,
-        "preset": spec.preset,
     }
-    return {"method": spec.method, "params": spec.params, "plan": plan, **where}
+    method = {"name": spec.method, "params": spec.params, "preset": spec.preset, "dial": spec.dial or 0.0}
+    return {"method": method, "plan": plan, **where}
 
 
 def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:

@@ -164,7 +164,7 @@ class Session:
             tree = self._tree(db)
             if tree.head.parent is None:
                 raise InputError("nothing to undo: the head is the source picture")
-            return _move_head(db, tree, tree.turns[tree.head.parent], tree.branch)
+            return _move_head(db, tree.turns[tree.head.parent], tree.branch)
 
     def redo(self) -> Turn:
         """Move the head to the child it was last on.
@@ -176,13 +176,13 @@ class Session:
             tree = self._tree(db)
             if tree.head_id not in tree.trail:
                 raise InputError("nothing to redo: no turn was made from the head")
-            return _move_head(db, tree, tree.turns[tree.trail[tree.head_id]], tree.branch)
+            return _move_head(db, tree.turns[tree.trail[tree.head_id]], tree.branch)
 
     def checkout(self, ref: str | int) -> Turn:
         """Move the head to ``ref``. A branch's name also makes that branch follow the head; else none does."""
         with database.transaction(self.folder, write=True) as db:
             tree = self._tree(db)
-            return _move_head(db, tree, tree.turn(ref), str(ref) if ref in tree.branches else None)
+            return _move_head(db, tree.turn(ref), str(ref) if ref in tree.branches else None)
 
     def branch(self, name: str, ref: str | int = "head") -> Turn:
         """Start a branch at ``ref``, move the head there, and let the branch follow the head from now on.
@@ -197,14 +197,13 @@ class Session:
                 raise InputError(f"branch '{name}' exists already: check it out, or choose another name")
             turn = tree.turn(ref)
             db.execute("INSERT INTO branches VALUES (?, ?)", (name, turn.id))
-            return _move_head(db, tree, turn, name)
+            return _move_head(db, turn, name)
 
     def place(self, branches: Mapping[str, str], head: str, branch: str | None) -> None:
         """Set branches (id of the newest turn by name), head and followed branch at once, as a replay needs."""
         with database.transaction(self.folder, write=True) as db:
             db.executemany("INSERT OR REPLACE INTO branches VALUES (?, ?)", branches.items())
-            tree = self._tree(db)
-            _move_head(db, tree, tree.turn(head), branch)
+            _move_head(db, self._tree(db).turn(head), branch)
 
     def begin(self, parent: Turn, prompt: str, spec: Spec | None = None) -> Pending:
         """Record a turn before its work starts. End it with ``finish`` or ``abandon``."""
@@ -223,18 +222,19 @@ class Session:
         Raises:
             SessionError: the folder cannot be written; the tree is unchanged and ``abandon`` is in order.
         """
-        parent = self.turn(pending.parent)
+        with database.transaction(self.folder, write=False) as db:
+            parent = self._turn(db, pending.parent)
         turn = self._store(outcome, pending.id, KINDS[type(pending.spec)], pending.prompt, parent, pending.spec)
         with database.transaction(self.folder, write=True) as db:
             if not db.execute("DELETE FROM pending WHERE id = ?", (pending.id,)).rowcount:
                 raise SessionError(f"turn {pending.id} was discarded by another process while it was worked on")
-            tree = self._tree(db)
+            head, followed = db.execute("SELECT turn, branch FROM head").fetchone()
             _insert(db, turn)
             db.execute("INSERT OR IGNORE INTO trail VALUES (?, ?)", (parent.id, turn.id))
-            if move_head and tree.head_id == pending.head:
-                branch = tree.branch if parent.id == tree.head_id else None
+            if move_head and head == pending.head:
+                branch = followed if parent.id == head else None
                 db.execute("UPDATE branches SET turn = ? WHERE name = ?", (turn.id, branch))
-                _move_head(db, self._tree(db), turn, branch)
+                _move_head(db, turn, branch)
         return turn
 
     def abandon(self, pending: Pending) -> None:
@@ -301,12 +301,19 @@ class Session:
         return None if data is None else self._write(what, key, data)
 
     def _tree(self, db: sqlite3.Connection) -> Tree:
-        turns = {}
-        for key, record in db.execute("SELECT id, record FROM turns ORDER BY ordinal"):
-            turns[key] = self._parsed.get(key) or self._parsed.setdefault(key, Turn.model_validate_json(record))
+        rows = db.execute("SELECT id, record FROM turns ORDER BY ordinal")
+        turns = {key: self._known(key, record) for key, record in rows}
         head, branch = db.execute("SELECT turn, branch FROM head").fetchone()
         branches = dict(db.execute("SELECT name, turn FROM branches ORDER BY rowid").fetchall())
         return Tree(turns, head, branch, branches, dict(db.execute("SELECT parent, child FROM trail").fetchall()))
+
+    def _turn(self, db: sqlite3.Connection, key: str) -> Turn:
+        (record,) = db.execute("SELECT record FROM turns WHERE id = ?", (key,)).fetchone()
+        return self._known(key, record)
+
+    def _known(self, key: str, record: str) -> Turn:
+        """A turn from its record; turns never change, so each is read once."""
+        return self._parsed.get(key) or self._parsed.setdefault(key, Turn.model_validate_json(record))
 
     def _clear_interrupted(self) -> None:
         with database.transaction(self.folder, write=False) as db:
@@ -354,10 +361,15 @@ def _insert(db: sqlite3.Connection, turn: Turn) -> None:
     db.execute("INSERT INTO turns (id, parent, record) VALUES (?, ?, ?)", row)
 
 
-def _move_head(db: sqlite3.Connection, tree: Tree, turn: Turn, branch: str | None) -> Turn:
+def _move_head(db: sqlite3.Connection, turn: Turn, branch: str | None) -> Turn:
+    """Put the head on ``turn``, and the way from the source to it on the trail."""
     db.execute("UPDATE head SET turn = ?, branch = ?", (turn.id, branch))
-    steps = [(child.parent, child.id) for child in tree.path(turn)[1:]]
-    db.executemany("INSERT OR REPLACE INTO trail VALUES (?, ?)", steps)
+    db.execute(
+        "WITH RECURSIVE way (id, parent) AS (SELECT id, parent FROM turns WHERE id = ?"
+        " UNION ALL SELECT turns.id, turns.parent FROM turns JOIN way ON turns.id = way.parent)"
+        " INSERT OR REPLACE INTO trail SELECT parent, id FROM way WHERE parent IS NOT NULL",
+        (turn.id,),
+    )
     return turn
 
 

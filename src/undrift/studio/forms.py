@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 
 from undrift.pictures import read_picture
-from undrift.session.engine import DIALS
+from undrift.session.next_turn import DIALS
 from undrift.session.region import region_of
 from undrift.studio.refusal import Refused
 

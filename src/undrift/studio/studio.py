@@ -13,7 +13,6 @@ from undrift.littleworld.captions import VOCABULARY
 from undrift.littleworld.likeness import unknown_words
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
-from undrift.methods.dial import turned
 from undrift.studio import uploads, views
 from undrift.studio.events import EventLog
 from undrift.studio.forms import MOST_CANDIDATES, MethodForm
@@ -59,8 +58,7 @@ class Studio:
         Raises:
             InputError: no such method, preset or parameter, or a value out of range.
         """
-        method = registry.get(form.name, form.preset, form.params, self.backbone.tuned)
-        return turned(method, form.dial) if form.dial else method
+        return registry.get(form.name, form.preset, form.params, self.backbone.tuned, form.dial)
 
     def changed(self, session: str) -> None:
         """Tell the pages that a session's tree is another one now."""

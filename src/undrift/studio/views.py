@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from typing import Any
 
@@ -10,9 +9,8 @@ from undrift.backbones.base import Backbone
 from undrift.errors import UndriftError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
-from undrift.methods.dial import can_turn, turned
+from undrift.methods.dial import can_turn
 from undrift.session import drift, latents
-from undrift.session.engine import DIALS
 from undrift.session.model import Turn
 from undrift.session.prompts import prompt_diff, steering_words
 from undrift.session.store import Session
@@ -47,7 +45,6 @@ def turn_view(turn: Turn, tree: Tree) -> dict[str, Any]:
         "has_region": turn.region is not None,
         "changes": None if parent is None else diff_view(parent.prompt, turn.prompt),
         "warning": drift.warning(turn),
-        "dial": _dial(turn, tree),
     }
 
 
@@ -84,30 +81,6 @@ def session_model(session: Session, turn_id: str) -> str | None:
     """The model that made a turn's latent; None if it has none."""
     data = session.latent(session.turn(turn_id))
     return None if data is None else latents.model_of(data)
-
-
-def _dial(turn: Turn, tree: Tree) -> float | None:
-    """Where the dial stood for ``turn``, counted from the first candidate beside it; None if that says nothing."""
-    beside = [
-        other.spec
-        for other in tree.turns.values()
-        if other.spec and turn.spec and (other.parent, other.prompt) == (turn.parent, turn.prompt)
-    ]
-    first = next((spec for spec in beside if spec.method == turn.spec.method), None) if turn.spec else None
-    if turn.spec is None or first is None or all(spec.params == first.params for spec in beside):
-        return None
-    return _found_dial(first.method, json.dumps(first.params), json.dumps(turn.spec.params))
-
-
-@lru_cache(maxsize=512)
-def _found_dial(method: str, first: str, params: str) -> float | None:
-    """The dial that turns the parameters ``first`` into ``params``, both JSON."""
-    try:
-        base = registry.get(method, overrides=json.loads(first))
-        wanted = base.params.updated(json.loads(params))
-        return next((value for value in DIALS if turned(base, value).params == wanted), None)
-    except UndriftError:
-        return None
 
 
 def _method_view(method: type[EditMethod], backbone: Backbone) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from undrift.methods.base import EditMethod
 from undrift.session import engine
 from undrift.session.engine import EditPlan
 from undrift.session.model import Turn
+from undrift.session.next_turn import candidate_plans, rebase_plan
 from undrift.session.preview import Preview
-from undrift.session.store import Session
+from undrift.session.tree import Tree
 from undrift.studio.forms import EditForm, ImportForm, RebaseForm, RestoreForm, StartForm, painted
 from undrift.studio.jobs import About, Job, Running
 from undrift.studio.studio import Studio
@@ -37,30 +38,26 @@ def start(studio: Studio, form: StartForm) -> Job:
 
 def edit(studio: Studio, name: str, form: EditForm) -> Job:
     """A turn, or several candidates of one, all made from ``form.parent``."""
-    session = studio.shelf.session(name)
-    parent = session.turn(form.parent)
-    method = studio.method(form.method)
-    chosen = not form.method.params and not form.method.dial
+    tree = studio.shelf.session(name).tree()
+    parent = tree.turn(form.parent)
     plan = EditPlan(
         prompt=form.prompt,
         source_prompt=form.source_prompt,
         words=form.words or None,
+        seed=form.seed,
         parent=parent.id,
-        preset=form.method.preset if chosen else None,
         region=form.region((parent.width, parent.height)),
     )
     about = About("edit", name, form.prompt, form.tab, parent.id)
-    return studio.jobs.submit(about, _edits(studio, name, session, method, plan, form.seed, form.count))
+    return studio.jobs.submit(about, _edits(studio, name, tree, studio.method(form.method), plan, form.count))
 
 
 def rebase(studio: Studio, name: str, form: RebaseForm) -> Job:
     """What ``form.turn`` shows, made anew from the source picture."""
-    session = studio.shelf.session(name)
-    turn = session.turn(form.turn)
-    plan = EditPlan(prompt=turn.prompt, parent="source")
-    about = About("rebase", name, f"from the original: {turn.prompt}", form.tab, session.source.id)
-    work = _edits(studio, name, session, studio.method(form.method), plan, form.seed, 1)
-    return studio.jobs.submit(about, work)
+    tree = studio.shelf.session(name).tree()
+    plan = replace(rebase_plan(tree, form.turn), seed=form.seed)
+    about = About("rebase", name, f"from the original: {plan.prompt}", form.tab, plan.parent)
+    return studio.jobs.submit(about, _edits(studio, name, tree, studio.method(form.method), plan))
 
 
 def restore(studio: Studio, name: str, form: RestoreForm) -> Job:
@@ -88,30 +85,18 @@ def bring_in(studio: Studio, name: str, form: ImportForm) -> Job:
     return studio.jobs.submit(About("import", name, form.prompt or "a picture", form.tab, parent.id), work)
 
 
-def _edits(
-    studio: Studio,
-    name: str,
-    session: Session,
-    method: EditMethod,
-    plan: EditPlan,
-    seed: int | None,
-    count: int,
-) -> Work:
+def _edits(studio: Studio, name: str, tree: Tree, method: EditMethod, plan: EditPlan, count: int = 1) -> Work:
     """Work that makes every candidate; the head goes to the first, the others stay beside it."""
-    source = session.source
-    pairs = engine.candidates(method, engine.drawn_seed() if seed is None else seed, count)
-
+    session, source = studio.shelf.session(name), tree.source
+    turns = candidate_plans(tree, method, plan, count)
     every = max(1, method.evaluations() // MOST_PREVIEWS)
 
     def work(running: Running) -> None:
-        running.expect(method.evaluations(), len(pairs))
-        for number, (chosen, its_seed) in enumerate(pairs):
+        running.expect(method.evaluations(), len(turns))
+        for number, (variant, wanted) in enumerate(turns):
             running.start_item(number)
-            wanted = replace(
-                plan, seed=its_seed, preset=plan.preset if chosen is method else None, move_head=number == 0
-            )
             preview = Preview(studio.backbone, (source.width, source.height), running.show, every)
-            turn = engine.run_turn(session, studio.backbone, chosen, wanted, [running, preview])
+            turn = engine.run_turn(session, studio.backbone, variant, wanted, [running, preview])
             _tell(studio, name, running, turn)
 
     return work

@@ -6,16 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from undrift.bench.records import MethodSpec
 from undrift.bench.runner.lists import named_lists
 from undrift.errors import InputError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
+from undrift.methods.registry import Tuned
 
 LABEL = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
-Tuned = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,8 @@ class Word:
             InputError: an unknown method, preset or parameter, or a value out of range.
         """
         method = registry.get(self.name, self.preset, self.overrides, tuned)
-        unchanged = registry.get(self.name, self.preset, tuned=tuned).params == method.params
         params = method.params.model_dump(mode="json")
-        preset = self.preset if unchanged else "custom"
-        return MethodSpec(label=self.label, method=self.name, preset=preset, params=params)
+        return MethodSpec(label=self.label, method=self.name, preset=method.preset, params=params)
 
 
 def specs(words: Iterable[str], tuned: Tuned) -> tuple[MethodSpec, ...]:
@@ -88,7 +85,7 @@ def split_words(text: str) -> Sequence[str]:
 
 def method_of(spec: MethodSpec) -> EditMethod:
     """The method of a specification."""
-    return registry.get(spec.method, overrides=spec.params)
+    return registry.recorded(spec.method, spec.params, spec.preset)
 
 
 def _setting(item: str, word: str) -> tuple[str, str]:

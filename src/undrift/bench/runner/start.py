@@ -11,12 +11,13 @@ from undrift.backbones.base import ModelIdentity
 from undrift.backbones.locate import locate
 from undrift.bench.case import Case
 from undrift.bench.records import MANIFEST, Manifest, MethodSpec, RunFolder
-from undrift.bench.runner.methods import Tuned, specs
+from undrift.bench.runner.methods import specs
 from undrift.bench.suites.base import SuiteSpec
 from undrift.bench.suites.littleworld import LittleWorld
 from undrift.bench.suites.registry import all_suites, open_suite
 from undrift.discovery import look_up
 from undrift.errors import InputError
+from undrift.methods.registry import Tuned
 from undrift.session.engine import versions
 
 ASKED = ("suite", "model", "seed", "handover", "batch")

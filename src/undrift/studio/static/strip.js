@@ -53,9 +53,10 @@ export function difference(turn, all) {
   const specs = all.map((one) => one.spec);
   const own = turn.spec;
   if (!own) return "put in by hand";
-  if (turn.dial !== null && all.filter((one) => one.dial === turn.dial).length === 1) return dialWords(turn.dial);
   const parts = [];
   const differs = (pick) => new Set(specs.map((spec) => JSON.stringify(spec && pick(spec)))).size > 1;
+  const alone = specs.filter((spec) => spec?.dial === own.dial).length === 1;
+  if (own.dial !== null && alone && differs((spec) => spec.dial) && !differs((spec) => spec.method)) return dialWords(own.dial);
   if (differs((spec) => spec.method)) parts.push(state.about.methods.find((method) => method.name === own.method)?.title ?? own.method);
   else {
     const names = Object.keys(own.params).filter((name) => differs((spec) => spec.params[name]));

@@ -1,0 +1,113 @@
+"""What the turn after this one can be: with which method, in how many variants, anew from the original; and which of
+the variants the session goes on with. Everything is decided from one reading of the tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from undrift.errors import InputError
+from undrift.methods import registry
+from undrift.methods.base import EditMethod
+from undrift.methods.dial import can_turn, turned
+from undrift.session.engine import SEEDS, EditPlan, drawn_seed
+from undrift.session.model import Turn
+from undrift.session.store import Session
+from undrift.session.tree import Tree
+
+DIALS = (0.0, -0.5, 0.5, -1.0, 1.0, -0.25, 0.25, -0.75, 0.75)
+"""Where the dial stands for one candidate after another."""
+
+
+def last_method(tree: Tree, turn: Turn) -> tuple[str, str]:
+    """Method and preset that ``turn`` or the last edit before it was made with: a next turn goes on with them.
+
+    Changed parameters hold for one turn, a turned dial too, so that turns do not add up to extremes. Before the first
+    edit, and for a method or preset that is not known here, the defaults.
+    """
+    specs = [step.spec for step in tree.path(turn) if step.spec is not None]
+    known = registry.all_methods()
+    if not specs or specs[-1].method not in known:
+        return registry.DEFAULT, "default"
+    method, preset = specs[-1].method, specs[-1].preset
+    return method, preset if preset in known[method].presets else "default"
+
+
+def rebase_plan(tree: Tree, turn: str = "head") -> EditPlan:
+    """The plan that makes the prompt of ``turn`` anew from the source picture: no earlier turn's errors remain.
+
+    Raises:
+        InputError: ``turn`` is the source.
+    """
+    wanted = tree.turn(turn)
+    if wanted.id == tree.source.id:
+        raise InputError("this is the original picture already: there is nothing to rebase")
+    return EditPlan(wanted.prompt, parent=tree.source.id)
+
+
+def candidates(method: EditMethod, seed: int, count: int) -> list[tuple[EditMethod, int]]:
+    """``count`` variants of one turn, the first of them ``method`` with ``seed`` itself; seeds count up from there.
+
+    Where seeds make no difference (``EditMethod.draws_noise``), the others differ by the dial as well: a half
+    towards obeying, a half towards preserving, then all the way, then what lies between.
+
+    Raises:
+        InputError: a count out of range, or variants of a method that neither draws noise nor has a dial.
+    """
+    if not 1 <= count <= len(DIALS):
+        raise InputError(f"{count} candidates were asked for, expected 1 to {len(DIALS)}")
+    seeds = [(seed + number) % SEEDS for number in range(count)]
+    if count == 1 or method.draws_noise():
+        return [(method, each) for each in seeds]
+    if not can_turn(method):
+        raise InputError(
+            f"candidates of '{method.name}' would all be one picture: it draws no noise and has no dial; "
+            "make them with --set or another method"
+        )
+    return [(turned(method, dial), each) for dial, each in zip(DIALS, seeds, strict=False)]
+
+
+def candidate_plans(tree: Tree, method: EditMethod, plan: EditPlan, count: int) -> list[tuple[EditMethod, EditPlan]]:
+    """What to run for ``candidates`` of ``plan``: siblings, of which the head follows the first alone.
+
+    The parent is settled here, once: the head that moves to the first candidate is not what the second is made from.
+
+    Raises:
+        InputError: as ``candidates``, or no such parent.
+    """
+    settled = replace(plan, parent=tree.turn(plan.parent).id)
+    seed = drawn_seed() if plan.seed is None else plan.seed
+    return [
+        (variant, replace(settled, seed=each, move_head=plan.move_head and number == 0))
+        for number, (variant, each) in enumerate(candidates(method, seed, count))
+    ]
+
+
+def keep(session: Session, ref: str = "head") -> Turn:
+    """Go on with a turn instead of its siblings; a branch that ended at one of them ends here from now on.
+
+    Args:
+        session: whose turns.
+        ref: the turn, anything that ``Tree.turn`` understands.
+
+    Raises:
+        InputError: no such turn.
+    """
+    tree = session.tree()
+    turn = tree.turn(ref)
+    siblings = {other.id for other in tree.turns.values() if other.parent == turn.parent and other.id != turn.id}
+    tips = [name for name in _by_preference(tree) if tree.branches[name] in siblings]
+    if not tips or turn.id in tree.branches.values():
+        return session.checkout(followed(tree, turn))
+    session.place({tips[0]: turn.id}, turn.id, tips[0])
+    return turn
+
+
+def followed(tree: Tree, turn: Turn) -> str:
+    """What to check out for ``turn``: a branch that ends there, so that the branch goes on, else its id."""
+    return next((name for name in _by_preference(tree) if tree.branches[name] == turn.id), turn.id)
+
+
+def _by_preference(tree: Tree) -> list[str]:
+    """Branch names, the followed one first."""
+    return sorted(tree.branches, key=lambda name: name != tree.branch)
