@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from undrift.errors import SessionError
+
+_LONGEST = 230
+"""Bytes of a name that a ``.tmp`` ending can follow."""
 
 
 def sha256(data: bytes) -> str:
@@ -28,17 +32,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that becomes ``path`` at the end of the ``with`` block.
 
     A crash or a power cut leaves the old file or the new one, never a part: the data goes to a ``.tmp`` file beside
-    it, is synced, and takes the name in one step.
+    it, is synced, and takes the name in one step. The new file has the permissions of the old one.
 
     Raises:
         SessionError: the disk is full, the folder is missing or read-only; nothing is left behind.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{_short(path.name)}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -46,6 +52,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _short(name: str) -> str:
+    """``name``, or a digest of it where no room is left for an ending: file systems take 255 bytes."""
+    return name if len(os.fsencode(name)) <= _LONGEST else sha256(os.fsencode(name))[:32]
 
 
 def reason(error: OSError) -> str:

@@ -22,7 +22,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from undrift.errors import PictureError
-from undrift.files import reason, write_atomically
+from undrift.files import reason
+from undrift.outputs import PICTURE_ENDINGS, check_ending, write_output
 
 MAX_MEGAPIXELS = 64.0
 """Larger pictures are refused from their header, before anything is decoded."""
@@ -107,9 +108,11 @@ def write_png(image: Image.Image, path: str | Path, metadata: Mapping[str, Any] 
     """Write ``png_bytes`` to ``path``, completely or not at all.
 
     Raises:
+        InputError: ``path`` ends in something else than .png.
         SessionError: the file cannot be written.
     """
-    write_atomically(Path(path), png_bytes(image, metadata))
+    check_ending(path, PICTURE_ENDINGS)
+    write_output(path, png_bytes(image, metadata))
 
 
 def read_metadata(source: str | Path | bytes) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def fails(invoke: Invoke, *arguments: str, code: int = 2) -> str:
 
 
 def test_unknown_command(invoke: Invoke) -> None:
-    assert fails(invoke, "edti", code=1) == "no command 'edti': did you mean 'edit'?"
+    assert fails(invoke, "edti") == "no command 'edti': did you mean 'edit'?"
 
 
 def test_no_command_shows_the_overview(invoke: Invoke) -> None:

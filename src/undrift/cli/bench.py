@@ -9,6 +9,7 @@ import click
 from undrift.cli import bench_data, bench_report
 from undrift.cli.options import Handover, ModelChoice, common, handover_option, json_option, model_options
 from undrift.cli.output import say
+from undrift.cli.paths import Folder
 
 RUNS = Path("runs")
 
@@ -51,7 +52,7 @@ metrics_option = click.option(
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     help="Folder of the run; one that is there is gone on with. Default: runs/SUITE-VARIANT.",
 )
 @click.option(

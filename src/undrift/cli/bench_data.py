@@ -12,6 +12,7 @@ import click
 
 from undrift.cli.options import Shell, common, json_option
 from undrift.cli.output import emit
+from undrift.cli.paths import Folder
 from undrift.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def doctor(context: click.Context, path: Path, subset: bool, as_json: bool) -> N
 
 @click.command("make-turns")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder. Default: MTC_prompts in DATA."
-)
+@click.option("--output", "-o", type=Folder(), help="Folder. Default: MTC_prompts in DATA.")
 @click.option(
     "--turns", type=int, metavar="N", default=5, show_default=True, help="Turns a picture, its own edit included."
 )
@@ -100,9 +99,7 @@ def make_turns(
 
 @click.command("import")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--output", "-o", required=True, type=click.Path(path_type=Path, file_okay=False), help="Run folder to make."
-)
+@click.option("--output", "-o", required=True, type=Folder(), help="Run folder to make.")
 @json_option
 @common
 def import_pictures(folder: Path, output: Path, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 from undrift.cli.options import MethodChoice, ModelChoice, common, json_option, method_options, model_options
 from undrift.cli.output import emit, say
+from undrift.cli.paths import Folder
 from undrift.cli.sessions import edit_command, free_folder, turn_json
 
 SHEET = "contact-sheet.png"
@@ -17,7 +18,7 @@ SHEET = "contact-sheet.png"
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     help="Folder for the session and the contact sheet. Default: undrift-demo.",
 )
 @model_options

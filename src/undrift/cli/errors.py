@@ -17,6 +17,8 @@ from undrift.errors import UndriftError
 DEBUG_HINT = "add --debug to see the traceback"
 MEMORY_HINT = "not enough memory: try --offload model or group, --quantize nf4, --dtype bf16 or a smaller picture"
 INTERRUPTED = 130
+LONGEST = 1200
+"""Of a message, in characters: what was given may be a whole file."""
 
 
 def guarded(action: Callable[[], Any], debug: Callable[[], bool]) -> int:
@@ -29,13 +31,13 @@ def guarded(action: Callable[[], Any], debug: Callable[[], bool]) -> int:
     except click.Abort:
         return _fail("stopped", INTERRUPTED)
     except click.ClickException as error:
-        return _fail(_usage(error), error.exit_code)
+        return _fail(_usage(error), UndriftError.exit_code)
     except UndriftError as error:
         return _fail(str(error), error.exit_code)
     except Exception as error:
         if debug():
             say(traceback.format_exc(), err=True)
-        return _fail(describe(error), 1)
+        return _fail(describe(error), UndriftError.exit_code if _is_of_a_name(error) else 1)
     return code if isinstance(code, int) else 0
 
 
@@ -47,6 +49,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _fail(message: str, code: int) -> int:
     line = " ".join(message.split())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} [...] {line[-LONGEST // 4 :]}"
     say(line if code == INTERRUPTED else f"error: {line}", err=True)
     return code
 
@@ -71,6 +75,17 @@ def describe(error: Exception) -> str:
 _OS_HINTS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EROFS: "the folder is read-only; choose another one",
+}
+
+
+def _is_of_a_name(error: Exception) -> bool:
+    """Whether the operating system refused a file or folder that was named, not what was done with it."""
+    return isinstance(error, OSError) and error.errno in _OF_A_NAME
+
+
+_OF_A_NAME = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP),
 }
 
 

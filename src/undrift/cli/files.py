@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,28 @@ from undrift.cli.options import (
     shell,
 )
 from undrift.cli.output import emit, say
+from undrift.cli.paths import Folder, OutputFile
 from undrift.cli.sessions import edit_command, free_folder, open_session, turn_json, turn_line
 from undrift.cli.text import line
 from undrift.errors import InputError
+from undrift.outputs import check_ending
 
 if TYPE_CHECKING:
     from undrift.session.model import Turn
     from undrift.session.record import Recorded
     from undrift.session.store import Session
 
-BY_SUFFIX = {
+ENDINGS = {
+    "png": (".png",),
+    "zip": (".zip",),
+    "sheet": (".png",),
+    "animation": (".webp", ".gif"),
+    "commands": (".sh", ".txt"),
+    "python": (".py", ".txt"),
+}
+"""What the name of each kind of file may end in."""
+
+BY_ENDING = {
     ".png": "png",
     ".zip": "zip",
     ".sh": "commands",
@@ -39,11 +52,11 @@ BY_SUFFIX = {
 
 @click.command()
 @click.argument("turn", default="head")
-@click.option("--output", "-o", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option("--output", "-o", required=True, type=OutputFile(), help="File to write.")
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["png", "zip", "sheet", "animation", "commands", "python"]),
+    type=click.Choice(list(ENDINGS)),
     help="Default: by the file's name (.png, .zip, .webp, .gif, .sh, .py).",
 )
 @click.option("--captions", is_flag=True, help="Of an animation: number and prompt below each picture.")
@@ -72,10 +85,11 @@ def export(
     commands   undrift commands that make TURN again
     python     a Python script that makes TURN again
     """
-    opened = open_session(session)
-    chosen = kind or BY_SUFFIX.get(output.suffix.lower())
+    chosen = kind or BY_ENDING.get(output.suffix.lower())
     if chosen is None:
-        raise InputError(f"'{output}': say what to write with --format, or end the name in {', '.join(BY_SUFFIX)}")
+        raise InputError(f"'{output}': say what to write with --format, or end the name in {', '.join(BY_ENDING)}")
+    check_ending(output, ENDINGS[chosen])
+    opened = open_session(session)
     found = opened.turn(turn)
     if chosen == "animation":
         from undrift.session.animation import write_animation
@@ -94,7 +108,7 @@ def export(
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     help="Folder of the session. Default: named after the file.",
 )
 @json_option
@@ -116,7 +130,7 @@ def unpack(archive: Path, output: Path | None, as_json: bool) -> None:
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     help="Folder of the new session. Default: undrift-replay.",
 )
 @session_option
@@ -179,7 +193,7 @@ def info(picture: Path, as_json: bool) -> None:
 
 
 def _write(session: Session, turn: Turn, output: Path, kind: str) -> None:
-    from undrift.files import write_atomically
+    from undrift.outputs import write_output
     from undrift.session import export, script
 
     if kind == "png":
@@ -189,9 +203,9 @@ def _write(session: Session, turn: Turn, output: Path, kind: str) -> None:
     elif kind == "sheet":
         export.write_contact_sheet(session, output, session.path(turn))
     elif kind == "commands":
-        write_atomically(output, ("\n".join(script.commands(session, turn)) + "\n").encode())
+        write_output(output, os.fsencode("\n".join(script.commands(session, turn)) + "\n"))
     else:
-        write_atomically(output, script.python_script(session, turn).encode())
+        write_output(output, script.python_script(session, turn).encode())
 
 
 def _tell(turn: Turn) -> None:

@@ -13,7 +13,9 @@ from undrift.cli import bench, catalogue, demo, files, run, studio, tree, turns
 from undrift.cli.errors import did_you_mean, guarded
 from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
-from undrift.cli.output import escape_unknown, say
+from undrift.cli.output import begin, say
+from undrift.cli.strings import only_text
+from undrift.errors import InputError
 
 COMMANDS = {
     "One go": (run.run, demo.demo),
@@ -55,7 +57,7 @@ class Undrift(click.Group):
         if not standalone_mode:
             return run(args, prog_name, complete_var, standalone_mode=False, **extra)
         settings = Shell()
-        escape_unknown()
+        begin()
         with quiet():
             code = guarded(
                 lambda: run(args, prog_name, complete_var, standalone_mode=False, obj=settings, **extra),
@@ -68,7 +70,7 @@ class Undrift(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             hint = did_you_mean(args[0], self.commands) or "see: undrift --help"
-            raise click.ClickException(f"no command '{args[0]}': {hint.rstrip()}")
+            raise InputError(f"no command '{args[0]}': {hint.rstrip()}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -98,7 +100,7 @@ def cli(context: click.Context) -> None:
 
 for _commands in COMMANDS.values():
     for _command in _commands:
-        cli.add_command(_command)
+        cli.add_command(only_text(_command))
 
 
 def main() -> None:

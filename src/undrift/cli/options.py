@@ -12,7 +12,9 @@ from typing import Any, Literal
 import click
 
 from undrift.cli.logs import loud
+from undrift.cli.paths import Folder, OutputFile
 from undrift.errors import InputError
+from undrift.outputs import PICTURE_ENDINGS
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -96,7 +98,7 @@ def common(command: Command) -> Command:
 session_option: Decorator = click.option(
     "--session",
     "-s",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     envvar=SESSION_VARIABLE,
     help=f"Session folder. Default: ${SESSION_VARIABLE}, else the current folder or its undrift-session.",
 )
@@ -108,7 +110,7 @@ json_option: Decorator = click.option(
 output_option: Decorator = click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(*PICTURE_ENDINGS),
     help="Also write the resulting picture to this file, as PNG with full metadata.",
 )
 
@@ -127,7 +129,7 @@ def _setting(text: str) -> tuple[str, Any]:
         raise InputError(f"--set {text}: expected NAME=VALUE, such as --set gain=0.8; see: undrift methods --long")
     try:
         return name.strip(), json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name.strip(), value.strip()
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 from undrift.cli.text import shown
@@ -25,11 +26,20 @@ class OutputError(UndriftError):
     exit_code = 1
 
 
-def escape_unknown() -> None:
+_results_on_stderr = ContextVar("_results_on_stderr", default=False)
+
+
+def begin() -> None:
     """Have stdout and stderr write what their encoding lacks as ``\\xNN``, ``\\uNNNN`` or ``\\UNNNNNNNN``."""
+    _results_on_stderr.set(False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def leave_stdout() -> None:
+    """Print results to stderr from now on: stdout takes a file (``-o /dev/stdout``)."""
+    _results_on_stderr.set(True)
 
 
 def say(text: str, *, err: bool = False, end: str = "\n") -> None:
@@ -50,6 +60,7 @@ def printing(*, err: bool = False) -> Iterator[TextIO]:
     Raises:
         OutputError: stdout cannot be written; nobody could be told that of stderr.
     """
+    err = err or _results_on_stderr.get()
     stream = sys.stderr if err else sys.stdout
     try:
         yield stream

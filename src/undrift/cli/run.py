@@ -22,6 +22,7 @@ from undrift.cli.options import (
     seed_option,
 )
 from undrift.cli.output import emit, say
+from undrift.cli.paths import Folder
 from undrift.cli.sessions import edit_command, free_folder, turn_json
 from undrift.errors import InputError
 
@@ -41,7 +42,7 @@ from undrift.errors import InputError
 @click.option(
     "--session",
     "-s",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     help="Folder of the new session. Default: undrift-NAME after the picture.",
 )
 @output_option

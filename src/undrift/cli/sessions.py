@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from undrift.session.store import Session
 
 DEFAULT_FOLDER = Path("undrift-session")
+LONGEST_NAME = 200
+"""Bytes of a folder's name that leave room for the endings of files beside it: file systems take 255."""
 
 
 def open_session(folder: Path | None) -> Session:
@@ -29,7 +32,8 @@ def open_session(folder: Path | None) -> Session:
 
 
 def free_folder(name: str) -> Path:
-    """``name`` in the current folder, or ``name-2``, ``name-3`` and so on if it is taken."""
+    """``name`` in the current folder, shortened if need be, or ``name-2``, ``name-3`` and so on if it is taken."""
+    name = os.fsencode(name)[:LONGEST_NAME].decode("utf-8", "ignore")
     folder, count = Path(name), 1
     while folder.exists():
         count += 1

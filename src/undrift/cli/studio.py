@@ -9,6 +9,7 @@ import click
 
 from undrift.cli.options import ModelChoice, common, model_options
 from undrift.cli.output import say
+from undrift.cli.paths import Folder
 from undrift.cli.sessions import open_session
 from undrift.errors import InputError
 
@@ -19,10 +20,10 @@ PASSWORD_VARIABLE = "UNDRIFT_PASSWORD"
 
 
 @click.command()
-@click.argument("session", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("session", required=False, type=Folder())
 @click.option(
     "--sessions",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     help="Folder whose sessions are listed and where new ones go. Default: that of SESSION, else the current folder.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; elsewhere needs a password.")

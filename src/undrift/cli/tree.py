@@ -9,8 +9,10 @@ import click
 
 from undrift.cli.options import common, json_option, session_option
 from undrift.cli.output import emit
+from undrift.cli.paths import OutputFile
 from undrift.cli.sessions import drift_text, open_session, turn_json, turn_line
 from undrift.cli.text import line
+from undrift.outputs import PICTURE_ENDINGS
 
 if TYPE_CHECKING:
     from undrift.session.model import Turn, TurnSpec
@@ -112,7 +114,7 @@ def keep(turn: str, session: Path | None, as_json: bool) -> None:
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(*PICTURE_ENDINGS),
     help="Write a map of the differences to this PNG file.",
 )
 @session_option

@@ -16,7 +16,7 @@ from undrift.cli.output import say
 from undrift.cli.progress import StopOnInterrupt, TurnsProgress
 from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
-from undrift.errors import Cancelled
+from undrift.errors import Cancelled, SessionError
 from undrift.littleworld.likeness import looks_drawn, unknown_words
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
@@ -143,9 +143,18 @@ def advise(backbone: Backbone, picture: Image.Image, prompts: Sequence[str]) -> 
 
 
 def write_output(session: Session, turn: Turn, output: Path | None) -> None:
-    """Write the picture of ``turn`` where ``--output`` says."""
-    if output is not None:
+    """Write the picture of ``turn`` where ``--output`` says.
+
+    Raises:
+        SessionError: it cannot be written; the message says that the turn is kept all the same.
+    """
+    if output is None:
+        return
+    try:
         export_png(session, turn, output)
+    except SessionError as error:
+        kept = f"turn {turn.number} is done and kept in {session.folder}"
+        raise SessionError(f"{error}; {kept}: write it with undrift export") from None
 
 
 @contextlib.contextmanager

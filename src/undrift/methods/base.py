@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
 from undrift.backbones.base import Backbone, Geometry, Latent
@@ -80,13 +80,27 @@ class EditResult:
         return cls(Latent(passes[-1].final, geometry), evaluations=spent, sample_evaluations=spent, mask=grid)
 
 
+LARGEST = 1e6
+"""No parameter of an editor means anything beyond it."""
+
+_BEYOND = 1e30
+
+
 class Params(BaseModel):
     """Base of the methods' parameters: plain JSON values, each field with its unit, range and source.
 
     They cross every border (command line, session file, browser), hence validated and immutable.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _of_a_size(self) -> Self:
+        """Refuse numbers that no editor means and float32 cannot work with, before the work."""
+        for value in _numbers(list(self.__dict__.values())):
+            if not abs(value) <= LARGEST:
+                raise ValueError(f"{value:.3g} is out of range, expected {-LARGEST:g} to {LARGEST:g}")
+        return self
 
     def updated(self, overrides: Mapping[str, Any]) -> Self:
         """A validated copy with ``overrides``. Strings are parsed, lists, objects and null from JSON ("[11, 15]").
@@ -108,10 +122,30 @@ class Params(BaseModel):
             raise InputError(f"{where}: {first['msg'].lower()}") from None
 
 
+def _numbers(value: Any) -> Iterator[float]:
+    """The numbers in plain JSON values."""
+    if isinstance(value, int | float):
+        # Integers of any size do not fit a float, nor a message.
+        yield float(max(-_BEYOND, min(_BEYOND, value)))
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(part)
+
+
+def _odd(side: int) -> int:
+    if side % 2 == 0:
+        raise ValueError("input should be odd, so that the square has a middle")
+    return side
+
+
+OddSide = Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]
+"""Side of a square around a pixel or token."""
+
+
 def _from_json(value: Any) -> Any:
     """What a string that can only be JSON stands for; anything else as it is."""
     if isinstance(value, str) and (value == "null" or value.startswith(("[", "{"))):
-        with suppress(json.JSONDecodeError):
+        with suppress(ValueError, RecursionError):
             return json.loads(value)
     return value
 

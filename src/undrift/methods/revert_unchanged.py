@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from undrift.backbones.base import Backbone
 from undrift.flow import Observer
-from undrift.methods.base import Dial, EditRequest, EditResult, Params
+from undrift.methods.base import Dial, EditRequest, EditResult, OddSide, Params
 from undrift.methods.wrapper import Wrapper, WrapperParams
 
 
@@ -26,9 +26,7 @@ class RevertUnchangedParams(WrapperParams):
     threshold: float = Field(
         0.03, ge=0, le=1, description="mean |change| over RGB in [0, 1] below which pixels revert"
     )
-    smoothing: int = Field(
-        5, ge=1, description="side in pixels, odd, of the square over which the change is averaged"
-    )
+    smoothing: OddSide = Field(5, description="side in pixels, odd, of the square over which the change is averaged")
 
 
 class RevertUnchanged(Wrapper):

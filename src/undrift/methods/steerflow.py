@@ -23,7 +23,7 @@ from undrift.flow import (
     integrate,
     inverted,
 )
-from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params
+from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, OddSide, Params
 
 
 class SteerFlowParams(Params):
@@ -38,7 +38,7 @@ class SteerFlowParams(Params):
     agreement: bool = Field(True, description="weigh the target by how well its direction agrees with the source's")
     quantile: float = Field(0.8, gt=0.5, le=1, description="velocity differences between 1 - q and q span the mask")
     sharpness: float = Field(13.0, gt=0, description="slope of the mask's sigmoid")
-    closing: int = Field(5, ge=1, description="side of the mask's closing in tokens, odd; 1 leaves the mask")
+    closing: OddSide = Field(5, description="side of the mask's closing in tokens, odd; 1 leaves the mask")
 
 
 class SteeredField(Follower):

@@ -25,7 +25,10 @@ class WrapperParams(Params):
     @field_validator("method_params", mode="before")
     @classmethod
     def _parsed(cls, value: object) -> object:
-        return json.loads(value) if isinstance(value, str) else value
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except RecursionError:
+            raise ValueError("nested too deeply for JSON") from None
 
     def updated(self, overrides: Mapping[str, Any]) -> Self:
         """As for every method, but names that are none of the wrapper's own go to the method inside.

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from undrift.errors import InputError
-from undrift.files import write_atomically
+from undrift.outputs import write_output
 from undrift.session.lettering import BODY, font, wrapped
 from undrift.session.model import Turn
 from undrift.session.store import Session
@@ -49,7 +49,7 @@ def write_animation(
     kind = FORMATS.get(Path(path).suffix.lower())
     if kind is None:
         raise InputError(f"'{path}': expected a name that ends in {' or '.join(FORMATS)}")
-    write_atomically(Path(path), animation(session, turns, kind=kind, seconds=seconds, captions=captions))
+    write_output(path, animation(session, turns, kind=kind, seconds=seconds, captions=captions))
 
 
 def animation(

@@ -8,7 +8,8 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from undrift.files import replacing, sha256, write_atomically
+from undrift.files import sha256
+from undrift.outputs import PICTURE_ENDINGS, check_ending, output_file, write_output
 from undrift.pictures import png_bytes
 from undrift.session import database
 from undrift.session.model import Turn
@@ -17,6 +18,7 @@ from undrift.session.sheet import contact_sheet
 from undrift.session.store import Session
 
 MANIFEST = "manifest.json"
+ZIP_ENDINGS = (".zip",)
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -26,9 +28,11 @@ def export_png(session: Session, turn: Turn, path: str | Path) -> None:
     ``read_metadata(path)["turns"]`` gives them back, the last one is ``turn``.
 
     Raises:
+        InputError: ``path`` ends in something else than .png.
         SessionError: ``path`` cannot be written.
     """
-    write_atomically(Path(path), png_bytes(session.picture(turn), chain(session.path(turn))))
+    check_ending(path, PICTURE_ENDINGS)
+    write_output(path, png_bytes(session.picture(turn), chain(session.path(turn))))
 
 
 def export_zip(session: Session, path: str | Path) -> None:
@@ -37,12 +41,14 @@ def export_zip(session: Session, path: str | Path) -> None:
     ``manifest.json`` lists the SHA-256 of every file.
 
     Raises:
+        InputError: ``path`` ends in something else than .zip.
         SessionError: ``path`` cannot be written, or a file of the session is missing.
     """
+    check_ending(path, ZIP_ENDINGS)
     copy, names = _snapshot(session)
     root = session.folder.resolve().name
     hashes = {database.FILE: sha256(copy)}
-    with replacing(Path(path)) as file, zipfile.ZipFile(file, "w") as archive:
+    with output_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(f"{root}/{database.FILE}", _DATE), copy)
         for name in names:
             data = session.contents(name)
@@ -56,9 +62,11 @@ def write_contact_sheet(session: Session, path: str | Path, turns: Sequence[Turn
     """Write ``contact_sheet`` as a PNG.
 
     Raises:
+        InputError: ``path`` ends in something else than .png.
         SessionError: ``path`` cannot be written.
     """
-    write_atomically(Path(path), png_bytes(contact_sheet(session, turns)))
+    check_ending(path, PICTURE_ENDINGS)
+    write_output(path, png_bytes(contact_sheet(session, turns)))
 
 
 def _snapshot(session: Session) -> tuple[bytes, list[str]]:
