@@ -142,7 +142,7 @@ def sheet_of_samples(samples: Tensor, prompts: list[str], columns: int = 8, rows
 
 def measure(options: argparse.Namespace) -> bool:
     """Measures, prints and writes everything; whether every bar is reached."""
-    pipeline = FluxPipeline.from_pretrained(options.model, torch_dtype=torch.float32)
+    pipeline = FluxPipeline.from_pretrained(options.model, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     seeds = range(HELD_OUT, HELD_OUT + options.count)
     prompts, truth = [text(seed) for seed in seeds], pictures(seeds)

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from tests.contracts.test_methods import NAMES, PICTURE, picture, quick, request
+from tests.support.closeness import assert_rounded, rounding
 from undrift.backbones import Backbone
 from undrift.errors import InputError
 from undrift.methods.base import EditMethod
@@ -63,7 +64,7 @@ def test_multi_turn_holds_the_outside_while_it_samples(
     held = method.edit(tiny_flux, replace(asked, region=region)).latent.packed
     free = method.edit(tiny_flux, asked).latent.packed
     outside = region[0] == 0
-    torch.testing.assert_close(held[:, outside], asked.previous.packed[:, outside], atol=1e-5, rtol=0)
+    assert_rounded(held[:, outside], asked.previous.packed[:, outside], 4 * 20)
     assert float((free - asked.previous.packed)[:, outside].abs().max()) > 1e-2
     assert float((held - asked.previous.packed)[:, ~outside].abs().max()) > 1e-2
 
@@ -76,7 +77,8 @@ def test_methods_that_move_by_differences_hold_the_outside_exactly(name: str, ti
     held = method.edit(tiny_flux, replace(asked, region=region))
     free = method.edit(tiny_flux, asked)
     moved = (held.latent.packed - asked.previous.packed).abs()[0].amax(-1)
-    assert float(moved[region[0] == 0].max()) < 1e-5
+    slack = rounding(3 * 20, float(asked.previous.packed.abs().max()))
+    assert float(moved[region[0] == 0].max()) < slack
     assert float((free.latent.packed - asked.previous.packed).abs()[0].amax(-1)[region[0] == 0].max()) > 1e-2
     assert float(moved[region[0] == 1].max()) > 1e-2
     if held.mask is not None:

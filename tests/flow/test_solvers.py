@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.flow.mixture import Mixture
+from tests.support.closeness import assert_rounded
 from undrift.flow import (
     Euler,
     Heun,
@@ -62,13 +63,16 @@ def test_mixture_velocity_is_the_expected_one() -> None:
     noise = (x - (1 - sigma) * x0) / sigma
     weights = (-noise.square().sum(-1) / 2).softmax(0)
     estimate = (weights.unsqueeze(-1) * (noise - x0)).sum(0)
-    torch.testing.assert_close(mixture.velocity(x, sigma), estimate, atol=0.02, rtol=0)
+    error = (weights.unsqueeze(-1) * (noise - x0 - estimate)).square().sum(0).sqrt()
+    assert error.max() < 0.01
+    assert ((mixture.velocity(x, sigma) - estimate).abs() < 4 * error).all(), "more than four standard errors away"
 
 
 @pytest.mark.parametrize("rising", [False, True], ids=["sampling", "inversion"])
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
 def test_measured_order(solver: Solver, rising: bool) -> None:
     order = math.log2(error(solver, 128, rising) / error(solver, 256, rising))
+    # The error's next term, of one order more, is not quite gone at these steps.
     assert order == pytest.approx(solver.order, abs=0.15)
 
 
@@ -111,7 +115,7 @@ def test_a_field_that_costs_more_is_counted_so() -> None:
 def test_a_straight_flow_is_exact(solver: Solver) -> None:
     image, noise = torch.randn(2, 4, 3, dtype=torch.float64)
     end = integrate(lambda x, sigma: noise - image, solver, noise, shifted_sigmas(5, 256)).final
-    torch.testing.assert_close(end, image, atol=1e-14, rtol=0)
+    assert_rounded(end, image, 5 * 10)
 
 
 def test_reused_midpoint_reuses_the_midpoint_velocity() -> None:

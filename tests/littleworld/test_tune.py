@@ -56,6 +56,7 @@ def test_a_trial_is_recorded_and_not_run_again(tmp_path: Path, monkeypatch: pyte
     backbone, sequences = ToyBackbone(), tune._sequences(1, turns=2)
     first = tune.Trials(backbone, sequences, 2).objective("no_edit", {}, {})
     encoded = backbone.encoded
+    # The record keeps four decimals.
     assert tune.Trials(backbone, sequences, 2).objective("no_edit", {}, {}) == pytest.approx(first, abs=1e-4)
     assert backbone.encoded == encoded
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.flow.mixture import Mixture
+from tests.support.closeness import assert_rounded
 from tests.support.toy import ToyBackbone, toy_picture
 from undrift.backbones.base import Backbone, Geometry
 from undrift.errors import InputError
@@ -72,7 +73,7 @@ def test_steerflow_retraces_the_inversion_where_the_target_stays_out() -> None:
     backbone = ToyBackbone()
     request = _first_turn(backbone)
     result = get("steerflow", overrides={"alpha": 0}).edit(backbone, request)
-    torch.testing.assert_close(result.latent.packed, request.original.packed, atol=1e-4, rtol=0)
+    assert_rounded(result.latent.packed, request.original.packed, 30 * 20)
 
 
 def test_steerflow_follows_the_target_where_it_differs_and_the_source_elsewhere() -> None:
@@ -85,7 +86,7 @@ def test_steerflow_follows_the_target_where_it_differs_and_the_source_elsewhere(
     field.begin(Step(index=0, count=1, sigma=1.0, sigma_next=0.0))
     inside = float(torch.sigmoid(torch.tensor(6.5)))
     expected = source + inside * (target - source)
-    torch.testing.assert_close(field(states[1], 1.0), expected)
+    assert_rounded(field(states[1], 1.0), expected, 10)
 
 
 @pytest.mark.parametrize("agreement", [True, False])
@@ -126,7 +127,7 @@ def test_steerflow_is_its_formulas_token_by_token(agreement: bool) -> None:
     )
     steered = SteeredField(field(0.9), up.states, Geometry(64, 64, 4, 4), params)
     down = integrate(steered, Euler(), up.final, torch.tensor(grid[::-1], dtype=torch.float64), observers=[steered])
-    np.testing.assert_allclose(down.final[0].numpy(), x, atol=1e-9)
+    assert_rounded(down.final[0].numpy(), x, 1000)
 
 
 def _around(grid: NDArray[np.float64], choose: Callable[[NDArray[np.float64]], float]) -> NDArray[np.float64]:
@@ -143,9 +144,10 @@ def test_the_soft_mask_spans_the_quantiles_of_each_row() -> None:
     geometry = Geometry(160, 160, 10, 10)
     size = torch.stack([torch.linspace(0, 1, 100), torch.linspace(0, 50, 100)])
     mask = soft_mask(size, geometry, SteerFlowParams(closing=1))
-    torch.testing.assert_close(mask[0], mask[1], atol=1e-4, rtol=0)
-    assert float(mask[0, 50]) == pytest.approx(0.5, abs=0.1)
-    assert float(mask[0, 20]) == pytest.approx(float(torch.sigmoid(torch.tensor(-6.5))), abs=1e-2)
+    # Quantiles of a line lie on it: between 0.2 and 0.8 it is mapped to -6.5 ... 6.5.
+    expected = torch.sigmoid(13 * ((torch.linspace(0, 1, 100) - 0.2) / 0.6 - 0.5))
+    for row in mask:
+        assert_rounded(row, expected, 20, size=13.0)
 
 
 def test_closing_fills_holes_and_keeps_the_outline() -> None:
@@ -167,7 +169,7 @@ def test_uniedit_guides_each_token_by_how_much_the_prompts_disagree_there() -> N
     field = RegionGuidedField(lambda x, sigma: torch.zeros_like(x), lambda x, sigma: target, omega=5.0)
     # m is 0, 1/3 and 1, and with v_S = 0 the velocity is (m + 5 (1 + m)) v_T.
     expected = target * torch.tensor([5.0, 7.0, 11.0])[:, None]
-    torch.testing.assert_close(field(torch.ones(1, 3, 2), 0.5), expected)
+    assert_rounded(field(torch.ones(1, 3, 2), 0.5), expected, 10)
 
 
 @pytest.mark.parametrize("omega", [0.0, 5.0])
@@ -180,7 +182,7 @@ def test_uniedit_with_one_prompt_is_plain_implicit_inversion_and_euler(omega: fl
     field = backbone.velocity_field(backbone.embed(["a red cat"]), geometry, 1.0)
     grid = backbone.sigmas(15, geometry)[6:]
     up = integrate(field, ReusedImplicitEuler(), packed, inverted(grid))
-    torch.testing.assert_close(result.latent.packed, integrate(field, Euler(), up.final, grid).final)
+    assert_rounded(result.latent.packed, integrate(field, Euler(), up.final, grid).final, 28 * 20)
     assert result.evaluations == 28
 
 
@@ -199,7 +201,7 @@ def test_full_pull_in_every_step_lands_rf_inversion_on_the_picture() -> None:
     backbone = ToyBackbone()
     request = _first_turn(backbone)
     result = get("rf_inversion", overrides={"gain": 1.0, "stop": 1.0}).edit(backbone, request)
-    torch.testing.assert_close(result.latent.packed, request.previous.packed, atol=1e-5, rtol=0)
+    assert_rounded(result.latent.packed, request.previous.packed, 28 * 20)
 
 
 def test_flowedit_refuses_counts_that_do_not_fit() -> None:

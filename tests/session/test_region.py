@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from tests.support.closeness import assert_rounded
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones.base import Backbone, Geometry, Latent
 from undrift.errors import InputError, SessionError
@@ -69,7 +70,7 @@ def test_the_latent_handed_over_agrees_with_the_picture(session: Session, backbo
     before, edited, after = (packed(session, turn, backbone).view(4, 5, -1) for turn in (session.source, free, held))
     assert torch.equal(after[[0, 3]], before[[0, 3]]), "rows of tokens that lie wholly outside"
     share = torch.as_tensor(weights(region)).view(4, 8, 5, 8).mean((1, 3))[..., None]
-    torch.testing.assert_close(after, before + share * (edited - before))
+    assert_rounded(after, before + share * (edited - before), 64)
     assert 0 < float(share[1, 0]) < float(share[1, 2]) < 1.01
 
 
@@ -78,7 +79,7 @@ def test_the_edge_is_soft_and_inside(backbone: ToyBackbone) -> None:
     w = weights(region)
     assert (w[np.asarray(region) == 0] == 0).all()
     across = w[100, 99:106]
-    np.testing.assert_allclose(across, [0, 0.25, 0.5, 0.75, 1, 1, 1], atol=1e-6)
+    assert_rounded(across, np.array([0, 0.25, 0.5, 0.75, 1, 1, 1], across.dtype), 10)
     assert weights(painted((256, 192), (0, 0, 256, 100)))[0, 0] == 1, "the border of the picture is no edge"
 
 

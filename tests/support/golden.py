@@ -12,12 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tests.support.closeness import flux_operations
 from undrift.backbones.base import Conditioning, Geometry, Latent, PromptTokens
 from undrift.backbones.flux import FluxBackbone
 from undrift.methods.base import EditMethod, EditRequest, EditResult
 
 FOLDER = Path(__file__).parent.parent / "golden"
 TOLERANCE = 2e-4
+"""How far a result may lie from the reference implementation's: the bar of the recorded numbers."""
+OPERATIONS = flux_operations(double=19, single=38, width=32, tokens=88)
+"""Roundings of one evaluation of the transformer (see ``closeness.rounding``)."""
 SOURCE, TARGET = "source", "target"
 GRID = Geometry(height=128, width=128, rows=8, columns=8)
 
@@ -40,7 +44,7 @@ def arrays(name: str) -> dict[str, Tensor]:
 def transformer() -> Any:
     from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 
-    return FluxTransformer2DModel.from_pretrained(FOLDER, torch_dtype=torch.float32)
+    return FluxTransformer2DModel.from_pretrained(FOLDER, dtype=torch.float32)
 
 
 class GoldenBackbone(FluxBackbone):

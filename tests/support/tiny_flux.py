@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from tests.support.closeness import flux_operations
+
 WORDS = ("a", "the", "on", "in", "with", "red", "blue", "cat", "dog", "sitting", "grass", "hat", "snow", "field")
 LETTERS = "abcdefghijklmnopqrstuvwxyz,."
 T5_LIMIT = 20
@@ -14,6 +16,10 @@ CLIP_LIMIT = 12
 LATENT_CHANNELS = 4
 TEXT_WIDTH = 24
 POOLED_WIDTH = 16
+OPERATIONS = flux_operations(double=2, single=2, width=32, tokens=40)
+"""Roundings of one evaluation of the transformer (see ``closeness.rounding``)."""
+ENCODER_OPERATIONS = 12 * 3 * 3 * 8
+"""Those of the autoencoder's half: some twelve convolutions of 3 x 3 over at most 8 channels."""
 
 
 def t5_tokenizer() -> Any:

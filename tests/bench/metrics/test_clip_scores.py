@@ -26,6 +26,7 @@ from tests.bench.metrics.outcomes import (
     untouched,
 )
 from tests.bench.metrics.tiny_weights import tiny_clip
+from tests.support.closeness import rounding
 from undrift.bench.metrics.registry import get
 from undrift.errors import InputError, ModelError
 from undrift.littleworld.clip import embed_pictures, embed_texts
@@ -78,7 +79,7 @@ def test_a_real_clip_is_read_from_disk_and_asked_as_transformers_defines_it(empt
     picture, source, previous = (image_vector(folder, p) for p in (turn.picture, turn.source, turn.previous))
     text = text_vector(folder, case.tasks[1].target_prompt)
     expected = [100 * max(0.0, float(text @ picture)), float(source @ picture), float(previous @ picture)]
-    assert [numbers(name, [turn])[0] for name in REAL] == pytest.approx(expected, abs=1e-4)
+    assert [numbers(name, [turn])[0] for name in REAL] == pytest.approx(expected, abs=rounding(1000, 100.0))
 
 
 def test_a_prompt_that_is_too_long_is_cut_off(empty: Path) -> None:
@@ -117,7 +118,7 @@ def test_the_score_is_torchmetrics_own(empty: Path) -> None:
     pixels = torch.tensor(list(turn.picture.tobytes()), dtype=torch.uint8).view(64, 64, 3).permute(2, 0, 1)
     prompt = turn.record.target_prompt
     expected = multimodal.clip_score(pixels, prompt, model_name_or_path=lambda: (model, processor))
-    assert numbers("clip-t-vit-l14", [turn])[0] == pytest.approx(float(expected), abs=1e-3)
+    assert numbers("clip-t-vit-l14", [turn])[0] == pytest.approx(float(expected), abs=rounding(1000, 100.0))
 
 
 def unwrapped(method: Any) -> Any:

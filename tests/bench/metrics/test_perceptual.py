@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from statistics import fmean
 
 import numpy as np
@@ -23,6 +22,7 @@ from tests.bench.metrics.outcomes import (
     single,
     untouched,
 )
+from tests.support.closeness import rounding
 from undrift.bench.case import Mask
 from undrift.bench.metrics import efflite
 from undrift.bench.metrics.base import SetMetric
@@ -112,7 +112,7 @@ def test_photographs_of_several_sizes_are_compared_outside_and_whole() -> None:
     distribution = get("fid-efflite0-source")
     assert isinstance(distribution, SetMetric)
     still = [single(turn.case, 1, turn.source, turn.source) for turn in turns]
-    assert distribution.score_set(still) == pytest.approx(0.0, abs=1e-6)
+    assert distribution.score_set(still) == pytest.approx(0.0, abs=1e-6)  # traces of float64 cancel
     assert (distribution.score_set(turns) or 0.0) > 1e-3
 
 
@@ -123,8 +123,10 @@ def test_efficientnet_lite0_gives_the_logits_of_its_authors_port() -> None:
     picture = blobs.point(lambda value: min(255, max(0, 8 * value - 896)))
     with torch.inference_mode():
         logits = efflite.network()(torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float())[0]
+    # 17 blocks that widen to at most 1152 channels, with filters of 25 numbers.
     assert logits.topk(3).indices.tolist() == [80, 335, 522]
-    assert logits.topk(3).values.tolist() == pytest.approx([5.2208, 5.181, 4.5502], abs=2e-3)
+    slack = rounding(17 * (1152 + 25), 6.0)
+    assert logits.topk(3).values.tolist() == pytest.approx([5.2208, 5.181, 4.5502], abs=slack)
 
 
 def test_the_same_padding_of_tensorflow() -> None:
@@ -133,7 +135,7 @@ def test_the_same_padding_of_tensorflow() -> None:
     convolution.weight.data = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 0, 0]])[None, None]
     assert convolution(torch.arange(6.0).expand(1, 1, 6, 6))[0, 0, 0].tolist() == [0.0, 2.0, 4.0]
     assert convolution(torch.arange(7.0).expand(1, 1, 7, 7))[0, 0, 1].tolist() == [0.0, 1.0, 3.0, 5.0]
-    assert math.isclose(sum(p.numel() for p in efflite.EfficientNetLite0().parameters()), 4_652_008)
+    assert sum(p.numel() for p in efflite.EfficientNetLite0().parameters()) == 4_652_008
 
 
 def left() -> Mask:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.bench.metrics.outcomes import PhotoCase, noise, numbers, scored, single
 from tests.bench.metrics.tiny_weights import squeezenet, tiny_clip, tiny_dino
+from tests.support.closeness import rounding
 from undrift.bench.case import Mask
 from undrift.bench.metrics.lpips import SqueezeNet
 from undrift.bench.metrics.pixels import pixels
@@ -61,7 +62,8 @@ def test_ssim_is_torchmetrics_own() -> None:
     a, b = dim(0), dim(1)
     tensors = [torch.from_numpy(pixels(p) / 255).permute(2, 0, 1)[None] for p in (a, b)]
     expected = float(image.structural_similarity_index_measure(*tensors, data_range=1.0))
-    assert float(ssim_map(*(mirrored(pixels(p)) for p in (a, b))).mean()) == pytest.approx(expected, abs=1e-6)
+    ours = float(ssim_map(*(mirrored(pixels(p)) for p in (a, b))).mean())
+    assert ours == pytest.approx(expected, abs=rounding(11 * 11))  # windows of 11 x 11
 
 
 def test_ssim_counts_black_windows_as_right_in_compat_only() -> None:
@@ -121,7 +123,8 @@ def test_lpips_is_torchmetrics_own(empty: Path, monkeypatch: pytest.MonkeyPatch)
     ]
     expected = float(network(*black, normalize=True))
     assert expected > 0
-    assert numbers("pie-lpips-squeeze-compat", [turn]) == [pytest.approx(1000 * expected, rel=1e-4)]
+    operations = 8 * (512 + 9 * 64)  # eight blocks: squeezed from at most 512 channels, widened by 3 x 3 over 64
+    assert numbers("pie-lpips-squeeze-compat", [turn]) == [pytest.approx(1000 * expected, rel=rounding(operations))]
 
 
 def test_corrected_lpips_is_per_background(empty: Path) -> None:
@@ -132,7 +135,7 @@ def test_corrected_lpips_is_per_background(empty: Path) -> None:
     for share in (0.25, 0.75):
         turn = single(PhotoCase(dim(0), left(share)), 1, dim(1), dim(0))
         found[share] = [numbers(name, [turn])[0] for name in ("pie-lpips-squeeze", "pie-lpips-squeeze-compat")]
-    assert found[0.25][0] == pytest.approx(found[0.75][0], rel=0.15)
+    assert found[0.25][0] == pytest.approx(found[0.75][0], rel=0.15)  # what the two backgrounds differ by
     assert found[0.25][1] > 2 * found[0.75][1]
     still = single(PhotoCase(dim(0), left(0.25)), 1, dim(0), dim(0))
     assert numbers("pie-lpips-squeeze", [still]) == [0.0]
@@ -141,8 +144,8 @@ def test_corrected_lpips_is_per_background(empty: Path) -> None:
 def test_dino_is_given_raw_values_in_compat_only() -> None:
     white = Image.new("RGB", (512, 512), "white")
     mean, deviation = 0.485, 0.229
-    assert float(prepared(white, compat=True)[0, 0].mean()) == pytest.approx((255 - mean) / deviation, rel=1e-6)
-    assert float(prepared(white, compat=False)[0, 0].mean()) == pytest.approx((1 - mean) / deviation, rel=1e-6)
+    assert float(prepared(white, compat=True)[0, 0].mean()) == pytest.approx((255 - mean) / deviation)
+    assert float(prepared(white, compat=False)[0, 0].mean()) == pytest.approx((1 - mean) / deviation)
     sizes = [(512, 512), (300, 1200), (448, 336)]
     assert [tuple(prepared(Image.new("RGB", size), compat=False).shape[2:]) for size in sizes] == [
         (224, 224),
@@ -169,6 +172,7 @@ def test_structure_distance_from_the_keys_of_the_last_block(compat: bool, empty:
     expected = 1000 * float(np.mean((similar[0] - similar[1]) ** 2))
     turn = single(PhotoCase(dim(0, 224)), 1, dim(1, 224), dim(0, 224))
     name = "pie-structure-compat" if compat else "pie-structure"
+    # A mean of squared differences of cosines from float32 keys.
     assert numbers(name, [turn]) == [pytest.approx(expected, rel=1e-3)]
     assert numbers(name, [single(PhotoCase(dim(0, 224)), 1, dim(0, 224), dim(2, 224))]) == [0.0]
 
@@ -187,7 +191,7 @@ def test_clip_looks_at_the_whole_the_blackened_and_the_cropped_picture(empty: Pa
     }
     for name, picture in shown.items():
         expected = numbers("clip-t-vit-l14", [single(case, 1, picture, dim(0))])
-        assert numbers(name, [single(case, 1, dim(1), dim(0))]) == pytest.approx(expected, abs=1e-4)
+        assert numbers(name, [single(case, 1, dim(1), dim(0))]) == pytest.approx(expected, abs=rounding(1000, 100.0))
     assert scored("pie-clip-edited-vit-l14", [single(PhotoCase(dim(0)), 1, dim(1), dim(0))]) == [None]
 
 
