@@ -82,7 +82,7 @@ def turn_over_forwards(session: Session, backbone: Backbone, repeats: int = 5) -
     method = registry.get(overrides={"steps": STEPS})
     latent = backbone.encode([session.picture(session.source)])
     fields = [backbone.velocity_field(backbone.embed([p]), latent.geometry, 3.5) for p in PROMPTS]
-    evaluations = method.evaluations()
+    evaluations = method.cost(backbone).evaluations
 
     def forwards() -> None:
         for number in range(evaluations):

@@ -30,7 +30,6 @@ from undrift.attention.kernel import KernelName
 from undrift.attention.words import changed_spans
 from undrift.backbones import Backbone, Conditioning, Geometry, Latent, PromptTokens, load
 from undrift.backbones.flux import FluxBackbone
-from undrift.backbones.geometry import geometry_of
 from undrift.backbones.placement import Offload, Placement
 from undrift.methods.base import EditRequest
 from undrift.methods.multi_turn import MultiTurn, MultiTurnParams
@@ -100,7 +99,7 @@ def measure(
     backbone: Backbone, size: int, mode: str, offload: str, device: torch.device, repeats: int
 ) -> Iterator[Row]:
     """A row for each way of highlighting."""
-    geometry = geometry_of(size, size, _token_side(backbone))
+    geometry = backbone.geometry((size, size))
     latent = _latent(backbone, geometry, device)
     field = backbone.velocity_field(backbone.embed(PROMPTS[:1]), geometry, 3.5)
     request = EditRequest(latent, latent, 1, PROMPTS[:1], PROMPTS[1:], [None], [0])
@@ -113,7 +112,7 @@ def measure(
             "turn": partial(method.edit, backbone, request),
         }
         best = fastest(cases, repeats, device.type)
-        evaluations = method.evaluations()
+        evaluations = method.cost(backbone).evaluations
         limit = evaluations * _limit(geometry, device)
         yield Row(
             size=size,
@@ -179,14 +178,6 @@ def _random_transformer(device: torch.device) -> Any:
 def _words(prompt: str) -> PromptTokens:
     spans = changed_spans("", prompt)
     return PromptTokens(prompt, tuple(prompt[start:stop] for start, stop in spans), spans)
-
-
-def _token_side(backbone: Backbone) -> int:
-    return (
-        TOKEN_SIDE
-        if isinstance(backbone, RandomFlux) or not isinstance(backbone, FluxBackbone)
-        else backbone.token_side
-    )
 
 
 def _latent(backbone: Backbone, geometry: Geometry, device: torch.device) -> Latent:

@@ -57,7 +57,7 @@ def test_a_folder_loads_in_float32_on_the_cpu(tiny_flux_folder: Path) -> None:
     identity = backbone.identity
     assert (identity.name, identity.dtype, identity.device) == (str(tiny_flux_folder), "float32", "cpu")
     assert identity.weights_hash == digest[:16]
-    assert backbone.capabilities.guidance_embedding
+    assert backbone.capabilities.guidance == "embedded"
     assert backbone.sites == (*(Site("double", i) for i in range(2)), *(Site("single", i) for i in range(2)))
     assert backbone.tuned == {}
 

@@ -25,6 +25,7 @@ from undrift.attention.taps import AttentionTap
 from undrift.backbones import Backbone
 from undrift.backbones.base import Latent
 from undrift.backbones.flux import FluxBackbone
+from undrift.backbones.flux_architecture import FLUX_1
 from undrift.errors import Cancelled, InputError
 from undrift.flow import Observer, Step, StepEnd, Trajectory, integrate
 from undrift.methods import value_sharing
@@ -49,7 +50,7 @@ def quick(name: str) -> EditMethod:
     return get(name, overrides=QUICK.get(name, {"steps": 3}))
 
 
-RUNNING = [name for name in NAMES if quick(name).evaluations()]
+RUNNING = [name for name in NAMES if quick(name).cost(FLUX_1).evaluations]
 
 
 def picture(seed: int, size: tuple[int, int] = PICTURE) -> Image.Image:
@@ -162,8 +163,8 @@ def test_a_turn_is_deterministic_and_spends_what_it_announced(name: str, tiny_fl
     first, second = method.edit(tiny_flux, asked), method.edit(tiny_flux, asked)
     assert torch.equal(first.latent.packed, second.latent.packed)
     assert torch.equal(asked.previous.packed, before)
-    assert first.evaluations == method.evaluations()
-    assert first.sample_evaluations == method.sample_evaluations() >= first.evaluations
+    cost = method.cost(tiny_flux)
+    assert (first.evaluations, first.sample_evaluations) == (cost.evaluations, cost.sample_evaluations)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -233,7 +234,7 @@ def test_cancelling_ends_the_turn_before_the_next_evaluation_and_leaves_no_tap(
     watch = Watch(tiny_flux)
     with watch:
         method.edit(tiny_flux, asked, [watch])
-    assert watch.calls == method.evaluations()
+    assert watch.calls == method.cost(tiny_flux).evaluations
     for step, spent in enumerate(watch.spent):
         stopped = Watch(tiny_flux, stop_at=step)
         with stopped, pytest.raises(Cancelled):
@@ -245,7 +246,7 @@ def test_cancelling_ends_the_turn_before_the_next_evaluation_and_leaves_no_tap(
 @pytest.mark.parametrize("name", RUNNING)
 def test_a_network_that_fails_leaves_no_tap(name: str, tiny_flux: Backbone) -> None:
     method, asked, stock = quick(name), request(tiny_flux, 1), processors(tiny_flux)
-    for call in (1, method.evaluations()):
+    for call in (1, method.cost(tiny_flux).evaluations):
         with Watch(tiny_flux, fail_at=call), pytest.raises(MemoryError):
             method.edit(tiny_flux, asked)
         assert processors(tiny_flux) == stock
@@ -280,7 +281,7 @@ def test_a_tap_installed_around_a_turn_hears_every_step_of_it_once(name: str, ti
     with tiny_flux.tapped(tap):
         method.edit(tiny_flux, request(tiny_flux, 1), [watch])
     assert len(tap.within) == len(watch.spent)
-    assert (sum(tap.within), tap.outside) == (method.evaluations(), 0)
+    assert (sum(tap.within), tap.outside) == (method.cost(tiny_flux).evaluations, 0)
     assert min(tap.within) > 0
 
 
@@ -295,7 +296,7 @@ def test_the_methods_that_look_into_attention_do_so_in_these_tests(name: str, ti
 @pytest.mark.parametrize("name", NAMES)
 def test_features_kept_are_counted_and_grow_with_the_picture(name: str) -> None:
     method = get(name)
-    small, large = method.feature_bytes(512 + 1024), method.feature_bytes(512 + 4096)
+    small, large = (method.cost(FLUX_1, (side, side)).feature_bytes for side in (512, 1024))
     assert 0 <= small <= large < 64e9
 
 
@@ -314,7 +315,7 @@ def test_the_states_kept_are_those_that_a_turn_records(
         monkeypatch.setattr(f"{module.name}.integrate", spied, raising=False)
     method = quick(name)
     method.edit(tiny_flux, request(tiny_flux, 1))
-    assert sum(recorded) == method.kept_states()
+    assert sum(recorded) == method.cost(tiny_flux).kept_states
     assert len(recorded) == (0 if name == "no_edit" else 2)
 
 
@@ -332,21 +333,14 @@ def test_the_bytes_of_features_are_those_that_a_turn_stores_and_the_budget_moves
 
     monkeypatch.setattr(value_sharing, "FeatureStore", Spied)
     asked = request(tiny_flux, 1)
-    blocks = sum(site.kind == "single" for site in tiny_flux.sites)
+    blocks = len(tiny_flux.capabilities.sharing_sites)
     method = get(name, overrides={"steps": 3, "inject_steps": 2, "shared_blocks": blocks, "memory_gb": memory_gb})
     result = method.edit(tiny_flux, asked)
-    sequence = tiny_flux.embed(asked.source_prompts).text.shape[1] + asked.previous.packed.shape[1]
-    # float32 here, two bytes a number in what the method tells.
-    announced = 2 * method.feature_bytes(sequence, tiny_width(tiny_flux))
+    announced = method.cost(tiny_flux, PICTURE).feature_bytes
     assert sum(tensor.nbytes for tensor in stores[0]._features.values()) == announced > 0
     assert stores[0].device_bytes == (announced if memory_gb else 0)
     unbounded = get(name, overrides={**method.params.model_dump(), "memory_gb": 8.0}).edit(tiny_flux, asked)
     assert torch.equal(result.latent.packed, unbounded.latent.packed)
-
-
-def tiny_width(backbone: Backbone) -> int:
-    assert isinstance(backbone, FluxBackbone)
-    return int(backbone._transformer.inner_dim)
 
 
 def test_vital_layers_come_from_the_backbone(tiny_flux: Backbone) -> None:

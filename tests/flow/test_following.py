@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tests.support.toy import ToyBackbone, toy_picture
 from undrift.attention.taps import AttentionTap
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone
 from undrift.errors import InputError
 from undrift.flow import (
@@ -27,6 +28,7 @@ from undrift.flow import (
 )
 from undrift.flow.retain import Chain
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 STEPS = 3
 
@@ -79,15 +81,15 @@ class Unwired(EditMethod):
         super().__init__()
         self.control, self.tap = Control(), Tap()
 
-    def evaluations(self) -> int:
-        return STEPS
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        return Cost.of(model, (STEPS, 1.0))
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         geometry, start = request.previous.geometry, request.previous.packed
         self.field = Field(backbone.velocity_field(backbone.embed(request.target_prompts), geometry, 1.0))
         with backbone.tapped(self.tap):
             run = integrate(self.field, Euler(), start, backbone.sigmas(STEPS, geometry), controller=self.control)
-        return EditResult.of(geometry, run)
+        return EditResult.of(geometry, run.final)
 
 
 @pytest.mark.parametrize("model", ["toy", "flux"])

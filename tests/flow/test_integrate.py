@@ -37,7 +37,7 @@ def test_observers_see_every_step_and_the_states() -> None:
         (2, 4, 0.5, 0.25),
         (3, 4, 0.25, 0.0),
     ]
-    assert [event.evaluations for event in recorder.ended] == [2, 3, 4, 5]
+    assert run.calls == 5
     assert len(run.states) == 5
     assert all(torch.equal(event.x, state) for event, state in zip(recorder.ended, run.states[1:], strict=True))
     assert torch.equal(run.states[-1], run.final)

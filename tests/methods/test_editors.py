@@ -17,7 +17,9 @@ from PIL import Image
 from tests.flow.mixture import Mixture
 from tests.support.closeness import assert_rounded
 from tests.support.toy import ToyBackbone, toy_picture
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Geometry
+from undrift.backbones.flux_architecture import FLUX_1
 from undrift.errors import InputError
 from undrift.flow import (
     Euler,
@@ -31,6 +33,7 @@ from undrift.flow import (
     linear_sigmas,
 )
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 from undrift.methods.from_original import FromOriginal
 from undrift.methods.registry import get
 from undrift.methods.revert_unchanged import RevertUnchanged, RevertUnchangedParams, reverted
@@ -53,15 +56,19 @@ from undrift.methods.uniedit_flow import RegionGuidedField, min_max
     ],
 )
 def test_defaults_cost_what_the_papers_say(name: str, preset: str, evaluations: int) -> None:
-    assert get(name, preset).evaluations() == evaluations
+    assert get(name, preset).cost(FLUX_1).evaluations == evaluations
 
 
 def test_what_a_turn_keeps_at_1024_pixels() -> None:
     # 18 blocks, 2 evaluations, 5 steps, (512 + 4096) tokens of 3072 numbers of 2 bytes.
-    assert get("rf_solver").kept_bytes() == 18 * 2 * 5 * 4608 * 3072 * 2
+    assert kept(get("rf_solver")) == 18 * 2 * 5 * 4608 * 3072 * 2
     # 16 states of 4096 tokens of 64 numbers of 4 bytes; with the wrapper's method the same.
-    assert get("steerflow").kept_bytes() == 16 * 4096 * 64 * 4
-    assert get("from_original", overrides={"method": "rf_solver"}).kept_bytes() == get("rf_solver").kept_bytes()
+    assert kept(get("steerflow")) == 16 * 4096 * 64 * 4
+    assert kept(get("from_original", overrides={"method": "rf_solver"})) == kept(get("rf_solver"))
+
+
+def kept(method: EditMethod) -> int:
+    return method.cost(FLUX_1).kept_bytes(FLUX_1)
 
 
 def _first_turn(backbone: Backbone, target: str = "a blue cat") -> EditRequest:
@@ -217,17 +224,17 @@ class Spy(EditMethod):
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": Params()})
     asked: ClassVar[list[EditRequest]] = []
 
-    def evaluations(self) -> int:
-        return 0
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        return Cost()
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         self.asked.append(request)
         (image,) = backbone.decode(request.previous)
         pixels = np.asarray(image).astype(int)
         pixels[:, :16] += 40
         pixels[:, 16:] += 2
         changed = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-        return EditResult(backbone.encode([changed]), 0, 0)
+        return EditResult(backbone.encode([changed]))
 
 
 def _second_turn(backbone: Backbone) -> EditRequest:
@@ -283,7 +290,7 @@ def test_a_wrapped_method_takes_parameters_as_json_and_the_model_s_tuned_values(
     assert isinstance(method, FromOriginal)
     assert method.params.method_params["steps"] == 4
     assert method.params.method_params["guidance"] == 1.5
-    assert method.evaluations() == 10
+    assert method.cost(FLUX_1).evaluations == 10
 
 
 def test_parameters_that_a_wrapper_lacks_are_those_of_the_method_inside() -> None:
@@ -294,9 +301,9 @@ def test_parameters_that_a_wrapper_lacks_are_those_of_the_method_inside() -> Non
     assert method.params.threshold == 0.1
     inside = method.params.method_params
     assert (inside["steps"], inside["guidance"], inside["inject_steps"]) == (5, 3.0, 2)
-    assert method.evaluations() == 12
+    assert method.cost(FLUX_1).evaluations == 12
     recorded = method.params.model_dump(mode="json")
-    assert get("revert_unchanged", overrides={**recorded, "steps": 7}).evaluations() == 16
+    assert get("revert_unchanged", overrides={**recorded, "steps": 7}).cost(FLUX_1).evaluations == 16
 
 
 def test_a_parameter_that_neither_wrapper_nor_method_has_is_refused() -> None:

@@ -82,7 +82,7 @@ def test_five_turns_of_few_steps(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_five_turns_at_the_defaults(name: str, tmp_path: Path) -> None:
     turns = run(tmp_path, name)["turns"]
-    expected = get(name, tuned=littleworld().tuned).evaluations()
+    expected = get(name, tuned=littleworld().tuned).cost(littleworld()).evaluations
     assert [turn["evaluations"] for turn in turns[-5:]] == [expected] * 5
     edits = [
         score_turn(sequence(), number, picture).edit for number, picture in enumerate(pictures(tmp_path)) if number

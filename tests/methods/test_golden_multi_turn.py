@@ -41,7 +41,7 @@ def test_the_faithful_presets_land_on_the_recorded_latents(preset: str, steps: i
             tap = method.highlighter(golden.request(), target) if highlighted else None
             sampling = method.sample(backbone, inversion.final, anchor, target, golden.GRID, tap)
             golden.close(sampling.final, RECORDED[f"mtc_{steps}_{name}_attn{int(highlighted)}"])
-            assert inversion.evaluations + sampling.evaluations == method.evaluations() == evaluations
+            assert inversion.calls + sampling.calls == method.cost(backbone).evaluations == evaluations
 
 
 def _anchors() -> dict[str, Tensor]:

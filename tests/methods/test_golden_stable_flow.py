@@ -67,7 +67,8 @@ def test_any_text_length_and_grid_will_do() -> None:
 
 def test_a_turn_of_fifty_steps_costs_150_sample_evaluations() -> None:
     # One evaluation of one row per inversion step, one of two rows per sampling step.
-    assert StableFlow().evaluations() == 100
+    cost = StableFlow().cost(golden.backbone())
+    assert (cost.evaluations, cost.sample_evaluations) == (100, 150)
     short = get("stable_flow", overrides={"steps": 2}).edit(golden.backbone(), golden.request())
     assert short.sample_evaluations * 25 == 150
 

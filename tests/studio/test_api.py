@@ -38,7 +38,7 @@ def test_a_turn_is_the_bytes_that_the_engine_makes(client: TestClient, studio: S
     method = studio.method(MethodForm(name="toy"))
     wanted = engine.run_turn(again, studio.backbone, method, engine.EditPlan("a blue cat", seed=1))
     assert (turn["image_hash"], turn["id"]) == (wanted.image_hash, wanted.id)
-    assert turn["evaluations"] == method.evaluations() == 4
+    assert turn["evaluations"] == method.cost(studio.backbone).evaluations == 4
     assert session.head.id == turn["id"]
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import (
     Backbone,
     Capabilities,
@@ -28,10 +29,13 @@ from undrift.backbones.base import (
     Geometry,
     Latent,
     ModelIdentity,
+    NetworkInputs,
     PromptTokens,
 )
-from undrift.flow import Euler, Observer, VelocityField, integrate, interpolate, linear_sigmas
+from undrift.backbones.geometry import geometry_of
+from undrift.flow import Euler, Observer, integrate, interpolate, linear_sigmas
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 PATCH = 8
 SPREAD = 0.2
@@ -43,7 +47,7 @@ class ToyBackbone(Backbone):
     def __init__(self, weights: str = "toy-weights") -> None:
         super().__init__()
         self.identity = ModelIdentity("toy", weights, "fp32", "cpu")
-        self.capabilities = Capabilities(guidance_embedding=False)
+        self.capabilities = Capabilities(guidance="none")
         generator = torch.Generator().manual_seed(len(weights))
         self._basis, _ = torch.linalg.qr(torch.randn(3 * PATCH**2, 3 * PATCH**2, generator=generator))
         self.encoded = 0
@@ -52,10 +56,19 @@ class ToyBackbone(Backbone):
     def sites(self) -> tuple[Site, ...]:
         return (Site("double", 0),)
 
+    def geometry(self, size: tuple[int, int]) -> Geometry:
+        return geometry_of(size[1], size[0], PATCH)
+
+    def feature_bytes(self, site: Site, geometry: Geometry) -> int:
+        return 0
+
+    def state_bytes(self, geometry: Geometry) -> int:
+        return geometry.tokens * 3 * PATCH**2 * 4
+
     def encode(self, images: Sequence[Image.Image]) -> Latent:
         self.encoded += len(images)
         width, height = images[0].size
-        geometry = Geometry(height, width, -(-height // PATCH), -(-width // PATCH))
+        geometry = self.geometry((width, height))
         padding = ((0, geometry.rows * PATCH - height), (0, geometry.columns * PATCH - width), (0, 0))
         pixels = np.stack([np.pad(np.asarray(image), padding, "edge") for image in images])
         patches = torch.from_numpy(pixels).reshape(len(images), geometry.rows, PATCH, geometry.columns, PATCH, 3)
@@ -74,19 +87,17 @@ class ToyBackbone(Backbone):
         tokens = tuple(PromptTokens(p, (p,), ((0, len(p)),)) for p in prompts)
         return Conditioning(text=colours[:, None], pooled=colours, tokens=tokens, pooled_tokens=tokens)
 
-    def velocity_field(
-        self, conditioning: Conditioning, geometry: Geometry, guidance: float | Sequence[float]
-    ) -> VelocityField:
-        mean = conditioning.pooled.repeat(1, PATCH**2)[:, None] @ self._basis
+    def network_inputs(
+        self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
+    ) -> NetworkInputs:
+        return {"mean": conditioning.pooled.repeat(1, PATCH**2)[:, None] @ self._basis}
 
-        def velocity(x: Tensor, sigma: float) -> Tensor:
-            """E[noise - image | x] of images ~ N(mean, SPREAD^2)."""
-            variance = (1.0 - sigma) ** 2 * SPREAD**2 + sigma**2
-            away = x - (1.0 - sigma) * mean
-            slope = (sigma - (1.0 - sigma) * SPREAD**2) / variance
-            return torch.add(slope * away, mean, alpha=-1.0)
-
-        return velocity
+    def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
+        """E[noise - image | x] of images ~ N(mean, SPREAD^2)."""
+        variance = (1.0 - sigma) ** 2 * SPREAD**2 + sigma**2
+        away = x - (1.0 - sigma) * inputs["mean"]
+        slope = (sigma - (1.0 - sigma) * SPREAD**2) / variance
+        return torch.add(slope * away, inputs["mean"], alpha=-1.0)
 
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         return linear_sigmas(steps)
@@ -115,10 +126,13 @@ class ToyMethod(EditMethod):
     dial: ClassVar[Dial] = MappingProxyType({"strength": (1.0, 0.1), "steps": (9, 3)})
     params: ToyParams
 
-    def evaluations(self) -> int:
-        return self.params.steps
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        return Cost.of(model, (self.params.steps, 1.0))
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def draws_noise(self) -> bool:
+        return True
+
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         previous, geometry = request.previous.packed, request.previous.geometry
         field = backbone.velocity_field(backbone.embed(request.target_prompts), geometry, 1.0)
         start = interpolate(previous, seeded_noise(request.seeds, previous), self.params.strength)
@@ -127,7 +141,7 @@ class ToyMethod(EditMethod):
         mask = torch.stack([self._block(seed, geometry) for seed in request.seeds])
         keep = mask.flatten(1)[..., None] if self.params.masked else torch.ones(1)
         latent = Latent(previous + keep * (run.final - previous), geometry)
-        return EditResult(latent, run.evaluations, run.evaluations, mask if self.params.masked else None)
+        return EditResult(latent, mask if self.params.masked else None)
 
     def _block(self, seed: int, geometry: Geometry) -> Tensor:
         mask = torch.zeros(geometry.rows, geometry.columns)

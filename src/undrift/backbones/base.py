@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from PIL import Image
 from torch import Tensor
 
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
+from undrift.backbones.counter import Counter
 from undrift.backbones.folder import ModelFolder
+from undrift.backbones.geometry import Geometry
 from undrift.backbones.placement import Placement
+from undrift.backbones.velocity import BackboneField, guidance_values
 from undrift.flow import VelocityField, following
 
+__all__ = [
+    "Backbone",
+    "Capabilities",
+    "Conditioning",
+    "Geometry",
+    "Latent",
+    "ModelIdentity",
+    "NetworkInputs",
+    "PromptTokens",
+]
 
-@dataclass(frozen=True)
-class Geometry:
-    """A picture's size and the token grid it is packed into.
+logger = logging.getLogger(__name__)
 
-    Attributes:
-        height, width: of the picture in pixels, before padding.
-        rows, columns: of the token grid, which covers the padded picture.
-    """
-
-    height: int
-    width: int
-    rows: int
-    columns: int
-
-    @property
-    def tokens(self) -> int:
-        return self.rows * self.columns
+NetworkInputs = Mapping[str, Any]
+"""What a network takes beside the state and sigma; the names are the family's own."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,41 @@ class Conditioning:
     tokens: tuple[PromptTokens, ...]
     pooled_tokens: tuple[PromptTokens, ...]
 
+    @property
+    def rows(self) -> int:
+        """How many prompts there are."""
+        return self.text.shape[0]
+
+
+Guidance = Literal["embedded", "two_evaluations", "none"]
+
 
 @dataclass(frozen=True)
 class Capabilities:
     """What a model can do, so that callers ask instead of testing names.
 
     Attributes:
-        guidance_embedding: takes the guidance value as an input (one evaluation per step).
+        guidance: how a guidance value g takes effect: ``embedded``, it is an input of the network;
+            ``two_evaluations``, v = v_positive + (g - 1) (v_positive - v_negative); ``none``, it has no effect.
+        map_sites: layers in which image tokens attend to the prompt's, whose attention makes maps; in running order.
+        sharing_sites: layers whose features one pass may take from another, in running order.
         vital_sites: layers found vital for the picture (Stable Flow), empty if unknown.
         notes: one line a user should know, such as the licence of the weights.
     """
 
-    guidance_embedding: bool = True
+    guidance: Guidance = "embedded"
+    map_sites: tuple[Site, ...] = ()
+    sharing_sites: tuple[Site, ...] = ()
     vital_sites: tuple[Site, ...] = ()
     notes: str = ""
+
+    def calls_per_velocity(self, guidance: float | Sequence[float]) -> int:
+        """Network evaluations that one velocity takes at ``guidance``, one value or one per row.
+
+        Two where guidance is done by two evaluations, unless every row's is 1, where the second has no effect.
+        """
+        values = guidance if isinstance(guidance, Sequence) else (guidance,)
+        return 2 if self.guidance == "two_evaluations" and any(value != 1 for value in values) else 1
 
 
 @dataclass(frozen=True)
@@ -121,11 +143,15 @@ class Backbone(ABC):
 
     identity: ModelIdentity
     capabilities: Capabilities
+    counter: Counter
+    """How often the network was asked. ``evaluate`` counts, and nothing else calls the network."""
     tuned: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     """Parameter overrides per method name, for models whose best values differ from the methods' defaults."""
 
     def __init__(self) -> None:
+        self.counter = Counter()
         self._taps: tuple[AttentionTap, ...] = ()
+        self._warned_guidance = False
 
     @classmethod
     def from_folder(cls, folder: ModelFolder, placement: Placement) -> Backbone:
@@ -136,6 +162,18 @@ class Backbone(ABC):
     @abstractmethod
     def sites(self) -> tuple[Site, ...]:
         """Every attention layer that taps can reach, in the order they run."""
+
+    @abstractmethod
+    def geometry(self, size: tuple[int, int]) -> Geometry:
+        """The token grid of a picture of ``size`` (width, height)."""
+
+    @abstractmethod
+    def feature_bytes(self, site: Site, geometry: Geometry) -> int:
+        """Bytes of one projection (query, key or value) of one picture at ``site``."""
+
+    @abstractmethod
+    def state_bytes(self, geometry: Geometry) -> int:
+        """Bytes of one latent of one picture, in float32."""
 
     @abstractmethod
     def encode(self, images: Sequence[Image.Image]) -> Latent:
@@ -149,18 +187,66 @@ class Backbone(ABC):
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         """Embed prompts; each is embedded once and remembered."""
 
-    @abstractmethod
     def velocity_field(
-        self, conditioning: Conditioning, geometry: Geometry, guidance: float | Sequence[float]
+        self,
+        conditioning: Conditioning,
+        geometry: Geometry,
+        guidance: float | Sequence[float],
+        negative: Conditioning | None = None,
     ) -> VelocityField:
         """The velocity of the prompts' flow. A batch of latents needs as many conditioning rows.
 
-        ``guidance`` is one value for all rows or one per row.
+        Args:
+            conditioning: the prompts, one per row.
+            geometry: of the latents.
+            guidance: one value for all rows or one per row.
+            negative: what guidance by two evaluations leads away from, one per row; None: the empty prompt.
+
+        Raises:
+            InputError: a number of guidance values that is not the number of prompts.
         """
+        values = guidance_values(guidance, conditioning.rows)
+        if self.capabilities.guidance == "none":
+            self._warn_guidance(values)
+        if self.capabilities.calls_per_velocity(values) == 1:
+            return BackboneField(self, conditioning, geometry, values)
+        away_from = self.embed([""] * conditioning.rows) if negative is None else negative
+        return BackboneField(self, conditioning, geometry, values, away_from)
+
+    def evaluate(self, x: Tensor, sigma: float, inputs: NetworkInputs, *, tapped: bool = True) -> Tensor:
+        """One evaluation of the network, counted: velocity of ``x`` (batch, tokens, channels) at ``sigma``, float32.
+
+        Args:
+            x: packed latents.
+            sigma: where on the path.
+            inputs: what ``network_inputs`` made.
+            tapped: whether the installed taps hear of it and see its attention.
+        """
+        self.counter.add(x.shape[0])
+        if tapped:
+            for tap in self._taps:
+                tap.evaluation(sigma)
+        return self.network(x, sigma, inputs)
+
+    @abstractmethod
+    def network_inputs(
+        self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
+    ) -> NetworkInputs:
+        """What the network takes that depends on neither the state nor sigma; ``guidance`` has a value per row."""
+
+    @abstractmethod
+    def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
+        """Call the network once, for ``evaluate`` alone: float32, an ordinary tensor that may be changed in place."""
 
     @abstractmethod
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         """The model's sampling schedule, (steps + 1,) from 1 to 0."""
+
+    def _warn_guidance(self, values: Sequence[float]) -> None:
+        ignored = [value for value in values if value not in (0.0, 1.0)]
+        if ignored and not self._warned_guidance:
+            logger.warning("%s takes no guidance: the value %g has no effect", self.identity.name, ignored[0])
+            self._warned_guidance = True
 
     @property
     def taps(self) -> tuple[AttentionTap, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -15,18 +15,17 @@ from torch import Tensor
 
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
-from undrift.backbones.base import Backbone, Capabilities, Conditioning, Geometry, Latent, ModelIdentity
+from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, ModelIdentity, NetworkInputs
 from undrift.backbones.components import load_model, load_tokenizer
+from undrift.backbones.flux_architecture import TEXT_TOKENS, FluxArchitecture, token_side_of
 from undrift.backbones.flux_attention import TextLength, attention_layers, installed
 from undrift.backbones.folder import ModelFolder
-from undrift.backbones.geometry import PATCH, check_tokens, geometry_of, image_ids, pack, text_ids, unpack
+from undrift.backbones.geometry import image_ids, pack, text_ids, unpack
 from undrift.backbones.pictures import common_geometry, to_images, to_tensor
 from undrift.backbones.placement import Placement
 from undrift.backbones.prompts import PromptEncoder
-from undrift.errors import InputError, ModelError
-from undrift.flow import ResolutionShift, VelocityField, linear_sigmas, shift_sigmas, shifted_sigmas
-
-logger = logging.getLogger(__name__)
+from undrift.errors import ModelError
+from undrift.flow import ResolutionShift, linear_sigmas, shift_sigmas, shifted_sigmas
 
 FLUX_BLOCKS = (19, 38)
 VITAL_SITES = (
@@ -76,10 +75,15 @@ class FluxBackbone(Backbone):
         self._placement = placement or Placement(transformer.device, transformer.dtype)
         self._layers = attention_layers(transformer)
         self._text_length = TextLength()
-        self._warned_guidance = False
         self.identity = identity or self._bare_identity()
-        self.capabilities = Capabilities(
-            guidance_embedding=bool(transformer.config.guidance_embeds),
+        self.architecture = FluxArchitecture.of(
+            transformer.config,
+            text_tokens=TEXT_TOKENS if prompts is None else prompts.limit,
+            token_side=token_side_of(vae),
+            number_bytes=self._placement.dtype.itemsize,
+        )
+        self.capabilities = replace(
+            self.architecture.capabilities,
             vital_sites=tuple(vital_sites) if vital_sites is not None else self._known_vital_sites(),
             notes=notes,
         )
@@ -115,19 +119,19 @@ class FluxBackbone(Backbone):
     def sites(self) -> tuple[Site, ...]:
         return tuple(self._layers)
 
-    @property
-    def token_side(self) -> int:
-        """Side in pixels of the square of the picture that one token covers."""
-        return PATCH * int(2 ** (len(self._require_vae().config.block_out_channels) - 1))
+    def geometry(self, size: tuple[int, int]) -> Geometry:
+        return self.architecture.geometry(size)
 
-    def geometry(self, height: int, width: int) -> Geometry:
-        """The token grid of a picture of this size."""
-        return geometry_of(height, width, self.token_side)
+    def feature_bytes(self, site: Site, geometry: Geometry) -> int:
+        return self.architecture.feature_bytes(site, geometry)
+
+    def state_bytes(self, geometry: Geometry) -> int:
+        return self.architecture.state_bytes(geometry)
 
     def encode(self, images: Sequence[Image.Image]) -> Latent:
         vae = self._require_vae()
-        geometry = common_geometry(images, self.token_side)
-        pixels = to_tensor(images, geometry, self.token_side)
+        geometry = common_geometry(images, self.architecture.token_side)
+        pixels = to_tensor(images, geometry, self.architecture.token_side)
         self._set_tiling(vae, geometry)
         with self._placement.using(vae):
             mean = vae.encode(self._to_network(pixels)).latent_dist.mode().float()
@@ -146,19 +150,6 @@ class FluxBackbone(Backbone):
             raise ModelError("this model was built without text encoders: load a full pipeline to embed prompts")
         return self._prompts.embed(prompts)
 
-    def velocity_field(
-        self, conditioning: Conditioning, geometry: Geometry, guidance: float | Sequence[float]
-    ) -> VelocityField:
-        rows = conditioning.text.shape[0]
-        values = [float(g) for g in guidance] if isinstance(guidance, Sequence) else [float(guidance)] * rows
-        if len(values) != rows:
-            raise InputError(
-                f"{len(values)} guidance values for {rows} prompts, expected one value or one per prompt"
-            )
-        if not self.capabilities.guidance_embedding:
-            self._warn_guidance(values)
-        return _FluxVelocity(self, conditioning, geometry, values)
-
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         config = self._scheduler
         if not config.get("use_dynamic_shifting", False):
@@ -175,13 +166,7 @@ class FluxBackbone(Backbone):
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
         return installed(self._layers, taps, self._text_length)
 
-    def evaluate(self, x: Tensor, sigma: float, inputs: Mapping[str, Tensor]) -> Tensor:
-        """One evaluation of the network: velocity of ``x`` (batch, tokens, channels) at ``sigma``, float32.
-
-        ``inputs`` are the transformer's arguments that stay the same during a trajectory.
-        """
-        for tap in self.taps:
-            tap.evaluation(sigma)
+    def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
         self._text_length.tokens = inputs["txt_ids"].shape[0]
         with self._placement.using(self._transformer):
             # The transformer multiplies the time by 1000 itself.
@@ -192,8 +177,7 @@ class FluxBackbone(Backbone):
 
     def network_inputs(
         self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
-    ) -> dict[str, Tensor]:
-        """The transformer's arguments that depend on neither the state nor sigma."""
+    ) -> NetworkInputs:
         device = self._placement.device
         guided = {"guidance": torch.tensor(guidance, dtype=torch.float32, device=device)}
         return {
@@ -201,7 +185,7 @@ class FluxBackbone(Backbone):
             "pooled_projections": self._to_network(conditioning.pooled),
             "img_ids": image_ids(geometry).to(device),
             "txt_ids": text_ids(conditioning.text.shape[1]).to(device),
-            **(guided if self.capabilities.guidance_embedding else {}),
+            **(guided if self.capabilities.guidance == "embedded" else {}),
         }
 
     def _to_network(self, tensor: Tensor) -> Tensor:
@@ -224,33 +208,9 @@ class FluxBackbone(Backbone):
         large = max(geometry.height, geometry.width) > TILING_ABOVE
         vae.use_tiling = large and self._placement.device.type != "cpu"
 
-    def _warn_guidance(self, values: Sequence[float]) -> None:
-        ignored = [value for value in values if value not in (0.0, 1.0)]
-        if ignored and not self._warned_guidance:
-            logger.warning("%s takes no guidance: the value %g has no effect", self.identity.name, ignored[0])
-            self._warned_guidance = True
-
     def _bare_identity(self) -> ModelIdentity:
         return ModelIdentity("bare", "", self._placement.dtype_name, str(self._placement.device))
 
     def _known_vital_sites(self) -> tuple[Site, ...]:
         config = self._transformer.config
         return VITAL_SITES if (config.num_layers, config.num_single_layers) == FLUX_BLOCKS else ()
-
-
-class _FluxVelocity:
-    """A FLUX model bound to prompts, a geometry and a guidance value."""
-
-    def __init__(
-        self, backbone: FluxBackbone, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
-    ) -> None:
-        self._backbone = backbone
-        self._geometry = geometry
-        self._rows = conditioning.text.shape[0]
-        self._inputs = backbone.network_inputs(conditioning, geometry, guidance)
-
-    def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        check_tokens(x, self._geometry)
-        if x.shape[0] != self._rows:
-            raise InputError(f"{x.shape[0]} latents for {self._rows} prompts, expected one prompt per latent")
-        return self._backbone.evaluate(x, sigma, self._inputs)

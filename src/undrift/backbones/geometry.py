@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from undrift.backbones.base import Geometry
 from undrift.errors import InputError
 
 PATCH = 2
 """Side of the square of latent pixels that one token holds."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A picture's size and the token grid it is packed into.
+
+    Attributes:
+        height, width: of the picture in pixels, before padding.
+        rows, columns: of the token grid, which covers the padded picture.
+    """
+
+    height: int
+    width: int
+    rows: int
+    columns: int
+
+    @property
+    def tokens(self) -> int:
+        return self.rows * self.columns
 
 
 def geometry_of(height: int, width: int, token_side: int) -> Geometry:

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from undrift.backbones.base import Conditioning, PromptTokens
+from undrift.backbones.flux_architecture import TEXT_TOKENS
 from undrift.backbones.placement import Placement
 from undrift.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 CACHED_PROMPTS = 64
-T5_LIMIT = 512
-"""Text tokens that FLUX was trained with; tokenizers that name no smaller limit get this one."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class PromptEncoder:
 
     @property
     def limit(self) -> int:
-        """The most tokens a prompt may have, the end token included."""
-        return min(int(self._t5_tokenizer.model_max_length), T5_LIMIT)
+        """The most tokens a prompt may have, the end token included; the tokenizer may name fewer than FLUX's."""
+        return min(int(self._t5_tokenizer.model_max_length), TEXT_TOKENS)
 
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         """Embed one prompt per batch row.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from undrift.backbones.flux_architecture import FLUX_1
 from undrift.bench.case import Case
 from undrift.bench.metrics.base import Measure
 from undrift.bench.records import Manifest, RunFolder
@@ -68,8 +69,8 @@ def _make(order: Order, folder: RunFolder, cases: Sequence[Case], model: ModelCh
     with StopOnInterrupt() as stop, _place(model, order.model, ray, stop) as place:
         manifest = begin(order, folder, place.identity, place.tuned)
         job = Job(folder, manifest, cases, plan(cases, manifest.methods, manifest.batch))
-        # A turn counts by its evaluations, and one for the rest.
-        costs = {spec.label: method_of(spec).evaluations() + 1 for spec in manifest.methods}
+        # A turn counts by its evaluations, and one for the rest. The model may be elsewhere, and only shares matter.
+        costs = {spec.label: method_of(spec).cost(FLUX_1).evaluations + 1 for spec in manifest.methods}
         total = sum(costs.values()) * sum(case.turns for case in cases)
         with held(folder), bar("turns", total, shell().quiet) as shown:
             shown.start_at(sum(cost * _done(folder, label, cases) for label, cost in costs.items()))

@@ -86,9 +86,12 @@ def _describe(method: type[EditMethod], long: bool) -> str:
 
 
 def _cost(method: EditMethod, long: bool) -> str:
-    calls, rows = method.evaluations(), method.sample_evaluations()
-    cost = f"{calls} evaluations a turn" + (f" ({rows} rows)" if rows != calls else "")
-    return f"{cost}, keeps {_size(method.kept_bytes())} at 1024 px" if long else cost
+    from undrift.backbones.flux_architecture import FLUX_1
+
+    cost = method.cost(FLUX_1)
+    calls, rows = cost.evaluations, cost.sample_evaluations
+    text = f"{calls} evaluations a turn" + (f" ({rows} rows)" if rows != calls else "")
+    return f"{text}, keeps {_size(cost.kept_bytes(FLUX_1))} at 1024 px" if long else text
 
 
 def _size(size: int) -> str:
@@ -107,16 +110,19 @@ def _parameters(method: type[EditMethod]) -> list[str]:
 
 
 def _as_json(method: type[EditMethod]) -> dict[str, Any]:
+    from undrift.backbones.flux_architecture import FLUX_1
+
+    costs = {name: method(params).cost(FLUX_1) for name, params in method.presets.items()}
     return {
         "name": method.name,
         "title": method.title,
         "paper": method.paper,
         "presets": {
             name: {
-                "evaluations": method(params).evaluations(),
-                "sample_evaluations": method(params).sample_evaluations(),
-                "kept_bytes_1024px": method(params).kept_bytes(),
-                "feature_bytes_1024px": method(params).feature_bytes(),
+                "evaluations": costs[name].evaluations,
+                "sample_evaluations": costs[name].sample_evaluations,
+                "kept_bytes_1024px": costs[name].kept_bytes(FLUX_1),
+                "feature_bytes_1024px": costs[name].feature_bytes,
                 "params": params.model_dump(),
             }
             for name, params in method.presets.items()

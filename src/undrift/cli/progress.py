@@ -11,11 +11,13 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn
 
+from undrift.backbones.counter import Counter
 from undrift.cli.output import say
 from undrift.cli.screen import column, console
 from undrift.cli.text import line
 from undrift.errors import Cancelled
 from undrift.flow import Observer, Step, StepEnd
+from undrift.methods.cost import Cost
 
 
 class StopOnInterrupt(Observer):
@@ -52,22 +54,20 @@ class StopOnInterrupt(Observer):
 
 
 class TurnBar(Observer):
-    """One turn's bar, which moves by network evaluations."""
+    """One turn's bar, which moves by the network's evaluations."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
+    def __init__(self, progress: Progress, task: TaskID, counter: Counter) -> None:
         self._progress = progress
         self._task = task
-        self._seen = 0
+        self._counter = counter
+        self._before = counter.evaluations
 
     def begin(self, step: Step) -> None:
-        if step.index == 0:
-            self._seen = 0
         phase = "inverting" if step.inverting else "sampling"
         self._progress.update(self._task, phase=f"{phase} {step.index + 1}/{step.count}")
 
     def end(self, event: StepEnd) -> None:
-        self._progress.advance(self._task, event.evaluations - self._seen)
-        self._seen = event.evaluations
+        self._progress.update(self._task, completed=self._counter.evaluations - self._before)
 
 
 class TurnsProgress:
@@ -87,8 +87,8 @@ class TurnsProgress:
         self._plain = not self._bars.console.is_terminal
 
     @contextmanager
-    def turn(self, number: int, prompt: str, evaluations: int) -> Iterator[list[Observer]]:
-        """Show turn ``number``, which costs ``evaluations``, while the block runs; yields its observers."""
+    def turn(self, number: int, prompt: str, cost: Cost, counter: Counter) -> Iterator[list[Observer]]:
+        """Show turn ``number`` while the block runs, as ``counter`` goes on by its ``cost``; yields its observers."""
         label = f"turn {number}/{self._count}"
         if self._quiet or self._plain:
             started = time.perf_counter()
@@ -96,9 +96,9 @@ class TurnsProgress:
             if not self._quiet:
                 say(f"{label}: {line(prompt)} ({time.perf_counter() - started:.1f} s)", err=True)
             return
-        task = self._bars.add_task(f"{label}  {_short(line(prompt))}", total=evaluations, phase="")
-        yield [TurnBar(self._bars, task)]
-        self._bars.update(task, completed=evaluations, phase="done")
+        task = self._bars.add_task(f"{label}  {_short(line(prompt))}", total=cost.evaluations, phase="")
+        yield [TurnBar(self._bars, task, counter)]
+        self._bars.update(task, completed=cost.evaluations, phase="done")
 
     def __enter__(self) -> Self:
         if not self._plain:

@@ -123,7 +123,7 @@ def run_turns(
     try:
         with StopOnInterrupt() as stop, TurnsProgress(len(turns), shell().quiet) as progress:
             for number, (method, plan) in enumerate(turns, 1):
-                with progress.turn(number, plan.prompt, method.evaluations()) as observers:
+                with progress.turn(number, plan.prompt, method.cost(backbone), backbone.counter) as observers:
                     done.append(run_turn(session, backbone, method, plan, [stop, *observers], tree))
     except (Cancelled, KeyboardInterrupt):
         kept = f"{len(done)} of {len(turns)} turns are done and kept in {session.folder}"

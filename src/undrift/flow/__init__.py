@@ -7,7 +7,6 @@ from undrift.flow.solvers import Euler, Heun, Midpoint, ReusedImplicitEuler, Reu
 from undrift.flow.step import Follower, Observer, Step, StepEnd, following
 from undrift.flow.velocity import (
     VelocityField,
-    evaluations_per_call,
     image_from_velocity,
     interpolate,
     noise_from_velocity,
@@ -33,7 +32,6 @@ __all__ = [
     "VelocityField",
     "combine_anchors",
     "evaluations",
-    "evaluations_per_call",
     "following",
     "image_from_velocity",
     "integrate",

@@ -12,7 +12,7 @@ from undrift.errors import InputError
 from undrift.flow.control import Controller
 from undrift.flow.solvers import Carry, Solver
 from undrift.flow.step import Listeners, Observer, Step, StepEnd
-from undrift.flow.velocity import VelocityField, evaluations_per_call
+from undrift.flow.velocity import VelocityField
 
 
 @dataclass(frozen=True)
@@ -21,28 +21,27 @@ class Trajectory:
 
     Attributes:
         final: the state at the last sigma, shape of the start.
-        evaluations: network evaluations spent (NFE): one per call of the network, whatever its batch.
+        calls: of the field. What they cost is the network's to count (``undrift.backbones.base.Backbone.counter``).
         states: all N+1 states in the order of the grid if they were recorded, else empty.
     """
 
     final: Tensor
-    evaluations: int
+    calls: int
     states: tuple[Tensor, ...] = ()
 
 
 class CountedField:
-    """A field that counts its calls, so that the evaluations reported are those that happened.
+    """A field that counts its calls.
 
     Velocities leave it in the dtype of x: a half-precision velocity is widened before anything is added to it.
     """
 
     def __init__(self, field: VelocityField) -> None:
         self._field = field
-        self._cost = evaluations_per_call(field)
-        self.evaluations = 0
+        self.calls = 0
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        self.evaluations += self._cost
+        self.calls += 1
         return self._field(x, sigma).to(x.dtype)
 
 
@@ -92,8 +91,8 @@ def integrate(
         state = state + (sigma_next - sigma) * velocity
         if record:
             states.append(state)
-        listeners.end(StepEnd(step=step, x=state, velocity=velocity, evaluations=counted.evaluations))
-    return Trajectory(final=state, evaluations=counted.evaluations, states=tuple(states))
+        listeners.end(StepEnd(step=step, x=state, velocity=velocity))
+    return Trajectory(final=state, calls=counted.calls, states=tuple(states))
 
 
 def _checked_grid(sigmas: Tensor) -> list[float]:

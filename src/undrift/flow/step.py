@@ -42,13 +42,11 @@ class StepEnd:
         step: which.
         x: the state at ``step.sigma_next``.
         velocity: the (controlled) velocity that led there.
-        evaluations: network evaluations spent so far in this trajectory.
     """
 
     step: Step
     x: Tensor
     velocity: Tensor
-    evaluations: int
 
     @property
     def image_estimate(self) -> Tensor:

@@ -13,14 +13,8 @@ from torch import Tensor
 from undrift.errors import InputError
 
 VelocityField = Callable[[Tensor, float], Tensor]
-"""``(x, sigma) -> velocity`` of the same shape as x. A field that runs the network several times per call
-declares it as an attribute ``evaluations_per_call``. One made of other fields names them in an attribute
+"""``(x, sigma) -> velocity`` of the same shape as x. A field made of other fields names them in an attribute
 ``parts``, so that those of them that follow the steps hear of them (``undrift.flow.step``)."""
-
-
-def evaluations_per_call(field: VelocityField) -> int:
-    """Network evaluations that one call of ``field`` costs (1 unless the field declares otherwise)."""
-    return int(getattr(field, "evaluations_per_call", 1))
 
 
 def interpolate(image: Tensor, noise: Tensor, sigma: float) -> Tensor:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self
 
@@ -16,9 +15,11 @@ from PIL import Image
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Geometry, Latent
 from undrift.errors import InputError
-from undrift.flow import Observer, Trajectory
+from undrift.flow import Observer
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 
 @dataclass(frozen=True)
@@ -57,27 +58,23 @@ class EditResult:
 
     Attributes:
         latent: the edited pictures.
-        evaluations: network calls spent (NFE).
-        sample_evaluations: rows evaluated, network calls times their batch per edited picture.
         mask: (batch, rows, columns) float in [0, 1], where the method highlighted; None if it has no mask.
         images: the pictures, where the method settles them pixel by pixel; None has the latent decoded.
+        evaluations: network calls spent (NFE), as the backbone counted them; ``EditMethod.edit`` fills it in.
+        sample_evaluations: rows evaluated per edited picture, likewise.
     """
 
     latent: Latent
-    evaluations: int
-    sample_evaluations: int
     mask: Tensor | None = None
     images: tuple[Image.Image, ...] | None = None
+    evaluations: int = 0
+    sample_evaluations: int = 0
 
     @classmethod
-    def of(cls, geometry: Geometry, *passes: Trajectory, mask: Tensor | None = None) -> Self:
-        """The result of one or more passes over the grid, each with one row per picture; the last ends at the edit.
-
-        ``mask`` is per token, (batch, tokens).
-        """
-        spent = sum(run.evaluations for run in passes)
+    def of(cls, geometry: Geometry, final: Tensor, mask: Tensor | None = None) -> Self:
+        """The result of a pass over the grid that ended at ``final``; ``mask`` is per token, (batch, tokens)."""
         grid = None if mask is None else mask.reshape(-1, geometry.rows, geometry.columns)
-        return cls(Latent(passes[-1].final, geometry), evaluations=spent, sample_evaluations=spent, mask=grid)
+        return cls(Latent(final, geometry), mask=grid)
 
 
 LARGEST = 1e6
@@ -195,46 +192,28 @@ class EditMethod(ABC):
         return self
 
     @abstractmethod
-    def evaluations(self) -> int:
-        """Network evaluations (NFE) of one turn with these parameters, without running it."""
-
-    def sample_evaluations(self) -> int:
-        """Rows that the network evaluates per picture in one turn; more than NFE where a call carries several."""
-        return self.evaluations()
-
-    def kept_states(self) -> int:
-        """States of a trajectory that one turn keeps until its end, the first and the last included."""
-        return 0
-
-    def kept_bytes(self) -> int:
-        """What one picture's turn keeps between two steps on FLUX.1 at 1024 x 1024 pixels, in bytes.
-
-        Attention features at two bytes a number and float32 states of 4096 tokens of 64 channels. The network's
-        weights and what it needs within an evaluation come on top.
-        """
-        return self.feature_bytes() + 4 * self.kept_states() * 4096 * 64
-
-    def feature_bytes(self, sequence: int = 512 + 4096, width: int = 3072) -> int:
-        """Bytes of attention features that one picture's turn keeps at most, at two bytes a number.
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        """What one turn with these parameters costs on ``model``, without running it.
 
         Args:
-            sequence: text and image tokens; the default is FLUX.1 at 1024 x 1024 pixels.
-            width: channels of the attention, all heads together.
+            model: a backbone, or a description of one without weights.
+            size: (width, height) of the picture; only what is kept depends on it.
         """
-        return 0
 
     def draws_noise(self) -> bool:
-        """Whether two seeds give two pictures with these parameters.
+        """Whether two seeds give two pictures with these parameters. All noise comes from ``seeded_noise``."""
+        return False
 
-        A turn's noise comes from ``seeded_noise`` alone, so that a method whose module never names it draws none;
-        one that needs it only for some parameters overrides this.
-        """
-        homes = (sys.modules[cls.__module__] for cls in type(self).__mro__ if issubclass(cls, EditMethod))
-        return any("seeded_noise" in vars(home) for home in homes if home.__name__ != __name__)
-
-    @abstractmethod
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
         """Run one turn. Deterministic in the request; leaves no tap behind; observers may cancel it."""
+        before = backbone.counter.copy()
+        made = self.make(backbone, request, observers)
+        calls, rows = backbone.counter.evaluations - before.evaluations, backbone.counter.rows - before.rows
+        return replace(made, evaluations=calls, sample_evaluations=rows // len(request.seeds))
+
+    @abstractmethod
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
+        """Make the edit, for ``edit`` alone, which counts what it takes."""
 
 
 def seeded_noise(seeds: Sequence[int], like: Tensor, stream: int = 0) -> Tensor:

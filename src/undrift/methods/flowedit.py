@@ -10,9 +10,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone
 from undrift.flow import Euler, Follower, Observer, VelocityField, integrate, interpolate
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 NoiseSource = Callable[[int], Tensor]
 """Fresh noise number i of a turn, shape of the latent."""
@@ -39,9 +41,6 @@ class FlowEditField(Follower):
     """dz/dsigma = mean over noises of v(z + q - x, target) - v(q, source), q = (1 - sigma) x + sigma e.
 
     Times ``region``, (batch, tokens), where one is given: a token of 0 stays the picture's.
-
-    Attributes:
-        evaluations_per_call: two per noise.
     """
 
     def __init__(
@@ -56,7 +55,6 @@ class FlowEditField(Follower):
         self.parts = (source, target)
         self._region = region
         self._source, self._target, self._image, self._noise, self._n_avg = source, target, image, noise, n_avg
-        self.evaluations_per_call = 2 * n_avg
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         first = self.step.index * self._n_avg
@@ -85,11 +83,15 @@ class FlowEdit(EditMethod):
     dial: ClassVar[Dial] = MappingProxyType({"n_max": (26, 14)})
     params: FlowEditParams
 
-    def evaluations(self) -> int:
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
         p = self.params
-        return 2 * p.n_avg * (p.n_max - p.n_min) + p.n_min
+        coupled = p.n_avg * (p.n_max - p.n_min)
+        return Cost.of(model, (coupled, p.source_guidance), (coupled + p.n_min, p.guidance))
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def draws_noise(self) -> bool:
+        return True
+
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p, image, geometry = self.params, request.previous.packed, request.previous.geometry
         source, target = backbone.embed(request.source_prompts), backbone.embed(request.target_prompts)
         down = backbone.velocity_field(target, geometry, p.guidance)
@@ -99,14 +101,13 @@ class FlowEdit(EditMethod):
         def noise(number: int) -> Tensor:
             return seeded_noise(request.seeds, image, stream=number)
 
-        passes = []
+        edited = image
         if len(coupled) > 1:
             up = backbone.velocity_field(source, geometry, p.source_guidance)
             field = FlowEditField(up, down, image, noise, p.n_avg, request.region)
-            passes.append(integrate(field, Euler(), image, coupled, observers=observers))
+            edited = integrate(field, Euler(), image, coupled, observers=observers).final
         if len(plain) > 1:
-            edited = passes[-1].final if passes else image
             fresh = noise((p.n_max - p.n_min) * p.n_avg)
             start = edited + interpolate(image, fresh, float(plain[0])) - image
-            passes.append(integrate(down, Euler(), start, plain, observers=observers))
-        return EditResult.of(geometry, *passes)
+            edited = integrate(down, Euler(), start, plain, observers=observers).final
+        return EditResult.of(geometry, edited)

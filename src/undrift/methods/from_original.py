@@ -26,7 +26,7 @@ class FromOriginal(Wrapper):
     paper: ClassVar[str] = "none (a baseline for chained edits)"
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": WrapperParams()})
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         captions = request.source_prompts if request.turn == 1 else request.original_prompts
         if len(captions) != len(request.target_prompts):
             raise InputError("from_original needs the caption of the original picture: give the source a prompt")

@@ -22,7 +22,8 @@ from torch.nn.functional import avg_pool2d, pad
 from undrift.attention.columns import TextColumns
 from undrift.attention.highlight import AdaptiveHighlight, HighlightSettings
 from undrift.attention.words import changed_columns, word_columns
-from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent
+from undrift.backbones.architecture import Architecture
+from undrift.backbones.base import Backbone, Conditioning, Geometry
 from undrift.flow import (
     CONTROL_TIMES,
     LQR,
@@ -37,6 +38,7 @@ from undrift.flow import (
 )
 from undrift.flow.retain import Chain, Hold, Retain
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 TimeName = Literal["sigma", "index", "late_midpoint"]
 
@@ -107,13 +109,12 @@ class MultiTurn(EditMethod):
 
     solver: ClassVar[ReusedMidpoint] = ReusedMidpoint()
 
-    def evaluations(self) -> int:
-        return 2 * evaluations(self.solver, self.params.steps)
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        p, calls = self.params, evaluations(self.solver, self.params.steps)
+        states = 0 if p.retain is None else p.steps + 1
+        return Cost.of(model, (calls, p.inversion_guidance), (calls, p.guidance), kept_states=states)
 
-    def kept_states(self) -> int:
-        return 0 if self.params.retain is None else self.params.steps + 1
-
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         geometry = request.previous.geometry
         source, target = backbone.embed(request.source_prompts), backbone.embed(request.target_prompts)
         noise = seeded_noise(request.seeds, request.previous.packed)
@@ -126,9 +127,7 @@ class MultiTurn(EditMethod):
         sampling = self.sample(
             backbone, inversion.final, anchor, target, geometry, tap, observers, path, request.region
         )
-        spent = inversion.evaluations + sampling.evaluations
-        mask = None if tap is None or tap.mask is None else tap.mask.view(-1, geometry.rows, geometry.columns)
-        return EditResult(Latent(sampling.final, geometry), spent, spent, mask)
+        return EditResult.of(geometry, sampling.final, None if tap is None else tap.mask)
 
     def invert(
         self,

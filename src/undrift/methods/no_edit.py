@@ -8,9 +8,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 
 class NoEditParams(Params):
@@ -35,11 +37,11 @@ class NoEdit(EditMethod):
     )
     params: NoEditParams
 
-    def evaluations(self) -> int:
-        return 0
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        return Cost()
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         latent = request.previous
         if self.params.round_trip:
             latent = backbone.encode(backbone.decode(latent))
-        return EditResult(latent, evaluations=0, sample_evaluations=0)
+        return EditResult(latent)

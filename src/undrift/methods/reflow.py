@@ -8,9 +8,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone
 from undrift.flow import Euler, Observer, evaluations, integrate, inverted
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 
 class ReflowParams(Params):
@@ -35,10 +37,11 @@ class Reflow(EditMethod):
 
     solver: ClassVar[Euler] = Euler()
 
-    def evaluations(self) -> int:
-        return 2 * evaluations(self.solver, self.params.steps)
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        p, calls = self.params, evaluations(self.solver, self.params.steps)
+        return Cost.of(model, (calls, p.inversion_guidance), (calls, p.guidance))
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p, picture = self.params, request.previous
         source, target = backbone.embed(request.source_prompts), backbone.embed(request.target_prompts)
         sigmas = backbone.sigmas(p.steps, picture.geometry)
@@ -46,4 +49,4 @@ class Reflow(EditMethod):
         down = backbone.velocity_field(target, picture.geometry, p.guidance)
         inversion = integrate(up, self.solver, picture.packed, inverted(sigmas), observers=observers)
         sampling = integrate(down, self.solver, inversion.final, sigmas, observers=observers)
-        return EditResult.of(picture.geometry, inversion, sampling)
+        return EditResult.of(picture.geometry, sampling.final)

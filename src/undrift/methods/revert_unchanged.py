@@ -43,7 +43,7 @@ class RevertUnchanged(Wrapper):
     dial: ClassVar[Dial] = MappingProxyType({"threshold": (0.0, 0.3)})
     params: RevertUnchangedParams
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p = self.params
         result = self.inner().edit(backbone, request, observers)
         before = request.previous_images or backbone.decode(request.previous)

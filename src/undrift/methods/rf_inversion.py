@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone
 from undrift.flow import (
     CONTROL_TIMES,
@@ -24,6 +25,7 @@ from undrift.flow import (
     inverted,
 )
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 
 class RFInversionParams(Params):
@@ -90,16 +92,17 @@ class RFInversion(EditMethod):
     dial: ClassVar[Dial] = MappingProxyType({"stop": (0.1, 0.5)})
     params: RFInversionParams
 
-    def evaluations(self) -> int:
-        return 2 * self.params.steps
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        p = self.params
+        return Cost.of(model, (p.steps, p.inversion_guidance), (p.steps, p.guidance))
 
     def draws_noise(self) -> bool:
         return self.params.inversion_gain > 0
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         inversion = self.invert(backbone, request, observers)
         sampling = self.sample(backbone, request, inversion.final, observers)
-        return EditResult.of(request.previous.geometry, inversion, sampling)
+        return EditResult.of(request.previous.geometry, sampling.final)
 
     def invert(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> Trajectory:
         """Carry the previous result towards seeded noise (equation 8)."""

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from undrift.attention.inject import ShareRows
 from undrift.attention.sites import Site
-from undrift.backbones.base import Backbone, Conditioning, Latent
+from undrift.backbones.architecture import Architecture
+from undrift.backbones.base import Backbone, Conditioning
 from undrift.errors import InputError
 from undrift.flow import Euler, Follower, Observer, Trajectory, VelocityField, integrate, inverted
 from undrift.flow.solvers import Carry
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 
 class StableFlowParams(Params):
@@ -92,16 +94,12 @@ class StableFlow(EditMethod):
     )
     params: StableFlowParams
 
-    def evaluations(self) -> int:
-        return 2 * self.params.steps
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        p = self.params
+        beside = p.steps, (p.source_guidance, p.guidance)
+        return Cost.of(model, (p.steps, p.source_guidance), beside, kept_states=p.steps + 1)
 
-    def sample_evaluations(self) -> int:
-        return 3 * self.params.steps
-
-    def kept_states(self) -> int:
-        return self.params.steps + 1
-
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p, geometry = self.params, request.previous.geometry
         inversion = self.invert(backbone, request, observers)
         prompts = [*request.source_prompts, *request.target_prompts]
@@ -113,11 +111,7 @@ class StableFlow(EditMethod):
             sigmas = backbone.sigmas(p.steps, geometry)
             sampling = integrate(paired, Euler(), inversion.final, sigmas, observers=observers)
         final = sampling.final / p.nudge if p.undo_nudge else sampling.final
-        return EditResult(
-            latent=Latent(final, geometry),
-            evaluations=inversion.evaluations + sampling.evaluations,
-            sample_evaluations=inversion.evaluations + 2 * sampling.evaluations,
-        )
+        return EditResult.of(geometry, final)
 
     def invert(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> Trajectory:
         """Carry the nudged picture to the noise with the source prompt; every state is kept."""

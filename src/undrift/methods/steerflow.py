@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Geometry
 from undrift.flow import (
     Euler,
@@ -24,6 +25,7 @@ from undrift.flow import (
     inverted,
 )
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, OddSide, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 
 class SteerFlowParams(Params):
@@ -125,13 +127,12 @@ class SteerFlow(EditMethod):
 
     solver: ClassVar[ReusedImplicitEuler] = ReusedImplicitEuler()
 
-    def evaluations(self) -> int:
-        return evaluations(self.solver, self.params.steps) + self.params.steps
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        p = self.params
+        inversion = evaluations(self.solver, p.steps), p.inversion_guidance
+        return Cost.of(model, inversion, (p.steps, p.guidance), kept_states=p.steps + 1)
 
-    def kept_states(self) -> int:
-        return self.params.steps + 1
-
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p, picture = self.params, request.previous
         source, target = backbone.embed(request.source_prompts), backbone.embed(request.target_prompts)
         sigmas = backbone.sigmas(p.steps, picture.geometry)
@@ -140,4 +141,4 @@ class SteerFlow(EditMethod):
         down = backbone.velocity_field(target, picture.geometry, p.guidance)
         field = SteeredField(down, inversion.states, picture.geometry, p, request.region)
         sampling = integrate(field, Euler(), inversion.final, sigmas, observers=observers)
-        return EditResult.of(picture.geometry, inversion, sampling, mask=field.mask)
+        return EditResult.of(picture.geometry, sampling.final, field.mask)

@@ -9,9 +9,11 @@ from typing import ClassVar
 from pydantic import Field
 from torch import Tensor
 
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone
 from undrift.flow import Euler, Observer, ReusedImplicitEuler, VelocityField, evaluations, integrate, inverted
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 
 class UniEditFlowParams(Params):
@@ -34,11 +36,8 @@ class RegionGuidedField:
     """m v_T + (1 - m) v_S + (1 + m) omega (v_T - v_S), m the mean |v_T - v_S| of a token, min-max over the row.
 
     Attributes:
-        evaluations_per_call: one per prompt.
         mask: of the latest call, (batch, tokens) in [0, 1].
     """
-
-    evaluations_per_call: ClassVar[int] = 2
 
     def __init__(self, source: VelocityField, target: VelocityField, omega: float) -> None:
         self.parts = (source, target)
@@ -80,11 +79,11 @@ class UniEditFlow(EditMethod):
 
     solver: ClassVar[ReusedImplicitEuler] = ReusedImplicitEuler()
 
-    def evaluations(self) -> int:
-        run = self.params.edited_steps
-        return evaluations(self.solver, run) + 2 * run
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        p, run = self.params, self.params.edited_steps
+        return Cost.of(model, (evaluations(self.solver, run), p.inversion_guidance), (2 * run, p.guidance))
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p, picture = self.params, request.previous
         geometry = picture.geometry
         source, target = backbone.embed(request.source_prompts), backbone.embed(request.target_prompts)
@@ -98,4 +97,4 @@ class UniEditFlow(EditMethod):
             p.omega,
         )
         sampling = integrate(field, Euler(), inversion.final, sigmas, observers=observers)
-        return EditResult.of(geometry, inversion, sampling, mask=field.mask)
+        return EditResult.of(geometry, sampling.final, field.mask)

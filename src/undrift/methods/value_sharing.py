@@ -11,9 +11,11 @@ from torch import Tensor
 from undrift.attention.inject import FeatureStore, InjectFeatures, Part, StoreFeatures
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Latent
 from undrift.flow import Observer, Solver, Trajectory, evaluations, integrate, inverted
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 VALUES: tuple[Part, ...] = ("value",)
 
@@ -40,14 +42,13 @@ class ValueSharing(EditMethod):
 
     solver: ClassVar[Solver]
 
-    def evaluations(self) -> int:
-        return 2 * evaluations(self.solver, self.params.steps)
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        p, calls = self.params, evaluations(self.solver, self.params.steps)
+        of_an_evaluation = sum(model.feature_bytes(site, model.geometry(size)) for site in self.sites(model))
+        stored = self.solver.evaluations_per_step * min(p.inject_steps, p.steps) * of_an_evaluation
+        return Cost.of(model, (calls, p.inversion_guidance), (calls, p.guidance), feature_bytes=stored)
 
-    def feature_bytes(self, sequence: int = 512 + 4096, width: int = 3072) -> int:
-        stored = self.solver.evaluations_per_step * self.params.inject_steps * self.params.shared_blocks
-        return 2 * stored * sequence * width
-
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p, picture = self.params, request.previous
         store = FeatureStore(int(p.memory_gb * 1e9))
         keep: list[AttentionTap] = []
@@ -60,12 +61,12 @@ class ValueSharing(EditMethod):
         inversion = self._run(backbone, request.source_prompts, p.inversion_guidance, picture, up, keep, observers)
         noise = Latent(inversion.final, picture.geometry)
         sampling = self._run(backbone, request.target_prompts, p.guidance, noise, inverted(up), give, observers)
-        return EditResult.of(picture.geometry, inversion, sampling)
+        return EditResult.of(picture.geometry, sampling.final)
 
-    def sites(self, backbone: Backbone) -> list[Site]:
-        """The last ``shared_blocks`` single blocks."""
-        single = [site for site in backbone.sites if site.kind == "single"]
-        return single[max(0, len(single) - self.params.shared_blocks) :]
+    def sites(self, model: Architecture) -> tuple[Site, ...]:
+        """The last ``shared_blocks`` of the layers that share features."""
+        sharing = model.capabilities.sharing_sites
+        return sharing[max(0, len(sharing) - self.params.shared_blocks) :]
 
     def _run(
         self,

@@ -8,9 +8,11 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator
 
+from undrift.backbones.architecture import Architecture
 from undrift.errors import InputError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 
 class WrapperParams(Params):
@@ -63,17 +65,8 @@ class Wrapper(EditMethod):
         params = self.params.updated({"method_params": inside})
         return type(self)(params, preset=self.preset, dial_value=self.dial_value)
 
-    def evaluations(self) -> int:
-        return self.inner().evaluations()
-
-    def sample_evaluations(self) -> int:
-        return self.inner().sample_evaluations()
-
-    def kept_states(self) -> int:
-        return self.inner().kept_states()
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        return self.inner().cost(model, size)
 
     def draws_noise(self) -> bool:
         return self.inner().draws_noise()
-
-    def feature_bytes(self, sequence: int = 512 + 4096, width: int = 3072) -> int:
-        return self.inner().feature_bytes(sequence, width)

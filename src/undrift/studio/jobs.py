@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from undrift.backbones.counter import Counter
 from undrift.errors import Cancelled, UndriftError
 from undrift.flow import Observer, Step, StepEnd
 from undrift.pictures import png_bytes
@@ -80,11 +81,13 @@ class Running(Observer):
         self._job = job
         self._tell = tell
         self._told = 0.0
-        self._seen = 0
+        self._counter = Counter()
+        self._offset = 0
 
-    def expect(self, evaluations: int, items: int = 1) -> None:
-        """Announce ``items`` pieces of ``evaluations`` network evaluations each."""
+    def expect(self, evaluations: int, counter: Counter, items: int = 1) -> None:
+        """Announce ``items`` pieces of ``evaluations`` network evaluations each, which ``counter`` counts."""
         self._job.total, self._job.items = evaluations * items, items
+        self._counter = counter
         self._tell(self._job)
 
     def start_item(self, number: int) -> None:
@@ -93,6 +96,7 @@ class Running(Observer):
         job = self._job
         job.item, job.preview = number, None
         job.evaluations = job.total * number // max(job.items, 1)
+        self._offset = job.evaluations - self._counter.evaluations
         self._tell(job)
 
     def made(self, turn: str) -> None:
@@ -112,15 +116,12 @@ class Running(Observer):
 
     def begin(self, step: Step) -> None:
         self.check()
-        if step.index == 0:
-            self._seen = 0
         phase = "inverting" if step.inverting else "sampling"
         self._job.phase = f"{phase}, step {step.index + 1} of {step.count}"
 
     def end(self, event: StepEnd) -> None:
         self.check()
-        self._job.evaluations += event.evaluations - self._seen
-        self._seen = event.evaluations
+        self._job.evaluations = self._offset + self._counter.evaluations
         if time.monotonic() - self._told >= QUIET_SECONDS:
             self._told = time.monotonic()
             self._tell(self._job)

@@ -90,7 +90,7 @@ def _method_view(method: type[EditMethod], backbone: Backbone) -> dict[str, Any]
         "title": method.title,
         "paper": method.paper,
         "presets": {
-            name: {"params": made.params.model_dump(mode="json"), "evaluations": made.evaluations()}
+            name: {"params": made.params.model_dump(mode="json"), "evaluations": made.cost(backbone).evaluations}
             for name, made in presets.items()
         },
         "has_dial": {name: can_turn(made) for name, made in presets.items()},

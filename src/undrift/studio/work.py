@@ -89,10 +89,11 @@ def _edits(studio: Studio, name: str, tree: Tree, method: EditMethod, plan: Edit
     """Work that makes every candidate; the head goes to the first, the others stay beside it."""
     session, source = studio.shelf.session(name), tree.source
     turns = candidate_plans(tree, method, plan, count)
-    every = max(1, method.evaluations() // MOST_PREVIEWS)
+    cost = method.cost(studio.backbone)
+    every = max(1, cost.evaluations // MOST_PREVIEWS)
 
     def work(running: Running) -> None:
-        running.expect(method.evaluations(), len(turns))
+        running.expect(cost.evaluations, studio.backbone.counter, len(turns))
         for number, (variant, wanted) in enumerate(turns):
             running.start_item(number)
             preview = Preview(studio.backbone, (source.width, source.height), running.show, every)

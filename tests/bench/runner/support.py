@@ -11,6 +11,7 @@ from typing import ClassVar
 from PIL import Image
 
 from tests.support.toy import toy_picture
+from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone
 from undrift.backbones.flux import FluxBackbone
 from undrift.bench.case import Case, Task
@@ -24,6 +25,7 @@ from undrift.errors import PictureError
 from undrift.files import sha256
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
+from undrift.methods.cost import REFERENCE_SIZE, Cost
 
 TINY = ("multi_turn::steps=2;highlight_start=1", "fireflow::steps=2", "no_edit")
 SUITE = SuiteSpec(name="littleworld", variant="quick", limit=3, turns=2)
@@ -53,15 +55,15 @@ class Failing(EditMethod):
     fails_at: ClassVar[set[str]] = set()
     seen: ClassVar[list[tuple[str, ...]]] = []
 
-    def evaluations(self) -> int:
-        return 0
+    def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
+        return Cost()
 
-    def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
+    def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         self.seen.append(tuple(request.target_prompts))
         bad = self.fails_at & set(request.target_prompts)
         if bad:
             raise ValueError(f"cannot do\n{min(bad)}")
-        return EditResult(request.previous, 0, 0)
+        return EditResult(request.previous)
 
 
 def order(

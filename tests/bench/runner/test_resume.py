@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
+
+from torch import Tensor
 
 from tests.bench.runner.support import hashes, make, order, records
 from tests.support.toy import ToyBackbone
-from undrift.backbones.base import Conditioning, Geometry
+from undrift.backbones.base import NetworkInputs
 from undrift.bench.records import RunFolder
-from undrift.flow import VelocityField
 
 ROOT = Path(__file__).parents[3]
 WORDS = ("reflow::steps=4", "flowedit::steps=4;n_max=3", "multi_turn::steps=2;highlight=false")
@@ -29,18 +29,11 @@ class Logged(ToyBackbone):
         super().__init__()
         self._log, self._seconds = log, seconds
 
-    def velocity_field(
-        self, conditioning: Conditioning, geometry: Geometry, guidance: float | Sequence[float]
-    ) -> VelocityField:
-        field = super().velocity_field(conditioning, geometry, guidance)
-
-        def logged(x: object, sigma: float) -> object:
-            with self._log.open("ab") as file:
-                file.write(b".")
-            time.sleep(self._seconds)
-            return field(x, sigma)  # type: ignore[arg-type]
-
-        return logged  # type: ignore[return-value]
+    def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
+        with self._log.open("ab") as file:
+            file.write(b".")
+        time.sleep(self._seconds)
+        return super().network(x, sigma, inputs)
 
 
 def spent(log: Path) -> int:

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
-from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent
-from undrift.flow import VelocityField, evaluations_per_call
+from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, NetworkInputs
+from undrift.backbones.velocity import guidance_values
+from undrift.flow import VelocityField
 
 BUDGET = 512 * 2**20
 """Bytes of velocities that are remembered, in main memory."""
@@ -59,17 +60,31 @@ class VelocityMemory:
 
 
 class SharingBackbone(Backbone):
-    """A backbone whose velocity fields ask ``memory`` first."""
+    """A backbone whose velocity fields ask ``memory`` first.
+
+    Its counter is that of the backbone inside, which counts what was answered from memory as well: a turn costs what
+    it asks for.
+    """
 
     def __init__(self, backbone: Backbone, memory: VelocityMemory) -> None:
         super().__init__()
         self._inner = backbone
+        self.counter = backbone.counter
         self.memory = memory
         self.identity, self.capabilities, self.tuned = backbone.identity, backbone.capabilities, backbone.tuned
 
     @property
     def sites(self) -> tuple[Site, ...]:
         return self._inner.sites
+
+    def geometry(self, size: tuple[int, int]) -> Geometry:
+        return self._inner.geometry(size)
+
+    def feature_bytes(self, site: Site, geometry: Geometry) -> int:
+        return self._inner.feature_bytes(site, geometry)
+
+    def state_bytes(self, geometry: Geometry) -> int:
+        return self._inner.state_bytes(geometry)
 
     def encode(self, images: Sequence[Image.Image]) -> Latent:
         return self._inner.encode(images)
@@ -84,11 +99,24 @@ class SharingBackbone(Backbone):
         return self._inner.sigmas(steps, geometry)
 
     def velocity_field(
-        self, conditioning: Conditioning, geometry: Geometry, guidance: float | Sequence[float]
+        self,
+        conditioning: Conditioning,
+        geometry: Geometry,
+        guidance: float | Sequence[float],
+        negative: Conditioning | None = None,
     ) -> VelocityField:
-        field = self._inner.velocity_field(conditioning, geometry, guidance)
-        values = tuple(guidance) if isinstance(guidance, Sequence) else (guidance,)
-        return _SharedField(self, field, (digest(conditioning.text, conditioning.pooled), geometry, values))
+        field = self._inner.velocity_field(conditioning, geometry, guidance, negative)
+        values = guidance_values(guidance, conditioning.rows)
+        prompts = tuple(digest(c.text, c.pooled) for c in (conditioning, negative) if c is not None)
+        return _SharedField(self, field, values, (*prompts, geometry, values))
+
+    def network_inputs(
+        self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
+    ) -> NetworkInputs:
+        return self._inner.network_inputs(conditioning, geometry, guidance)
+
+    def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
+        return self._inner.network(x, sigma, inputs)
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
         return self._inner.tapped(*taps)
@@ -97,9 +125,9 @@ class SharingBackbone(Backbone):
 class _SharedField:
     """A velocity field with a memory."""
 
-    def __init__(self, backbone: SharingBackbone, field: VelocityField, key: Key) -> None:
+    def __init__(self, backbone: SharingBackbone, field: VelocityField, guidance: Sequence[float], key: Key) -> None:
         self._backbone, self._field, self._key = backbone, field, key
-        self.evaluations_per_call = evaluations_per_call(field)
+        self._calls = backbone.capabilities.calls_per_velocity(guidance)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         taps = self._backbone.taps
@@ -113,7 +141,8 @@ class _SharedField:
             return velocity
         for tap in taps:
             tap.evaluation(sigma)
-        memory.taken += self.evaluations_per_call
+        self._backbone.counter.add(x.shape[0], self._calls)
+        memory.taken += self._calls
         return found.to(x.device, copy=True)
 
 

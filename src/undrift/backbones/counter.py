@@ -1,0 +1,27 @@
+"""How often a network was asked: counted where it runs, so that nothing that wraps it can miss a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Counter:
+    """What a backbone's network has been asked so far. It only grows: who wants a part of it takes a difference.
+
+    Attributes:
+        evaluations: calls of the network, whatever their batch (NFE).
+        rows: rows of the batches of all calls.
+    """
+
+    evaluations: int = 0
+    rows: int = 0
+
+    def add(self, rows: int, evaluations: int = 1) -> None:
+        """Count ``evaluations`` calls with ``rows`` rows each."""
+        self.evaluations += evaluations
+        self.rows += rows * evaluations
+
+    def copy(self) -> Counter:
+        """The counts as they are now."""
+        return Counter(self.evaluations, self.rows)
