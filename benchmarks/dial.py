@@ -18,7 +18,8 @@ import torch
 
 from benchmarks.turns import parse_method, pictures
 from undrift.backbones import Backbone, load
-from undrift.littleworld.scoring import TurnScore, mean_score, psnr, score_turn
+from undrift.comparison import bounded_psnr
+from undrift.littleworld.scoring import TurnScore, mean_score, score_turn
 from undrift.littleworld.sequences import EditSequence, sample_sequence
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
@@ -55,7 +56,7 @@ def measured(backbone: Backbone, method: EditMethod, sequences: list[EditSequenc
     for turn, made in enumerate(pictures(backbone, method, sequences), 1):
         scores += [score_turn(s, turn, p) for s, p in zip(sequences, made, strict=True)]
         pairs = [[np.asarray(p, dtype=np.float64) for p in pair] for pair in zip(made, before, strict=True)]
-        like += [psnr(new, old) for new, old in pairs]
+        like += [bounded_psnr(new, old) for new, old in pairs]
         before = made
     return mean_score(scores), fmean(like)
 

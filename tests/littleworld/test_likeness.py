@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from undrift.littleworld import demo
-from undrift.littleworld.captions import caption
-from undrift.littleworld.likeness import looks_drawn, unknown_words
+from undrift.littleworld.likeness import looks_drawn
 from undrift.littleworld.render import render
 from undrift.littleworld.scenes import sample_scene
 
@@ -39,15 +38,6 @@ def test_scenes_look_drawn_even_after_jpeg(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_photos_do_not_look_drawn(seed: int) -> None:
     assert not looks_drawn(photo_like(seed))
-
-
-def test_captions_have_no_unknown_words() -> None:
-    rng = random.Random(0)
-    assert {unknown_words(caption(sample_scene(rng))) for _ in range(200)} == {()}
-
-
-def test_unknown_words_are_named_once_in_order() -> None:
-    assert unknown_words("A Red zebra, on a sofa: zebra!") == ("zebra", "sofa")
 
 
 def test_demonstration_shows_every_kind_of_edit_once() -> None:

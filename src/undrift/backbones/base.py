@@ -97,6 +97,7 @@ class Capabilities:
         map_sites: layers in which image tokens attend to the prompt's, whose attention makes maps; in running order.
         sharing_sites: layers whose features one pass may take from another, in running order.
         vital_sites: layers found vital for the picture (Stable Flow), empty if unknown.
+        vocabulary: every word that a model of a drawn world knows; None for a model of photos and free text.
         notes: one line a user should know, such as the licence of the weights.
     """
 
@@ -104,6 +105,7 @@ class Capabilities:
     map_sites: tuple[Site, ...] = ()
     sharing_sites: tuple[Site, ...] = ()
     vital_sites: tuple[Site, ...] = ()
+    vocabulary: tuple[str, ...] | None = None
     notes: str = ""
 
     def calls_per_velocity(self, guidance: float | Sequence[float]) -> int:

@@ -49,7 +49,7 @@ class FluxBackbone(Backbone):
         prompts: embeds prompts; without it conditionings must be made by the caller.
         scheduler: the pipeline's scheduler configuration, which shifts the schedule; by default as FLUX.1-dev.
         placement: device, dtype and offloading; by default where the transformer is.
-        identity, vital_sites, notes, tuned: see ``Backbone``; the defaults describe the bare transformer.
+        identity, vital_sites, vocabulary, notes, tuned: see ``Backbone``; the defaults describe the bare transformer.
     """
 
     pipeline_classes: ClassVar[tuple[str, ...]] = ("FluxPipeline",)
@@ -64,6 +64,7 @@ class FluxBackbone(Backbone):
         placement: Placement | None = None,
         identity: ModelIdentity | None = None,
         vital_sites: Sequence[Site] | None = None,
+        vocabulary: Sequence[str] | None = None,
         notes: str = "",
         tuned: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
@@ -85,6 +86,7 @@ class FluxBackbone(Backbone):
         self.capabilities = replace(
             self.architecture.capabilities,
             vital_sites=tuple(vital_sites) if vital_sites is not None else self._known_vital_sites(),
+            vocabulary=None if vocabulary is None else tuple(vocabulary),
             notes=notes,
         )
         self.tuned = tuned
@@ -111,6 +113,7 @@ class FluxBackbone(Backbone):
             placement=placement,
             identity=ModelIdentity(folder.name, folder.weights_hash, placement.dtype_name, str(placement.device)),
             vital_sites=folder.vital_sites,
+            vocabulary=folder.extra.get("vocabulary"),
             notes=folder.extra.get("notes", DEV_LICENCE if folder.name.endswith("FLUX.1-dev") else ""),
             tuned=folder.extra.get("tuned", {}),
         )

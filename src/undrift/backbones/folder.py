@@ -28,7 +28,8 @@ class ModelFolder:
         name: what the user loads it by.
         path: the folder.
         index: ``model_index.json``.
-        extra: the optional ``undrift.json``: ``tuned`` parameters per method, ``vital_sites``, ``notes``.
+        extra: the optional ``undrift.json``: ``tuned`` parameters per method, ``vital_sites``, ``vocabulary``,
+            ``notes``.
         revision: the hub's commit, empty for a folder of the user's.
     """
 

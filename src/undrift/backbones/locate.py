@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from undrift.backbones.folder import ModelFolder, read_folder
@@ -35,9 +36,11 @@ def locate(name: str, revision: str | None = None) -> ModelFolder:
 
 
 def _littleworld() -> ModelFolder:
+    from undrift.littleworld.captions import VOCABULARY
     from undrift.littleworld.weights import model_path
 
-    return read_folder(Path(model_path()), LITTLEWORLD)
+    folder = read_folder(Path(model_path()), LITTLEWORLD)
+    return replace(folder, extra={**folder.extra, "vocabulary": VOCABULARY})
 
 
 def _from_hub(name: str, revision: str | None) -> ModelFolder:

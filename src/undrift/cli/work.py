@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from undrift.backbones import Backbone, load
+from undrift.backbones.knowledge import is_foreign, unknown_words
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD
 from undrift.cli.options import MethodChoice, ModelChoice, RegionChoice, shell
 from undrift.cli.output import say
@@ -17,7 +18,6 @@ from undrift.cli.progress import StopOnInterrupt, TurnsProgress
 from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
 from undrift.errors import Cancelled, SessionError
-from undrift.littleworld.likeness import looks_drawn, unknown_words
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
@@ -132,14 +132,12 @@ def run_turns(
 
 
 def advise(backbone: Backbone, picture: Image.Image, prompts: Sequence[str]) -> None:
-    """Say once on stderr what the embedded model cannot know."""
-    if backbone.identity.name != LITTLEWORLD:
-        return
-    hint = f"for photos use --model {EXAMPLE}"
-    if not looks_drawn(picture):
-        say(f"note: LittleWorld, the embedded model, only knows its own drawn world; {hint}", err=True)
-    elif unknown := unknown_words(" ".join(prompts)):
-        say(f"note: LittleWorld does not know the words: {', '.join(unknown)}", err=True)
+    """Say once on stderr what a model of a small world cannot know."""
+    name = backbone.identity.name
+    if is_foreign(backbone.capabilities, picture):
+        say(f"note: the model {name} only knows its own drawn world; for photos use --model {EXAMPLE}", err=True)
+    elif unknown := unknown_words(backbone.capabilities, " ".join(prompts)):
+        say(f"note: the model {name} does not know the words: {', '.join(unknown)}", err=True)
 
 
 def write_output(session: Session, turn: Turn, output: Path | None) -> None:

@@ -1,13 +1,10 @@
-"""Whether a picture or a prompt is of the drawn world, so that users learn early when the embedded model is wrong."""
+"""Whether a picture is of the drawn world, so that users learn early when the embedded model is wrong."""
 
 from __future__ import annotations
-
-import re
 
 import numpy as np
 from PIL import Image
 
-from undrift.littleworld.captions import VOCABULARY
 from undrift.littleworld.render import SIZE
 
 FLAT_SHARE = 0.75
@@ -23,9 +20,3 @@ def looks_drawn(image: Image.Image) -> bool:
     pixels = np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX), dtype=np.int16)
     steps = np.abs(np.diff(pixels, axis=1)).max(axis=-1)
     return float((steps <= FLAT_UP_TO).mean()) >= FLAT_SHARE
-
-
-def unknown_words(prompt: str) -> tuple[str, ...]:
-    """Words of a prompt that no caption of the world uses, each once, in order."""
-    words = re.findall(r"[^\W\d_]+", prompt.lower())
-    return tuple(dict.fromkeys(word for word in words if word not in VOCABULARY))

@@ -15,13 +15,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from undrift.comparison import bounded_psnr
 from undrift.littleworld.judge import judge
 from undrift.littleworld.sequences import EditSequence
 
 Pixels = NDArray[np.float64]
-
-_IDENTICAL = 99.0
-"""PSNR in dB that stands for identical pixels, where the logarithm has no value."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +53,12 @@ def score_turn(sequence: EditSequence, turn: int, picture: Image.Image) -> TurnS
     undone = np.abs(before - truth)[mask].mean()
     edit = 1.0 - float(np.abs(got - truth)[mask].mean() / undone)
     asked, kept = _attributes(sequence, turn, got)
-    return TurnScore(edit=edit, outside=psnr(got[~mask], truth[~mask]), asked=asked, kept=kept)
+    return TurnScore(edit=edit, outside=bounded_psnr(got[~mask], truth[~mask]), asked=asked, kept=kept)
 
 
 def mean_score(scores: Sequence[TurnScore]) -> TurnScore:
     """The mean of each number."""
     return TurnScore(*(fmean(getattr(s, name) for s in scores) for name in ("edit", "outside", "asked", "kept")))
-
-
-def psnr(picture: Pixels, truth: Pixels) -> float:
-    """10 log10(255^2 / mean squared error) in dB; 99 where nothing differs."""
-    error = float(np.square(picture - truth).mean()) if picture.size else 0.0
-    return _IDENTICAL if error == 0.0 else min(_IDENTICAL, float(10 * np.log10(255.0**2 / error)))
 
 
 def _attributes(sequence: EditSequence, turn: int, got: Pixels) -> tuple[float, float]:

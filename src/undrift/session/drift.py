@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from undrift.comparison import psnr
 from undrift.session.model import DriftNumbers, Turn
 
 CHANGED_ABOVE = 8
@@ -61,9 +62,9 @@ def outside(edits: Sequence[Edited], size: tuple[int, int]) -> Mask:
 def measure(picture: Image.Image, anchor: Image.Image, where: Mask) -> DriftNumbers:
     """Drift of ``picture`` against ``anchor`` at the pixels ``where``. Both RGB, of one size."""
     change = difference(picture, anchor)[where]
-    squared = float((change.astype(np.float64) ** 2).mean()) if change.size else 0.0
+    level = psnr(np.asarray(picture)[where], np.asarray(anchor)[where])
     return DriftNumbers(
-        psnr=10.0 * math.log10(255.0**2 / squared) if squared else None,
+        psnr=level if math.isfinite(level) else None,
         changed=float((change.max(axis=-1) > CHANGED_ABOVE).mean()) if change.size else 0.0,
         outside=float(where.mean()),
     )

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from undrift.backbones.locate import LITTLEWORLD
 from undrift.errors import InputError
 from undrift.methods import registry
 from undrift.session.model import RestoreSpec, Turn, TurnSpec
@@ -56,7 +57,7 @@ def python_script(session: Session, turn: Turn) -> str:
     steps = [_step(session, edit, path) for edit in edits]
     return _SCRIPT.format(
         title=json.dumps(turn.prompt),
-        model=(specs[0].model if specs else "littleworld"),
+        model=(specs[0].model if specs else LITTLEWORLD),
         folder=FOLDER,
         image=str(session.folder / source.image),
         prompt=source.prompt,
@@ -145,7 +146,7 @@ def _choices(spec: TurnSpec) -> list[str]:
 
 
 def _option(name: str, value: str) -> list[str]:
-    usual = {"model": "littleworld", "method": registry.DEFAULT, "preset": "default", "handover": "latent"}
+    usual = {"model": LITTLEWORLD, "method": registry.DEFAULT, "preset": "default", "handover": "latent"}
     return [] if usual[name] == value else [f"--{name}", value]
 
 

@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from undrift.backbones.knowledge import is_foreign, unknown_words
 from undrift.littleworld import demo
-from undrift.littleworld.likeness import looks_drawn
 from undrift.pictures import png_bytes
 from undrift.session.compare import compare as compare_turns
 from undrift.session.model import Turn
@@ -100,7 +100,7 @@ async def events(request: Request) -> Response:
 @takes(DiffForm)
 def diff(request: Request, form: DiffForm) -> Any:
     """What changes between two prompts."""
-    unknown = studio_of(request).unknown_words(form.target)
+    unknown = unknown_words(studio_of(request).backbone.capabilities, form.target)
     return {**views.diff_view(form.source, form.target), "unknown": unknown}
 
 
@@ -254,5 +254,5 @@ def _upload_view(studio: Studio, upload: Upload) -> dict[str, Any]:
         "height": upload.height,
         "prompt": upload.prompt,
         "recipe": upload.recipe,
-        "foreign": studio.knows_only_drawings and not looks_drawn(upload.picture()),
+        "foreign": is_foreign(studio.backbone.capabilities, upload.picture()),
     }

@@ -9,8 +9,6 @@ from typing import Any
 
 from undrift import __version__
 from undrift.backbones.base import Backbone
-from undrift.littleworld.captions import VOCABULARY
-from undrift.littleworld.likeness import unknown_words
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.studio import uploads, views
@@ -18,8 +16,6 @@ from undrift.studio.events import EventLog
 from undrift.studio.forms import MOST_CANDIDATES, MethodForm
 from undrift.studio.jobs import JobQueue
 from undrift.studio.shelf import Shelf
-
-LITTLEWORLD = "littleworld"
 
 
 class Studio:
@@ -64,14 +60,6 @@ class Studio:
         """Tell the pages that a session's tree is another one now."""
         self.events.publish("session", session, {"name": session})
 
-    def unknown_words(self, prompt: str) -> tuple[str, ...]:
-        """Words that the model cannot know; only the embedded model's vocabulary is known."""
-        return unknown_words(prompt) if self.knows_only_drawings else ()
-
-    @property
-    def knows_only_drawings(self) -> bool:
-        return self.backbone.identity.name == LITTLEWORLD
-
     @cached_property
     def about(self) -> dict[str, Any]:
         """What does not change while the studio runs."""
@@ -79,8 +67,7 @@ class Studio:
         return {
             "version": __version__,
             "model": {**vars(identity), "notes": self.backbone.capabilities.notes},
-            "drawings_only": self.knows_only_drawings,
-            "vocabulary": VOCABULARY if self.knows_only_drawings else None,
+            "vocabulary": self.backbone.capabilities.vocabulary,
             "folder": str(self.shelf.root.resolve()),
             "first": self.first,
             "default_method": registry.DEFAULT,

@@ -16,7 +16,7 @@ from PIL import Image
 from undrift.bench.case import Mask
 from undrift.bench.metrics.base import Outcome, TurnMetric
 from undrift.bench.metrics.pixels import Pixels, enough, pixels_of
-from undrift.littleworld.scoring import psnr
+from undrift.comparison import bounded_psnr
 
 Anchor = Literal["source", "previous"]
 
@@ -66,7 +66,7 @@ class AnchorPsnr(AnchorMetric):
 
     @staticmethod
     def number(picture: Pixels, anchor: Pixels) -> float:
-        return psnr(picture, anchor)
+        return bounded_psnr(picture, anchor)
 
 
 class SourcePsnrOutside(AnchorPsnr):

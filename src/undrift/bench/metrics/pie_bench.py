@@ -26,7 +26,7 @@ from undrift.bench.metrics.pixels import Pixels, grown, pixels, pixels_of
 from undrift.bench.metrics.similarity import REACH, mirrored, ssim_map
 from undrift.bench.metrics.structure import structure_distances
 from undrift.bench.metrics.weights import DINO_B8
-from undrift.littleworld.scoring import psnr
+from undrift.comparison import bounded_psnr
 
 
 class PieMetric(TurnMetric):
@@ -53,7 +53,7 @@ class PiePsnrCompat(PieMetric):
     higher_is_better = True
 
     def number(self, picture: Pixels, source: Pixels, background: Mask) -> float:
-        return psnr(blackened(picture, background), blackened(source, background))
+        return bounded_psnr(blackened(picture, background), blackened(source, background))
 
 
 class PiePsnr(PieMetric):
@@ -63,7 +63,7 @@ class PiePsnr(PieMetric):
     higher_is_better = True
 
     def number(self, picture: Pixels, source: Pixels, background: Mask) -> float:
-        return psnr(picture[background], source[background])
+        return bounded_psnr(picture[background], source[background])
 
 
 class PieMseCompat(PieMetric):

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from undrift.bench.metrics.base import Outcome, TurnMetric
 from undrift.bench.metrics.pixels import enough, pixels_of
-from undrift.littleworld.scoring import psnr
+from undrift.comparison import bounded_psnr
 
 
 class TruthPsnr(TurnMetric):
@@ -28,4 +28,4 @@ class TruthPsnr(TurnMetric):
         if mask is None or truth is None or not enough(~mask):
             return None
         got, right = pixels_of(outcome.picture, truth)
-        return psnr(got[~mask], right[~mask])
+        return bounded_psnr(got[~mask], right[~mask])

@@ -13,7 +13,6 @@ from undrift.bench.case import Case
 from undrift.bench.records import MANIFEST, Manifest, MethodSpec, RunFolder
 from undrift.bench.runner.methods import specs
 from undrift.bench.suites.base import SuiteSpec
-from undrift.bench.suites.littleworld import LittleWorld
 from undrift.bench.suites.registry import all_suites, open_suite
 from undrift.discovery import look_up
 from undrift.errors import InputError
@@ -56,16 +55,17 @@ class Order:
 
 
 def suite_spec(text: str, data: Path | None, limit: int | None, turns: int | None) -> SuiteSpec:
-    """The suite that a word names: ``name``, ``name:variant``, or a variant of ``littleworld`` alone.
+    """The suite that a word names: ``name``, ``name:variant``, or the variant alone of a suite that is ``short``.
 
     Raises:
         InputError: no such suite or variant.
     """
     name, _, variant = text.partition(":")
-    if not variant and name in LittleWorld.variants:
-        name, variant = LittleWorld.name, name
-    names = [*all_suites(), *(v for v in LittleWorld.variants if v != "default")]
-    look_up("suite", name, dict.fromkeys(names, name))
+    suites = all_suites()
+    alone = {each: suite for suite, cls in suites.items() if cls.short for each in cls.variants if each != "default"}
+    if not variant and name in alone:
+        name, variant = alone[name], name
+    look_up("suite", name, dict.fromkeys([*suites, *alone], name))
     data = data if data is None else data.absolute()
     return SuiteSpec(name=name, variant=variant or "default", data=data, limit=limit, turns=turns)
 

@@ -42,12 +42,14 @@ class Suite(ABC):
         title: a short human name, with the source.
         variants: named sets of cases with a line on each; ``default`` need not be listed where there is only one.
         needs_data: whether ``SuiteSpec.data`` must name a folder or file.
+        short: whether a variant's name alone means this suite.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     variants: ClassVar[Mapping[str, str]] = MappingProxyType({"default": "all cases"})
     needs_data: ClassVar[bool] = True
+    short: ClassVar[bool] = False
 
     def __init__(self, spec: SuiteSpec) -> None:
         self.spec = spec

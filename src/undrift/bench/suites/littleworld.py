@@ -75,6 +75,7 @@ class LittleWorld(Suite):
     name: ClassVar[str] = "littleworld"
     title: ClassVar[str] = "LittleWorld, drawn by this package"
     needs_data: ClassVar[bool] = False
+    short: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "default": "the same as standard",

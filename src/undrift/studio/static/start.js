@@ -41,8 +41,8 @@ function dropZone(begin) {
     h("p", { class: "big" }, "Drop a picture or a session here, or paste a picture"),
     h("div", { class: "row" }, choose, example, input),
     h("p", { class: "muted fine" }, `Up to ${megapixels} megapixels and ${bytes / 2 ** 20} MB. It stays on this machine and is never resized.`),
-    state.about.drawings_only &&
-      h("p", { class: "muted fine" }, "LittleWorld, the embedded model, only knows its own drawn world; start the studio with --model for photos."),
+    state.about.vocabulary &&
+      h("p", { class: "muted fine" }, `The model ${state.about.model.name} only knows its own drawn world; start the studio with --model for photos.`),
   );
 }
 
@@ -57,7 +57,7 @@ function pictureForm(picture, fileName, back) {
     "form", { class: "stack", onsubmit: (event) => (event.preventDefault(), attempt(send)) },
     h("img", { class: "chosen", src: `/api/uploads/${picture.id}/preview`, alt: "The picture you brought" }),
     h("p", { class: "muted fine" }, `${picture.width} × ${picture.height} pixels`),
-    picture.foreign && h("p", { class: "note" }, "This does not look like a picture of LittleWorld's drawn world. Edits will not go well: for photos start the studio with --model black-forest-labs/FLUX.1-dev."),
+    picture.foreign && h("p", { class: "note" }, "This does not look like a picture of the drawn world that the model knows. Edits will not go well: for photos start the studio with --model black-forest-labs/FLUX.1-dev."),
     picture.recipe && recipeSummary(picture.recipe),
     picture.recipe && settingsButton(picture.recipe),
     field("What does the picture show?", caption),

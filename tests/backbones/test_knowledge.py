@@ -1,0 +1,38 @@
+"""What a model does not know is asked of what it declares, not of its name."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from undrift.backbones.base import Capabilities
+from undrift.backbones.knowledge import is_foreign, unknown_words
+from undrift.backbones.locate import locate
+from undrift.littleworld.captions import VOCABULARY, caption
+from undrift.littleworld.render import render
+from undrift.littleworld.scenes import sample_scene
+
+DRAWN, OPEN = Capabilities(vocabulary=VOCABULARY), Capabilities()
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8))
+
+
+def test_the_embedded_model_declares_its_words() -> None:
+    assert locate("littleworld").extra["vocabulary"] == VOCABULARY
+
+
+def test_captions_have_no_unknown_words() -> None:
+    rng = random.Random(0)
+    assert {unknown_words(DRAWN, caption(sample_scene(rng))) for _ in range(200)} == {()}
+
+
+@pytest.mark.parametrize(("capabilities", "words"), [(DRAWN, ("zebra", "sofa")), (OPEN, ())])
+def test_unknown_words_are_named_once_in_order(capabilities: Capabilities, words: tuple[str, ...]) -> None:
+    assert unknown_words(capabilities, "A Red zebra, on a sofa: zebra!") == words
+
+
+def test_only_a_model_of_drawings_finds_photos_foreign() -> None:
+    drawing = render(sample_scene(random.Random(1)))
+    assert [is_foreign(DRAWN, NOISE), is_foreign(DRAWN, drawing), is_foreign(OPEN, NOISE)] == [True, False, False]
