@@ -55,6 +55,22 @@ def test_edit_only_here_and_never_there(session: Invoke, masks: Path) -> None:
     assert columns[25:].all()
 
 
+def test_what_a_mask_selects_is_said_once(session: Invoke, masks: Path) -> None:
+    hole = Image.open("cat.png").convert("RGBA")
+    hole.putalpha(Image.open("left.png").point(lambda value: 255 - value))
+    hole.save("hole.png")
+    ones = Image.open("left.png").point(lambda value: value // 255)
+    ones.save("ones.png")
+    for name, how in (("hole", "its transparent parts"), ("ones", "its bright parts, of its two values")):
+        made = session("edit", "a bird", *GLOBAL, "--from", "2", "--only", f"{name}.png", "--seed", "3", "--json")
+        assert made.stderr.count(f"note: {name}.png selects 50% of the picture: {how}\n") == 1
+        columns = changed(opened(masks), "2", parsed(made)["id"])
+        assert columns[:15].all()
+        assert not columns[20:].any()
+    put_back = session("restore", "--brush", "hole.png", "--json")
+    assert put_back.stderr == "note: hole.png selects 50% of the picture: its transparent parts\n"
+
+
 def test_run_takes_regions_too(invoke: Invoke, masks: Path) -> None:
     edits = ("-e", "a dog", "-e", "a cow", *GLOBAL)
     made = parsed(invoke("run", "cat.png", "-p", "a cat", *edits, "--only", "right.png", "--json"))
@@ -67,6 +83,7 @@ def test_run_takes_regions_too(invoke: Invoke, masks: Path) -> None:
         (("--only", "black.png"), "nothing may change: the mask is black everywhere; paint white where"),
         (("--only", "left.png", "--protect", "left.png"), "nothing may change"),
         (("--only", "small.png"), "the mask is 8x8, expected the picture's 40x32 pixels: paint it on the picture"),
+        (("--protect", "black.png"), "nothing is protected: the mask is black everywhere; paint white where"),
         (("--protect", "none.png"), "no picture at 'none.png'"),
         (("--dial", "2"), "Invalid value for '--dial'"),
         (("--candidates", "0"), "Invalid value for '--candidates'"),

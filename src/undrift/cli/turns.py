@@ -180,13 +180,14 @@ def restore(
 ) -> None:
     """Add a turn that puts an earlier picture back where a mask says, and leaves the rest."""
     from undrift.cli import work
-    from undrift.pictures import read_mask
+    from undrift.pictures import open_mask
     from undrift.session.engine import restore as put_back
 
     opened = open_session(session)
-    painted = read_mask(brush)
+    painted = open_mask(brush)
     backbone = work.load_model(chosen_model, work.session_model(opened, opened.head))
-    turn = put_back(opened, backbone, painted, anchor)
+    turn = put_back(opened, backbone, painted.image, anchor)
+    work.tell_mask(brush, painted)
     work.write_output(opened, turn, output)
     _show_turn(opened, turn, output, as_json)
 

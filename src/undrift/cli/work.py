@@ -22,7 +22,7 @@ from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
 from undrift.methods.registry import Chosen, Tuned
-from undrift.pictures import read_mask
+from undrift.pictures import Mask, open_mask
 from undrift.session import latents
 from undrift.session.engine import EditPlan, run_turn
 from undrift.session.export import export_png
@@ -77,8 +77,17 @@ def recorded_or_chosen(choice: MethodChoice, spec: TurnSpec, tuned: Tuned) -> Ed
 
 def region_for(choice: RegionChoice, size: tuple[int, int]) -> Image.Image | None:
     """Where a picture of ``size`` may change, as the options say."""
-    only, protect = (None if path is None else read_mask(path) for path in (choice.only, choice.protect))
-    return region_of(only, protect, size)
+    only, protect = (None if path is None else open_mask(path) for path in (choice.only, choice.protect))
+    region = region_of(only and only.image, protect and protect.image, size)
+    for path, mask in ((choice.only, only), (choice.protect, protect)):
+        if path is not None and mask is not None:
+            tell_mask(path, mask)
+    return region
+
+
+def tell_mask(path: Path, mask: Mask) -> None:
+    """Say once on stderr what a mask was taken to select."""
+    say(f"note: {path} {mask.says}", err=True)
 
 
 def add_turns(

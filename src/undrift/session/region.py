@@ -38,14 +38,20 @@ def region_of(only: Image.Image | None, never: Image.Image | None, size: tuple[i
         size: (width, height) of the picture.
 
     Returns:
-        L, or None if everything may change. See ``undrift.pictures.as_mask`` for what counts as white.
+        L, or None if everything may change. See ``undrift.pictures.masks`` for what counts as white.
 
     Raises:
-        InputError: a mask of another size, or nothing is left that may change.
+        InputError: a mask of another size or one that selects nothing, or nothing is left that may change.
+        PictureError: it cannot be told what a mask selects.
     """
-    allowed = Image.new("L", size, 255) if only is None else _sized(only, size)
+    allowed = checked(only, size) or Image.new("L", size, 255)
     if never is not None:
-        allowed = ImageChops.darker(allowed, ImageChops.invert(_sized(never, size)))
+        kept = _sized(never, size)
+        if kept.getextrema()[1] == 0:
+            raise InputError(
+                "nothing is protected: the mask is black everywhere; paint white where the picture must stay"
+            )
+        allowed = ImageChops.darker(allowed, ImageChops.invert(kept))
     return checked(allowed, size)
 
 

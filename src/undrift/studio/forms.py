@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from PIL import Image
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 
-from undrift.pictures import read_picture
+from undrift.pictures import read_mask
 from undrift.session.next_turn import DIALS
 from undrift.session.region import region_of
 from undrift.studio.refusal import Refused
@@ -135,4 +135,4 @@ def painted(data: bytes, size: tuple[int, int]) -> Image.Image:
     Raises:
         PictureError: not a picture, or of more pixels than the session's ``size``.
     """
-    return read_picture(data, max_megapixels=size[0] * size[1] / 1e6)
+    return read_mask(data, max_megapixels=size[0] * size[1] / 1e6)

@@ -295,7 +295,7 @@ def test_twice_the_same_row(tmp_path: Path) -> None:
         ({"turn_index": 3}, "7: turns [2, 3], expected 1 to 2"),
         ({"turn_index": 0}, "turn_index: input should be greater than or equal to 1"),
         ({"instruction": ""}, "instruction: string should have at least 1 character"),
-        ({"target_img": png(Image.new("RGB", (64, 32)))}, "target_img has 64x32 pixels, expected 256x256"),
+        ({"target_img": {"bytes": b"", "path": None}}, "target_img: no picture in column target_img"),
         ({"mask_img": png(Image.new("RGB", (256, 256)))}, "mask_img has no clear or white region"),
         ({"source_img": {"bytes": b"GIF", "path": ""}}, "source_img: the picture is not a picture that can be read"),
     ],
@@ -305,6 +305,12 @@ def test_what_is_wrong_with_a_session(tmp_path: Path, changes: Record, said: str
     write_rows(tmp_path / "dev-0.parquet", [{**rows[0], **changes}, rows[1]])
     found = lines(tmp_path)
     assert [line for line in found if said in line], found
+
+
+def test_a_target_of_another_size_is_no_fault_of_the_data(tmp_path: Path) -> None:
+    rows = magicbrush_rows(sequences(1, turns=1)[0], "7")
+    write_rows(tmp_path / "dev-0.parquet", [{**rows[0], "target_img": png(Image.new("RGB", (64, 32)))}])
+    assert not [line for line in lines(tmp_path) if "target_img" in line]
 
 
 def test_pictures_to_import(tmp_path: Path) -> None:

@@ -104,13 +104,29 @@ def test_a_missing_turn(tmp_path: Path) -> None:
         opened("magicbrush", tmp_path)
 
 
-def test_a_target_of_another_size_is_not_resized(tmp_path: Path) -> None:
-    rows = magicbrush_rows(sequences(1)[0], "7")
-    rows[0]["target_img"] = png(Image.new("RGB", (100, 90)))
+def test_targets_and_masks_of_another_size_are_fitted_with_a_note(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sequence = sequences(1)[0]
+    rows = magicbrush_rows(sequence, "7")
+    rows[0]["target_img"] = png(sequence.picture(1, 512))
+    hole = Image.new("RGBA", (128, 64), (40, 50, 60, 255))
+    hole.paste((0, 0, 0, 0), (32, 16, 64, 48))
+    rows[0]["mask_img"] = png(hole)
     write_rows(tmp_path / "dev-0.parquet", rows)
     case = opened("magicbrush", tmp_path)[0]
-    with pytest.raises(PictureError, match=r"target_img of 7, turn 1 has 100x90 pixels, its source has 256x256"):
-        case.truth(1)
+    target, mask = case.truth(1), case.mask(1)
+    assert target is not None
+    assert np.abs(np.asarray(target, int) - np.asarray(sequence.picture(1, 256), int)).mean() < 3
+    assert mask is not None
+    wanted = np.zeros((256, 256), bool)
+    wanted[64:192, 64:128] = True
+    assert np.array_equal(mask, wanted)
+    case.truth(1), case.mask(1)
+    assert caplog.messages == [
+        "target_img of 7, turn 1 is 512x512, resized to its source's 256x256",
+        "mask_img of 7, turn 1 is 128x64, resized to its source's 256x256",
+    ]
 
 
 def test_pictures_may_lie_beside_the_table(tmp_path: Path) -> None:

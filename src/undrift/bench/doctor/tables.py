@@ -105,13 +105,8 @@ def _of_magicbrush(files: Sequence[ParquetFile], whole: bool) -> Iterator[Findin
 
 
 def _of_magicbrush_pictures(file: ParquetFile, place: int, where: str) -> Iterator[Finding]:
-    """Three pictures of one size, and a mask that lets the editor work somewhere."""
-    try:
-        size = file.picture(place, SOURCE).size
-    except PictureError as error:
-        yield Finding(where, f"{SOURCE}: {error}", AGAIN)
-        return
-    broken = [*check_picture(file, place, TARGET, where, size), *check_picture(file, place, MASK, where, size)]
+    """Three pictures, and a mask that lets the editor work somewhere; the suite resizes what has another size."""
+    broken = [finding for column in (SOURCE, TARGET, MASK) for finding in check_picture(file, place, column, where)]
     yield from broken
     if not broken and not magicbrush.region(file.picture_bytes(place, MASK)).any():
         yield Finding(where, f"{MASK} has no clear or white region", AGAIN)

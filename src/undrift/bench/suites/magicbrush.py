@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,8 +27,10 @@ from undrift.bench.case import Case, Mask, Task
 from undrift.bench.data.parquet import ParquetFile, parquet_files
 from undrift.bench.data.pie import CaseId, Text, first_problem
 from undrift.bench.suites.base import Suite
-from undrift.errors import InputError, PictureError
+from undrift.errors import InputError
 from undrift.pictures import read_picture
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("img_id", "turn_index", "instruction")
 SOURCE, MASK, TARGET = "source_img", "mask_img", "target_img"
@@ -67,10 +70,16 @@ class Turn:
 
 
 class MagicBrushCase(Case):
-    """A session; truth is what people made, the mask is where they let the editor work."""
+    """A session; truth is what people made, the mask is where they let the editor work.
+
+    Some masks and targets are published in another size than their source. They are resized to it as a whole, targets
+    with Pillow's usual filter, as the data set's own evaluation resizes what it compares (evaluation/image_eval.py),
+    masks to the nearest pixel.
+    """
 
     def __init__(self, turns: Sequence[Turn], captions: Sequence[str], seed: int) -> None:
         self.id, self.seed, self._turns = turns[0].row.img_id, seed, tuple(turns)
+        self._noted: set[tuple[int, str]] = set()
         self.tasks = tuple(
             Task(captions[k], captions[k + 1], EDIT_TYPE, turn.row.instruction) for k, turn in enumerate(turns)
         )
@@ -82,25 +91,29 @@ class MagicBrushCase(Case):
         if turn == 0:
             return self.source()
         picture = self._turns[turn - 1].picture(TARGET)
-        self._check_size(picture.size, turn, TARGET)
-        return picture
+        return picture if self._fits(picture.size, turn, TARGET) else picture.resize(self._size)
 
     def mask(self, turn: int) -> Mask:
         at = self._turns[turn - 1]
         mask = region(at.file.picture_bytes(at.place, MASK))
-        self._check_size(mask.shape[::-1], turn, MASK)
-        return mask
+        if self._fits((mask.shape[1], mask.shape[0]), turn, MASK):
+            return mask
+        fitted: Mask = np.asarray(Image.fromarray(mask).resize(self._size, Image.Resampling.NEAREST))
+        return fitted
 
     @cached_property
     def _size(self) -> tuple[int, int]:
         return self.source().size
 
-    def _check_size(self, size: tuple[int, ...], turn: int, column: str) -> None:
-        if size != self._size:
-            raise PictureError(
-                f"{column} of {self.id}, turn {turn} has {size[0]}x{size[1]} pixels, "
-                f"its source has {self._size[0]}x{self._size[1]}: leave the picture out"
-            )
+    def _fits(self, size: tuple[int, int], turn: int, column: str) -> bool:
+        """Whether a picture has the source's size; if not, that it is resized to it is said once."""
+        if size == self._size:
+            return True
+        if (turn, column) not in self._noted:
+            self._noted.add((turn, column))
+            given, wanted = (f"{width}x{height}" for width, height in (size, self._size))
+            log.warning("%s of %s, turn %d is %s, resized to its source's %s", column, self.id, turn, given, wanted)
+        return False
 
 
 class MagicBrush(Suite):

@@ -1,0 +1,86 @@
+"""Colours of any profile as sRGB. What a profile says counts, never its name.
+
+A profile that leaves every colour within 1/255 of where it was is sRGB, and changes no bit. A profile of grey is
+used for every picture that is grey all over, however it is stored; a profile of RGB for grey pictures too. Profiles
+that are broken, or of another kind of colour than the picture, are ignored, as browsers do. The conversion is lcms's,
+of 8 bits, with the perceptual intent.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageCms
+
+SAME = 1
+"""Largest difference, of 255, that counts as none."""
+
+_STEPS = 17
+_BROKEN = (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError)
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """``image``, of mode L, LA, RGB, RGBA, CMYK or LAB, as L, LA, RGB or RGBA in sRGB, by its ``icc_profile``."""
+    profile, alpha = image.info.get("icc_profile"), image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    colours = image.convert(image.mode[:-1]) if alpha is not None else image
+    converted = _by_profile(colours, profile) or _plain(colours)
+    if alpha is not None:
+        converted.putalpha(alpha)
+    return converted
+
+
+def _by_profile(colours: Image.Image, profile: bytes | None) -> Image.Image | None:
+    """``colours`` by ``profile``; None if it says nothing about them."""
+    if not profile or colours.mode == "LAB":
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        fitting = _fitting(colours, source.profile.xcolor_space.strip())
+        if fitting is None:
+            return None
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), fitting.mode, "RGB")
+        if fitting.mode != "CMYK" and _is_srgb(transform, fitting.mode):
+            return None
+        return ImageCms.applyTransform(fitting, transform)
+    except _BROKEN:
+        return None
+
+
+def _fitting(colours: Image.Image, space: str) -> Image.Image | None:
+    """``colours`` in the kind of colour that a profile is about; None if they are of another kind."""
+    if space == "GRAY":
+        return colours if colours.mode == "L" else _as_grey(colours)
+    if space == "RGB":
+        return colours.convert("RGB") if colours.mode in ("L", "RGB") else None
+    return colours if space == colours.mode == "CMYK" else None
+
+
+def _as_grey(colours: Image.Image) -> Image.Image | None:
+    """The one channel of a picture whose channels are equal."""
+    if colours.mode != "RGB":
+        return None
+    red, *others = colours.split()
+    first = red.tobytes()
+    return red if all(channel.tobytes() == first for channel in others) else None
+
+
+def _is_srgb(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Whether ``transform`` leaves a grid over all colours as it is."""
+    steps = np.linspace(0, 255, _STEPS).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(1, -1, 3)
+    if mode == "L":
+        grid = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=-1)
+    before = Image.fromarray(grid).convert(mode)
+    after = np.asarray(ImageCms.applyTransform(before, transform), dtype=int)
+    return bool(np.abs(after - grid).max() <= SAME)
+
+
+def _plain(colours: Image.Image) -> Image.Image:
+    """Colours without a profile; Lab needs none."""
+    if colours.mode == "LAB":
+        lab = ImageCms.createProfile("LAB")
+        return ImageCms.applyTransform(
+            colours, ImageCms.buildTransform(lab, ImageCms.createProfile("sRGB"), "LAB", "RGB")
+        )
+    return colours.convert("RGB") if colours.mode == "CMYK" else colours.copy()

@@ -1,0 +1,30 @@
+"""What undrift recorded in a picture."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from undrift.errors import PictureError
+from undrift.pictures.opening import Source, name_of, opened_picture
+from undrift.pictures.writing import METADATA_KEY
+
+
+def read_metadata(source: Source) -> dict[str, Any]:
+    """What ``png_bytes`` recorded in a picture.
+
+    Raises:
+        PictureError: not a readable picture, or not one of undrift's, or its metadata was stripped or damaged.
+    """
+    name = name_of(source)
+    with opened_picture(source, float("inf")) as opened:
+        text = opened.image.info.get(METADATA_KEY)
+    if not isinstance(text, str):
+        raise PictureError(f"{name} carries no undrift metadata: not made by undrift, or another program removed it")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise PictureError(f"the undrift metadata in {name} is damaged")
+    return value

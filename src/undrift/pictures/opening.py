@@ -1,0 +1,137 @@
+"""Opening a picture's file: every way in which that can fail, in one line."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from undrift.errors import PictureError
+from undrift.files import reason
+from undrift.pictures import limits
+from undrift.pictures.meter import Meter
+
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
+"""What is read. A fixed list, because some of Pillow's other readers start programs (EPS runs Ghostscript)."""
+
+Source = str | Path | bytes
+"""A path, or a file's contents (an upload)."""
+
+Check = Callable[[], None]
+"""Called now and then during long work; raises to end it."""
+
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError, struct.error, zlib.error),
+)
+"""What Pillow's readers raise on files that are broken."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture whose header was read and found acceptable; ``again`` reads the header anew."""
+
+    image: Image.Image
+    name: str
+    again: Callable[[], Image.Image]
+
+
+def name_of(source: Source) -> str:
+    """How messages call a picture."""
+    return "the picture" if isinstance(source, bytes) else f"'{source}'"
+
+
+@contextmanager
+def opened_picture(source: Source, max_megapixels: float, check: Check | None = None) -> Iterator[Opened]:
+    """A still, whole picture of acceptable size, not decoded yet. Whatever fails in the block is told in one line.
+
+    Args:
+        source: where it is.
+        max_megapixels: refuse pictures with more pixels than this many millions.
+        check: called now and then while the file is read.
+
+    Raises:
+        PictureError: missing, a folder, no regular file, empty, not a picture, animated, damaged, or too large.
+    """
+    name = name_of(source)
+    with _metered(source, name, check) as meter, _quiet(), _told(source, name, max_megapixels):
+        with _open(meter) as image:
+            limits.check_size(image.width, image.height, name, max_megapixels)
+            meter.allow(image.width * image.height)
+            limits.check_still(image, meter, name)
+            limits.check_whole(image, meter, name)
+        with _open(meter) as image:
+            yield Opened(image, name, lambda: _open(meter))
+
+
+def _open(meter: Meter) -> Image.Image:
+    meter.seek(0)
+    Image.init()
+    return Image.open(meter, formats=[name for name in FORMATS if name in Image.OPEN])
+
+
+@contextmanager
+def _metered(source: Source, name: str, check: Check | None) -> Iterator[Meter]:
+    try:
+        file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else _existing(Path(source), name)
+    except (OSError, ValueError) as error:
+        raise PictureError(_unreadable(name, error)) from None
+    with Meter(file, name, check) as meter:
+        yield meter
+
+
+def _existing(path: Path, name: str) -> BinaryIO:
+    """A regular file: reading a pipe or a device could wait for ever."""
+    if path.is_dir():
+        raise PictureError(f"{name} is a folder, expected a picture file")
+    if not path.exists():
+        raise PictureError(f"no picture at {name}")
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise PictureError(f"{name} is a pipe or a device, expected a picture file")
+    return path.open("rb")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow's warnings about files are for developers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _told(source: Source, name: str, max_megapixels: float) -> Iterator[None]:
+    try:
+        yield
+    except Image.DecompressionBombError:
+        most = min(max_megapixels, limits.MAX_MEGAPIXELS)
+        raise PictureError(f"{name} has too many pixels, at most {most:g} megapixels are read") from None
+    except UnidentifiedImageError:
+        raise PictureError(_unknown(source, name)) from None
+    except MemoryError:
+        raise PictureError(f"not enough memory to decode {name}") from None
+    except _DAMAGE as error:
+        raise PictureError(_unreadable(name, error)) from error
+
+
+def _unknown(source: Source, name: str) -> str:
+    size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+    if size == 0:
+        return f"{name} is empty (0 bytes), expected a picture"
+    return f"{name} is not a picture that can be read, expected one of {', '.join(FORMATS)}"
+
+
+def _unreadable(name: str, error: Exception) -> str:
+    """The operating system's reason if it has one; everything else means that the contents are broken."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"cannot read {name}: {reason(error)}"
+    return f"{name} is damaged or cut off: {' '.join(str(error).split()) or type(error).__name__}"
