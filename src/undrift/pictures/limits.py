@@ -27,7 +27,7 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Channels of a PNG's pixels by its colour type."""
 
 PNG_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""First column and row, and steps between columns and rows, of an interlaced PNG's passes (its specification, 8.2)."""
+"""First column and row, and steps between them, of the passes of an interlaced PNG (its specification, 8.2)."""
 
 _INFLATED = 2**20
 _COMPRESSED = 2**16
@@ -38,7 +38,8 @@ def check_size(width: int, height: int, name: str, max_megapixels: float) -> Non
     """Refuse more pixels than ``max_megapixels`` millions, or a side of more than ``MAX_SIDE``."""
     if width * height > max_megapixels * 1e6:
         raise PictureError(
-            f"{name} has {width}x{height} pixels, at most {max_megapixels:g} megapixels are read: make it smaller first"
+            f"{name} has {width}x{height} pixels, at most {max_megapixels:g} megapixels are read: "
+            "make it smaller first"
         )
     if max(width, height) > MAX_SIDE and max_megapixels < float("inf"):
         raise PictureError(f"{name} has {width}x{height} pixels, at most {MAX_SIDE} a side are read: crop it first")
