@@ -6,11 +6,13 @@ import io
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+Order = Literal["<", ">"]
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 
 
@@ -43,7 +45,7 @@ def png16(values: np.ndarray, before: Sequence[bytes] = ()) -> bytes:
 
 
 def tiff(
-    values: np.ndarray, photometric: int, extra: Mapping[int, Sequence[int]] | None = None, order: str = "<"
+    values: np.ndarray, photometric: int, extra: Mapping[int, Sequence[int]] | None = None, order: Order = "<"
 ) -> bytes:
     """An uncompressed TIFF of ``values``: (height, width) or (height, width, channels); ``extra`` tags are shorts."""
     channels = values.shape[2] if values.ndim == 3 else 1

@@ -78,7 +78,7 @@ def recorded_or_chosen(choice: MethodChoice, spec: TurnSpec, tuned: Tuned) -> Ed
 def region_for(choice: RegionChoice, size: tuple[int, int]) -> Image.Image | None:
     """Where a picture of ``size`` may change, as the options say."""
     only, protect = (None if path is None else open_mask(path) for path in (choice.only, choice.protect))
-    region = region_of(only and only.image, protect and protect.image, size)
+    region = region_of(None if only is None else only.image, None if protect is None else protect.image, size)
     for path, mask in ((choice.only, only), (choice.protect, protect)):
         if path is not None and mask is not None:
             tell_mask(path, mask)

@@ -7,8 +7,8 @@ channel to 8 bits (``depth``); turn it as its EXIF orientation says; convert it 
 
 from undrift.pictures.limits import MAX_MEGAPIXELS, MAX_SIDE
 from undrift.pictures.masks import Mask, as_mask, mask_of, open_mask, read_mask
-from undrift.pictures.metadata import read_metadata
-from undrift.pictures.opening import FORMATS
+from undrift.pictures.metadata import NoMetadataError, read_metadata
+from undrift.pictures.opening import FORMATS, Check
 from undrift.pictures.reading import read_picture
 from undrift.pictures.writing import METADATA_KEY, XMP_KEY, png_bytes, write_png
 
@@ -18,7 +18,9 @@ __all__ = [
     "MAX_SIDE",
     "METADATA_KEY",
     "XMP_KEY",
+    "Check",
     "Mask",
+    "NoMetadataError",
     "as_mask",
     "mask_of",
     "open_mask",

@@ -80,7 +80,6 @@ def _plain(colours: Image.Image) -> Image.Image:
     """Colours without a profile; Lab needs none."""
     if colours.mode == "LAB":
         lab = ImageCms.createProfile("LAB")
-        return ImageCms.applyTransform(
-            colours, ImageCms.buildTransform(lab, ImageCms.createProfile("sRGB"), "LAB", "RGB")
-        )
+        transform = ImageCms.buildTransform(lab, ImageCms.createProfile("sRGB"), "LAB", "RGB")
+        return transform.apply(colours)
     return colours.convert("RGB") if colours.mode == "CMYK" else colours.copy()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,8 @@ def eight_bits(opened: Opened) -> Image.Image:
         PictureError: it holds floating-point numbers, negative ones or more than 16 bits: those are no colours.
     """
     image = opened.image
-    rawmode, info = _rawmode(image), {name: image.info[name] for name in KEPT if name in image.info}
+    rawmode = _rawmode(image)
+    info: dict[str | tuple[int, int], Any] = {name: image.info[name] for name in KEPT if name in image.info}
     key = None if image.mode in ("P", "PA") else image.info.pop("transparency", None)
     if rawmode == "LA;16B":
         made = _from_samples(_grey_and_alpha(image), None)
@@ -60,12 +62,12 @@ def eight_bits(opened: Opened) -> Image.Image:
     return made
 
 
-def numbers(image: Image.Image) -> NDArray[np.generic] | None:
+def numbers(image: Image.Image) -> NDArray[Any] | None:
     """The values of a picture of measurements or of more than 8 grey bits, as they are; None of any other."""
     if not image.mode.startswith(("I", "F")):
         return None
     turned = _white_is_zero(image) and image.mode != "F"
-    values: NDArray[np.generic] = np.asarray(image)
+    values = np.asarray(image)
     return MOST - values.astype(np.int64) if turned else values
 
 
@@ -85,7 +87,7 @@ def _rawmode(image: Image.Image) -> str:
 
 def _unpacked(image: Image.Image, mode: str, rawmode: str) -> NDArray[np.uint8]:
     """The pixels of ``image`` as ``rawmode`` unpacks them."""
-    image._mode = mode  # type: ignore[attr-defined]
+    image._mode = mode
     image.tile = [  # type: ignore[attr-defined]
         tile._replace(args=(rawmode, *tile.args[1:]) if isinstance(tile.args, tuple) else rawmode)
         for tile in image.tile  # type: ignore[attr-defined]
@@ -173,10 +175,10 @@ def _make_transparent(image: Image.Image, where: NDArray[np.bool_]) -> None:
 
 
 def _in_rows(
-    values: NDArray[np.generic],
-    change: Callable[..., NDArray[np.generic]],
-    kind: type[np.unsignedinteger] = np.uint16,
-) -> NDArray[np.generic]:
+    values: NDArray[Any],
+    change: Callable[[NDArray[Any]], NDArray[Any]],
+    kind: type[np.generic] = np.uint16,
+) -> NDArray[Any]:
     """``change`` of some rows at a time, into ``kind``: intermediate results of a large picture are larger still."""
     changed = np.empty(values.shape, kind)
     for row in range(0, len(values), _ROWS):

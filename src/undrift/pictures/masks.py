@@ -15,6 +15,7 @@ by this is its own mask.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ CLEARLY = 0.9
 FRAME = 0.75
 """If more than this part of the border is opaque, paint is a sheet with holes."""
 
-Values = NDArray[np.generic]
+Values = NDArray[Any]
 Bytes = NDArray[np.uint8]
 
 

@@ -10,17 +10,24 @@ from undrift.pictures.opening import Source, name_of, opened_picture
 from undrift.pictures.writing import METADATA_KEY
 
 
+class NoMetadataError(PictureError):
+    """A picture that can be read, and in which undrift recorded nothing."""
+
+
 def read_metadata(source: Source) -> dict[str, Any]:
     """What ``png_bytes`` recorded in a picture.
 
     Raises:
-        PictureError: not a readable picture, or not one of undrift's, or its metadata was stripped or damaged.
+        NoMetadataError: it is not one of undrift's, or its metadata was stripped.
+        PictureError: not a readable picture, or its metadata is damaged.
     """
     name = name_of(source)
     with opened_picture(source, float("inf")) as opened:
         text = opened.image.info.get(METADATA_KEY)
     if not isinstance(text, str):
-        raise PictureError(f"{name} carries no undrift metadata: not made by undrift, or another program removed it")
+        raise NoMetadataError(
+            f"{name} carries no undrift metadata: not made by undrift, or another program removed it"
+        )
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from PIL import Image, UnidentifiedImageError
 
@@ -76,7 +76,7 @@ def opened_picture(source: Source, max_megapixels: float, check: Check | None = 
 def _open(meter: Meter) -> Image.Image:
     meter.seek(0)
     Image.init()
-    return Image.open(meter, formats=[name for name in FORMATS if name in Image.OPEN])
+    return Image.open(cast(BinaryIO, meter), formats=[name for name in FORMATS if name in Image.OPEN])
 
 
 @contextmanager

@@ -6,7 +6,10 @@ event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -15,8 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from undrift.backbones.knowledge import is_foreign, unknown_words
+from undrift.errors import Cancelled
 from undrift.littleworld import demo
-from undrift.pictures import png_bytes
+from undrift.pictures import Check, png_bytes, read_picture
 from undrift.session.compare import compare as compare_turns
 from undrift.session.model import Turn
 from undrift.session.store import Session
@@ -71,6 +75,27 @@ def turn_of(request: Request, session: Session, part: str = "turn") -> Turn:
     return turn
 
 
+@asynccontextmanager
+async def awaited(request: Request) -> AsyncIterator[Check]:
+    """A check that raises once whoever sent ``request``, whose body is read, has gone."""
+    gone = threading.Event()
+
+    def check() -> None:
+        if gone.is_set():
+            raise Cancelled("whoever asked for this has gone")
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    task = asyncio.create_task(watch())
+    try:
+        yield check
+    finally:
+        task.cancel()
+
+
 def takes(kind: type[F]) -> Callable[[Callable[[Request, F], Any]], Endpoint]:
     """An endpoint whose body is a form; the function runs in a thread and returns JSON."""
 
@@ -108,8 +133,9 @@ async def upload(request: Request) -> Response:
     """Take a picture's file: the body is the file."""
     data = await request.body()
     studio = studio_of(request)
-    added = await anyio.to_thread.run_sync(studio.uploads.add, data, limiter=_decoding)
-    return JSONResponse(await run_in_threadpool(_upload_view, studio, added))
+    async with awaited(request) as check:
+        added = await anyio.to_thread.run_sync(studio.uploads.add, data, "", check, limiter=_decoding)
+    return JSONResponse(_upload_view(studio, added))
 
 
 async def archive(request: Request) -> Response:
@@ -254,5 +280,5 @@ def _upload_view(studio: Studio, upload: Upload) -> dict[str, Any]:
         "height": upload.height,
         "prompt": upload.prompt,
         "recipe": upload.recipe,
-        "foreign": is_foreign(studio.backbone.capabilities, upload.picture()),
+        "foreign": is_foreign(studio.backbone.capabilities, read_picture(upload.preview)),
     }

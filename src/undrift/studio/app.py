@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -49,6 +49,7 @@ def create_app(studio: Studio, host: str = "127.0.0.1", password: str | None = N
         studio.stop()
 
     handlers: dict[type[Exception] | int, Callable[..., Response]] = {
+        ClientDisconnect: _gone,
         UndriftError: _refused,
         HTTPException: _http_error,
         Exception: _unexpected,
@@ -69,6 +70,11 @@ def _refused(request: Request, error: UndriftError) -> Response:
 
 def _http_error(request: Request, error: HTTPException) -> Response:
     return JSONResponse({"error": error.detail.lower()}, error.status_code, error.headers)
+
+
+def _gone(request: Request, error: ClientDisconnect) -> Response:
+    """Nobody is there any more to read an answer (nginx's status for that)."""
+    return Response(status_code=499)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

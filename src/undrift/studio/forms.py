@@ -8,6 +8,7 @@ from PIL import Image
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 
 from undrift.pictures import read_mask
+from undrift.session.engine import SEEDS
 from undrift.session.next_turn import DIALS
 from undrift.session.region import region_of
 from undrift.studio.refusal import Refused
@@ -17,6 +18,7 @@ MOST_CANDIDATES = len(DIALS)
 
 Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
 TurnId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 Tab = Annotated[str, Field(max_length=40)]
 
 
@@ -55,7 +57,7 @@ class EditForm(Form):
     source_prompt: Prompt | None = None
     words: tuple[Annotated[str, Field(max_length=200)], ...] | None = None
     method: MethodForm
-    seed: int | None = None
+    seed: Seed | None = None
     count: int = Field(1, ge=1, le=MOST_CANDIDATES)
     only: Base64Bytes | None = None
     never: Base64Bytes | None = None
@@ -81,7 +83,7 @@ class RebaseForm(Form):
 
     turn: TurnId
     method: MethodForm
-    seed: int | None = None
+    seed: Seed | None = None
     tab: Tab = ""
 
 

@@ -2,16 +2,17 @@
 
 - ``Host`` must be a name of this machine. A page of somebody else that rebinds its own name to this address (DNS
   rebinding) carries its own name there.
-- A request that changes something must come from the studio's own pages (``Origin``, ``Sec-Fetch-Site``). Programs
-  send neither and may ask; browsers cannot leave them out.
+- A request that changes something must come from the studio's own pages (``Origin``, with its scheme and port, and
+  ``Sec-Fetch-Site``). Programs send neither and may ask; browsers cannot leave them out.
 - With a password, everything but the login page needs the login's cookie.
-- A body has at most as many bytes as its route allows, counted while it arrives.
+- A body has at most as many bytes as its route allows, counted while it arrives; see ``bodies`` for what else.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import platform
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from undrift.studio.bodies import Bodies, too_large
 from undrift.studio.password import Door
 from undrift.studio.refusal import Refused
 
@@ -35,6 +37,8 @@ HEADERS: Mapping[str, str] = {
 }
 SAFE = ("GET", "HEAD")
 OPEN_PATHS = ("/login", "/static/base.css", "/static/login.css", "/static/icon.svg")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?")
+_PORTS = {"http": 80, "https": 443}
 JSON_BYTES = 8 * 2**20
 """A request of the page: three painted masks at most."""
 
@@ -54,6 +58,7 @@ class Guard:
         self._host = host
         self._door = door
         self._limits = limits
+        self._bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,7 +69,11 @@ class Guard:
             await answer(scope, receive, _with_headers(send))
             return
         limit = self._limits.get(scope["path"], JSON_BYTES)
-        await self._app(scope, _limited(receive, limit), _with_headers(send))
+        try:
+            with self._bodies.taking(receive, limit, large=limit > JSON_BYTES) as taken:
+                await self._app(scope, taken, _with_headers(send))
+        except Refused as refused:
+            await _error(refused.status, str(refused))(scope, receive, _with_headers(send))
 
     def _turned_away(self, request: Request) -> Response | None:
         """The answer to a request that goes no further."""
@@ -72,22 +81,22 @@ class Guard:
             return _error(421, "this address is not one of the studio's")
         if not _from_own_page(request):
             return _error(403, "requests from other sites are refused")
+        path = request.scope["path"]
         length = request.headers.get("content-length", "0")
-        limit = self._limits.get(request.url.path, JSON_BYTES)
+        limit = self._limits.get(path, JSON_BYTES)
         if not length.isdecimal() or int(length) > limit:
             return _error(413, too_large(limit))
-        if self._door is None or request.url.path in OPEN_PATHS or self._door.knows(request):
+        if self._door is None or path in OPEN_PATHS or self._door.knows(request):
             return None
-        if request.url.path.startswith("/api/"):
+        if path.startswith("/api/"):
             return _error(401, "log in first")
         return RedirectResponse("/login", 303)
 
     def _is_own(self, host: str) -> bool:
         """Whether a Host header names this machine: addresses cannot be rebound, only names can."""
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        if (asked := _parts("http", host)) is None:
             return False
+        name = asked[1]
         loopback = is_loopback(self._host)
         try:
             return ipaddress.ip_address(name).is_loopback or not loopback
@@ -104,39 +113,39 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def too_large(limit: int) -> str:
-    """What a body of more than ``limit`` bytes is told."""
-    return f"this is larger than the {limit / 2**20:g} MB that are taken"
-
-
 def _from_own_page(request: Request) -> bool:
     headers = request.headers
     site = headers.get("sec-fetch-site", "none")
     if request.method in SAFE:
         # Links from elsewhere may lead to the page itself, not to its pictures and numbers.
-        return site != "cross-site" or not request.url.path.startswith("/api/")
+        return site != "cross-site" or not request.scope["path"].startswith("/api/")
     if site not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    return origin is None or _is_origin(origin, request.scope["scheme"], headers.get("host", ""))
+
+
+def _is_origin(origin: str, scheme: str, host: str) -> bool:
+    """Whether ``origin`` is that of a page that ``host`` served by ``scheme``: scheme, name and port are equal."""
+    its_scheme, mark, its_host = origin.partition("://")
+    found = _parts(its_scheme, its_host) if mark else None
+    return found is not None and found == _parts(scheme, host)
+
+
+def _parts(scheme: str, host: str) -> tuple[str, str, int] | None:
+    """Scheme, name and port of a ``Host`` header; None if it is none."""
+    if not _HOST.fullmatch(host):
+        return None
+    try:
+        split = urlsplit(f"//{host}")
+        port = split.port
+    except ValueError:
+        return None
+    return scheme.lower(), split.hostname or "", port or _PORTS.get(scheme.lower(), 0)
 
 
 def _error(status: int, message: str) -> Response:
     return JSONResponse({"error": message}, status)
-
-
-def _limited(receive: Receive, limit: int) -> Receive:
-    seen = 0
-
-    async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > limit:
-            raise Refused(413, too_large(limit))
-        return message
-
-    return counted
 
 
 def _with_headers(send: Send) -> Send:

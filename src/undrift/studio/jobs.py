@@ -22,6 +22,7 @@ from undrift.flow import Observer, Step, StepEnd
 from undrift.pictures import png_bytes
 from undrift.studio.events import EventLog
 from undrift.studio.refusal import Refused
+from undrift.studio.stopping import stoppable
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,12 @@ class Running(Observer):
         """What the turn looks like after ``step`` of ``steps``."""
         self._job.preview = png_bytes(image)
         self._job.previews += 1
+
+    def say(self, phase: str) -> None:
+        """What is being done now."""
+        self.check()
+        self._job.phase = phase
+        self._tell(self._job)
 
     def check(self) -> None:
         """Raise ``Cancelled`` if the job was cancelled."""
@@ -216,8 +223,10 @@ class JobQueue:
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
+            running = Running(job, self._tell)
             try:
-                job.work(Running(job, self._tell))
+                with stoppable(running.check):
+                    job.work(running)
                 self._end(job, "done")
             except Cancelled:
                 self._end(job, "cancelled")

@@ -26,7 +26,11 @@ async def log_in(request: Request) -> Response:
     door = _door(request)
     if door is None:
         return RedirectResponse("/", 303)
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=4)
+    text = (await request.body()).decode("utf-8", "replace")
+    try:
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=4)
+    except ValueError:
+        return _form(400, "this is not the login form: it has more than a password")
     try:
         token = door.log_in(fields.get("password", [""])[0])
     except Refused as error:

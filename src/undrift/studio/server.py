@@ -16,12 +16,15 @@ import uvicorn
 from undrift.errors import InputError
 from undrift.files import reason
 from undrift.studio.app import create_app
+from undrift.studio.connections import Connection
 from undrift.studio.guard import is_loopback
 from undrift.studio.password import SHORTEST
 from undrift.studio.studio import Studio
 
 USUAL_PORT = 7860
 GRACE_SECONDS = 3
+BACKLOG = 64
+"""Connections accepted at once, before any is looked at: with those that are open, fewer than a process may have."""
 SWITCH_SECONDS = 0.0005
 """How long one thread may keep Python from the others; Python's own 5 ms would be waited for many times a request."""
 
@@ -40,7 +43,14 @@ def serve(
     make_room()
     app = create_app(studio, host, password)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS
+        app,
+        http=Connection,
+        ws="none",
+        backlog=BACKLOG,
+        log_level="error",  # warnings are of malformed requests, which anybody may send
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     threading.Timer(0.0, ready, [address(listening, host)]).start()
     _Server(config, studio).run([listening])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from PIL import Image
 
 from undrift.errors import PictureError
 from undrift.files import sha256
-from undrift.pictures import png_bytes, read_metadata, read_picture
+from undrift.pictures import Check, NoMetadataError, png_bytes, read_metadata, read_picture
+from undrift.session.record import recall
 from undrift.studio.refusal import Refused
 
 MAX_BYTES = 32 * 2**20
@@ -41,9 +43,9 @@ class Upload:
     recipe: Mapping[str, Any] | None
     prompt: str
 
-    def picture(self) -> Image.Image:
-        """The picture, RGB, in its own size."""
-        return read_picture(self.data, max_megapixels=MAX_MEGAPIXELS)
+    def picture(self, check: Check | None = None) -> Image.Image:
+        """The picture, RGB, in its own size; ``check`` is called meanwhile and may raise."""
+        return read_picture(self.data, max_megapixels=MAX_MEGAPIXELS, check=check)
 
 
 class Uploads:
@@ -53,13 +55,13 @@ class Uploads:
         self._kept: OrderedDict[str, Upload] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, data: bytes, prompt: str = "") -> Upload:
-        """Read a picture's file.
+    def add(self, data: bytes, prompt: str = "", check: Check | None = None) -> Upload:
+        """Read a picture's file; ``check`` is called meanwhile and may raise.
 
         Raises:
-            PictureError: not a picture, or unsafe to decode; nothing is kept.
+            PictureError: not a picture, or unsafe to decode, or undrift's metadata in it is damaged; nothing is kept.
         """
-        picture = read_picture(data, max_megapixels=MAX_MEGAPIXELS)
+        picture = read_picture(data, max_megapixels=MAX_MEGAPIXELS, check=check)
         recipe = _recipe(data)
         width, height = picture.size
         picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
@@ -86,7 +88,18 @@ class Uploads:
 
 
 def _recipe(data: bytes) -> Mapping[str, Any] | None:
+    """The metadata that undrift wrote into a picture; None of any other picture.
+
+    Raises:
+        PictureError: it is there but not what undrift writes.
+    """
     try:
-        return read_metadata(data)
-    except PictureError:
+        recall(data)
+    except NoMetadataError:
         return None
+    recipe = read_metadata(data)
+    try:
+        json.dumps(recipe, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        raise PictureError("the undrift metadata is damaged: it holds what is no number or no text") from None
+    return recipe

@@ -29,7 +29,10 @@ def start(studio: Studio, form: StartForm) -> Job:
     folder = studio.shelf.new(name)
 
     def work(running: Running) -> None:
-        session = engine.start_session(folder, upload.picture(), form.prompt, studio.backbone)
+        running.say("reading the picture")
+        picture = upload.picture(running.check)
+        running.say("preparing it")
+        session = engine.start_session(folder, picture, form.prompt, studio.backbone)
         running.made(session.source.id)
         studio.changed(name)
 
@@ -79,7 +82,10 @@ def bring_in(studio: Studio, name: str, form: ImportForm) -> Job:
     parent, upload = session.turn(form.parent), studio.uploads.get(form.upload)
 
     def work(running: Running) -> None:
-        turn = engine.import_picture(session, upload.picture(), form.prompt, studio.backbone, parent.id)
+        running.say("reading the picture")
+        picture = upload.picture(running.check)
+        running.say("preparing it")
+        turn = engine.import_picture(session, picture, form.prompt, studio.backbone, parent.id)
         _tell(studio, name, running, turn)
 
     return studio.jobs.submit(About("import", name, form.prompt or "a picture", form.tab, parent.id), work)

@@ -1,0 +1,90 @@
+"""Bodies of requests: how large, how many at a time, how slowly, and all of them together in how much memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.types import Message, Receive
+
+from undrift.studio.refusal import Refused
+
+MOST_LARGE = 4
+"""Uploads taken at a time."""
+
+MOST_BYTES = 320 * 2**20
+"""Held of all bodies together: an archive, and some pictures beside it."""
+
+PAUSE_SECONDS = 15.0
+"""How long a body may pause."""
+
+SLOWEST = 32 * 2**10
+"""Bytes a second, on the whole, below which a body is given up; a slow phone network has ten times as many."""
+
+
+class Bodies:
+    """The bodies that are being taken or worked on."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._large = 0
+
+    @contextmanager
+    def taking(self, receive: Receive, limit: int, *, large: bool) -> Iterator[Receive]:
+        """``receive``, held to ``limit`` bytes and to the rules above, while its request is answered.
+
+        Raises:
+            Refused: too many large bodies are being taken (429). And by what is returned: too long (413), too slow
+                (408), or too much is held already (503).
+        """
+        if large and self._large >= MOST_LARGE:
+            raise Refused(429, f"{MOST_LARGE} files are being taken already: try again in a moment")
+        body = _Body(self, receive, limit)
+        self._large += large
+        try:
+            yield body.next
+        finally:
+            self._large -= large
+            self._bytes -= body.seen
+
+    def hold(self, count: int) -> None:
+        """Count bytes that arrived.
+
+        Raises:
+            Refused: that is more than may be held (503).
+        """
+        self._bytes += count
+        if self._bytes > MOST_BYTES:
+            raise Refused(503, "too many files are being taken already: try again in a moment")
+
+
+class _Body:
+    def __init__(self, bodies: Bodies, receive: Receive, limit: int) -> None:
+        self._bodies, self._receive, self._limit = bodies, receive, limit
+        self._began = time.monotonic()
+        self._whole = False
+        self.seen = 0
+
+    async def next(self) -> Message:
+        if self._whole:  # what is waited for now is the end of the connection
+            return await self._receive()
+        spent = time.monotonic() - self._began
+        patience = min(PAUSE_SECONDS, PAUSE_SECONDS + self.seen / SLOWEST - spent)
+        try:
+            message = await asyncio.wait_for(self._receive(), max(patience, 0.001))
+        except TimeoutError:
+            raise Refused(408, "the rest of the request did not come") from None
+        count = len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        self.seen += count
+        self._bodies.hold(count)
+        if self.seen > self._limit:
+            raise Refused(413, too_large(self._limit))
+        return message
+
+
+def too_large(limit: int) -> str:
+    """What a body of more than ``limit`` bytes is told."""
+    return f"this is larger than the {limit / 2**20:g} MB that are taken"
