@@ -30,7 +30,8 @@ def rounded(values: np.ndarray) -> np.ndarray:
 
 
 def read(data: bytes) -> np.ndarray:
-    return np.asarray(read_picture(data), dtype=int)
+    pixels: np.ndarray = np.asarray(read_picture(data), dtype=int)
+    return pixels
 
 
 def on_white(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
