@@ -1,0 +1,6 @@
+"""Turns in plain words: an instruction such as "make the dog blue" becomes the caption that the turn aims at."""
+
+from undrift.instructions.reading import Kind, NotUnderstood, Reading, TextForm
+from undrift.instructions.understanding import text_form, understand
+
+__all__ = ["Kind", "NotUnderstood", "Reading", "TextForm", "text_form", "understand"]

@@ -1,0 +1,163 @@
+"""A caption while it is edited, and what the words of an instruction mean in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from undrift.instructions.caption import Caption, Part, Phrase, branch, is_animate, owner
+from undrift.instructions.english import is_plural, same_noun
+from undrift.instructions.lexicon import words
+from undrift.instructions.reading import Kind, NotUnderstood
+from undrift.instructions.slots import Reference
+from undrift.instructions.world import World
+
+
+class Draft:
+    """Parts that can be changed one after the other.
+
+    Attributes:
+        parts: the caption's parts; a changed part keeps its ``origin``.
+        opening, manner: as in ``Caption``.
+        kinds: the kind of every edit made so far.
+        world: the world that the caption is of, None for photographs.
+        last: the part that was edited last, which "it" means from then on.
+    """
+
+    def __init__(self, caption: Caption, world: World | None = None) -> None:
+        self.caption = caption
+        self.world = world
+        self.parts = list(caption.parts)
+        self.opening, self.manner = caption.opening, caption.manner
+        self.kinds: list[Kind] = []
+        self.last: Part | None = None
+
+    @property
+    def text(self) -> str:
+        """The caption as it stands."""
+        edited = replace(self.caption, opening=self.opening, parts=tuple(self.parts), manner=self.manner)
+        return edited.text
+
+    def phrase(self, number: int) -> Phrase:
+        """The thing of a part that has one."""
+        phrase = self.parts[number].phrase
+        assert phrase is not None, "only parts that name a thing are referred to"
+        return phrase
+
+    def rewrite(self, number: int, phrase: Phrase) -> None:
+        """Give a part another thing or other qualities."""
+        self.parts[number] = replace(self.parts[number], phrase=phrase.agreeing())
+        self.last = self.parts[number]
+
+    def insert(self, number: int, parts: Iterable[Part]) -> None:
+        """Put new parts before part ``number``."""
+        new = [replace(part, origin=None) for part in parts]
+        self.parts[number:number] = new
+        self.last = new[0]
+
+    def delete(self, number: int) -> None:
+        """Take away a thing with all that is said about it; "and ..." after it takes its place."""
+        gone = branch(self.parts, number)
+        following = gone[-1] + 1
+        heir = self.parts[following] if following < len(self.parts) else None
+        joiner = self.parts[number].joiner
+        if heir is not None and heir.lead in ("and", ",") and self.parts[number].lead not in ("and", ","):
+            self.parts[following] = replace(heir, joiner=joiner)
+        self.parts = [part for k, part in enumerate(self.parts) if k not in gone]
+
+    def find(self, reference: Reference) -> int:
+        """The number of the part that a reference means.
+
+        Raises:
+            NotUnderstood: nothing in the caption is called that, or more than one thing is.
+        """
+        found = self._pronoun(reference) if reference.is_pronoun else self._named(reference)
+        return found
+
+    def find_wearer(self, reference: Reference) -> int:
+        """As ``find``, where "it" can only be somebody who wears things."""
+        wearers = [k for k, phrase in self.named() if is_animate(phrase)]
+        return wearers[0] if reference.is_pronoun and len(wearers) == 1 else self.find(reference)
+
+    def replaced_places(self, new: Part) -> list[int]:
+        """The parts that a new place takes the place of: places give way to places, times to times.
+
+        In a world that has one background only, every one gives way.
+        """
+        places = [k for k, part in enumerate(self.parts) if part.is_place]
+        if self.world is not None:
+            return places
+        return [k for k in places if self.parts[k].is_time == new.is_time]
+
+    def names(self) -> str:
+        """The things that are named, to choose from."""
+        return ", ".join(f"the {_short(phrase)}" for _, phrase in self.named()) or "nothing"
+
+    def owner(self, number: int) -> int:
+        """As ``Caption.owner``."""
+        return owner(self.parts, number)
+
+    def named(self) -> list[tuple[int, Phrase]]:
+        """Number and phrase of everything that is named."""
+        return list(replace(self.caption, parts=tuple(self.parts)).things())
+
+    def _named(self, reference: Reference) -> int:
+        found = [number for number, phrase in self.named() if _fits(reference, phrase)]
+        if reference.owner is not None and not (len(found) == 1 and reference.owner.is_pronoun):
+            holder = self.find(reference.owner)
+            found = [number for number in found if self.owner(number) == holder]
+        if reference.beside is not None:
+            found = [number for number in found if self._stands(number, *reference.beside)]
+        return self._only(found, reference)
+
+    def _pronoun(self, reference: Reference) -> int:
+        word = reference.noun
+        things = [(k, phrase) for k, phrase in self.named() if not self.parts[k].is_place]
+        if word in words("pronouns", "plural") | {"their"}:
+            found = [k for k, phrase in things if is_plural(phrase.noun)]
+        elif word in ("him", "his", "he", "she", "her", "its"):
+            found = _gendered(word, [(k, phrase) for k, phrase in things if is_animate(phrase)])
+        else:
+            found = [k for k, phrase in things]
+        if self.last in self.parts:
+            recent = self.parts.index(self.last)
+            found = [recent] if recent in found or word in ("it", "this", "that", "its") else found
+        return self._only(found, reference)
+
+    def _only(self, found: list[int], reference: Reference) -> int:
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise NotUnderstood(f"the caption has no '{reference.said}'; it names {self.names()}")
+        choices = " or ".join(f"'the {_short(self.phrase(number))}'" for number in found)
+        raise NotUnderstood(f"'{reference.said}' can mean more than one thing: say {choices}")
+
+    def _stands(self, number: int, relation: str, anchor: Reference) -> bool:
+        """Whether the caption says that part ``number`` is ``relation`` to ``anchor``."""
+        other = self.find(anchor)
+        mine, theirs = self.parts[number], self.parts[other]
+        if self.owner(other) == number and theirs.lead.split()[-1:] == relation.split()[-1:]:
+            return True
+        belongs = self.owner(number) == other
+        return belongs and (relation in ("of", "on", "from") or mine.lead.endswith(relation))
+
+
+def _fits(reference: Reference, phrase: Phrase) -> bool:
+    said = [modifier.lower() for modifier in phrase.modifiers]
+    wanted = [word for word in reference.modifiers if word != "and"]
+    if reference.noun in ("one", "ones"):
+        return bool(wanted) and all(word in said for word in wanted)
+    return same_noun(reference.noun, phrase.noun) and all(word in said for word in wanted)
+
+
+def _gendered(word: str, people: list[tuple[int, Phrase]]) -> list[int]:
+    if word == "its":
+        return people
+    own, other = ("gendered_he", "gendered_she") if word in ("him", "his", "he") else ("gendered_she", "gendered_he")
+    sure = [k for k, phrase in people if phrase.noun.lower() in words("nouns", own)]
+    return sure or [k for k, phrase in people if phrase.noun.lower() not in words("nouns", other)]
+
+
+
+def _short(phrase: Phrase) -> str:
+    return " ".join((*phrase.modifiers, phrase.noun))

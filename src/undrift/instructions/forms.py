@@ -1,0 +1,221 @@
+"""Sentence forms: the templates of ``forms.toml``, and which of them a text has.
+
+A template is a sequence of elements: a choice of words, something that may be missing, or a gap. Every gap is read by
+a function of ``slots.py``; a form fits where all its gaps can be read and no word is left over.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any
+
+from undrift.instructions.lexicon import read_table
+from undrift.instructions.slots import READERS
+from undrift.instructions.tokens import Token
+
+Gaps = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several words or word groups."""
+
+    said: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Optional:
+    """Elements that may be missing."""
+
+    inner: tuple[Element, ...]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What a reader of ``slots.READERS`` reads."""
+
+    name: str
+
+
+Element = Choice | Optional | Gap
+
+
+@dataclass(frozen=True)
+class Form:
+    """One template: what it edits, its elements, and an example of its kind."""
+
+    edit: str
+    elements: tuple[Element, ...]
+    example: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One edit that an instruction asks for.
+
+    Attributes:
+        edit: the name of a function of ``edits.py`` or ``history.py``.
+        gaps: what was read, by the names of the gaps.
+        lead: the words before the first gap: "make" of "make the cat blue".
+    """
+
+    edit: str
+    gaps: Gaps
+    lead: tuple[Token, ...]
+
+
+_ELEMENT = re.compile(r"\{(\w+)\}|<(\w+)>|@(\w+)|(\()|(\))|([^\s(){}<>@]+)")
+_SEPARATORS = frozenset({"and", ",", ";", "then", "but", "also", "plus"})
+ALONE = frozenset({"undo", "back", "more", "less"})
+"""Edits that are the whole of an instruction."""
+
+
+@cache
+def all_forms() -> tuple[Form, ...]:
+    """Every template of ``forms.toml``, in its order."""
+    return tuple(
+        Form(entry["edit"], _compiled(text), entry["example"])
+        for entry in read_table("forms.toml")["form"]
+        for said in entry["say"]
+        for text in _opened(said)
+    )
+
+
+def requests(tokens: Sequence[Token]) -> list[Request] | None:
+    """The edits that a text asks for, in order; None if there is no reading of all of its words."""
+    return _Reading(tuple(tokens)).requests(())
+
+
+def nearest_example(text: str) -> str:
+    """The example whose words are most like ``text``."""
+    examples = list(dict.fromkeys(form.example for form in all_forms()))
+    first = text.split()[:1]
+
+    def likeness(example: str) -> float:
+        return difflib.SequenceMatcher(a=text, b=example).ratio() + (example.split()[:1] == first)
+
+    return max(examples, key=likeness)
+
+
+@cache
+def first_words() -> frozenset[str]:
+    """Every word that a form can begin with, other than a gap."""
+    return frozenset(word for form in all_forms() for word in _first(form.elements))
+
+
+class _Reading:
+    """One text; what was tried once is remembered."""
+
+    def __init__(self, tokens: tuple[Token, ...]) -> None:
+        self._tokens = tokens
+        self._read: dict[tuple[str, tuple[Token, ...]], Any] = {}
+
+    def requests(self, lead: tuple[Token, ...]) -> list[Request] | None:
+        return self._from(self._tokens, lead)
+
+    def _from(self, tokens: tuple[Token, ...], lead: tuple[Token, ...]) -> list[Request] | None:
+        """The edits of ``tokens``; a clause without a verb of its own takes that of the clause before."""
+        for opening in ((), lead) if lead else ((),):
+            whole = self._one((*opening, *tokens))
+            if whole is not None and not (opening and whole.edit in ALONE):
+                return [whole]
+        for cut in range(len(tokens) - 1, 0, -1):
+            if tokens[cut].low not in _SEPARATORS or tokens[cut - 1].low in _SEPARATORS:
+                continue
+            rest = _unseparated(tokens[cut:])
+            for opening in ((), lead) if lead else ((),):
+                first = self._one((*opening, *tokens[:cut]))
+                if first is None or first.edit in ALONE or not rest:
+                    continue
+                following = self._from(rest, first.lead)
+                if following is not None and not any(request.edit in ALONE for request in following):
+                    return [first, *following]
+        return None
+
+    def _one(self, tokens: tuple[Token, ...]) -> Request | None:
+        for form in all_forms():
+            for gaps, start in self._match(form.elements, tokens, 0, {}, None):
+                return Request(form.edit, gaps, tokens[: start or 0])
+        return None
+
+    def _match(
+        self, elements: tuple[Element, ...], tokens: tuple[Token, ...], at: int, gaps: dict[str, Any], start: int | None
+    ) -> Iterator[tuple[dict[str, Any], int | None]]:
+        """All ways in which ``elements`` take the rest of ``tokens``: the gaps, and where the first one began."""
+        if not elements:
+            if at == len(tokens):
+                yield gaps, start
+            return
+        element, rest = elements[0], elements[1:]
+        if isinstance(element, Choice):
+            for said in element.said:
+                if all(t.low == w for t, w in zip(tokens[at:], said, strict=False)) and at + len(said) <= len(tokens):
+                    yield from self._match(rest, tokens, at + len(said), gaps, start)
+        elif isinstance(element, Optional):
+            yield from self._match((*element.inner, *rest), tokens, at, gaps, start)
+            yield from self._match(rest, tokens, at, gaps, start)
+        else:
+            for stop in range(len(tokens), at, -1):
+                value = self._gap(element.name, tokens[at:stop])
+                if value is not None:
+                    yield from self._match(rest, tokens, stop, {**gaps, element.name: value}, start if start is not None else at)
+
+    def _gap(self, name: str, tokens: tuple[Token, ...]) -> Any:
+        key = (name, tokens)
+        if key not in self._read:
+            self._read[key] = READERS[name](tokens)
+        return self._read[key]
+
+
+def _unseparated(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    place = 0
+    while place < len(tokens) and tokens[place].low in _SEPARATORS:
+        place += 1
+    return tokens[place:]
+
+
+def _opened(said: str) -> list[str]:
+    """A template with each of the ways to say its ``@opening``."""
+    openings = read_table("forms.toml")["openings"]
+    found = re.findall(r"@(\w+)", said)
+    ways = [said]
+    for name in found:
+        ways = [way.replace(f"@{name}", opening, 1) for way, opening in product(ways, openings[name])]
+    return ways
+
+
+def _compiled(text: str) -> tuple[Element, ...]:
+    elements, _ = _sequence(list(_ELEMENT.finditer(text)), 0)
+    return elements
+
+
+def _sequence(parts: Sequence[re.Match[str]], at: int) -> tuple[tuple[Element, ...], int]:
+    elements: list[Element] = []
+    while at < len(parts):
+        gap, group, _, opens, closes, word = parts[at].groups()
+        at += 1
+        if closes:
+            break
+        if opens:
+            inner, at = _sequence(parts, at)
+            elements.append(Optional(inner))
+        elif gap:
+            elements.append(Gap(gap))
+        elif group:
+            elements.append(Choice(tuple(tuple(said.split()) for said in read_table("forms.toml")["words"][group].split("|"))))
+        else:
+            elements.append(Choice(tuple((said,) for said in word.split("|"))))
+    return tuple(elements), at
+
+
+def _first(elements: tuple[Element, ...]) -> set[str]:
+    if not elements or isinstance(elements[0], Gap):
+        return set()
+    if isinstance(elements[0], Choice):
+        return {said[0] for said in elements[0].said}
+    return _first(elements[0].inner) | _first(elements[1:])

@@ -1,0 +1,100 @@
+"""Steps back: what "undo that" and "back to the red one" mean among the captions of the turns made so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from undrift.instructions.caption import Part, branch, parse
+from undrift.instructions.english import same_noun
+from undrift.instructions.forms import Gaps
+from undrift.instructions.lexicon import words
+from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.slots import New
+
+_FIRST = frozenset({"original", "start", "beginning", "source", "first", "originals", "scratch"})
+_BEFORE = frozenset({"previous", "last", "before"})
+_FILLING = frozenset(
+    {"the", "a", "an", "one", "ones", "version", "picture", "image", "photo", "turn", "with", "where", "it", "was", "that",
+     "had", "when", "how", "in", "on", "at", "wearing", "as", "of", "there", "is", "were", "state", "my", "very", "step"}
+)  # fmt: skip
+
+
+def turn_meant(edit: str, gaps: Gaps, history: Sequence[str]) -> int:
+    """The turn, counted from the source (0), that an "undo" or "back" goes to.
+
+    Args:
+        edit: "undo" or "back".
+        gaps: of the form.
+        history: the captions from the source to now.
+
+    Raises:
+        NotUnderstood: no turn was made, or none is like that.
+    """
+    now = len(history) - 1
+    if now < 1:
+        raise NotUnderstood(f"there is nothing to {'undo' if edit == 'undo' else 'go back to'}: no turn was made yet")
+    if edit == "undo":
+        return _counted(now - int(gaps.get("count", 1)), now)
+    if "turn" in gaps:
+        return _counted(int(gaps["turn"]), now)
+    return _remembered(str(gaps["past"]), history) if "past" in gaps else 0
+
+
+def thing_meant(said: str, history: Sequence[str]) -> tuple[Part, New]:
+    """What "bring back the hat" brings back: the part as it last was, and the thing with what belonged to it.
+
+    Raises:
+        NotUnderstood: no earlier picture had it, or it is there.
+    """
+    wanted = _telling_words(said)
+    if history and wanted and _has(history[-1], wanted):
+        raise NotUnderstood(f"the caption has '{said}' already")
+    for caption in reversed(history[:-1]):
+        parts = list(parse(caption).parts)
+        for number, part in enumerate(parts):
+            if part.phrase is None or part.is_place or number == 0 or not wanted:
+                continue
+            if _all_in(wanted, part):
+                inner = [parts[k] for k in branch(parts, number)][1:]
+                return part, New((Part((), part.phrase), *(replace(each, origin=None) for each in inner)))
+    raise NotUnderstood(f"no earlier picture has '{said}': say 'add ...' for something new")
+
+
+def _counted(turn: int, now: int) -> int:
+    if not 0 <= turn < now:
+        raise NotUnderstood(f"there is no turn {turn} to go back to: so far there are turns 0 to {now}, the last is shown")
+    return turn
+
+
+def _remembered(said: str, history: Sequence[str]) -> int:
+    heard = said.split()
+    wanted = _telling_words(said)
+    if wanted and all(word in _FIRST for word in wanted):
+        return 0
+    if wanted and all(word in _BEFORE for word in wanted):
+        return len(history) - 2
+    if not wanted or {"without", "before", "not", "no", "after"} & set(heard):
+        raise NotUnderstood(f"which turn 'back to {said}' means is not clear: say 'back to turn 1' or 'undo that'")
+    if _has(history[-1], wanted):
+        raise NotUnderstood(f"the caption has '{said}' already: say 'back to turn 1' or 'undo that'")
+    for turn in range(len(history) - 2, -1, -1):
+        if _has(history[turn], wanted):
+            return turn
+    raise NotUnderstood(f"no earlier picture is '{said}': say 'back to turn 1' or 'undo that'")
+
+
+def _telling_words(said: str) -> list[str]:
+    return [word for word in said.split() if word not in _FILLING and word not in words("determiners", "possessives")]
+
+
+def _has(caption: str, wanted: Sequence[str]) -> bool:
+    """Whether one thing of a caption has all of these words."""
+    return any(_all_in(wanted, part) for part in parse(caption).parts if part.phrase is not None)
+
+
+def _all_in(wanted: Sequence[str], part: Part) -> bool:
+    if part.phrase is None:
+        return False
+    modifiers = [modifier.lower() for modifier in part.phrase.modifiers]
+    return all(word in modifiers or same_noun(word, part.phrase.noun) for word in wanted)

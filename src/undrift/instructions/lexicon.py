@@ -1,0 +1,154 @@
+"""The words of ``lexicon.toml`` by what they are; LittleWorld's own are added from its scenes."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from undrift.littleworld.scenes import COLOURS, COMPANIONS, SUBJECTS, WEARABLES
+
+Pairs = Mapping[str, str]
+
+SHORT = 4
+"""Up to so many letters, only a swapped or a missing letter counts as a slip: too many short words are neighbours."""
+SIMILARITY = 0.83
+"""How alike (difflib's ratio) longer words have to be to count as a slip."""
+
+
+@cache
+def read_table(name: str) -> dict[str, Any]:
+    """A data file of this package, parsed."""
+    return tomllib.loads(files("undrift.instructions").joinpath(name).read_text(encoding="utf-8"))
+
+
+@cache
+def words(section: str, name: str) -> frozenset[str]:
+    """The words of one entry of ``lexicon.toml``."""
+    return frozenset(str(read_table("lexicon.toml")[section][name]).split()) | _EXTRA.get((section, name), frozenset())
+
+
+@cache
+def phrases(section: str, name: str) -> tuple[str, ...]:
+    """The entries, separated by ``|``, of one entry of ``lexicon.toml``."""
+    parts = str(read_table("lexicon.toml")[section][name]).split("|")
+    return tuple(" ".join(part.split()) for part in parts)
+
+
+@cache
+def pairs(section: str, name: str) -> Pairs:
+    """The entries of the form ``this/that``; separated by ``|`` where they contain spaces, else by white space."""
+    text = str(read_table("lexicon.toml")[section][name])
+    entries = phrases(section, name) if "|" in text else tuple(text.split())
+    return dict((entry.split("/")[0], entry.split("/")[1]) for entry in entries)
+
+
+_EXTRA = {
+    ("adjectives", "colour"): frozenset(COLOURS),
+    ("nouns", "wearable"): frozenset(WEARABLES),
+    ("nouns", "thing"): frozenset((*SUBJECTS, *COMPANIONS)),
+}
+
+
+@cache
+def adjective_class(word: str) -> str | None:
+    """The class of a quality, such as "colour" for "blue"; None for other words."""
+    return next((name for name in _adjectives() if name != "shade" and word in words("adjectives", name)), None)
+
+
+def is_adjective(word: str) -> bool:
+    """Whether a word can stand before a noun as a quality, or before a colour as its shade."""
+    return adjective_class(word) is not None or word in words("adjectives", "shade")
+
+
+@cache
+def all_nouns() -> frozenset[str]:
+    """Every noun that is listed."""
+    lists = (name for name in read_table("lexicon.toml")["nouns"] if name not in ("irregular", "synonyms"))
+    return frozenset().union(*(words("nouns", name) for name in lists), pairs("nouns", "irregular"))
+
+
+@cache
+def verb_forms() -> Pairs:
+    """Base form to participle of every verb that is listed."""
+    return {
+        base: form
+        for name in ("posture", "direction", "expression", "other")
+        for base, form in pairs("verbs", name).items()
+    }
+
+
+def pose_class(participle: str) -> str | None:
+    """"posture", "direction" or "expression" for a participle that says how something stands; None for others."""
+    return next(
+        (name for name in ("posture", "direction", "expression") if participle in pairs("verbs", name).values()), None
+    )
+
+
+def opposites(word: str) -> frozenset[str]:
+    """The qualities that "make it ``word``" takes the place of, beyond those of its class."""
+    groups = (entry.split("/") for entry in str(read_table("lexicon.toml")["classes"]["exclusive"]).split())
+    return frozenset().union(*(group for group in groups if word in group)) - {word}
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Every word that is listed anywhere, and the words of the sentence forms."""
+    lexicon = read_table("lexicon.toml")
+    texts = [str(text) for section in lexicon.values() for text in section.values()]
+    forms = read_table("forms.toml")
+    texts += list(forms["words"].values())
+    texts += [text for opening in forms["openings"].values() for text in opening]
+    texts += [text for form in forms["form"] for text in form["say"]]
+    listed = {word for text in texts for word in _letters(text)}
+    return frozenset(listed) | frozenset().union(*_EXTRA.values()) | {f"{noun}s" for noun in all_nouns()}
+
+
+def nearest(word: str, also: Iterable[str] = ()) -> str | None:
+    """The known word that ``word`` is probably a slip of; None for a known word and for one that is like none.
+
+    Args:
+        word: lower-case.
+        also: words that count as known as well, such as those of the caption; they are preferred.
+    """
+    nearby = tuple(dict.fromkeys(also))
+    if word in vocabulary() or word in nearby or len(word) < 3 or not word.isalpha():
+        return None
+    for known in (nearby, sorted(vocabulary())):
+        slips = [other for other in known if _slipped(word, other)]
+        if slips:
+            return slips[0]
+    return next(
+        (
+            close[0]
+            for known in (nearby, vocabulary())
+            if len(word) > SHORT and (close := difflib.get_close_matches(word, known, n=1, cutoff=SIMILARITY))
+        ),
+        None,
+    )
+
+
+def _adjectives() -> Iterable[str]:
+    return read_table("lexicon.toml")["adjectives"]
+
+
+def _letters(text: str) -> list[str]:
+    return "".join(letter if letter.isalpha() or letter in "-'" else " " for letter in text).split()
+
+
+def _slipped(word: str, other: str) -> bool:
+    """Whether ``word`` is ``other`` with two neighbouring letters swapped, or with one letter missing."""
+    if len(other) < 3:
+        return False
+    if len(word) == len(other):
+        differing = [place for place, (a, b) in enumerate(zip(word, other, strict=True)) if a != b]
+        if len(differing) != 2 or differing[1] - differing[0] != 1:
+            return False
+        first, second = differing
+        return word[first] == other[second] and word[second] == other[first]
+    return len(other) == len(word) + 1 and any(
+        other[:place] + other[place + 1 :] == word for place in range(len(other))
+    )

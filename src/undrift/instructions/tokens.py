@@ -1,0 +1,112 @@
+"""An instruction as words, without what is only polite."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from undrift.instructions.lexicon import phrases, vocabulary
+
+_CONTRACTIONS = {
+    "i'd": "i would",
+    "i'll": "i will",
+    "we'd": "we would",
+    "don't": "do not",
+    "dont": "do not",
+    "doesn't": "does not",
+    "shouldn't": "should not",
+    "mustn't": "must not",
+    "needn't": "need not",
+    "it's": "it is",
+    "there's": "there is",
+    "that's": "that is",
+    "gonna": "going to",
+    "wanna": "want to",
+    "i'm": "i am",
+}
+_WORD = re.compile(r'"[^"]*"|[,;.!?:]|[^\s",;.!?:]+(?:[.:][^\s",;.!?:]+)*')
+_DASHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'})
+_BOUNDARIES = frozenset(".!?;:")
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word of an instruction.
+
+    Attributes:
+        text: as a caption would say it: known words in lower case, names as they were typed.
+        low: in lower case, for comparing.
+        quoted: whether it stood in quotes, which say that the word is meant as it is.
+    """
+
+    text: str
+    low: str
+    quoted: bool = False
+
+
+def tokenise(text: str) -> list[Token]:
+    """The words of an instruction; contractions are spelt out, "cat's" becomes "cat" "'s", sentences end in ";"."""
+    tokens: list[Token] = []
+    for found in _WORD.findall(text.translate(_DASHES)):
+        if found.startswith('"'):
+            tokens += [Token(word, word.lower(), quoted=True) for word in found.strip('"').split()]
+        elif found in _BOUNDARIES:
+            tokens.append(Token(";", ";"))
+        else:
+            tokens += _words(found, first=not tokens)
+    while tokens and tokens[-1].low in (";", ","):
+        tokens.pop()
+    while tokens and tokens[0].low in (";", ","):
+        tokens.pop(0)
+    return tokens
+
+
+def without_politeness(tokens: list[Token]) -> list[Token]:
+    """The words without "please", "could you" and the like at either end."""
+    before, after = (tuple(said.split() for said in phrases("polite", side)) for side in ("before", "after"))
+    kept, length = tokens, -1
+    while length != len(kept):
+        length = len(kept)
+        lows = [token.low for token in kept]
+        for said in sorted(before, key=len, reverse=True):
+            if lows[: len(said)] == said and len(kept) > len(said):
+                kept = kept[len(said) :]
+                break
+        lows = [token.low for token in kept]
+        for said in sorted(after, key=len, reverse=True):
+            if lows[-len(said) :] == said and len(kept) > len(said):
+                kept = kept[: -len(said)]
+                break
+        while kept and kept[0].low in (",", ";"):
+            kept = kept[1:]
+        while kept and kept[-1].low in (",", ";"):
+            kept = kept[:-1]
+    return kept
+
+
+def joined(tokens: list[Token]) -> list[str]:
+    """The words as a caption writes them, "'s" with its noun."""
+    written: list[str] = []
+    for token in tokens:
+        if token.low == "'s" and written:
+            written[-1] += token.text
+        else:
+            written.append(token.text)
+    return written
+
+
+def _words(found: str, *, first: bool) -> list[Token]:
+    low = found.lower()
+    if low in _CONTRACTIONS:
+        return [Token(word, word) for word in _CONTRACTIONS[low].split()]
+    if low.endswith("'s") and len(low) > 2:
+        return [_token(found[:-2], first), Token("'s", "'s")]
+    if low.endswith("s'") and len(low) > 2:
+        return [_token(found[:-1], first), Token("'s", "'s")]
+    return [_token(found, first)]
+
+
+def _token(found: str, first: bool) -> Token:
+    low = found.lower()
+    plain = low in vocabulary() and (first or found.isupper())
+    return Token(low if plain else found, low)

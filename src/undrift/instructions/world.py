@@ -1,0 +1,67 @@
+"""A drawn world whose captions have fixed rules, which an edited caption then keeps: LittleWorld."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from undrift.instructions.caption import Caption, Phrase, is_animate, parse
+from undrift.instructions.english import indefinite
+from undrift.instructions.lexicon import adjective_class
+from undrift.littleworld.captions import PLACES, VOCABULARY
+from undrift.littleworld.scenes import WEARERS
+
+
+@dataclass(frozen=True)
+class World:
+    """What holds for every caption of a world.
+
+    Attributes:
+        vocabulary: all words.
+        places: the ways to say where it is; a caption has one of them.
+        wearers: who can wear something.
+    """
+
+    vocabulary: frozenset[str]
+    places: tuple[str, ...]
+    wearers: tuple[str, ...]
+
+    def has(self, caption: Caption) -> bool:
+        """Whether a caption is of this world: its words only, one place, at the end, every thing with its colour."""
+        said = caption.text.lower().split()
+        things = [part.phrase for part in caption.parts if part.phrase is not None and not part.is_place]
+        return (
+            all(word in self.vocabulary for word in said)
+            and sum(part.is_place for part in caption.parts) == 1
+            and any(caption.text.lower().endswith(place) for place in self.places)
+            and all(coloured(phrase) for phrase in things)
+        )
+
+    def objection(self, caption: Caption) -> str | None:
+        """What cannot be drawn of a caption, in words; None if nothing speaks against it."""
+        first = caption.parts[0].phrase
+        worn = next((part.phrase for part in caption.parts if part.lead == "wearing"), None)
+        if first is None or worn is None or first.noun in self.wearers or is_animate(first):
+            return None
+        return f"a {first.noun} cannot wear '{worn.text}': say 'remove the {worn.noun}' as well"
+
+
+LITTLEWORLD = World(frozenset(VOCABULARY), tuple(PLACES.values()), WEARERS)
+
+
+def world_of(caption: str) -> World | None:
+    """The world that a caption is of, None for photographs' captions."""
+    return LITTLEWORLD if LITTLEWORLD.has(parse(caption)) else None
+
+
+def coloured(phrase: Phrase) -> bool:
+    """Whether a thing's colour is named."""
+    return any(adjective_class(word) == "colour" for word in phrase.modifiers)
+
+
+def with_colour(phrase: Phrase, like: Phrase) -> Phrase:
+    """``phrase`` in the colour of ``like``, unless it has one."""
+    colours = tuple(word for word in like.modifiers if adjective_class(word) == "colour")
+    if coloured(phrase) or not colours:
+        return phrase
+    said = (*phrase.modifiers, *colours)
+    return Phrase(indefinite(said[0], phrase.noun), said, phrase.noun)
