@@ -65,7 +65,7 @@ def remove(draft: Draft, gaps: Gaps) -> None:
 
 def wear(draft: Draft, gaps: Gaps) -> None:
     """Put something on somebody; other things are put next to them, or on what cannot wear."""
-    for reference in gaps.get("things", (None,)):
+    for reference in gaps.get("things", gaps.get("owner", (None,))):
         number = 0 if reference is None else draft.find_wearer(reference)
         for new in gaps["new"]:
             if is_wearable(new.phrase) and is_animate(draft.parts[number].phrase):
@@ -368,7 +368,7 @@ def _place_at(draft: Draft, new: New, relation: str, anchor: int) -> None:
     if relation == "next to" and anchor == 0:
         _place_beside(draft, 0, new)
         return
-    if relation in ("on", "on top of") and is_wearable(new.phrase) and is_animate(host):
+    if relation in ("on", "on top of", "around") and is_wearable(new.phrase) and is_animate(host):
         _dress(draft, anchor, new)
         return
     where = Part(tuple(relation.split()), replace(host, determiner="the", modifiers=_telling(draft, anchor)))

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
+from undrift.instructions.english import singular
 from undrift.instructions.lexicon import read_table
-from undrift.instructions.slots import READERS
+from undrift.instructions.slots import READERS, references
 from undrift.instructions.tokens import Token
 
 Gaps = Mapping[str, Any]
@@ -71,6 +72,8 @@ class Request:
 
 _ELEMENT = re.compile(r"\{(\w+)\}|<(\w+)>|@(\w+)|(\()|(\))|([^\s(){}<>@]+)")
 _SEPARATORS = frozenset({"and", ",", ";", "then", "but", "also", "plus"})
+_WAYS = 20
+"""So many readings of one form are looked at."""
 ALONE = frozenset({"undo", "back", "more", "less"})
 """Edits that are the whole of an instruction."""
 
@@ -86,9 +89,15 @@ def all_forms() -> tuple[Form, ...]:
     )
 
 
-def requests(tokens: Sequence[Token]) -> list[Request] | None:
-    """The edits that a text asks for, in order; None if there is no reading of all of its words."""
-    return _Reading(tuple(tokens)).requests(())
+def requests(tokens: Sequence[Token], nouns: frozenset[str] = frozenset()) -> list[Request] | None:
+    """The edits that a text asks for, in order; None if there is no reading of all of its words.
+
+    Args:
+        tokens: the text.
+        nouns: what the caption names, in the singular: where a form can be read in several ways, as "the suitcase" and
+            "light blue" or "the suitcase light" and "blue", the one that refers to these is taken.
+    """
+    return _Reading(tuple(tokens), nouns).requests(())
 
 
 def nearest_example(text: str) -> str:
@@ -111,8 +120,9 @@ def first_words() -> frozenset[str]:
 class _Reading:
     """One text; what was tried once is remembered."""
 
-    def __init__(self, tokens: tuple[Token, ...]) -> None:
+    def __init__(self, tokens: tuple[Token, ...], nouns: frozenset[str]) -> None:
         self._tokens = tokens
+        self._nouns = nouns
         self._read: dict[tuple[str, tuple[Token, ...]], Any] = {}
 
     def requests(self, lead: tuple[Token, ...]) -> list[Request] | None:
@@ -139,9 +149,19 @@ class _Reading:
 
     def _one(self, tokens: tuple[Token, ...]) -> Request | None:
         for form in all_forms():
-            for gaps, start in self._match(form.elements, tokens, 0, {}, None):
+            found = list(islice(self._match(form.elements, tokens, 0, {}, None), _WAYS))
+            if found:
+                gaps, start = next((each for each in found if self._refers(each[0])), found[0])
                 return Request(form.edit, gaps, tokens[: start or 0])
         return None
+
+    def _refers(self, gaps: Gaps) -> bool:
+        """Whether every reference is to something that the caption names."""
+        return all(
+            reference.is_pronoun or reference.noun in ("one", "ones") or singular(reference.noun) in self._nouns
+            for gap in ("thing", "things", "anchor", "gone")
+            for reference in references(gaps.get(gap))
+        )
 
     def _match(
         self, elements: tuple[Element, ...], tokens: tuple[Token, ...], at: int, gaps: dict[str, Any], start: int | None

@@ -33,7 +33,8 @@ def turn_meant(edit: str, gaps: Gaps, history: Sequence[str]) -> int:
     """
     now = len(history) - 1
     if now < 1:
-        raise NotUnderstood(f"there is nothing to {'undo' if edit == 'undo' else 'go back to'}: no turn was made yet")
+        wanted = f"go back to for '{gaps['past']}'" if "past" in gaps else edit
+        raise NotUnderstood(f"there is nothing to {wanted}: no turn was made yet")
     if edit == "undo":
         return _counted(now - int(gaps.get("count", 1)), now)
     if "turn" in gaps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -14,9 +13,7 @@ from undrift.littleworld.scenes import COLOURS, COMPANIONS, SUBJECTS, WEARABLES
 Pairs = Mapping[str, str]
 
 SHORT = 4
-"""Up to so many letters, only a swapped or a missing letter counts as a slip: too many short words are neighbours."""
-SIMILARITY = 0.83
-"""How alike (difflib's ratio) longer words have to be to count as a slip."""
+"""Up to so many letters, only two swapped letters or a missing one count as a slip: short words have many neighbours."""
 
 
 @cache
@@ -117,18 +114,8 @@ def nearest(word: str, also: Iterable[str] = ()) -> str | None:
     nearby = tuple(dict.fromkeys(also))
     if word in vocabulary() or word in nearby or len(word) < 3 or not word.isalpha():
         return None
-    for known in (nearby, sorted(vocabulary())):
-        slips = [other for other in known if _slipped(word, other)]
-        if slips:
-            return slips[0]
-    return next(
-        (
-            close[0]
-            for known in (nearby, vocabulary())
-            if len(word) > SHORT and (close := difflib.get_close_matches(word, known, n=1, cutoff=SIMILARITY))
-        ),
-        None,
-    )
+    slips = (other for known in (nearby, sorted(vocabulary())) for other in known if _slipped(word, other))
+    return next(slips, None)
 
 
 def _adjectives() -> Iterable[str]:
@@ -140,15 +127,32 @@ def _letters(text: str) -> list[str]:
 
 
 def _slipped(word: str, other: str) -> bool:
-    """Whether ``word`` is ``other`` with two neighbouring letters swapped, or with one letter missing."""
-    if len(other) < 3:
+    """Whether ``word`` is ``other`` with one letter missing, added or wrong, two swapped, or without its double letters."""
+    if len(other) < 3 or abs(len(word) - len(other)) > 2:
         return False
-    if len(word) == len(other):
-        differing = [place for place, (a, b) in enumerate(zip(word, other, strict=True)) if a != b]
-        if len(differing) != 2 or differing[1] - differing[0] != 1:
-            return False
-        first, second = differing
-        return word[first] == other[second] and word[second] == other[first]
-    return len(other) == len(word) + 1 and any(
-        other[:place] + other[place + 1 :] == word for place in range(len(other))
+    if _is_swapped(word, other) or _lacks_one(word, other):
+        return True
+    if len(word) <= SHORT:
+        return False
+    wrong = len(word) == len(other) and sum(a != b for a, b in zip(word, other, strict=True)) == 1
+    return wrong or _lacks_one(other, word) or _single(word) == _single(other)
+
+
+def _is_swapped(word: str, other: str) -> bool:
+    if len(word) != len(other):
+        return False
+    differing = [place for place, (a, b) in enumerate(zip(word, other, strict=True)) if a != b]
+    return (
+        len(differing) == 2
+        and differing[1] - differing[0] == 1
+        and (word[differing[0]], word[differing[1]]) == (other[differing[1]], other[differing[0]])
     )
+
+
+def _lacks_one(word: str, other: str) -> bool:
+    return len(other) == len(word) + 1 and any(other[:k] + other[k + 1 :] == word for k in range(len(other)))
+
+
+def _single(word: str) -> str:
+    """A word with every run of a letter cut to one: "balloon" is "balon"."""
+    return "".join(letter for letter, before in zip(word, " " + word, strict=False) if letter != before)

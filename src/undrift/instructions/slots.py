@@ -118,6 +118,12 @@ def read_thing(tokens: Tokens) -> Reference | None:
     return found
 
 
+def read_owner(tokens: Tokens) -> tuple[Reference, ...] | None:
+    """A possessive: "his"."""
+    low = tokens[0].low
+    return (Reference(low, (), low),) if len(tokens) == 1 and low in _POSSESSIVES else None
+
+
 def read_things(tokens: Tokens) -> tuple[Reference, ...] | None:
     """One reference or several, joined by "and" and commas."""
     return _several(tokens, read_thing)
@@ -131,7 +137,7 @@ def read_new_things(tokens: Tokens) -> tuple[New, ...] | None:
 def read_new(tokens: Tokens) -> New | None:
     """One new thing; it gets "a" or "an" where it needs one and "the" only if there is no more than one of it."""
     lows = [token.low for token in tokens]
-    if any(low in _UNNAMED | {";", "'s", "to", "instead", "than"} or low in _PRONOUNS - {"that"} for low in lows):
+    if any(low in _UNNAMED | {";", "'s", "to", "into", "onto", "instead", "than"} or low in _PRONOUNS - {"that"} for low in lows):
         return None
     if any(low in ("it", "him", "them", "there", "not", "should", "must") for low in lows):
         return None
@@ -139,6 +145,8 @@ def read_new(tokens: Tokens) -> New | None:
     if not parts or parts[0].joiner or parts[0].phrase is None or not _is_name(parts[0].phrase):
         return None
     if any(_is_sentence(part) or (part.phrase and not _is_name(part.phrase)) for part in parts[1:]):
+        return None
+    if any(part.phrase and _points_back(part.phrase) for part in parts[1:]):
         return None
     return New((Part((), _introduced(parts[0].phrase)), *(replace(part, origin=None) for part in parts[1:])))
 
@@ -280,12 +288,20 @@ def read_body_part(tokens: Tokens) -> str | None:
     return tokens[0].low if len(tokens) == 1 and tokens[0].low in words("nouns", "body") else None
 
 
+def references(value: object) -> tuple[Reference, ...]:
+    """The references in what was read for a gap; none for other gaps."""
+    if isinstance(value, Reference):
+        return (value,)
+    return value if isinstance(value, tuple) and all(isinstance(each, Reference) for each in value) else ()
+
+
 READERS: dict[str, Reader] = {
     "thing": read_thing,
     "anchor": read_thing,
     "things": read_things,
     "gone": read_things,
     "new": read_new_things,
+    "owner": read_owner,
     "articled": read_articled,
     "quality": read_quality,
     "from": lambda tokens: tuple(token.low for token in tokens if token.low not in ("a", "an", "the")),
@@ -331,7 +347,8 @@ def _named(lows: list[str]) -> tuple[str, ...] | None:
 def _plain(lows: list[str]) -> tuple[str, ...]:
     """Modifiers and a noun; empty if something else stands among them or no noun ends them."""
     kept = tuple(low for low in lows if low != "and")
-    if not kept or any(low in _DETERMINERS | _PRONOUNS | _TO | _COLOUR_WORDS for low in kept):
+    body = kept[:-1] if kept and kept[-1] in ("one", "ones") else kept
+    if not kept or any(low in _DETERMINERS | _PRONOUNS | _TO | _COLOUR_WORDS | _BETWEEN for low in body):
         return ()
     if kept[-1] not in ("one", "ones") and is_adjective(kept[-1]) and kept[-1] not in all_nouns():
         return ()
@@ -363,6 +380,12 @@ def _is_name(phrase: Phrase) -> bool:
     return lows[-1] in all_nouns() or is_plural(lows[-1]) or not is_adjective(lows[-1])
 
 
+def _points_back(phrase: Phrase) -> bool:
+    """Whether a phrase names something that is there already, as "the sofa" does."""
+    definite = phrase.determiner.lower() in ("the", *_POSSESSIVES)
+    return definite and phrase.noun.lower() not in words("nouns", "unique")
+
+
 def _is_sentence(part: Part) -> bool:
     return part.lead in ("and", ",") or any(word.lower() in words("verbs", "finite") for word in part.joiner)
 
@@ -383,6 +406,7 @@ def _commands() -> frozenset[str]:
 
 
 _TO = frozenset({"to", "into", "should", "must", "could", "can", "be", "is", "are", "do", "not", "than", "then", ";", "instead"})
+_BETWEEN = words("relations", "prepositions")
 _HALVES = frozenset({"next", "left", "right", "front", "top", "side", "close", "near"})
 """Words that end a broken-off relation, not a thing."""
 _COMMANDS = _commands()

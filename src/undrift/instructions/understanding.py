@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from undrift.instructions.caption import Part, Phrase, parse
 from undrift.instructions.draft import Draft
 from undrift.instructions.edits import EDITS
+from undrift.instructions.english import singular
 from undrift.instructions.forms import Request, first_words, nearest_example, requests
 from undrift.instructions.history import thing_meant, turn_meant
 from undrift.instructions.lexicon import all_nouns, is_adjective, nearest, words
 from undrift.instructions.reading import NotUnderstood, Reading, TextForm
-from undrift.instructions.slots import Reference
+from undrift.instructions.slots import references
 from undrift.instructions.tokens import Token, tokenise, without_politeness
 from undrift.instructions.world import world_of
 
-_MARKS = frozenset({"please", "should", "must", "instead", "you", "undo"})
+_MARKS = frozenset(
+    {"please", "should", "must", "would", "could", "might", "instead", "you", "undo", "need", "needs", "want", "wish", "better"}
+)  # fmt: skip
 """Words that make a text an instruction wherever they stand."""
 _AMBIGUOUS = frozenset({"back", "more", "less", "no", "with", "without", "in", "on", "at", "as", "like", "now", "how"})
 _STEPS = frozenset({"undo", "back"})
@@ -42,7 +45,7 @@ def understand(text: str, caption: str, history: Sequence[str] = (), form: TextF
         return Reading(text, "caption", (), caption, text)
     tokens = without_politeness(tokenise(text))
     _check_spelling(tokens, " ".join((caption, *history)))
-    asked = requests(tokens)
+    asked = requests(tokens, nouns_of(caption))
     if asked is None:
         example = nearest_example(" ".join(token.low for token in tokens))
         raise NotUnderstood(
@@ -67,14 +70,20 @@ def text_form(text: str, caption: str = "") -> TextForm:
     first, second = lows[0], lows[1] if len(lows) > 1 else ""
     points = second in words("determiners", "articles") | words("determiners", "possessives") | words("pronouns", "it")
     if first in first_words() - words("determiners", "articles"):
-        unclear = first in _AMBIGUOUS or first in all_nouns() or is_adjective(first) or first in words("relations", "prepositions")
-        if not unclear or (points and first not in _AMBIGUOUS | words("relations", "prepositions")):
+        weak = first in _AMBIGUOUS | words("relations", "prepositions")
+        unclear = weak or first in all_nouns() | words("verbs", "also_nouns") or is_adjective(first)
+        if not unclear or (points and not weak):
             return "instruction"
     named = {word.lower() for word in caption.split()}
     slip = nearest(first)
     if slip in first_words() and (points or second in named) and first not in named:
         return "instruction"
-    return "instruction" if requests(tokens) else "caption"
+    return "instruction" if requests(tokens, nouns_of(caption)) else "caption"
+
+
+def nouns_of(caption: str) -> frozenset[str]:
+    """The nouns that a caption names its things with, in the singular."""
+    return frozenset(singular(phrase.noun) for _, phrase in parse(caption).things())
 
 
 def _check_spelling(tokens: Sequence[Token], known: str) -> None:
@@ -131,7 +140,7 @@ def _implied(asked: Sequence[Request]) -> str:
         reference
         for request in asked
         for gap in ("things", "thing", "anchor")
-        for reference in _references(request.gaps.get(gap))
+        for reference in references(request.gaps.get(gap))
         if not reference.is_pronoun and reference.owner is None and reference.beside is None
     ]
     if not named or any(request.edit in ("background", "when", "style", "remove", "put_back") for request in asked):
@@ -139,12 +148,6 @@ def _implied(asked: Sequence[Request]) -> str:
     phrases = [Phrase("a", each.modifiers, each.noun) for each in named[:1]]
     new = [Part((), phrase.agreeing()) for phrase in phrases]
     return " ".join(word for part in new for word in part.words)
-
-
-def _references(value: object) -> tuple[Reference, ...]:
-    if isinstance(value, Reference):
-        return (value,)
-    return value if isinstance(value, tuple) and all(isinstance(each, Reference) for each in value) else ()
 
 
 def _steering(draft: Draft, target: str) -> tuple[str, ...] | None:
