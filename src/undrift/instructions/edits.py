@@ -68,12 +68,13 @@ def wear(draft: Draft, gaps: Gaps) -> None:
     for reference in gaps.get("things", gaps.get("owner", (None,))):
         number = 0 if reference is None else draft.find_wearer(reference)
         for new in gaps["new"]:
+            _check_new(draft, new)
             if is_wearable(new.phrase) and is_animate(draft.parts[number].phrase):
                 _dress(draft, number, new)
-            elif reference is not None and "bodypart" in gaps:
+                continue
+            if reference is not None and "bodypart" in gaps:
                 raise NotUnderstood(f"where '{new.phrase.text}' is to be is not clear: say what it is next to")
-            else:
-                _place_beside(draft, number, new)
+            _place_beside(draft, number, new)
             draft.kinds.append("add")
 
 
@@ -81,8 +82,17 @@ def add(draft: Draft, gaps: Gaps) -> None:
     """Add things: what can be worn to the first who can wear it, others where they are said to be, else beside."""
     relation = gaps.get("rel")
     for new in gaps["new"]:
+        known = _known(draft, new)
+        if known is not None and relation is not None:
+            position(draft, {"thing": known, "rel": relation, "anchor": gaps["anchor"]})
+            continue
+        _check_new(draft, new)
         if relation is not None:
-            _place_at(draft, new, relation, draft.find(gaps["anchor"]))
+            anchor = draft.find(gaps["anchor"])
+            if relation in ("on", "on top of", "around") and is_wearable(new.phrase) and is_animate(draft.phrase(anchor)):
+                _dress(draft, anchor, new)
+                continue
+            _place_at(draft, new, relation, anchor)
         else:
             wearers = [k for k, part in enumerate(draft.parts) if is_animate(part.phrase)]
             if is_wearable(new.phrase) and wearers:
@@ -90,8 +100,8 @@ def add(draft: Draft, gaps: Gaps) -> None:
                     names = " or ".join(f"'the {draft.phrase(k).noun}'" for k in wearers)
                     raise NotUnderstood(f"who is to wear '{new.phrase.text}'? Say {names}")
                 _dress(draft, wearers[0], new)
-            else:
-                _place_beside(draft, 0, new)
+                continue
+            _place_beside(draft, 0, new)
         draft.kinds.append("add")
 
 
@@ -108,11 +118,11 @@ def transform(draft: Draft, gaps: Gaps) -> None:
 def background(draft: Draft, gaps: Gaps) -> None:
     """Put the picture in another place."""
     place: Place = gaps["place"] if "place" in gaps else gaps["located"]
-    thing: Reference | None = gaps.get("thing")
-    if thing is not None and not thing.is_pronoun:
-        draft.find(thing)
     if "from" in gaps:
         _check_place(draft, gaps["from"])
+    for reference in gaps.get("things", ()):
+        if not reference.is_pronoun:
+            draft.find(reference)
     _set_place(draft, place)
 
 
@@ -147,8 +157,15 @@ def position(draft: Draft, gaps: Gaps) -> None:
     draft.kinds.append("position")
 
 
+def keep(draft: Draft, gaps: Gaps) -> None:
+    """Leave things as they are, which they are anyway; only their names are checked."""
+    for reference in gaps.get("things", ()):
+        draft.find(reference)
+
+
 EDITS: dict[str, Edit] = {
     "quality": quality,
+    "keep": keep,
     "material": material,
     "pose": pose,
     "remove": remove,
@@ -161,6 +178,20 @@ EDITS: dict[str, Edit] = {
     "style": style,
     "position": position,
 }
+
+
+def _known(draft: Draft, new: New) -> Reference | None:
+    """A reference to what is there already, where a new thing is called "the ..." and something has its name."""
+    reference = Reference(new.phrase.text, new.phrase.modifiers, new.phrase.noun)
+    there = any(same_noun(phrase.noun, new.phrase.noun) for _, phrase in draft.named())
+    return reference if new.definite and there else None
+
+
+def _check_new(draft: Draft, new: New) -> None:
+    if new.phrase.noun in ("one", "ones"):
+        raise NotUnderstood(f"'{new.phrase.text}' of what? Name the thing")
+    if _known(draft, new) is not None:
+        raise NotUnderstood(f"the caption has 'the {new.phrase.noun}' already: to add one more say 'another {new.phrase.noun}'")
 
 
 def is_wearable(phrase: Phrase) -> bool:
@@ -324,13 +355,16 @@ def _behead(draft: Draft) -> None:
 
 def _dress(draft: Draft, number: int, new: New) -> None:
     worn = [k for k, part in enumerate(draft.parts) if _is_worn(part) and draft.owner(k) == number]
-    for k in worn:
-        if draft.phrase(k) == new.phrase:
-            raise NotUnderstood(f"'the {draft.phrase(number).noun}' wears '{new.phrase.text}' already")
-    if worn:
+    same = [k for k in worn if same_noun(draft.phrase(k).noun, new.phrase.noun)]
+    if same and new.phrase.determiner != "another" and "second" not in new.phrase.modifiers:
+        old = draft.phrase(same[0])
+        _put_instead(draft, same[0], Reference(old.noun, (), old.noun), new, keep=False)
+    elif worn:
         draft.insert(branch(draft.parts, worn[-1])[-1] + 1, _led(("and",), new))
+        draft.kinds.append("add")
     else:
         draft.insert(_after_thing(draft, number), _led(WEARING, new))
+        draft.kinds.append("add")
 
 
 def _is_worn(part: Part) -> bool:
@@ -368,9 +402,6 @@ def _place_at(draft: Draft, new: New, relation: str, anchor: int) -> None:
     if relation == "next to" and anchor == 0:
         _place_beside(draft, 0, new)
         return
-    if relation in ("on", "on top of", "around") and is_wearable(new.phrase) and is_animate(host):
-        _dress(draft, anchor, new)
-        return
     where = Part(tuple(relation.split()), replace(host, determiner="the", modifiers=_telling(draft, anchor)))
     joiner = ("and",) if draft.parts[-1].lead == "with" else WITH
     draft.insert(len(draft.parts), [*_led(joiner, new), where])
@@ -396,11 +427,10 @@ def _after_thing(draft: Draft, number: int) -> int:
 
 
 def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
-    things: tuple[Reference, ...] = gaps["things"]
     news: tuple[New, ...] = gaps["new"]
     if len(news) != 1:
         raise NotUnderstood("one thing at a time can take the place of another: say the second in a sentence of its own")
-    for reference in things:
+    for reference in gaps["things"]:
         number = draft.find(reference)
         _check_before(draft, number, gaps.get("from"))
         if draft.parts[number].is_place:
@@ -411,6 +441,8 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
 
 def _put_instead(draft: Draft, number: int, reference: Reference, new: New, *, keep: bool) -> None:
     old = draft.phrase(number)
+    if new.phrase.noun in ("one", "ones"):
+        new, keep = replace(new, parts=(Part((), replace(new.phrase, noun=old.noun)), *new.parts[1:])), True
     phrase = _heir(old, new.phrase, keep=keep)
     phrase = phrase if draft.world is None else with_colour(phrase, old)
     same = same_noun(old.noun, phrase.noun)
@@ -422,6 +454,8 @@ def _put_instead(draft: Draft, number: int, reference: Reference, new: New, *, k
         raise NotUnderstood(f"the caption says '{old.text}' already")
     if tail and (named_too or any(part.lead == "of" for part in new.parts[1:])):
         draft.delete(following)
+    if len(new.parts) > 1 and any(_is_worn(part) or part.lead == "with" for part in new.parts) and len(branch(draft.parts, number)) > 1:
+        raise NotUnderstood(f"what becomes of '{' '.join(draft.parts[following].words)}' is not clear: give the whole caption")
     if len(new.parts) > 1:
         draft.insert(following, new.parts[1:])
     draft.rewrite(number, phrase)
@@ -469,6 +503,8 @@ def _set_place(draft: Draft, place: Place) -> None:
     if known in ("at",) and phrase.determiner in ("a", "an", "the") and not phrase.modifiers:
         phrase = replace(phrase, determiner="")
     new = Part(tuple(lead.split()), phrase)
+    if draft.world is not None:
+        new = draft.world.place(new)
     replaced = draft.replaced_places(new)
     if any(draft.parts[k] == new for k in replaced):
         raise NotUnderstood(f"the caption says '{' '.join(new.words)}' already")

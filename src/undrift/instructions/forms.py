@@ -123,6 +123,7 @@ class _Reading:
     def __init__(self, tokens: tuple[Token, ...], nouns: frozenset[str]) -> None:
         self._tokens = tokens
         self._nouns = nouns
+        self._fitting: dict[tuple[Token, ...], Request | None] = {}
         self._read: dict[tuple[str, tuple[Token, ...]], Any] = {}
 
     def requests(self, lead: tuple[Token, ...]) -> list[Request] | None:
@@ -148,12 +149,20 @@ class _Reading:
         return None
 
     def _one(self, tokens: tuple[Token, ...]) -> Request | None:
+        """The first form that fits and refers to what the caption names; else the first that fits."""
+        if tokens in self._fitting:
+            return self._fitting[tokens]
+        best: Request | None = None
         for form in all_forms():
-            found = list(islice(self._match(form.elements, tokens, 0, {}, None), _WAYS))
-            if found:
-                gaps, start = next((each for each in found if self._refers(each[0])), found[0])
-                return Request(form.edit, gaps, tokens[: start or 0])
-        return None
+            for gaps, start in islice(self._match(form.elements, tokens, 0, {}, None), _WAYS):
+                refers = self._refers(gaps)
+                if best is None or refers:
+                    best = Request(form.edit, gaps, tokens[: start or 0])
+                if refers:
+                    self._fitting[tokens] = best
+                    return best
+        self._fitting[tokens] = best
+        return best
 
     def _refers(self, gaps: Gaps) -> bool:
         """Whether every reference is to something that the caption names."""

@@ -59,9 +59,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class New:
-    """A new thing with all that is said about it: "a dog" or "a cup" and "of coffee"."""
+    """A new thing with all that is said about it: "a dog" or "a cup" and "of coffee".
+
+    Attributes:
+        parts: the thing, without a joiner, and what is said about it.
+        definite: whether it was called "the ...", as things are that are there already.
+    """
 
     parts: tuple[Part, ...]
+    definite: bool = False
 
     @property
     def phrase(self) -> Phrase:
@@ -97,6 +103,8 @@ def read_thing(tokens: Tokens) -> Reference | None:
     said = " ".join(joined(list(tokens)))
     if len(lows) == 1 and lows[0] in _PRONOUNS:
         return Reference(said, (), lows[0])
+    if lows[0] in ("all", "both") and len(lows) > 1:
+        return read_thing(tokens[2 if lows[1] == "of" else 1 :]) if len(lows) > 2 or lows[1] != "of" else None
     if any(low in _STOPS or low in _UNNAMED for low in lows) or lows[0] in ("a", "an") or lows[0] in _TO:
         return None
     if "'s" in lows:
@@ -116,6 +124,11 @@ def read_thing(tokens: Tokens) -> Reference | None:
         anchor = read_thing(tokens[cut + len(relation.split()) :]) if len(lows) > cut + len(relation.split()) else None
         return replace(found, beside=(relation, anchor)) if anchor else None
     return found
+
+
+def read_gone(tokens: Tokens) -> tuple[Reference, ...] | None:
+    """As ``read_things``; after "no" and "not", "a hat" is the one that is there."""
+    return read_things(tokens[1:] if tokens[0].low in ("a", "an", "any", "more") and len(tokens) > 1 else tokens)
 
 
 def read_owner(tokens: Tokens) -> tuple[Reference, ...] | None:
@@ -148,7 +161,8 @@ def read_new(tokens: Tokens) -> New | None:
         return None
     if any(part.phrase and _points_back(part.phrase) for part in parts[1:]):
         return None
-    return New((Part((), _introduced(parts[0].phrase)), *(replace(part, origin=None) for part in parts[1:])))
+    first = Part((), _introduced(parts[0].phrase))
+    return New((first, *(replace(part, origin=None) for part in parts[1:])), definite=_points_back(parts[0].phrase))
 
 
 def read_articled(tokens: Tokens) -> str | None:
@@ -166,9 +180,8 @@ def read_quality(tokens: Tokens) -> tuple[str, ...] | None:
     if not plain or plain[0] in _STOPS or plain[-1] in _STOPS:
         return None
     tidy = tuple("and" if word == "," else word for word in plain)
-    known = all(word == "and" or is_adjective(word) or (token.quoted and word.isalpha())
-                for word, token in zip(tidy, tokens, strict=False))
-    return tidy if known and (adjective_class(tidy[-1]) or tokens[-1].quoted) else None
+    known = all(word == "and" or is_adjective(word) for word in tidy)
+    return tidy if known and adjective_class(tidy[-1]) else None
 
 
 def read_material(tokens: Tokens) -> tuple[str, ...] | None:
@@ -208,7 +221,7 @@ def read_located(tokens: Tokens) -> Place | None:
 def read_time(tokens: Tokens) -> Place | None:
     """A time or weather: "night", "at sunset", "snow", "snowing"."""
     lows = [token.low for token in tokens]
-    lows = [{"snowing": "snow", "raining": "rain", "nighttime": "night", "night-time": "night"}.get(x, x) for x in lows]
+    lows = [pairs("weather", "words").get(x, x) for x in lows]
     lead = lows[0] if lows[0] in ("at", "in", "during") and len(lows) > 1 else ""
     rest = lows[1:] if lead else lows
     rest = rest[1:] if rest[0] in ("the", "a") and len(rest) > 1 else rest
@@ -299,7 +312,7 @@ READERS: dict[str, Reader] = {
     "thing": read_thing,
     "anchor": read_thing,
     "things": read_things,
-    "gone": read_things,
+    "gone": read_gone,
     "new": read_new_things,
     "owner": read_owner,
     "articled": read_articled,
@@ -348,7 +361,7 @@ def _plain(lows: list[str]) -> tuple[str, ...]:
     """Modifiers and a noun; empty if something else stands among them or no noun ends them."""
     kept = tuple(low for low in lows if low != "and")
     body = kept[:-1] if kept and kept[-1] in ("one", "ones") else kept
-    if not kept or any(low in _DETERMINERS | _PRONOUNS | _TO | _COLOUR_WORDS | _BETWEEN for low in body):
+    if not kept or any(low in _NEVER_NAMED for low in body):
         return ()
     if kept[-1] not in ("one", "ones") and is_adjective(kept[-1]) and kept[-1] not in all_nouns():
         return ()
@@ -375,7 +388,9 @@ def _is_name(phrase: Phrase) -> bool:
     lows = [word.lower() for word in (*phrase.modifiers, phrase.noun)]
     if any(low in _PRONOUNS | _TO | _COLOUR_WORDS or low in _COMMANDS for low in lows):
         return False
-    if lows[-1] in _HALVES:
+    if lows[-1] in ("one", "ones"):
+        return len(lows) > 1 and is_adjective(lows[0])
+    if lows[-1] in _HALVES or lows[-1] in pairs("comparatives", "words") or any(low in _DETERMINERS for low in lows):
         return False
     return lows[-1] in all_nouns() or is_plural(lows[-1]) or not is_adjective(lows[-1])
 
@@ -406,7 +421,8 @@ def _commands() -> frozenset[str]:
 
 
 _TO = frozenset({"to", "into", "should", "must", "could", "can", "be", "is", "are", "do", "not", "than", "then", ";", "instead"})
-_BETWEEN = words("relations", "prepositions")
+_MEASURES = frozenset({"more", "less", "much", "very", "bit", "all", "only", "background", "keep", "leave"})
+_NEVER_NAMED = _DETERMINERS | _PRONOUNS | _TO | _COLOUR_WORDS | _MEASURES | words("relations", "prepositions")
 _HALVES = frozenset({"next", "left", "right", "front", "top", "side", "close", "near"})
 """Words that end a broken-off relation, not a thing."""
 _COMMANDS = _commands()

@@ -26,7 +26,7 @@ _CONTRACTIONS = {
 }
 _WORD = re.compile(r'"[^"]*"|[,;.!?:]|[^\s",;.!?:]+(?:[.:][^\s",;.!?:]+)*')
 _DASHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'})
-_BOUNDARIES = frozenset(".!?;:")
+_BOUNDARIES = frozenset(".!?;")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ def tokenise(text: str) -> list[Token]:
     for found in _WORD.findall(text.translate(_DASHES)):
         if found.startswith('"'):
             tokens += [Token(word, word.lower(), quoted=True) for word in found.strip('"').split()]
+        elif found == ":":
+            continue
+        elif found in ("&", "+"):
+            tokens.append(Token("and", "and"))
         elif found in _BOUNDARIES:
             tokens.append(Token(";", ";"))
         else:

@@ -11,7 +11,7 @@ from undrift.instructions.edits import EDITS
 from undrift.instructions.english import singular
 from undrift.instructions.forms import Request, first_words, nearest_example, requests
 from undrift.instructions.history import thing_meant, turn_meant
-from undrift.instructions.lexicon import all_nouns, is_adjective, nearest, words
+from undrift.instructions.lexicon import adjective_class, all_nouns, is_adjective, nearest, pairs, words
 from undrift.instructions.reading import NotUnderstood, Reading, TextForm
 from undrift.instructions.slots import references
 from undrift.instructions.tokens import Token, tokenise, without_politeness
@@ -21,6 +21,14 @@ _MARKS = frozenset(
     {"please", "should", "must", "would", "could", "might", "instead", "you", "undo", "need", "needs", "want", "wish", "better"}
 )  # fmt: skip
 """Words that make a text an instruction wherever they stand."""
+_ARROW = re.compile(r"->|=>|\u2192")
+_POINTING = (
+    words("determiners", "articles")
+    | words("determiners", "possessives")
+    | words("pronouns", "it")
+    | {"everything", "all", "only", "background", "anything", "nothing"}
+)
+_MEASURES = frozenset({"more", "less", "slightly", "too", "not", "even", "much"})
 _AMBIGUOUS = frozenset({"back", "more", "less", "no", "with", "without", "in", "on", "at", "as", "like", "now", "how"})
 _STEPS = frozenset({"undo", "back"})
 _STRENGTHS = {"more": 1, "less": -1}
@@ -65,20 +73,37 @@ def text_form(text: str, caption: str = "") -> TextForm:
     if not tokens:
         return "caption"
     lows = [token.low for token in tokens]
-    if "?" in text or _MARKS & {token.low for token in spoken} or "'s" not in lows and lows[:2] in (["i", "want"],):
+    if "?" in text or _ARROW.search(text) or _MARKS & {token.low for token in spoken} or _ends_in_quality(lows):
+        return "instruction"
+    if lows[0] in _MEASURES or lows[:2] in (["a", "bit"], ["a", "little"]) and len(lows) > 2 and _measures(lows[2]):
         return "instruction"
     first, second = lows[0], lows[1] if len(lows) > 1 else ""
-    points = second in words("determiners", "articles") | words("determiners", "possessives") | words("pronouns", "it")
+    named = {word.lower() for word in caption.split()}
+    points = second in _POINTING or second in named - words("relations", "prepositions")
+    if first in words("verbs", "commands") and (points or first not in all_nouns()):
+        return "instruction"
     if first in first_words() - words("determiners", "articles"):
         weak = first in _AMBIGUOUS | words("relations", "prepositions")
         unclear = weak or first in all_nouns() | words("verbs", "also_nouns") or is_adjective(first)
         if not unclear or (points and not weak):
             return "instruction"
-    named = {word.lower() for word in caption.split()}
     slip = nearest(first)
-    if slip in first_words() and (points or second in named) and first not in named:
+    if slip in first_words() and points and first not in named:
         return "instruction"
     return "instruction" if requests(tokens, nouns_of(caption)) else "caption"
+
+
+def _ends_in_quality(lows: Sequence[str]) -> bool:
+    """Whether a text ends as no caption does, in a thing's colour or pattern: "cat blue"."""
+    if len(lows) < 2 or adjective_class(lows[-1]) not in ("colour", "pattern") or lows[-1] in all_nouns():
+        return False
+    before = lows[-2]
+    joined = before in words("relations", "prepositions") or before in ("and", ",", "in")
+    return not joined and not is_adjective(before) and before not in words("determiners", "articles")
+
+
+def _measures(word: str) -> bool:
+    return word in ("more", "less") or is_adjective(word) or word in pairs("comparatives", "words")
 
 
 def nouns_of(caption: str) -> frozenset[str]:
@@ -117,6 +142,8 @@ def _answer(text: str, caption: str, history: list[str], asked: list[Request]) -
     objection = world.objection(parse(target)) if world else None
     if objection:
         raise NotUnderstood(objection)
+    if "instead" in text.lower().split() and "add" in draft.kinds and "instead of" not in text.lower():
+        raise NotUnderstood("instead of what? Say 'replace the ... with a ...'")
     if target == source:
         raise NotUnderstood(f"'{text}' changes nothing: the caption says '{source}' already")
     return Reading(text, "instruction", tuple(draft.kinds), source, target, _steering(draft, target))

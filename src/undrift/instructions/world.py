@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from undrift.instructions.caption import Caption, Phrase, is_animate, parse
+from undrift.instructions.caption import Caption, Part, Phrase, is_animate, parse
 from undrift.instructions.english import indefinite
 from undrift.instructions.lexicon import adjective_class
 from undrift.littleworld.captions import PLACES, VOCABULARY
@@ -35,6 +35,15 @@ class World:
             and any(caption.text.lower().endswith(place) for place in self.places)
             and all(coloured(phrase) for phrase in things)
         )
+
+    def place(self, part: Part) -> Part:
+        """A place as captions of this world say it, if it is one of theirs: "in a city" for "in the city"."""
+        if part.phrase is None or part.phrase.modifiers:
+            return part
+        said = next((said.split() for said in self.places if said.split()[-1] == part.phrase.noun.lower()), None)
+        if said is None:
+            return part
+        return Part((said[0],), Phrase(" ".join(said[1:-1]), (), said[-1]))
 
     def objection(self, caption: Caption) -> str | None:
         """What cannot be drawn of a caption, in words; None if nothing speaks against it."""
