@@ -135,8 +135,8 @@ def parse(text: str) -> Caption:
     body = " ".join(text.split())
     ending = "." if body.endswith(".") else ""
     body = body.removesuffix(".")
-    manner = _STYLE_SUFFIX.search(body)
-    body = body[: manner.start()] if manner else body
+    cut_off = _manner_start(body)
+    body, manner = body[:cut_off], body[cut_off:]
     tokens = _TOKEN.findall(body)
     capital = bool(tokens) and tokens[0][:1].isupper()
     if capital and (tokens[0].lower() in _KNOWN_STARTS or is_adjective(tokens[0].lower())):
@@ -145,7 +145,7 @@ def parse(text: str) -> Caption:
     return Caption(
         opening=" ".join(tokens[:cut]),
         parts=tuple(replace(part, origin=number) for number, part in enumerate(parse_parts(tokens[cut:]))),
-        manner=manner.group() if manner else "",
+        manner=manner,
         ending=ending,
         capital=capital,
     )
@@ -171,7 +171,7 @@ def owner(parts: Sequence[Part], number: int) -> int:
     part = parts[number]
     if number == 0 or part.is_place:
         return SCENE
-    if part.lead == "of":
+    if part.lead == "of" or _is_pronoun(part):
         return number - 1
     sibling = coordinate(parts, number)
     if sibling is not None:
@@ -215,11 +215,19 @@ def branch(parts: Sequence[Part], number: int) -> list[int]:
 
 
 def _host(parts: Sequence[Part], number: int) -> int:
-    """What "wearing ...", "with ..." and poses before ``number`` are said of: the last first-rank thing before it."""
-    for k in range(number - 1, 0, -1):
-        if parts[k].phrase is not None and coordinate(parts, k) == 0:
-            return k
-    return 0
+    """What "wearing ...", "with ..." and poses are said of: the last first-rank thing before them.
+
+    What follows "a cat and a dog" is said of both and belongs to no single one: ``SCENE``.
+    """
+    ranked = [k for k in range(1, number) if parts[k].phrase is not None and coordinate(parts, k) == 0]
+    if not ranked:
+        return 0
+    alone = all(k in ranked or parts[k].lead == "of" for k in range(1, ranked[-1] + 1))
+    return SCENE if alone else ranked[-1]
+
+
+def _is_pronoun(part: Part) -> bool:
+    return part.phrase is not None and part.phrase.noun.lower() in words("pronouns", "it")
 
 
 def _determiner(part: Part) -> str:
@@ -229,7 +237,7 @@ def _determiner(part: Part) -> str:
 def _split(joiner: tuple[str, ...], phrase: Phrase | None) -> list[Part]:
     """Cut "sitting on | a sofa" into the pose and the place; "holding | a cup" stays whole."""
     for place, word in enumerate(joiner[:-1]):
-        if _is_verb(word) and not _is_particle(joiner[place + 1 :]):
+        if _is_verb(word) and word.lower() not in words("verbs", "bound") and not _is_particle(joiner[place + 1 :]):
             after = place + 1
             while after < len(joiner) and joiner[after].lower() in words("verbs", "particles"):
                 after += 1
@@ -239,6 +247,19 @@ def _split(joiner: tuple[str, ...], phrase: Phrase | None) -> list[Part]:
 
 def _is_particle(rest: Sequence[str]) -> bool:
     return bool(rest) and all(word.lower() in words("verbs", "particles") for word in rest)
+
+
+def _manner_start(body: str) -> int:
+    """Where ", in the style of ..." or ", digital art" begins."""
+    named = _STYLE_SUFFIX.search(body)
+    stop = named.start() if named else len(body)
+    while (comma := body.rfind(",", 0, stop)) > 0:
+        said = body[comma + 1 : stop].lower().split()
+        known = said and (said[-1] in words("styles", "nouns") or " ".join(said) in pairs("styles", "words"))
+        if not known or len(said) > 4:
+            break
+        stop = comma
+    return stop
 
 
 def _opening_length(tokens: Sequence[str]) -> int:
@@ -286,7 +307,7 @@ def _phrase_end(tokens: Sequence[str], start: int) -> int:
     place = start
     while place < len(tokens):
         word = tokens[place].lower()
-        if place > start and word in _DETERMINERS:
+        if place > start and word in _DETERMINERS - {"one", "ones"}:
             break
         if word == "and" and _between_qualities(tokens, start, place):
             place += 1
@@ -334,5 +355,5 @@ _DETERMINERS = (
     words("determiners", "articles") | words("determiners", "possessives") | words("determiners", "numbers")
 )
 _CONNECTORS = words("relations", "prepositions") | words("verbs", "finite") | {"and", "or"}
-_VERBS = frozenset(verb_forms().values()) | words("verbs", "participles")
+_VERBS = frozenset(verb_forms().values()) | words("verbs", "participles") | words("verbs", "bound")
 _KNOWN_STARTS = _DETERMINERS | all_nouns() | frozenset(verb_forms().values())

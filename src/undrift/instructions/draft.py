@@ -143,6 +143,8 @@ class Draft:
 
 
 def _fits(reference: Reference, phrase: Phrase) -> bool:
+    if reference.count and reference.count != phrase.determiner.lower():
+        return False
     said = [modifier.lower() for modifier in phrase.modifiers]
     wanted = [word for word in reference.modifiers if word != "and"]
     if reference.noun in ("one", "ones"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from undrift.instructions.caption import Part, Phrase, branch, coordinate, is_animate
+from undrift.instructions.caption import SCENE, Part, Phrase, branch, coordinate, is_animate
 from undrift.instructions.draft import Draft
 from undrift.instructions.english import indefinite, is_plural, preposition, same_noun
 from undrift.instructions.forms import Gaps
@@ -157,6 +157,23 @@ def position(draft: Draft, gaps: Gaps) -> None:
     draft.kinds.append("position")
 
 
+def hold(draft: Draft, gaps: Gaps) -> None:
+    """Put something into somebody's hands."""
+    for reference in gaps.get("things", gaps.get("owner", ())):
+        number = draft.find(reference)
+        held = [part for k, part in enumerate(draft.parts) if part.lead == "holding" and draft.owner(k) == number]
+        if held or not is_animate(draft.parts[number].phrase):
+            hint = f"the caption says '{' '.join(held[0].words)}'" if held else "it has no hands"
+            raise NotUnderstood(f"'{draft.phrase(number).text}' cannot hold more: {hint}")
+        for new in gaps["new"]:
+            _check_new(draft, new)
+            place = _after_thing(draft, number)
+            while place < len(draft.parts) and _describes(draft, place, number):
+                place += 1
+            draft.insert(place, _led(("holding",), new))
+            draft.kinds.append("add")
+
+
 def keep(draft: Draft, gaps: Gaps) -> None:
     """Leave things as they are, which they are anyway; only their names are checked."""
     for reference in gaps.get("things", ()):
@@ -166,6 +183,7 @@ def keep(draft: Draft, gaps: Gaps) -> None:
 EDITS: dict[str, Edit] = {
     "quality": quality,
     "keep": keep,
+    "hold": hold,
     "material": material,
     "pose": pose,
     "remove": remove,
@@ -311,6 +329,7 @@ def _express(draft: Draft, number: int, wanted: Pose) -> None:
 
 def _take_pose(draft: Draft, number: int, wanted: Pose) -> None:
     own = [k for k, part in enumerate(draft.parts) if part.pose == wanted.kind and draft.owner(k) == number]
+    _check_shared(draft, lambda part: part.pose == wanted.kind)
     bound = [k for k in own if draft.parts[k].phrase is not None]
     if bound:
         part = draft.parts[bound[0]]
@@ -318,6 +337,10 @@ def _take_pose(draft: Draft, number: int, wanted: Pose) -> None:
     if own:
         if draft.parts[own[0]].joiner == wanted.words:
             raise NotUnderstood(f"'the {draft.phrase(number).noun}' is {' '.join(wanted.words)} already")
+        after = draft.parts[own[0] + 1 :][:1]
+        moves = wanted.words[0] in words("verbs", "moving")
+        if after and after[0].lead in words("verbs", "ways") and not moves:
+            raise NotUnderstood(f"'{' '.join((*wanted.words, *after[0].words))}' may make no sense: give the whole caption")
         draft.parts[own[0]] = replace(draft.parts[own[0]], joiner=wanted.words)
         return
     draft.insert(_after_thing(draft, number), [Part(wanted.words, None)])
@@ -330,7 +353,11 @@ def _remove(draft: Draft, number: int) -> None:
     if part.is_place:
         raise NotUnderstood(f"'the {phrase.noun}' is the background: say 'change the background to ...'")
     gone = set(branch(draft.parts, number))
-    again = [k for k, other in draft.named() if k not in gone and same_noun(other.noun, phrase.noun) and other.determiner == "the"]
+    again = [
+        k
+        for k, other in draft.named()
+        if k not in gone and (_repeats(other, phrase) or other.determiner.lower() in words("determiners", "possessives"))
+    ]
     if again:
         raise NotUnderstood(f"'{' '.join(draft.parts[again[0]].words)}' would be left over: give the whole caption")
     if number == 0:
@@ -339,21 +366,36 @@ def _remove(draft: Draft, number: int) -> None:
         draft.delete(number)
 
 
+def _repeats(other: Phrase, phrase: Phrase) -> bool:
+    """Whether a phrase speaks of the same thing once more."""
+    return same_noun(other.noun, phrase.noun) and other.determiner == "the"
+
+
 def _behead(draft: Draft) -> None:
     """Take the first thing away; one beside it, or joined to it by "and", then begins the caption."""
     phrase = draft.phrase(0)
     gone = branch(draft.parts, 0)
-    others = [k for k, part in enumerate(draft.parts) if k and coordinate(draft.parts, k) == 0]
+    others = [k for k, part in enumerate(draft.parts) if part.lead == "and" and coordinate(draft.parts, k) == 0]
     if not others:
         raise NotUnderstood(
             f"without 'the {phrase.noun}' the picture has nothing to show: say what is to be there instead, such as "
             f"'replace the {phrase.noun} with a ...'"
         )
-    keep = [part for k, part in enumerate(draft.parts) if k and (k not in gone or k >= others[0])]
-    draft.parts = [replace(keep[0], joiner=()), *keep[1:]]
+    between = [k for k in range(1, others[0]) if k not in gone]
+    if between:
+        raise NotUnderstood(f"what becomes of '{' '.join(draft.parts[between[0]].words)}' is not clear: give the whole caption")
+    draft.parts = [replace(draft.parts[others[0]], joiner=()), *draft.parts[others[0] + 1 :]]
+
+
+def _check_shared(draft: Draft, concerned: Callable[[Part], bool]) -> None:
+    """Refuse to change for one what the caption says of several together."""
+    for number, part in enumerate(draft.parts):
+        if number and concerned(part) and not part.is_place and draft.owner(number) == SCENE and part.lead != "and":
+            raise NotUnderstood(f"'{' '.join(part.words)}' is said of several things: give the whole caption")
 
 
 def _dress(draft: Draft, number: int, new: New) -> None:
+    _check_shared(draft, _is_worn)
     worn = [k for k, part in enumerate(draft.parts) if _is_worn(part) and draft.owner(k) == number]
     same = [k for k in worn if same_noun(draft.phrase(k).noun, new.phrase.noun)]
     if same and new.phrase.determiner != "another" and "second" not in new.phrase.modifiers:
@@ -381,6 +423,9 @@ def _place_beside(draft: Draft, number: int, new: New) -> None:
     if like:
         siblings = [k for k in range(len(draft.parts)) if coordinate(draft.parts, k) == like[-1]]
         draft.insert(branch(draft.parts, (siblings or like)[-1])[-1] + 1, _led(("and",), new))
+        return
+    if host.noun.lower() in words("nouns", "sky"):
+        draft.insert(len(draft.parts), _led(WITH, new))
         return
     place = _after_thing(draft, number)
     while place < len(draft.parts) and _describes(draft, place, number):
@@ -509,6 +554,7 @@ def _set_place(draft: Draft, place: Place) -> None:
     if any(draft.parts[k] == new for k in replaced):
         raise NotUnderstood(f"the caption says '{' '.join(new.words)}' already")
     if replaced:
+        replaced += [k for number in replaced for k in branch(draft.parts, number)[1:]]
         draft.parts[replaced[0]] = replace(new, origin=draft.parts[replaced[0]].origin)
         draft.parts = [part for k, part in enumerate(draft.parts) if k not in replaced[1:]]
     else:

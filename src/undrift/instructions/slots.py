@@ -41,6 +41,7 @@ class Reference:
     Attributes:
         said: the words.
         modifiers, noun: of "the red cat"; the noun of "the red one" is "one", of "it" it is "it".
+        count: a number or the like that was said with it, "two" of "the two dogs" or of "two dogs".
         owner: who has it: of "the cat's hat", the cat; a pronoun such as "his" for "his hat".
         beside: for "the hat on the cat": ("on", the cat).
     """
@@ -48,6 +49,7 @@ class Reference:
     said: str
     modifiers: tuple[str, ...]
     noun: str
+    count: str = ""
     owner: Reference | None = None
     beside: tuple[str, Reference] | None = None
 
@@ -111,12 +113,14 @@ def read_thing(tokens: Tokens) -> Reference | None:
         cut = len(lows) - 1 - lows[::-1].index("'s")
         owner = read_thing(tokens[:cut])
         rest = _plain(lows[cut + 1 :])
-        return Reference(said, rest[:-1], rest[-1], owner) if owner and rest else None
+        return Reference(said, rest[:-1], rest[-1], owner=owner) if owner and rest else None
     cut = next((k for k in range(1, len(lows)) if _relation(lows[k:])), len(lows))
     rest = _named(lows[:cut])
     if rest is None:
         return None
     found = Reference(said, rest[1:-1] if rest[0] in _DETERMINERS else rest[:-1], rest[-1])
+    if rest[0] in _NUMBERS - {"this", "that", "these", "those"}:
+        found = replace(found, count=rest[0])
     if rest[0] in _POSSESSIVES:
         found = replace(found, owner=Reference(rest[0], (), rest[0]))
     if cut < len(lows):
@@ -353,8 +357,9 @@ def _several(tokens: Tokens, reader: Callable[[Tokens], Any]) -> tuple[Any, ...]
 def _named(lows: list[str]) -> tuple[str, ...] | None:
     """The words of a noun phrase, None if they are none."""
     rest = lows[1:] if lows and lows[0] in _DETERMINERS else lows
+    rest = rest[1:] if lows[0] == "the" and rest and rest[0] in words("determiners", "plural") else rest
     plain = _plain(rest)
-    return (*lows[: len(lows) - len(rest)], *plain) if plain else None
+    return (*lows[: len(lows) - len(rest)][-1:], *plain) if plain else None
 
 
 def _plain(lows: list[str]) -> tuple[str, ...]:
@@ -376,6 +381,8 @@ def _relation(lows: list[str]) -> str:
 
 def _introduced(phrase: Phrase) -> Phrase:
     low = phrase.determiner.lower()
+    if not low and phrase.noun[:1].isupper():
+        return phrase
     definite = low in ("the", *_POSSESSIVES, "this", "that")
     if low and not (definite and phrase.noun.lower() not in words("nouns", "unique")):
         return phrase.agreeing() if low in ("a", "an") else phrase

@@ -187,7 +187,7 @@ def _steering(draft: Draft, target: str) -> tuple[str, ...] | None:
         found += _new_words(part, old, heard)
     if draft.opening != draft.caption.opening:
         found.append(re.sub(r"^(?:an?|the)\s+|\s+of$", "", draft.opening))
-    if draft.manner != draft.caption.manner:
+    if draft.manner and draft.manner != draft.caption.manner:
         found.append(draft.manner.rsplit(" of ", 1)[-1])
     return tuple(dict.fromkeys(found)) or None
 
