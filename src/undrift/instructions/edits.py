@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from undrift.instructions.caption import SCENE, Part, Phrase, branch, coordinate, is_animate
 from undrift.instructions.draft import Draft
-from undrift.instructions.english import indefinite, is_plural, preposition, same_noun
+from undrift.instructions.english import indefinite, is_plural, is_time, preposition, same_noun
 from undrift.instructions.forms import Gaps
 from undrift.instructions.lexicon import adjective_class, is_adjective, opposites, pairs, read_table, words
 from undrift.instructions.reading import Kind, NotUnderstood
@@ -208,6 +208,8 @@ def _known(draft: Draft, new: New) -> Reference | None:
 def _check_new(draft: Draft, new: New) -> None:
     if new.phrase.noun in ("one", "ones"):
         raise NotUnderstood(f"'{new.phrase.text}' of what? Name the thing")
+    if is_time(new.phrase.noun) or (draft.world is not None and draft.world.is_place(new.phrase.noun)):
+        raise NotUnderstood(f"'{new.phrase.text}' is a background: say 'change the background to {new.phrase.text}'")
     if _known(draft, new) is not None:
         raise NotUnderstood(f"the caption has 'the {new.phrase.noun}' already: to add one more say 'another {new.phrase.noun}'")
 

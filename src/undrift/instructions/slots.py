@@ -163,6 +163,8 @@ def read_new(tokens: Tokens) -> New | None:
         return None
     if any(_is_sentence(part) or (part.phrase and not _is_name(part.phrase)) for part in parts[1:]):
         return None
+    if any(part.phrase is None and part.pose is None for part in parts):
+        return None
     if any(part.phrase and _points_back(part.phrase) for part in parts[1:]):
         return None
     first = Part((), _introduced(parts[0].phrase))
@@ -393,7 +395,9 @@ def _introduced(phrase: Phrase) -> Phrase:
 def _is_name(phrase: Phrase) -> bool:
     """Whether the words can name a thing: no verb form, no pronoun, a noun at the end."""
     lows = [word.lower() for word in (*phrase.modifiers, phrase.noun)]
-    if any(low in _PRONOUNS | _TO | _COLOUR_WORDS or low in _COMMANDS for low in lows):
+    if any(low in _PRONOUNS | _TO | _COLOUR_WORDS | _COMMANDS or low in ("next", "more", "less") for low in lows):
+        return False
+    if any(low in verb_forms() and low not in all_nouns() and not is_adjective(low) for low in lows):
         return False
     if lows[-1] in ("one", "ones"):
         return len(lows) > 1 and is_adjective(lows[0])
@@ -424,7 +428,7 @@ def _commands() -> frozenset[str]:
     groups = read_table("forms.toml")["words"]
     verbs = ("make", "change", "replace", "remove", "add", "put")
     said = {word for name in verbs for choice in groups[name].split("|") for word in choice.split()[:1]}
-    return frozenset(said) - all_nouns() - {"light", "clear", "include"}
+    return (frozenset(said) | {"give", "let", "get", "go", "undo"}) - all_nouns() - {"light", "clear", "include"}
 
 
 _TO = frozenset({"to", "into", "should", "must", "could", "can", "be", "is", "are", "do", "not", "than", "then", ";", "instead"})

@@ -36,6 +36,10 @@ class World:
             and all(coloured(phrase) for phrase in things)
         )
 
+    def is_place(self, noun: str) -> bool:
+        """Whether a noun names one of its backgrounds."""
+        return any(place.split()[-1] == noun.lower() for place in self.places)
+
     def place(self, part: Part) -> Part:
         """A place as captions of this world say it, if it is one of theirs: "in a city" for "in the city"."""
         if part.phrase is None or part.phrase.modifiers:
