@@ -22,13 +22,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flow": set(),
     "attention": {"flow"},
     "littleworld": set(),
+    "instructions": {"littleworld"},
     "backbones": {"attention", "flow", "littleworld"},
     "methods": {"backbones", "attention", "flow"},
-    "session": {"methods", "backbones", "attention", "flow"},
+    "session": {"instructions", "methods", "backbones", "attention", "flow"},
     "bench": {"session", "methods", "backbones", "attention", "flow", "littleworld"},
-    "cli": {"bench", "studio", "session", "methods", "backbones", "attention", "flow", "littleworld"},
+    "cli": {"bench", "studio", "session", "instructions", "methods", "backbones", "attention", "flow", "littleworld"},
     "studio": {"bench", "session", "methods", "backbones", "attention", "flow", "littleworld"},
-    "__init__": {"session", "methods", "backbones"},
+    "__init__": {"session", "instructions", "methods", "backbones"},
     "__main__": {"cli"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))

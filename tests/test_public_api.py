@@ -12,6 +12,7 @@ NAMES = [
     "EditPlan",
     "EditRequest",
     "EditResult",
+    "Reading",
     "Session",
     "Turn",
     "UndriftError",
@@ -20,6 +21,7 @@ NAMES = [
     "load",
     "run_turn",
     "start_session",
+    "understand",
 ]
 
 

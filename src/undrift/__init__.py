@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from undrift.backbones import load
     from undrift.backbones.base import Backbone
     from undrift.errors import UndriftError
+    from undrift.instructions import Reading, understand
     from undrift.methods.base import EditMethod, EditRequest, EditResult
     from undrift.methods.registry import all_methods
     from undrift.session.engine import EditPlan, run_turn, start_session
@@ -26,6 +27,7 @@ _HOMES = {
     "EditPlan": "undrift.session.engine",
     "EditRequest": "undrift.methods.base",
     "EditResult": "undrift.methods.base",
+    "Reading": "undrift.instructions",
     "Session": "undrift.session.store",
     "Turn": "undrift.session.model",
     "UndriftError": "undrift.errors",
@@ -33,6 +35,7 @@ _HOMES = {
     "load": "undrift.backbones",
     "run_turn": "undrift.session.engine",
     "start_session": "undrift.session.engine",
+    "understand": "undrift.instructions",
 }
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "EditPlan",
     "EditRequest",
     "EditResult",
+    "Reading",
     "Session",
     "Turn",
     "UndriftError",
@@ -49,6 +53,7 @@ __all__ = [
     "load",
     "run_turn",
     "start_session",
+    "understand",
 ]
 
 

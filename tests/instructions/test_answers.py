@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.support.instructions import Case, cases
 
 DEVELOPMENT, HELD_OUT, TRAPS = cases("development"), cases("held_out"), cases("traps")

@@ -104,20 +104,21 @@ def elsewhere(words: str) -> Change:
 WAYS: dict[str, Change] = {
     words: make(words)
     for make, said in (
-        (subject_colour, ("paint the {thing} {colour}", "the {thing} should be {colour}", "{thing} in {colour} please",
+        (subject_colour, ("paint the {thing} {colour}", "the {thing} should be {colour}",
                           "I'd like the {thing} to be {colour}", "change the {thing}'s colour to {colour}")),
         (subject_kind, ("turn the {old} into {new}", "replace the {old} with {new}", "change the {old} to {new}",
                         "make the {old} {new}", "I want {new} instead of the {old}")),
         (companion_gone, ("remove the {thing}", "get rid of the {thing}", "take the {thing} away", "no {thing}")),
         (wearable_on, ("give the {who} {new}", "put {new} on the {who}", "the {who} should wear {new}", "add {new}")),
         (companion_there, ("add {new}", "put {new} next to the {who}", "there should be {new} beside the {who}")),
-        (elsewhere, ("change the background to {place}", "make the background {place}", "replace the background with {place}")),
+        (elsewhere, ("change the background to {place}", "make the background {place}",
+                     "replace the background with {place}")),
     )
     for words in said
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [words for words in WAYS if words != "{thing} in {colour} please"])
+@pytest.mark.parametrize("words", WAYS)
 def test_ways_to_say_it_give_the_caption_of_the_changed_scene(words: str) -> None:
     rng = random.Random(words)
     tried = 0
@@ -136,7 +137,7 @@ def test_no_order_of_the_words_gives_a_caption_that_is_no_edit(seed: int) -> Non
     """Scrambled instructions are refused, or mean one of the edits that their words can mean."""
     rng = random.Random(seed)
     scene = "a red cat wearing a blue hat next to a yellow flower in a meadow"
-    words = "make the cat blue and the hat red".split()
+    words = ["make", "the", "cat", "blue", "and", "the", "hat", "red"]
     right = {
         scene.replace("red cat", f"{cat} cat").replace("blue hat", f"{hat} hat")
         for cat in ("red", "blue")

@@ -7,8 +7,8 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.instructions import cases
 
+from tests.support.instructions import Case, cases
 from undrift.attention.words import changed_words
 from undrift.instructions import NotUnderstood, understand
 from undrift.instructions.caption import SCENE, parse
@@ -76,19 +76,31 @@ def test_other_words_have_none(word: str) -> None:
     assert nearest(word) is None
 
 
+def _refusal(text: str, scene: str, history: list[str]) -> str:
+    """What is said against a text; empty if it is understood."""
+    try:
+        understand(text, scene, history)
+    except NotUnderstood as refusal:
+        return str(refusal)
+    return ""
+
+
 def test_every_form_is_shown_by_an_example_that_is_understood() -> None:
     scene = "a red cat wearing a blue hat next to a chair and a man on a beach"
     history = [scene.replace("red cat", "blue cat"), "a black dog wearing a scarf in a city", scene]
-    examples = {form.example for form in all_forms()} - {"back to the red one", "bring back the hat", "put it on a beach"}
-    for example in sorted(examples - {"add a flower next to the cat", "put the flower to the left of the cat"}):
-        try:
-            understand(example, scene, history)
-        except NotUnderstood as refusal:
-            assert "cannot tell" not in str(refusal), example
+    examples = {form.example for form in all_forms()} - {
+        "back to the red one",
+        "bring back the hat",
+        "put it on a beach",
+    }
+    for example in sorted(examples):
+        assert _refusal(example, scene, history).find("cannot tell") < 0, example
 
 
 def test_what_is_not_understood_says_so_with_the_nearest_form() -> None:
-    with pytest.raises(NotUnderstood, match="cannot tell what 'make the cat do a flip' asks for; the nearest form is 'make"):
+    with pytest.raises(
+        NotUnderstood, match="cannot tell what 'make the cat do a flip' asks for; the nearest form is 'make"
+    ):
         understand("make the cat do a flip", "a red cat in a meadow")
     assert nearest_example("remove hat now") == "remove the hat"
 
@@ -101,7 +113,7 @@ def test_words_that_steer_are_the_new_ones_and_are_unambiguous() -> None:
 
 
 @pytest.mark.parametrize("case", cases("development"), ids=lambda case: case.name)
-def test_steering_words_are_in_the_target(case) -> None:  # type: ignore[no-untyped-def]
+def test_steering_words_are_in_the_target(case: Case) -> None:
     try:
         reading = case.reading()
     except NotUnderstood:
@@ -122,15 +134,11 @@ def test_a_form_can_be_forced() -> None:
 @given(st.text(max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
-        reading = understand(text, "a red cat wearing a blue hat next to a yellow flower in a meadow")
-    except NotUnderstood as refusal:
-        assert str(refusal)
-    else:
-        assert reading.target.strip()
+    scene = "a red cat wearing a blue hat next to a yellow flower in a meadow"
+    assert _refusal(text, scene, [scene]) or understand(text, scene).target.strip()
 
 
-WORDS = "make turn put add remove the a cat hat flower red blue it his and with into on next to beach night without not no"
+WORDS = "make turn put add remove the a cat hat flower red blue it his and with into on next to beach night not no"
 
 
 @given(st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=9))

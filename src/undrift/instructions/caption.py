@@ -180,7 +180,7 @@ def owner(parts: Sequence[Part], number: int) -> int:
 
 
 def coordinate(parts: Sequence[Part], number: int) -> int | None:
-    """The part that "and ..." continues: the nearest of its own kind, people with people; None if it continues none."""
+    """The part that "and ..." continues: the nearest of its kind, people with people; None if there is none."""
     part = parts[number]
     if part.phrase is None or number == 0 or part.lead not in ("and", ",", ", and", "or"):
         return None
@@ -207,9 +207,9 @@ def branch(parts: Sequence[Part], number: int) -> list[int]:
     """A part and everything that says something about it, ascending."""
     inside = {number}
     for k in range(number + 1, len(parts)):
-        if owner(parts, k) in inside and (coordinate(parts, k) is None or coordinate(parts, k) in inside - {number}):
-            inside.add(k)
-        elif coordinate(parts, k) in inside - {number}:
+        if (
+            owner(parts, k) in inside and (coordinate(parts, k) is None or coordinate(parts, k) in inside - {number})
+        ) or coordinate(parts, k) in inside - {number}:
             inside.add(k)
     return sorted(inside)
 
@@ -265,7 +265,11 @@ def _manner_start(body: str) -> int:
 def _opening_length(tokens: Sequence[str]) -> int:
     """How many words of "a black and white photo of" a caption begins with."""
     for place, word in enumerate(tokens[:8]):
-        if word.lower() in words("styles", "joined") and place and tokens[place - 1].lower() in words("styles", "nouns"):
+        if (
+            word.lower() in words("styles", "joined")
+            and place
+            and tokens[place - 1].lower() in words("styles", "nouns")
+        ):
             return place + 1
     return 0
 
@@ -312,9 +316,9 @@ def _phrase_end(tokens: Sequence[str], start: int) -> int:
         if word == "and" and _between_qualities(tokens, start, place):
             place += 1
             continue
-        if (place > start or word not in _DETERMINERS) and (_joins(tokens, place) or _relation_length(tokens, place)):
-            if not (place == start == 0 and _is_verb(word)):
-                break
+        joins = _joins(tokens, place) or _relation_length(tokens, place)
+        if joins and (place > start or word not in _DETERMINERS) and not (place == start == 0 and _is_verb(word)):
+            break
         place += 1
     return place
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from undrift.instructions.caption import Caption, Part, Phrase, branch, is_animate, owner
 from undrift.instructions.english import is_plural, same_noun
 from undrift.instructions.lexicon import words
+from undrift.instructions.names import Reference
 from undrift.instructions.reading import Kind, NotUnderstood
-from undrift.instructions.slots import Reference
 from undrift.instructions.world import World
 
 
@@ -71,8 +71,7 @@ class Draft:
         Raises:
             NotUnderstood: nothing in the caption is called that, or more than one thing is.
         """
-        found = self._pronoun(reference) if reference.is_pronoun else self._named(reference)
-        return found
+        return self._pronoun(reference) if reference.is_pronoun else self._named(reference)
 
     def find_wearer(self, reference: Reference) -> int:
         """As ``find``, where "it" can only be somebody who wears things."""
@@ -158,7 +157,6 @@ def _gendered(word: str, people: list[tuple[int, Phrase]]) -> list[int]:
     own, other = ("gendered_he", "gendered_she") if word in ("him", "his", "he") else ("gendered_she", "gendered_he")
     sure = [k for k, phrase in people if phrase.noun.lower() in words("nouns", own)]
     return sure or [k for k, phrase in people if phrase.noun.lower() not in words("nouns", other)]
-
 
 
 def _short(phrase: Phrase) -> str:

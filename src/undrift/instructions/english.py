@@ -8,7 +8,7 @@ VOWELS = "aeiou"
 
 
 def article(following: str) -> str:
-    """"a" or "an", whichever goes before the word ``following``."""
+    """ "a" or "an", whichever goes before the word ``following``."""
     word = following.lower()
     if word in words("determiners", "vowel_sound"):
         return "an"

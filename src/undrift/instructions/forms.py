@@ -16,7 +16,8 @@ from typing import Any
 
 from undrift.instructions.english import singular
 from undrift.instructions.lexicon import read_table
-from undrift.instructions.slots import READERS, references
+from undrift.instructions.names import references
+from undrift.instructions.slots import READERS
 from undrift.instructions.tokens import Token
 
 Gaps = Mapping[str, Any]
@@ -94,8 +95,8 @@ def requests(tokens: Sequence[Token], nouns: frozenset[str] = frozenset()) -> li
 
     Args:
         tokens: the text.
-        nouns: what the caption names, in the singular: where a form can be read in several ways, as "the suitcase" and
-            "light blue" or "the suitcase light" and "blue", the one that refers to these is taken.
+        nouns: what the caption names, in the singular: where a form can be read in several ways, as "the case" and
+            "light blue" or "the case light" and "blue", the one that refers to these is taken.
     """
     return _Reading(tuple(tokens), nouns).requests(())
 
@@ -173,7 +174,12 @@ class _Reading:
         )
 
     def _match(
-        self, elements: tuple[Element, ...], tokens: tuple[Token, ...], at: int, gaps: dict[str, Any], start: int | None
+        self,
+        elements: tuple[Element, ...],
+        tokens: tuple[Token, ...],
+        at: int,
+        gaps: dict[str, Any],
+        start: int | None,
     ) -> Iterator[tuple[dict[str, Any], int | None]]:
         """All ways in which ``elements`` take the rest of ``tokens``: the gaps, and where the first one began."""
         if not elements:
@@ -192,7 +198,9 @@ class _Reading:
             for stop in range(len(tokens), at, -1):
                 value = self._gap(element.name, tokens[at:stop])
                 if value is not None:
-                    yield from self._match(rest, tokens, stop, {**gaps, element.name: value}, start if start is not None else at)
+                    yield from self._match(
+                        rest, tokens, stop, {**gaps, element.name: value}, start if start is not None else at
+                    )
 
     def _gap(self, name: str, tokens: tuple[Token, ...]) -> Any:
         key = (name, tokens)
@@ -236,7 +244,9 @@ def _sequence(parts: Sequence[re.Match[str]], at: int) -> tuple[tuple[Element, .
         elif gap:
             elements.append(Gap(gap))
         elif group:
-            elements.append(Choice(tuple(tuple(said.split()) for said in read_table("forms.toml")["words"][group].split("|"))))
+            elements.append(
+                Choice(tuple(tuple(said.split()) for said in read_table("forms.toml")["words"][group].split("|")))
+            )
         else:
             elements.append(Choice(tuple((said,) for said in word.split("|"))))
     return tuple(elements), at

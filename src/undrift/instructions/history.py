@@ -9,14 +9,15 @@ from undrift.instructions.caption import Part, branch, parse
 from undrift.instructions.english import same_noun
 from undrift.instructions.forms import Gaps
 from undrift.instructions.lexicon import words
+from undrift.instructions.names import New
 from undrift.instructions.reading import NotUnderstood
-from undrift.instructions.slots import New
 
 _FIRST = frozenset({"original", "start", "beginning", "source", "first", "originals", "scratch"})
 _BEFORE = frozenset({"previous", "last", "before"})
 _FILLING = frozenset(
-    {"the", "a", "an", "one", "ones", "version", "picture", "image", "photo", "turn", "with", "where", "it", "was", "that",
-     "had", "when", "how", "in", "on", "at", "wearing", "as", "of", "there", "is", "were", "state", "my", "very", "step"}
+    {"the", "a", "an", "one", "ones", "version", "picture", "image", "photo", "turn", "with", "where", "it", "was",
+     "that", "had", "when", "how", "in", "on", "at", "wearing", "as", "of", "there", "is", "were", "state", "my",
+     "very", "step"}
 )  # fmt: skip
 
 
@@ -64,7 +65,9 @@ def thing_meant(said: str, history: Sequence[str]) -> tuple[Part, New]:
 
 def _counted(turn: int, now: int) -> int:
     if not 0 <= turn < now:
-        raise NotUnderstood(f"there is no turn {turn} to go back to: so far there are turns 0 to {now}, the last is shown")
+        raise NotUnderstood(
+            f"there is no turn {turn} to go back to: so far there are turns 0 to {now}, the last is shown"
+        )
     return turn
 
 

@@ -13,7 +13,7 @@ from undrift.littleworld.scenes import COLOURS, COMPANIONS, SUBJECTS, WEARABLES
 Pairs = Mapping[str, str]
 
 SHORT = 4
-"""Up to so many letters, only two swapped letters or a missing one count as a slip: short words have many neighbours."""
+"""Up to so many letters, only two swapped letters or a missing one are a slip: short words have many neighbours."""
 
 
 @cache
@@ -25,7 +25,9 @@ def read_table(name: str) -> dict[str, Any]:
 @cache
 def words(section: str, name: str) -> frozenset[str]:
     """The words of one entry of ``lexicon.toml``."""
-    return frozenset(str(read_table("lexicon.toml")[section][name]).split()) | _EXTRA.get((section, name), frozenset())
+    return frozenset(str(read_table("lexicon.toml")[section][name]).split()) | _EXTRA.get(
+        (section, name), frozenset()
+    )
 
 
 @cache
@@ -40,7 +42,7 @@ def pairs(section: str, name: str) -> Pairs:
     """The entries of the form ``this/that``; separated by ``|`` where they contain spaces, else by white space."""
     text = str(read_table("lexicon.toml")[section][name])
     entries = phrases(section, name) if "|" in text else tuple(text.split())
-    return dict((entry.split("/")[0], entry.split("/")[1]) for entry in entries)
+    return {entry.split("/")[0]: entry.split("/")[1] for entry in entries}
 
 
 _EXTRA = {
@@ -79,7 +81,7 @@ def verb_forms() -> Pairs:
 
 
 def pose_class(participle: str) -> str | None:
-    """"posture", "direction" or "expression" for a participle that says how something stands; None for others."""
+    """ "posture", "direction" or "expression" for a participle that says how something stands; None for others."""
     return next(
         (name for name in ("posture", "direction", "expression") if participle in pairs("verbs", name).values()), None
     )
@@ -119,7 +121,7 @@ def nearest(word: str, also: Iterable[str] = ()) -> str | None:
 
 
 def _adjectives() -> Iterable[str]:
-    return read_table("lexicon.toml")["adjectives"]
+    return tuple(read_table("lexicon.toml")["adjectives"])
 
 
 def _letters(text: str) -> list[str]:
@@ -127,7 +129,7 @@ def _letters(text: str) -> list[str]:
 
 
 def _slipped(word: str, other: str) -> bool:
-    """Whether ``word`` is ``other`` with one letter missing, added or wrong, two swapped, or without its double letters."""
+    """Whether ``word`` is ``other`` with a letter missing, added or wrong, two swapped, or doubles left out."""
     if len(other) < 3 or abs(len(word) - len(other)) > 2:
         return False
     if _is_swapped(word, other) or _lacks_one(word, other):

@@ -6,77 +6,26 @@ only; whether the caption has such a thing is found out when the edit is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from undrift.instructions.caption import Part, Phrase, parse_parts
-from undrift.instructions.english import indefinite, is_plural, preposition
-from undrift.instructions.lexicon import (
-    adjective_class,
-    all_nouns,
-    is_adjective,
-    pairs,
-    pose_class,
-    read_table,
-    verb_forms,
-    words,
+from undrift.instructions.caption import Phrase
+from undrift.instructions.english import indefinite, preposition
+from undrift.instructions.lexicon import adjective_class, is_adjective, pairs, pose_class, verb_forms, words
+from undrift.instructions.names import (
+    COLOUR_WORDS,
+    DETERMINERS,
+    POSSESSIVES,
+    STOPS,
+    New,
+    Reference,
+    Tokens,
+    read_new,
+    read_thing,
+    relation_at,
 )
-from undrift.instructions.tokens import Token, joined
-
-_ARTICLES = words("determiners", "articles")
-_POSSESSIVES = words("determiners", "possessives")
-_NUMBERS = words("determiners", "numbers")
-_DETERMINERS = _ARTICLES | _POSSESSIVES | _NUMBERS
-_PRONOUNS = words("pronouns", "it")
-_UNNAMED = frozenset({"everything", "all", "anything", "something", "nothing", "everyone", "somebody", "someone", "i", "you"})
-_COLOUR_WORDS = frozenset({"colour", "color", "colours", "colors"})
-_STOPS = frozenset({"and", ",", ";", "but", "or"})
-
-
-@dataclass(frozen=True)
-class Reference:
-    """How an instruction names something of the caption.
-
-    Attributes:
-        said: the words.
-        modifiers, noun: of "the red cat"; the noun of "the red one" is "one", of "it" it is "it".
-        count: a number or the like that was said with it, "two" of "the two dogs" or of "two dogs".
-        owner: who has it: of "the cat's hat", the cat; a pronoun such as "his" for "his hat".
-        beside: for "the hat on the cat": ("on", the cat).
-    """
-
-    said: str
-    modifiers: tuple[str, ...]
-    noun: str
-    count: str = ""
-    owner: Reference | None = None
-    beside: tuple[str, Reference] | None = None
-
-    @property
-    def is_pronoun(self) -> bool:
-        """Whether it is a word such as "it"."""
-        return not self.modifiers and self.noun in _PRONOUNS | _POSSESSIVES
-
-
-@dataclass(frozen=True)
-class New:
-    """A new thing with all that is said about it: "a dog" or "a cup" and "of coffee".
-
-    Attributes:
-        parts: the thing, without a joiner, and what is said about it.
-        definite: whether it was called "the ...", as things are that are there already.
-    """
-
-    parts: tuple[Part, ...]
-    definite: bool = False
-
-    @property
-    def phrase(self) -> Phrase:
-        """The thing itself."""
-        phrase = self.parts[0].phrase
-        assert phrase is not None, "read_new makes none without"
-        return phrase
+from undrift.instructions.tokens import joined
 
 
 @dataclass(frozen=True)
@@ -95,39 +44,7 @@ class Pose:
     kind: str
 
 
-Tokens = Sequence[Token]
 Reader = Callable[[Tokens], Any]
-
-
-def read_thing(tokens: Tokens) -> Reference | None:
-    """One reference: a pronoun, or a noun phrase without "a"."""
-    lows = [token.low for token in tokens]
-    said = " ".join(joined(list(tokens)))
-    if len(lows) == 1 and lows[0] in _PRONOUNS:
-        return Reference(said, (), lows[0])
-    if lows[0] in ("all", "both") and len(lows) > 1:
-        return read_thing(tokens[2 if lows[1] == "of" else 1 :]) if len(lows) > 2 or lows[1] != "of" else None
-    if any(low in _STOPS or low in _UNNAMED for low in lows) or lows[0] in ("a", "an") or lows[0] in _TO:
-        return None
-    if "'s" in lows:
-        cut = len(lows) - 1 - lows[::-1].index("'s")
-        owner = read_thing(tokens[:cut])
-        rest = _plain(lows[cut + 1 :])
-        return Reference(said, rest[:-1], rest[-1], owner=owner) if owner and rest else None
-    cut = next((k for k in range(1, len(lows)) if _relation(lows[k:])), len(lows))
-    rest = _named(lows[:cut])
-    if rest is None:
-        return None
-    found = Reference(said, rest[1:-1] if rest[0] in _DETERMINERS else rest[:-1], rest[-1])
-    if rest[0] in _NUMBERS - {"this", "that", "these", "those"}:
-        found = replace(found, count=rest[0])
-    if rest[0] in _POSSESSIVES:
-        found = replace(found, owner=Reference(rest[0], (), rest[0]))
-    if cut < len(lows):
-        relation = _relation(lows[cut:])
-        anchor = read_thing(tokens[cut + len(relation.split()) :]) if len(lows) > cut + len(relation.split()) else None
-        return replace(found, beside=(relation, anchor)) if anchor else None
-    return found
 
 
 def read_gone(tokens: Tokens) -> tuple[Reference, ...] | None:
@@ -138,7 +55,7 @@ def read_gone(tokens: Tokens) -> tuple[Reference, ...] | None:
 def read_owner(tokens: Tokens) -> tuple[Reference, ...] | None:
     """A possessive: "his"."""
     low = tokens[0].low
-    return (Reference(low, (), low),) if len(tokens) == 1 and low in _POSSESSIVES else None
+    return (Reference(low, (), low),) if len(tokens) == 1 and low in POSSESSIVES else None
 
 
 def read_things(tokens: Tokens) -> tuple[Reference, ...] | None:
@@ -151,26 +68,6 @@ def read_new_things(tokens: Tokens) -> tuple[New, ...] | None:
     return _several(tokens, read_new)
 
 
-def read_new(tokens: Tokens) -> New | None:
-    """One new thing; it gets "a" or "an" where it needs one and "the" only if there is no more than one of it."""
-    lows = [token.low for token in tokens]
-    if any(low in _UNNAMED | {";", "'s", "to", "into", "onto", "instead", "than"} or low in _PRONOUNS - {"that"} for low in lows):
-        return None
-    if any(low in ("it", "him", "them", "there", "not", "should", "must") for low in lows):
-        return None
-    parts = parse_parts(joined(list(tokens)))
-    if not parts or parts[0].joiner or parts[0].phrase is None or not _is_name(parts[0].phrase):
-        return None
-    if any(_is_sentence(part) or (part.phrase and not _is_name(part.phrase)) for part in parts[1:]):
-        return None
-    if any(part.phrase is None and part.pose is None for part in parts):
-        return None
-    if any(part.phrase and _points_back(part.phrase) for part in parts[1:]):
-        return None
-    first = Part((), _introduced(parts[0].phrase))
-    return New((first, *(replace(part, origin=None) for part in parts[1:])), definite=_points_back(parts[0].phrase))
-
-
 def read_articled(tokens: Tokens) -> str | None:
     """Only an article, as a marker that a new thing follows."""
     return tokens[0].low if len(tokens) == 1 and tokens[0].low in ("a", "an", "the") else None
@@ -181,9 +78,9 @@ def read_quality(tokens: Tokens) -> tuple[str, ...] | None:
     lows = tuple(token.low for token in tokens)
     compared = pairs("comparatives", "words")
     plain = tuple(compared.get(low, low) for low in lows if low != "-")
-    if plain and plain[-1] in _COLOUR_WORDS and len(plain) > 1:
+    if plain and plain[-1] in COLOUR_WORDS and len(plain) > 1:
         plain = plain[:-1]
-    if not plain or plain[0] in _STOPS or plain[-1] in _STOPS:
+    if not plain or plain[0] in STOPS or plain[-1] in STOPS:
         return None
     tidy = tuple("and" if word == "," else word for word in plain)
     known = all(word == "and" or is_adjective(word) for word in tidy)
@@ -203,7 +100,7 @@ def read_material(tokens: Tokens) -> tuple[str, ...] | None:
 def read_place(tokens: Tokens) -> Place | None:
     """A place with or without its preposition."""
     lows = [token.low for token in tokens]
-    lead = _relation(lows) if lows[0] not in _DETERMINERS else ""
+    lead = relation_at(lows) if lows[0] not in DETERMINERS else ""
     lead = lead or (lows[0] if lows[0] in ("in", "on", "at", "inside") else "")
     rest = tokens[len(lead.split()) :]
     if rest and rest[0].low in ("something", "somewhere"):
@@ -234,7 +131,9 @@ def read_time(tokens: Tokens) -> Place | None:
     if len(rest) != 1 or rest[0] not in words("nouns", "time_at") | words("nouns", "time_in") | {"snow"}:
         return None
     noun = rest[0]
-    the = "the" if noun in ("rain", "snow", "fog", "mist", "moonlight", "sunshine") else "a" if noun == "storm" else ""
+    the = (
+        "the" if noun in ("rain", "snow", "fog", "mist", "moonlight", "sunshine") else "a" if noun == "storm" else ""
+    )
     return Place(preposition(noun), Phrase(the, (), noun))
 
 
@@ -254,7 +153,7 @@ def read_style(tokens: Tokens) -> str | None:
 
 def read_artist(tokens: Tokens) -> str | None:
     """A name after "in the style of"."""
-    if any(token.low in _STOPS | {";"} for token in tokens):
+    if any(token.low in STOPS | {";"} for token in tokens):
         return None
     return " ".join(joined(list(tokens)))
 
@@ -299,19 +198,12 @@ def read_count(tokens: Tokens) -> int | None:
 def read_past(tokens: Tokens) -> str | None:
     """Whatever earlier pictures are called by."""
     said = " ".join(token.low for token in tokens)
-    return None if {token.low for token in tokens} & _STOPS else said
+    return None if {token.low for token in tokens} & STOPS else said
 
 
 def read_body_part(tokens: Tokens) -> str | None:
     """Where something is worn."""
     return tokens[0].low if len(tokens) == 1 and tokens[0].low in words("nouns", "body") else None
-
-
-def references(value: object) -> tuple[Reference, ...]:
-    """The references in what was read for a gap; none for other gaps."""
-    if isinstance(value, Reference):
-        return (value,)
-    return value if isinstance(value, tuple) and all(isinstance(each, Reference) for each in value) else ()
 
 
 READERS: dict[str, Reader] = {
@@ -356,84 +248,6 @@ def _several(tokens: Tokens, reader: Callable[[Tokens], Any]) -> tuple[Any, ...]
     return None
 
 
-def _named(lows: list[str]) -> tuple[str, ...] | None:
-    """The words of a noun phrase, None if they are none."""
-    rest = lows[1:] if lows and lows[0] in _DETERMINERS else lows
-    rest = rest[1:] if lows[0] == "the" and rest and rest[0] in words("determiners", "plural") else rest
-    plain = _plain(rest)
-    return (*lows[: len(lows) - len(rest)][-1:], *plain) if plain else None
-
-
-def _plain(lows: list[str]) -> tuple[str, ...]:
-    """Modifiers and a noun; empty if something else stands among them or no noun ends them."""
-    kept = tuple(low for low in lows if low != "and")
-    body = kept[:-1] if kept and kept[-1] in ("one", "ones") else kept
-    if not kept or any(low in _NEVER_NAMED for low in body):
-        return ()
-    if kept[-1] not in ("one", "ones") and is_adjective(kept[-1]) and kept[-1] not in all_nouns():
-        return ()
-    return kept
-
-
-def _relation(lows: list[str]) -> str:
-    """The relation that the words begin with, as it was said; empty if there is none."""
-    known = [*pairs("relations", "words"), "of", "with", "wearing", "in", "from"]
-    return max((said for said in known if lows[: len(said.split())] == said.split()), key=len, default="")
-
-
-def _introduced(phrase: Phrase) -> Phrase:
-    low = phrase.determiner.lower()
-    if not low and phrase.noun[:1].isupper():
-        return phrase
-    definite = low in ("the", *_POSSESSIVES, "this", "that")
-    if low and not (definite and phrase.noun.lower() not in words("nouns", "unique")):
-        return phrase.agreeing() if low in ("a", "an") else phrase
-    said = (*phrase.modifiers, phrase.noun)
-    return replace(phrase, determiner=indefinite(said[0], phrase.noun))
-
-
-def _is_name(phrase: Phrase) -> bool:
-    """Whether the words can name a thing: no verb form, no pronoun, a noun at the end."""
-    lows = [word.lower() for word in (*phrase.modifiers, phrase.noun)]
-    if any(low in _PRONOUNS | _TO | _COLOUR_WORDS | _COMMANDS or low in ("next", "more", "less") for low in lows):
-        return False
-    if any(low in verb_forms() and low not in all_nouns() and not is_adjective(low) for low in lows):
-        return False
-    if lows[-1] in ("one", "ones"):
-        return len(lows) > 1 and is_adjective(lows[0])
-    if lows[-1] in _HALVES or lows[-1] in pairs("comparatives", "words") or any(low in _DETERMINERS for low in lows):
-        return False
-    return lows[-1] in all_nouns() or is_plural(lows[-1]) or not is_adjective(lows[-1])
-
-
-def _points_back(phrase: Phrase) -> bool:
-    """Whether a phrase names something that is there already, as "the sofa" does."""
-    definite = phrase.determiner.lower() in ("the", *_POSSESSIVES)
-    return definite and phrase.noun.lower() not in words("nouns", "unique")
-
-
-def _is_sentence(part: Part) -> bool:
-    return part.lead in ("and", ",") or any(word.lower() in words("verbs", "finite") for word in part.joiner)
-
-
 def _describes_style(word: str) -> bool:
-    return is_adjective(word) or any(word in name.split() for name in pairs("styles", "words")) or word in (
-        "digital", "3d", "classic", "classical", "renaissance", "baroque", "victorian", "japanese", "chinese", "abstract",
-        "expressionist", "art", "nouveau", "deco", "disney", "pixar", "children", "book", "pen", "and", "coloured",
-        "colored", "graphite", "surreal", "fantasy", "film", "polaroid", "color", "colour", "stained",
-    )
-
-
-def _commands() -> frozenset[str]:
-    groups = read_table("forms.toml")["words"]
-    verbs = ("make", "change", "replace", "remove", "add", "put")
-    said = {word for name in verbs for choice in groups[name].split("|") for word in choice.split()[:1]}
-    return (frozenset(said) | {"give", "let", "get", "go", "undo"}) - all_nouns() - {"light", "clear", "include"}
-
-
-_TO = frozenset({"to", "into", "should", "must", "could", "can", "be", "is", "are", "do", "not", "than", "then", ";", "instead"})
-_MEASURES = frozenset({"more", "less", "much", "very", "bit", "all", "only", "background", "keep", "leave"})
-_NEVER_NAMED = _DETERMINERS | _PRONOUNS | _TO | _COLOUR_WORDS | _MEASURES | words("relations", "prepositions")
-_HALVES = frozenset({"next", "left", "right", "front", "top", "side", "close", "near"})
-"""Words that end a broken-off relation, not a thing."""
-_COMMANDS = _commands()
+    named = any(word in name.split() for name in pairs("styles", "words"))
+    return named or is_adjective(word) or word in words("styles", "describing")

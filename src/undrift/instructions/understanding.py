@@ -12,13 +12,14 @@ from undrift.instructions.english import singular
 from undrift.instructions.forms import Request, first_words, nearest_example, requests
 from undrift.instructions.history import thing_meant, turn_meant
 from undrift.instructions.lexicon import adjective_class, all_nouns, is_adjective, nearest, pairs, words
+from undrift.instructions.names import references
 from undrift.instructions.reading import NotUnderstood, Reading, TextForm
-from undrift.instructions.slots import references
 from undrift.instructions.tokens import Token, tokenise, without_politeness
 from undrift.instructions.world import world_of
 
 _MARKS = frozenset(
-    {"please", "should", "must", "would", "could", "might", "instead", "you", "undo", "need", "needs", "want", "wish", "better"}
+    {"please", "should", "must", "would", "could", "might", "instead", "you", "undo", "need", "needs", "want", "wish",
+     "better"}
 )  # fmt: skip
 """Words that make a text an instruction wherever they stand."""
 _ARROW = re.compile(r"->|=>|\u2192")
@@ -29,9 +30,9 @@ _POINTING = (
     | {"everything", "all", "only", "background", "anything", "nothing"}
 )
 _MEASURES = frozenset({"more", "less", "slightly", "too", "not", "even", "much"})
-_AMBIGUOUS = frozenset({"back", "more", "less", "no", "with", "without", "in", "on", "at", "as", "like", "now", "how"})
-_STEPS = frozenset({"undo", "back"})
-_STRENGTHS = {"more": 1, "less": -1}
+_AMBIGUOUS = frozenset(
+    {"back", "more", "less", "no", "with", "without", "in", "on", "at", "as", "like", "now", "how"}
+)
 
 
 def understand(text: str, caption: str, history: Sequence[str] = (), form: TextForm | None = None) -> Reading:
@@ -75,7 +76,7 @@ def text_form(text: str, caption: str = "") -> TextForm:
     lows = [token.low for token in tokens]
     if "?" in text or _ARROW.search(text) or _MARKS & {token.low for token in spoken} or _ends_in_quality(lows):
         return "instruction"
-    if lows[0] in _MEASURES or lows[:2] in (["a", "bit"], ["a", "little"]) and len(lows) > 2 and _measures(lows[2]):
+    if lows[0] in _MEASURES or (lows[:2] in (["a", "bit"], ["a", "little"]) and len(lows) > 2 and _measures(lows[2])):
         return "instruction"
     first, second = lows[0], lows[1] if len(lows) > 1 else ""
     named = {word.lower() for word in caption.split()}
@@ -118,21 +119,20 @@ def _check_spelling(tokens: Sequence[Token], known: str) -> None:
         close = None if token.quoted or is_name else nearest(token.low, also)
         if close:
             raise NotUnderstood(
-                f"'{token.text}' is no word that is known here: did you mean '{close}'? In quotes it is taken as it is"
+                f"'{token.text}' is no word that is known here: did you mean '{close}'? In quotes it stays"
             )
 
 
 def _answer(text: str, caption: str, history: list[str], asked: list[Request]) -> Reading:
-    (first, *others) = asked
-    if first.edit in _STEPS:
+    first = asked[0]
+    if first.edit == "undo" or first.edit == "back":
         turn = turn_meant(first.edit, first.gaps, history)
-        kind = "undo" if first.edit == "undo" else "back"
-        return Reading(text, "instruction", (kind,), caption, history[turn], turn=turn)  # type: ignore[arg-type]
-    if first.edit in _STRENGTHS:
+        return Reading(text, "instruction", (first.edit,), caption, history[turn], turn=turn)
+    if first.edit == "more" or first.edit == "less":
         if len(history) < 2:
             raise NotUnderstood(f"'{first.edit}' of what? No turn was made yet: say what to change")
-        kind = "more" if first.edit == "more" else "less"
-        return Reading(text, "instruction", (kind,), history[-2], caption, strength=_STRENGTHS[first.edit])  # type: ignore[arg-type]
+        strength = 1 if first.edit == "more" else -1
+        return Reading(text, "instruction", (first.edit,), history[-2], caption, strength=strength)
     source = caption if caption.strip() else _implied(asked)
     world = world_of(source)
     draft = Draft(parse(source), world)
@@ -200,5 +200,3 @@ def _new_words(part: Part, old: Part | None, heard: Sequence[str]) -> list[str]:
     if all(heard.count(word.lower()) == 1 for word in new):
         return new
     return [" ".join((*part.phrase.modifiers, part.phrase.noun))]
-
-

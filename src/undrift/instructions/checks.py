@@ -1,0 +1,56 @@
+"""What would make an edit a guess, and is refused instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from undrift.instructions.caption import SCENE, Part, Phrase
+from undrift.instructions.draft import Draft
+from undrift.instructions.english import is_time, same_noun
+from undrift.instructions.names import New, Reference
+from undrift.instructions.reading import NotUnderstood
+
+
+def check_before(draft: Draft, number: int, before: tuple[str, ...] | None) -> None:
+    if before is None:
+        return
+    phrase = draft.phrase(number)
+    if not all(word in (*(m.lower() for m in phrase.modifiers), phrase.noun.lower()) for word in before):
+        raise NotUnderstood(f"the caption says '{phrase.text}', not '{' '.join(before)}'")
+
+
+def check_place(draft: Draft, before: tuple[str, ...]) -> None:
+    places = [draft.phrase(k) for k, part in enumerate(draft.parts) if part.is_place]
+    if not any(before[-1] == phrase.noun.lower() for phrase in places):
+        named = " and ".join(f"'{phrase.text}'" for phrase in places) or "no background"
+        raise NotUnderstood(f"the caption has {named}, not '{' '.join(before)}', for a background")
+
+
+def check_new(draft: Draft, new: New) -> None:
+    if new.phrase.noun in ("one", "ones"):
+        raise NotUnderstood(f"'{new.phrase.text}' of what? Name the thing")
+    if is_time(new.phrase.noun) or (draft.world is not None and draft.world.is_place(new.phrase.noun)):
+        raise NotUnderstood(f"'{new.phrase.text}' is a background: say 'change the background to {new.phrase.text}'")
+    if known(draft, new) is not None:
+        raise NotUnderstood(
+            f"the caption has 'the {new.phrase.noun}' already: to add one more say 'another {new.phrase.noun}'"
+        )
+
+
+def check_shared(draft: Draft, concerned: Callable[[Part], bool]) -> None:
+    """Refuse to change for one what the caption says of several together."""
+    for number, part in enumerate(draft.parts):
+        if number and concerned(part) and not part.is_place and draft.owner(number) == SCENE and part.lead != "and":
+            raise NotUnderstood(f"'{' '.join(part.words)}' is said of several things: give the whole caption")
+
+
+def known(draft: Draft, new: New) -> Reference | None:
+    """A reference to what is there already, where a new thing is called "the ..." and something has its name."""
+    reference = Reference(new.phrase.text, new.phrase.modifiers, new.phrase.noun)
+    there = any(same_noun(phrase.noun, new.phrase.noun) for _, phrase in draft.named())
+    return reference if new.definite and there else None
+
+
+def repeats(other: Phrase, phrase: Phrase) -> bool:
+    """Whether a phrase speaks of the same thing once more."""
+    return same_noun(other.noun, phrase.noun) and other.determiner == "the"

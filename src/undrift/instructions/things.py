@@ -1,0 +1,198 @@
+"""Putting things into a caption, taking them out, and putting others in their place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from undrift.instructions.caption import Part, Phrase, branch, coordinate
+from undrift.instructions.checks import check_shared, repeats
+from undrift.instructions.draft import Draft
+from undrift.instructions.english import preposition, same_noun
+from undrift.instructions.lexicon import pairs, words
+from undrift.instructions.names import New, Reference
+from undrift.instructions.qualities import heir, kind_of, quality_class
+from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.slots import Place
+from undrift.instructions.world import with_colour
+
+BESIDE = ("next", "to")
+WEARING = ("wearing",)
+WITH = ("with",)
+
+
+def take_away(draft: Draft, number: int) -> None:
+    part = draft.parts[number]
+    phrase = draft.phrase(number)
+    if part.is_place:
+        raise NotUnderstood(f"'the {phrase.noun}' is the background: say 'change the background to ...'")
+    gone = set(branch(draft.parts, number))
+    again = [
+        k
+        for k, other in draft.named()
+        if k not in gone
+        and (repeats(other, phrase) or other.determiner.lower() in words("determiners", "possessives"))
+    ]
+    if again:
+        raise NotUnderstood(f"'{' '.join(draft.parts[again[0]].words)}' would be left over: give the whole caption")
+    if number == 0:
+        _behead(draft)
+    else:
+        draft.delete(number)
+
+
+def _behead(draft: Draft) -> None:
+    """Take the first thing away; one beside it, or joined to it by "and", then begins the caption."""
+    phrase = draft.phrase(0)
+    gone = branch(draft.parts, 0)
+    others = [k for k, part in enumerate(draft.parts) if part.lead == "and" and coordinate(draft.parts, k) == 0]
+    if not others:
+        raise NotUnderstood(
+            f"without 'the {phrase.noun}' the picture has nothing to show: say what is to be there instead, such as "
+            f"'replace the {phrase.noun} with a ...'"
+        )
+    between = [k for k in range(1, others[0]) if k not in gone]
+    if between:
+        raise NotUnderstood(
+            f"what becomes of '{' '.join(draft.parts[between[0]].words)}' is not clear: give the whole caption"
+        )
+    draft.parts = [replace(draft.parts[others[0]], joiner=()), *draft.parts[others[0] + 1 :]]
+
+
+def dress(draft: Draft, number: int, new: New) -> None:
+    check_shared(draft, _is_worn)
+    worn = [k for k, part in enumerate(draft.parts) if _is_worn(part) and draft.owner(k) == number]
+    same = [k for k in worn if same_noun(draft.phrase(k).noun, new.phrase.noun)]
+    if same and new.phrase.determiner != "another" and "second" not in new.phrase.modifiers:
+        old = draft.phrase(same[0])
+        put_instead(draft, same[0], Reference(old.noun, (), old.noun), new, keep=False)
+    elif worn:
+        draft.insert(branch(draft.parts, worn[-1])[-1] + 1, led(("and",), new))
+        draft.kinds.append("add")
+    else:
+        draft.insert(after_thing(draft, number), led(WEARING, new))
+        draft.kinds.append("add")
+
+
+def place_beside(draft: Draft, number: int, new: New) -> None:
+    """Put a new thing next to a thing, or into a scene or what belongs to a thing: "with"."""
+    host = draft.phrase(number)
+    body = new.phrase.noun.lower() in words("nouns", "body") | words("nouns", "sky")
+    holds = any(same_noun(host.noun, noun) for noun in words("nouns", "scene") | words("nouns", "surface"))
+    joiner = WITH if body or holds else BESIDE
+    like = [k for k, part in enumerate(draft.parts) if part.lead == " ".join(joiner) and draft.owner(k) == number]
+    if like:
+        siblings = [k for k in range(len(draft.parts)) if coordinate(draft.parts, k) == like[-1]]
+        draft.insert(branch(draft.parts, (siblings or like)[-1])[-1] + 1, led(("and",), new))
+        return
+    if host.noun.lower() in words("nouns", "sky"):
+        draft.insert(len(draft.parts), led(WITH, new))
+        return
+    place = after_thing(draft, number)
+    while place < len(draft.parts) and describes(draft, place, number):
+        place += 1
+    draft.insert(place, led(joiner, new))
+
+
+def place_at(draft: Draft, new: New, relation: str, anchor: int) -> None:
+    """Put a new thing ``relation`` to a named one: "next to" the first thing directly, else in words of its own."""
+    host = draft.phrase(anchor)
+    if relation == "next to" and anchor == 0:
+        place_beside(draft, 0, new)
+        return
+    where = Part(tuple(relation.split()), replace(host, determiner="the", modifiers=_telling(draft, anchor)))
+    joiner = ("and",) if draft.parts[-1].lead == "with" else WITH
+    draft.insert(len(draft.parts), [*led(joiner, new), where])
+
+
+def put_instead(draft: Draft, number: int, reference: Reference, new: New, *, keep: bool) -> None:
+    old = draft.phrase(number)
+    if new.phrase.noun in ("one", "ones"):
+        new, keep = replace(new, parts=(Part((), replace(new.phrase, noun=old.noun)), *new.parts[1:])), True
+    phrase = heir(old, new.phrase, keep=keep)
+    phrase = phrase if draft.world is None else with_colour(phrase, old)
+    same = same_noun(old.noun, phrase.noun)
+    changed = [m for m in phrase.modifiers if m not in old.modifiers and m != "and"]
+    named_too = reference.beside is not None and reference.beside[0] == "of"
+    following = number + 1
+    tail = following < len(draft.parts) and draft.parts[following].lead == "of"
+    if phrase == old and len(new.parts) == 1 and not named_too:
+        raise NotUnderstood(f"the caption says '{old.text}' already")
+    if tail and (named_too or any(part.lead == "of" for part in new.parts[1:])):
+        draft.delete(following)
+    if (
+        len(new.parts) > 1
+        and any(_is_worn(part) or part.lead == "with" for part in new.parts)
+        and len(branch(draft.parts, number)) > 1
+    ):
+        raise NotUnderstood(
+            f"what becomes of '{' '.join(draft.parts[following].words)}' is not clear: give the whole caption"
+        )
+    if len(new.parts) > 1:
+        draft.insert(following, new.parts[1:])
+    draft.rewrite(number, phrase)
+    kinds = pairs("classes", "kinds")
+    said = tuple(changed)
+    draft.kinds += [kind_of(kinds[quality_class(word, said)]) for word in changed] if same and changed else ["object"]
+
+
+def set_place(draft: Draft, place: Place) -> None:
+    lead = place.preposition or preposition(place.phrase.noun) or "in"
+    phrase = place.phrase
+    if phrase.noun.lower() == "snow" and not phrase.determiner:
+        phrase = replace(phrase, determiner="the")
+    known = preposition(phrase.noun)
+    if known in ("at",) and phrase.determiner in ("a", "an", "the") and not phrase.modifiers:
+        phrase = replace(phrase, determiner="")
+    new = Part(tuple(lead.split()), phrase)
+    if draft.world is not None:
+        new = draft.world.place(new)
+    replaced = draft.replaced_places(new)
+    if any(draft.parts[k] == new for k in replaced):
+        raise NotUnderstood(f"the caption says '{' '.join(new.words)}' already")
+    if replaced:
+        replaced += [k for number in replaced for k in branch(draft.parts, number)[1:]]
+        draft.parts[replaced[0]] = replace(new, origin=draft.parts[replaced[0]].origin)
+        draft.parts = [part for k, part in enumerate(draft.parts) if k not in replaced[1:]]
+    else:
+        draft.parts.append(new)
+    draft.kinds.append("background")
+
+
+def describes(draft: Draft, place: int, number: int) -> bool:
+    """Whether the part at ``place`` belongs to what somebody wears or has."""
+    part = draft.parts[place]
+    if part.is_place or part.pose or part.phrase is None:
+        return False
+    return (
+        part.lead in ("wearing", "with", "of", "and", "in", "dressed in", "holding") and draft.owner(place) >= number
+    )
+
+
+def _telling(draft: Draft, number: int) -> tuple[str, ...]:
+    """The modifiers of a thing that are needed to tell it from others of its kind."""
+    phrase = draft.phrase(number)
+    alone = sum(same_noun(phrase.noun, other.noun) for _, other in draft.named()) == 1
+    return () if alone else phrase.modifiers
+
+
+def led(joiner: tuple[str, ...], new: New) -> list[Part]:
+    return [replace(new.parts[0], joiner=joiner), *new.parts[1:]]
+
+
+def after_thing(draft: Draft, number: int) -> int:
+    """The number behind a thing and its "of ..."."""
+    place = number + 1
+    while place < len(draft.parts) and draft.parts[place].lead == "of":
+        place += 1
+    return place
+
+
+def is_wearable(phrase: Phrase) -> bool:
+    """Whether a thing is worn."""
+    return any(same_noun(phrase.noun, noun) for noun in words("nouns", "wearable"))
+
+
+def _is_worn(part: Part) -> bool:
+    return (
+        part.phrase is not None and is_wearable(part.phrase) and part.lead in ("wearing", "in", "dressed in", "and")
+    )
