@@ -241,3 +241,68 @@ def test_info_of_hostile_metadata_is_one_line(invoke: Invoke, folder: Path) -> N
     write_png(Image.new("RGB", (2, 2)), folder / "odd.png", {"prompt": "x", "turns": [{"kind": "edit"}]})
     message = fails(invoke, "info", "odd.png")
     assert message.startswith("the undrift metadata is damaged: turns.0.number: field required")
+
+
+def test_edit_goes_on_with_the_way_the_model_was_held(
+    session: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.support.toy import ToyBackbone
+    from undrift.cli import work
+
+    held: list[dict[str, str]] = []
+
+    def load(name: str, **placement: str) -> ToyBackbone:
+        held.append(placement)
+        return ToyBackbone()
+
+    def used(*command: str) -> tuple[str, ...]:
+        assert session(*command).exit_code == 0
+        return tuple(held[-1][name] for name in ("dtype", "device", "offload", "quantize"))
+
+    monkeypatch.setattr(work, "load", load)
+    start = ("new", "cat.png", "-p", "a cat", "-s", "held")
+    edit = ("edit", "a bird", *TOY, "-s", "held")
+    options = ("--dtype", "bf16", "--device", "cpu", "--offload", "group", "--quantize", "nf4")
+    assert used(*start, *options) == ("bf16", "cpu", "group", "nf4")
+    assert used(*edit) == ("bf16", "cpu", "group", "nf4")
+    assert used(*edit, "--offload", "model") == ("bf16", "cpu", "model", "nf4")
+    assert used("rebase", "--seed", "1", "-s", "held") == ("bf16", "cpu", "model", "nf4")
+    assert used(*edit, "--model", "another") == ("auto", "auto", "none", "none")
+    (folder / "held" / "placement.json").write_text('{"offload": "hostile", "dtype": ["bf16"], "x": 1}')
+    assert used(*edit) == ("auto", "auto", "none", "none")
+    (folder / "held" / "placement.json").write_text("[")
+    assert used(*edit) == ("fp32", "cpu", "none", "none"), "as the turn before is recorded"
+
+
+def test_a_preset_without_a_method_is_one_of_the_method_before(session: Invoke) -> None:
+    spec = parsed(session("edit", "a bird", "--preset", "global", "--json"))["spec"]
+    assert (spec["method"], spec["preset"]) == ("toy", "global")
+    assert fails(session, "edit", "a bird", "--preset", "faithful").startswith("no preset of toy 'faithful'")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--recorded-as", "default"), "--recorded-as goes with --method and --set"),
+        (("--method", "toy", "--preset", "global", "--recorded-as", "x"), "--recorded-as goes with --method"),
+        (("--method", "toy", "--recorded-as", "x:y"), "--recorded-as x:y: expected PRESET or PRESET:DIAL"),
+        (("--method", "toy", "--recorded-as", "x:2"), "--recorded-as x:2: expected a dial from -1 to 1"),
+        (("--method", "toy", "--recorded-as", "x:nan"), "--recorded-as x:nan: expected a dial from -1 to 1"),
+    ],
+)
+def test_what_recorded_as_refuses(session: Invoke, options: tuple[str, ...], message: str) -> None:
+    assert fails(session, "edit", "a bird", *options).startswith(message)
+
+
+def test_words_as_a_list_and_no_words_at_all(session: Invoke) -> None:
+    def words(text: str) -> list[str] | None:
+        chosen: list[str] | None = parsed(session("edit", "a red hat", *TOY, "--words", text, "--json"))["spec"][
+            "words"
+        ]
+        return chosen
+
+    assert words("red, hat") == ["red", "hat"]
+    assert words('["red, hat"]') == ["red, hat"]
+    assert words("[]") == []
+    assert words("") is None
+    assert words("[red]") == ["[red]"]

@@ -120,8 +120,10 @@ def test_commands_of_equal_turns_are_one_run(edited: Session) -> None:
     assert words[:3] == ["undrift", "run", str(edited.folder / edited.source.image)]
     assert words[3:9] == ["--prompt", "a cat", "--edit", "it's turn 1", "--edit", "it's turn 2"]
     assert words[9:] == [
-        *("--model", "toy", "--method", "toy", "--seed", "7"),
-        *("--set", "steps=4", "--set", "strength=0.6", "--set", "masked=true"),
+        *("--session", "undrift-again"),
+        *("--model", "toy", "--dtype", "fp32", "--device", "cpu", "--quantize", "none"),
+        *("--method", "toy", "--seed", "7", "--handover", "latent"),
+        *("--set", "steps=4", "--set", "strength=0.6", "--set", "masked=true", "--recorded-as", "default"),
     ]
 
 
@@ -134,6 +136,33 @@ def test_commands_of_different_turns(edited: Session, backbone: ToyBackbone) -> 
     import_picture(edited, Image.new("RGB", (40, 32)), "black", backbone)
     with pytest.raises(InputError, match="put in by hand"):
         commands(edited, edited.head)
+
+
+def test_what_begins_with_a_dash_is_no_option(session: Session, backbone: ToyBackbone) -> None:
+    run_turn(session, backbone, ToyMethod(), EditPlan("--help", source_prompt="-p", seed=8, words=()))
+    words = shlex.split(commands(session, session.head)[-1])
+    assert words[:4] == ["undrift", "edit", "--source-prompt", "-p"]
+    assert words[words.index("--words") + 1] == "[]"
+    assert words[-2:] == ["--", "--help"]
+
+
+def test_a_prompt_that_cannot_be_typed(session: Session, backbone: ToyBackbone) -> None:
+    run_turn(session, backbone, ToyMethod(), EditPlan("a\0b", seed=8))
+    with pytest.raises(InputError, match="holds a NUL character, which cannot be typed"):
+        commands(session, session.head)
+
+
+def test_files_are_named_by_their_full_paths(
+    edited: Session, tmp_path: Path, backbone: ToyBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(edited.folder.parent)
+    relative = Session.open(edited.folder.name)
+    run_turn(relative, backbone, ToyMethod(), EditPlan("three", seed=8, region=half()))
+    source, region = str(edited.folder / relative.source.image), str(edited.folder / str(relative.head.region))
+    lines = [shlex.split(line) for line in commands(relative, relative.head)]
+    assert lines[0][2] == source
+    assert region in lines[-1]
+    assert all(repr(path) in python_script(relative, relative.head) for path in (source, region))
 
 
 def half() -> Image.Image:
@@ -185,7 +214,7 @@ def test_the_script_makes_the_same_turn(
     run_turn(edited, backbone, dialled, EditPlan("last", seed=4, handover="image"))
     script = python_script(edited, edited.head)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(undrift, "load", lambda name: {"toy": ToyBackbone}[name](), raising=False)
+    monkeypatch.setattr(undrift, "load", lambda name, **held: {"toy": ToyBackbone}[name](), raising=False)
     monkeypatch.setattr(registry, "all_methods", lambda: {"toy": ToyMethod})
     exec(compile(script, "script", "exec"), {})
     again = Session.open(tmp_path / "undrift-again")

@@ -85,7 +85,8 @@ def test_pictures_masks_and_regions_are_there(session: Session) -> None:
 def test_its_turns_are_told_as_commands_and_as_a_script(session: Session) -> None:
     told = commands(session, session.turns()[2])
     assert len(told) == 3
-    assert "--preset fast --seed 7" in told[1]
+    assert "--seed 7" in told[1]
+    assert told[1].endswith("--recorded-as fast")
     assert "--set steps=2" in told[2]
     assert "'preset': 'fast'" in python_script(session, session.turns()[2])
 

@@ -274,3 +274,12 @@ def test_a_killed_restore_is_cleared_away(session: Session, backbone: ToyBackbon
     opened = Session.open(session.folder)
     assert not opened.unfinished()
     assert not list((session.folder / "regions").iterdir())
+
+
+@pytest.mark.parametrize("levels", [(0, 128), (0, 1), (0, 3, 90), (250, 255), (128, 128)])
+def test_a_kept_mask_is_read_as_it_was_whatever_its_values(levels: tuple[int, ...]) -> None:
+    from undrift.pictures import mask_bytes, open_mask
+
+    mask = Image.new("L", (8, 8))
+    mask.putdata([levels[place % len(levels)] for place in range(64)])
+    assert open_mask(mask_bytes(mask)).image.tobytes() == mask.tobytes()

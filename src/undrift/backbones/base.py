@@ -125,12 +125,14 @@ class ModelIdentity:
         name: what the user loads it by, e.g. ``littleworld`` or ``black-forest-labs/FLUX.1-dev``.
         weights_hash: sha256 over the weight files' contents (or the hub's revision), first 16 hex digits.
         dtype, device: what it computed in and on.
+        quantize: how the large weights were held, ``none`` or as ``load`` calls it.
     """
 
     name: str
     weights_hash: str
     dtype: str
     device: str
+    quantize: str = "none"
 
 
 class Backbone(ABC):

@@ -111,7 +111,9 @@ class FluxBackbone(Backbone):
             ),
             scheduler=folder.config("scheduler"),
             placement=placement,
-            identity=ModelIdentity(folder.name, folder.weights_hash, placement.dtype_name, str(placement.device)),
+            identity=ModelIdentity(
+                folder.name, folder.weights_hash, placement.dtype_name, str(placement.device), placement.quantize
+            ),
             vital_sites=folder.vital_sites,
             vocabulary=folder.extra.get("vocabulary"),
             notes=folder.extra.get("notes", DEV_LICENCE if folder.name.endswith("FLUX.1-dev") else ""),

@@ -91,7 +91,7 @@ def _place(model: ModelChoice, name: str, ray: str | None, stop: StopOnInterrupt
         return
     from undrift.bench.runner.ray_place import OnRay
 
-    held = {field: value for field, value in asdict(model).items() if field != "model"}
+    held = {field: value for field, value in asdict(model.settled()).items() if field != "model"}
     with OnRay(ray, {**held, "name": name}, stop.check) as place:
         yield place
 

@@ -161,7 +161,8 @@ def replay(
 
     opened = open_session(session)
     picture = None if image is None else read_picture(image)
-    backbone = work.load_model(chosen_model, work.session_model(opened, opened.head))
+    models = work.Recorded(opened, chosen_model)
+    backbone = models.first(opened.turn(turn or "head"))
     with StopOnInterrupt() as stop:
         again = run_again(
             opened,
@@ -170,7 +171,8 @@ def replay(
             image=picture,
             prompt=prompt,
             seed=seed,
-            method=lambda spec: work.recorded_or_chosen(chosen_method, spec, backbone.tuned),
+            method=lambda spec: work.recorded_or_chosen(chosen_method, spec, models.of(spec).tuned),
+            model=models.of,
             turn=turn,
             observers=[stop],
             finished=_tell,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -32,15 +33,32 @@ class Shell:
     quiet: bool = False
 
 
+PLACEMENT = {"dtype": "auto", "device": "auto", "offload": "none", "quantize": "none"}
+"""How a model is held in memory unless a session or an option says otherwise."""
+
+DTYPES = ("auto", "bf16", "fp16", "fp32")
+OFFLOADS = ("none", "model", "group")
+QUANTIZATIONS = ("none", "nf4", "int8", "fp8")
+
+
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model, and how it is held in memory; a model of None takes what suits the session."""
+    """Which model, and how it is held in memory; None takes what suits the session, see ``settled``."""
 
     model: str | None
-    dtype: str
-    device: str
-    offload: str
-    quantize: str
+    dtype: str | None
+    device: str | None
+    offload: str | None
+    quantize: str | None
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """What was said of how the model is held in memory."""
+        return {name: value for name in PLACEMENT if (value := getattr(self, name)) is not None}
+
+    def settled(self, usual: Mapping[str, str] | None = None) -> ModelChoice:
+        """The choice with ``usual`` where it says nothing, and ``PLACEMENT`` where neither does."""
+        return ModelChoice(self.model, **{**PLACEMENT, **(usual or {}), **self.placement})
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,7 @@ class MethodChoice:
     guidance: float | None
     settings: tuple[str, ...]
     dial: float | None
+    recorded_as: str | None = None
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -81,7 +100,14 @@ def shell() -> Shell:
 
 
 def parse_words(text: str | None) -> tuple[str, ...] | None:
-    """``"red, hat"`` as ("red", "hat"); None or nothing but commas as None, the words that differ."""
+    """``"red, hat"`` as ("red", "hat"), and so is the JSON list ``["red", "hat"]``; ``[]`` is no word at all.
+
+    None or nothing but commas is None, the words that differ.
+    """
+    with suppress(ValueError, RecursionError):
+        listed = json.loads(text or "")
+        if isinstance(listed, list) and all(isinstance(word, str) for word in listed):
+            return tuple(listed)
     return tuple(word.strip() for word in (text or "").split(",") if word.strip()) or None
 
 
@@ -163,27 +189,20 @@ model_options = _bundle(
         ),
         click.option(
             "--dtype",
-            type=click.Choice(["auto", "bf16", "fp16", "fp32"]),
-            default="auto",
-            show_default=True,
-            help="Number format of the weights.",
+            type=click.Choice(DTYPES),
+            help="Number format of the weights. Default: as the session's model, auto for a new one.",
         ),
-        click.option(
-            "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."
-        ),
+        click.option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps. Default: as with --dtype."),
         click.option(
             "--offload",
-            type=click.Choice(["none", "model", "group"]),
-            default="none",
-            show_default=True,
-            help="Keep parts of the model in main memory until they are needed.",
+            type=click.Choice(OFFLOADS),
+            help="Keep parts of the model in main memory until they are needed. Default: as the session's model, "
+            "none for a new one.",
         ),
         click.option(
             "--quantize",
-            type=click.Choice(["none", "nf4", "int8", "fp8"]),
-            default="none",
-            show_default=True,
-            help="Hold the transformer's weights in fewer bits.",
+            type=click.Choice(QUANTIZATIONS),
+            help="Hold the transformer's weights in fewer bits. Default: as with --offload.",
         ),
     ),
 )
@@ -209,6 +228,11 @@ method_options = _bundle(
             type=click.FloatRange(-1, 1),
             metavar="X",
             help="From -1, obey the prompt, to 1, preserve the picture; 0 is the method as it is.",
+        ),
+        click.option(
+            "--recorded-as",
+            metavar="PRESET[:DIAL]",
+            help="What the parameters, all of them given with --set, are recorded as; for exported commands.",
         ),
     ),
 )

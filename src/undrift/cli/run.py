@@ -77,6 +77,7 @@ def run(
     from dataclasses import replace
 
     from undrift.cli import work
+    from undrift.cli.placement import remember
     from undrift.pictures import read_picture
     from undrift.session.engine import EditPlan, start_session
 
@@ -87,6 +88,7 @@ def run(
     work.advise(backbone, picture, [prompt, *edits])
     backbone.embed([prompt, *edits])  # so that a prompt the model refuses is refused before a session exists
     opened = start_session(session or free_folder(f"undrift-{image.stem}"), picture, prompt, backbone)
+    remember(opened, chosen_model.settled())
     method = chosen.fitted(backbone.tuned)
     shared = EditPlan("", seed=seed, handover=handover, region=region)
     steering = [parse_words(text) for text in words] or [None] * len(edits)

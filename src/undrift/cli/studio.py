@@ -53,8 +53,7 @@ def studio(
     server.check_password(host, password)
     root, opened = _where(session, sessions)
     listening = server.listen(host, port)
-    made_with = [] if opened is None else [work.session_model(opened, opened.head)]
-    backbone = work.load_model(chosen_model, *made_with)
+    backbone = work.load_model(chosen_model) if opened is None else work.load_for(opened, opened.head, chosen_model)
     served = Studio(backbone, root, None if opened is None else opened.folder.name, describe)
 
     def ready(url: str) -> None:

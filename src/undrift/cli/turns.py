@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoice, as_json: bool) -> None:
     """Start a session with IMAGE as its source picture."""
     from undrift.cli import work
+    from undrift.cli.placement import remember
     from undrift.pictures import read_picture
     from undrift.session.engine import start_session
 
@@ -50,6 +51,7 @@ def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoic
     backbone = work.load_model(chosen_model)
     work.advise(backbone, picture, [prompt])
     opened = start_session(session or DEFAULT_FOLDER, picture, prompt, backbone)
+    remember(opened, chosen_model.settled())
     text = f"session {opened.folder}: {turn_line(opened.source)}\nedit it with: {edit_command(opened.folder)}"
     emit(as_json, turn_json(opened, opened.source), text)
 
@@ -185,7 +187,7 @@ def restore(
 
     opened = open_session(session)
     painted = open_mask(brush)
-    backbone = work.load_model(chosen_model, work.session_model(opened, opened.head))
+    backbone = work.load_for(opened, opened.head, chosen_model)
     turn = put_back(opened, backbone, painted.image, anchor)
     work.tell_mask(brush, painted)
     work.write_output(opened, turn, output)

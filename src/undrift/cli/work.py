@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -14,10 +14,11 @@ from undrift.backbones.knowledge import is_foreign, unknown_words
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD
 from undrift.cli.options import MethodChoice, ModelChoice, RegionChoice, shell
 from undrift.cli.output import say
+from undrift.cli.placement import recorded, remember, remembered
 from undrift.cli.progress import StopOnInterrupt, TurnsProgress
 from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
-from undrift.errors import Cancelled, SessionError
+from undrift.errors import Cancelled, InputError, SessionError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
@@ -34,17 +35,56 @@ from undrift.session.store import Session
 from undrift.session.tree import Tree
 
 
+@dataclass(frozen=True)
+class Exactly:
+    """A method that no model's tuned values change."""
+
+    method: EditMethod
+
+    def fitted(self, tuned: Tuned | None = None) -> EditMethod:
+        """The method as it is."""
+        return self.method
+
+
 def load_model(choice: ModelChoice, default: str = LITTLEWORLD) -> Backbone:
-    """The model that the options name, or ``default``."""
+    """The model that the options name, or ``default``, held in memory as they say."""
     name = choice.model or default
     with _status(f"loading {name}"):
-        return load(
-            name,
-            dtype=choice.dtype,
-            device=choice.device,
-            offload=choice.offload,  # type: ignore[arg-type]
-            quantize=choice.quantize,  # type: ignore[arg-type]
-        )
+        return load(name, **choice.settled().placement)  # type: ignore[arg-type]
+
+
+def load_for(session: Session, turn: Turn, choice: ModelChoice) -> Backbone:
+    """The model to go on with from ``turn``: the session's, held in memory as before, unless the options say else."""
+    usual = session_model(session, turn)
+    before = remembered(session, turn) if choice.model in (None, usual) else {}
+    settled = choice.settled(before)
+    backbone = load_model(settled, usual)
+    remember(session, settled)
+    return backbone
+
+
+class Recorded:
+    """The models that turns were made with, one in memory at a time; what the options say holds for all."""
+
+    def __init__(self, session: Session, choice: ModelChoice) -> None:
+        self._session = session
+        self._choice = choice
+        self._loaded: tuple[ModelChoice, Backbone] | None = None
+
+    def first(self, turn: Turn) -> Backbone:
+        """The model of the first edit that led to ``turn``."""
+        specs = [step.spec for step in self._session.path(turn) if step.spec is not None]
+        return self.of(specs[0]) if specs else load_for(self._session, turn, self._choice)
+
+    def of(self, spec: TurnSpec) -> Backbone:
+        """The model of a recorded turn, in its number format and on its device where that is here."""
+        name = self._choice.model or spec.model
+        usual = remembered(self._session, self._session.source) | recorded(spec) if name == spec.model else {}
+        wanted = replace(self._choice.settled(usual), model=name)
+        if self._loaded is None or self._loaded[0] != wanted:
+            self._loaded = None
+            self._loaded = wanted, load_model(wanted)
+        return self._loaded[1]
 
 
 def session_model(session: Session, turn: Turn) -> str:
@@ -53,19 +93,36 @@ def session_model(session: Session, turn: Turn) -> str:
     return LITTLEWORLD if data is None else latents.model_of(data)
 
 
-def choose_method(choice: MethodChoice) -> Chosen:
+def choose_method(choice: MethodChoice) -> Chosen | Exactly:
     """The method of the options; whatever is wrong with it is said before a model is loaded for it."""
+    if choice.recorded_as is not None:
+        return _as_recorded(choice, choice.recorded_as)
     return registry.choose(
         choice.method or registry.DEFAULT, choice.preset or "default", choice.overrides, choice.dial or 0.0
     )
 
 
+def _as_recorded(choice: MethodChoice, label: str) -> Exactly:
+    if choice.method is None or choice.preset is not None or choice.dial is not None:
+        raise InputError(
+            "--recorded-as goes with --method and --set for every parameter, without --preset and --dial"
+        )
+    preset, _, dial = label.partition(":")
+    try:
+        value = float(dial or 0.0)
+    except ValueError:
+        raise InputError(f"--recorded-as {label}: expected PRESET or PRESET:DIAL, such as custom:0.5") from None
+    if not -1.0 <= value <= 1.0:
+        raise InputError(f"--recorded-as {label}: expected a dial from -1 to 1")
+    return Exactly(registry.recorded(choice.method, choice.overrides, preset, value))
+
+
 def continued(choice: MethodChoice, tree: Tree, turn: Turn) -> MethodChoice:
-    """The choice with the method and the preset that led to ``turn`` where it names neither."""
-    if choice.method is not None or choice.preset is not None:
+    """The choice with the method that led to ``turn`` where it names none, and with its preset likewise."""
+    if choice.method is not None:
         return choice
     method, preset = last_method(tree, turn)
-    return replace(choice, method=method, preset=preset)
+    return replace(choice, method=method, preset=choice.preset or preset)
 
 
 def recorded_or_chosen(choice: MethodChoice, spec: TurnSpec, tuned: Tuned) -> EditMethod:
@@ -111,7 +168,7 @@ def add_turns(
     """
     start = tree.turn(plan.parent)
     chosen = choose_method(continued(method, tree, goes_on_from))
-    backbone = load_model(model, session_model(session, start))
+    backbone = load_for(session, start, model)
     advise(backbone, session.picture(start), [plan.prompt])
     turns = candidate_plans(tree, chosen.fitted(backbone.tuned), plan, count)
     return run_turns(session, backbone, turns, tree)

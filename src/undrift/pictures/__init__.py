@@ -6,7 +6,7 @@ channel to 8 bits (``depth``); turn it as its EXIF orientation says; convert it 
 """
 
 from undrift.pictures.limits import MAX_MEGAPIXELS, MAX_SIDE
-from undrift.pictures.masks import Mask, as_mask, mask_of, open_mask, read_mask
+from undrift.pictures.masks import Mask, as_mask, mask_bytes, mask_of, open_mask, read_mask
 from undrift.pictures.metadata import NoMetadataError, read_metadata
 from undrift.pictures.opening import FORMATS, Check
 from undrift.pictures.reading import read_picture
@@ -22,6 +22,7 @@ __all__ = [
     "Mask",
     "NoMetadataError",
     "as_mask",
+    "mask_bytes",
     "mask_of",
     "open_mask",
     "png_bytes",

@@ -9,11 +9,12 @@ A mask selects a part of a picture by one of these, the first that fits:
 
 Then the values are made into a mask of 0 to 255. Of two values the darker one is black and the lighter one white; one
 value other than black is white. Of more, what is nearly black or nearly white (JPEG) is black or white. A mask made
-by this is its own mask.
+by this is its own mask. What ``mask_bytes`` wrote is a mask already: its values are taken as they are.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from undrift.pictures.depth import eight_bits, numbers
 from undrift.pictures.limits import MAX_MEGAPIXELS
 from undrift.pictures.opening import Opened, Source, opened_picture
 from undrift.pictures.reading import upright
+from undrift.pictures.writing import METADATA_KEY, png_bytes
 
 NEARLY = 8
 """Values within this of black or white are black or white."""
@@ -40,6 +42,8 @@ STRAY = 0.01
 CLEARLY = 0.9
 FRAME = 0.75
 """If more than this part of the border is opaque, paint is a sheet with holes."""
+
+_KEPT = '{"mask": "values"}'
 
 Values = NDArray[Any]
 Bytes = NDArray[np.uint8]
@@ -76,9 +80,17 @@ def open_mask(source: Source, *, max_megapixels: float = MAX_MEGAPIXELS) -> Mask
         PictureError: as for ``read_picture``, or it has many values, none of which selects by half.
     """
     with opened_picture(source, max_megapixels) as opened:
+        if opened.image.mode == "L" and opened.image.info.get(METADATA_KEY) == _KEPT:
+            opened.image.load()
+            return Mask(opened.image.copy(), "its values")
         if opened.image.mode.startswith(("I", "F")):
             return _of_values(_numbers(opened), "its bright parts")
         return mask_of(upright(eight_bits(opened), opened))
+
+
+def mask_bytes(mask: Image.Image) -> bytes:
+    """A PNG file from which ``open_mask`` reads exactly ``mask`` (L), whatever values it has."""
+    return png_bytes(mask, json.loads(_KEPT))
 
 
 def read_mask(source: Source, *, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:

@@ -31,7 +31,8 @@ def png_bytes(image: Image.Image, metadata: Mapping[str, Any] | None = None) -> 
     info = PngImagePlugin.PngInfo()
     if metadata is not None:
         info.add_itxt(METADATA_KEY, json.dumps(metadata, ensure_ascii=False, sort_keys=True))
-        info.add_itxt(XMP_KEY, _xmp(str(metadata.get("prompt", "")), str(metadata.get("software", METADATA_KEY))))
+    if metadata is not None and "prompt" in metadata:
+        info.add_itxt(XMP_KEY, _xmp(str(metadata["prompt"]), str(metadata.get("software", METADATA_KEY))))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()

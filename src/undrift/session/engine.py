@@ -20,7 +20,7 @@ from undrift.errors import InputError
 from undrift.files import sha256
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod
-from undrift.pictures import png_bytes
+from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import latents, region
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import Outcome, Spec
@@ -149,7 +149,7 @@ def restore(
         raise InputError(f"turn {onto.number} is the turn to restore and to restore from: name an earlier one")
     size = (onto.width, onto.height)
     painted = region.checked(brush, size) or Image.new("L", size, 255)
-    spec = RestoreSpec(anchor=wanted.id, region=sha256(png_bytes(painted)))
+    spec = RestoreSpec(anchor=wanted.id, region=sha256(mask_bytes(painted)))
     work = Work(session, backbone, tree, onto, painted)
     return _appended(session, onto, onto.prompt, spec, lambda: work.restore(wanted))
 
@@ -192,7 +192,7 @@ def _resolved(
         source_prompt=source_prompt,
         target_prompt=plan.prompt,
         words=plan.words,
-        region=None if allowed is None else sha256(png_bytes(allowed)),
+        region=None if allowed is None else sha256(mask_bytes(allowed)),
         method=method.name,
         preset=method.preset,
         params=method.params.model_dump(mode="json"),
@@ -202,6 +202,7 @@ def _resolved(
         model=backbone.identity.name,
         weights_hash=backbone.identity.weights_hash,
         dtype=backbone.identity.dtype,
+        quantize=backbone.identity.quantize,
         device=backbone.identity.device,
         versions=dict(versions()),
     )

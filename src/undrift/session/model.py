@@ -48,7 +48,7 @@ class TurnSpec(BaseModel):
             recorded.
         seed: the resolved seed, never -1.
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
-        model, weights_hash, dtype, device: what ran.
+        model, weights_hash, dtype, quantize, device: what ran.
         versions: package versions.
     """
 
@@ -67,6 +67,7 @@ class TurnSpec(BaseModel):
     model: str
     weights_hash: str
     dtype: str
+    quantize: str = "none"
     device: str
     versions: dict[str, str]
 

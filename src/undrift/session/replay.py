@@ -33,6 +33,7 @@ def replay(
     prompt: str | None = None,
     seed: int | None = None,
     method: Callable[[TurnSpec], EditMethod] = recorded_method,
+    model: Callable[[TurnSpec], Backbone] | None = None,
     turn: str | None = None,
     observers: Sequence[Observer] = (),
     finished: Callable[[Turn], None] = lambda turn: None,
@@ -46,6 +47,8 @@ def replay(
         image, prompt: another source picture and what it shows; None takes the recorded ones.
         seed: for all turns; None takes the recorded ones.
         method: the method for a recorded turn.
+        model: the model for a recorded turn, from whose first ``backbone`` is that of the source; None takes
+            ``backbone`` for all.
         turn: repeat the path to this turn; None repeats the whole tree with its branches and head.
         observers: of every turn.
         finished: called with each new turn.
@@ -63,6 +66,7 @@ def replay(
         parent = ids[str(old.parent)]
         drawn = session.region(old)
         if old.spec is not None:
+            backbone = backbone if model is None else model(old.spec)
             plan = replace(_again(old, old.spec, tree, parent, seed), region=drawn)
             made = run_turn(new, backbone, method(old.spec), plan, observers)
         elif old.restore is not None and drawn is not None:

@@ -1,4 +1,9 @@
-"""A turn as something to type: command lines, or a Python script, that make it again."""
+"""A turn as something to type: command lines, or a Python script, that make it again, to the same bytes.
+
+Both write out all that a turn records: model and number format, method and every parameter, seed, words and region.
+Nothing is left to a preset or to a model's own values, which may be others where the lines are run. The session's
+pictures and regions are named by their full paths.
+"""
 
 from __future__ import annotations
 
@@ -6,43 +11,46 @@ import json
 import pprint
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from undrift.backbones.locate import LITTLEWORLD
 from undrift.errors import InputError
-from undrift.methods import registry
+from undrift.session import latents
 from undrift.session.model import RestoreSpec, Turn, TurnSpec
 from undrift.session.store import Session
 
 FOLDER = "undrift-again"
 """The folder of the new session."""
 
+DTYPE_OPTIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+"""Recorded number formats as the command line calls them."""
+
 
 def commands(session: Session, turn: Turn) -> list[str]:
     """Command lines that make ``turn`` again in a new session: one ``run`` if its turns differ in nothing but their
     prompts and words, else ``new`` and one ``edit`` or ``restore`` a turn.
 
-    Parameters are given where they differ from the preset; regions are the files of this session.
-
     Raises:
         InputError: a picture was put in by hand on the way, which no command can repeat, or brought back from a turn
-            that is not on it.
+            that is not on it; or a prompt holds a character that cannot be typed.
     """
     source, *edits = path = session.path(turn)
     if any(edit.kind == "import" for edit in edits):
         raise InputError("a picture was put in by hand on the way to this turn: use 'undrift replay' on the session")
-    image, prompt = str(session.folder / source.image), source.prompt
+    image = _file(session, source.image)
     specs = [edit.spec for edit in edits if edit.spec is not None]
-    model = _option("model", specs[0].model) if specs else []
     told = any(spec.source_prompt != t.prompt for spec, t in zip(specs, path, strict=False))
-    alike = len({(spec.method, spec.region, *_choices(spec)) for spec in specs}) == 1
+    alike = len({(tuple(_model(spec)), tuple(_how(spec)), spec.region) for spec in specs}) == 1
     if alike and len(specs) == len(edits) and not told:
-        shared = [*_only(session, edits[0]), *model, *_option("method", specs[0].method), *_choices(specs[0])]
         prompts = [part for spec in specs for part in ("--edit", spec.target_prompt)]
-        words = [part for spec in specs for part in ("--words", ",".join(spec.words or ()))]
-        told_words = words if any(spec.words for spec in specs) else []
-        return [_line("run", image, "--prompt", prompt, *prompts, *told_words, *shared)]
-    start = _line("new", image, "--prompt", prompt, "--session", FOLDER, *model)
+        words = [part for spec in specs for part in ("--words", written_words(spec.words))]
+        given = words if any(spec.words is not None for spec in specs) else []
+        shared = [*_only(session, edits[0]), *_model(specs[0]), *_how(specs[0])]
+        return [_line("run", image, "--prompt", source.prompt, *prompts, *given, "--session", FOLDER, *shared)]
+    first = _first_model(session, source, specs)
+    model = _model(first) if isinstance(first, TurnSpec) else ["--model", first]
+    start = _line("new", image, "--prompt", source.prompt, "--session", FOLDER, *model)
     return [start, *(_command(session, edit, path) for edit in edits)]
 
 
@@ -53,20 +61,29 @@ def python_script(session: Session, turn: Turn) -> str:
         InputError: a picture was brought back on the way from a turn that is not on it.
     """
     source, *edits = path = session.path(turn)
-    specs = [edit.spec for edit in edits if edit.spec is not None]
-    steps = [_step(session, edit, path) for edit in edits]
+    first = _first_model(session, source, [edit.spec for edit in edits if edit.spec is not None])
     return _SCRIPT.format(
         title=json.dumps(turn.prompt),
-        model=(specs[0].model if specs else LITTLEWORLD),
+        model=_loaded(first) if isinstance(first, TurnSpec) else {"name": first},
         folder=FOLDER,
-        image=str(session.folder / source.image),
+        image=_file(session, source.image),
         prompt=source.prompt,
-        steps=pprint.pformat(steps, width=100, sort_dicts=False),
+        steps=pprint.pformat([_step(session, edit, path) for edit in edits], width=100, sort_dicts=False),
     )
+
+
+def written_words(words: Sequence[str] | None) -> str:
+    """Words as ``--words`` takes them: with commas where that is enough, else as JSON; None as nothing."""
+    if words is None:
+        return ""
+    plain = bool(words) and all(word.strip() == word and word and not set(word) & set(',["') for word in words)
+    return ",".join(words) if plain and not _is_json(",".join(words)) else json.dumps(list(words), ensure_ascii=False)
 
 
 _SCRIPT = """\
 # Makes this turn again: {title}
+from functools import lru_cache
+
 import undrift
 from undrift.methods.registry import recorded
 from undrift.pictures import read_mask, read_picture
@@ -74,7 +91,8 @@ from undrift.session.engine import import_picture, restore
 
 STEPS = {steps}
 
-backbone = undrift.load({model!r})
+load = lru_cache(maxsize=1)(undrift.load)
+backbone = load(**{model!r})
 session = undrift.start_session({folder!r}, read_picture({image!r}), {prompt!r}, backbone)
 for step in STEPS:
     region = read_mask(step["region"]) if "region" in step else None
@@ -83,6 +101,7 @@ for step in STEPS:
     elif "restore" in step:
         restore(session, backbone, region, step["restore"])
     else:
+        backbone = load(**step["model"])
         plan = undrift.EditPlan(**step["plan"], region=region)
         undrift.run_turn(session, backbone, recorded(**step["method"]), plan)
 print(session.folder / session.head.image)
@@ -90,12 +109,12 @@ print(session.folder / session.head.image)
 
 
 def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
-    where = {} if turn.region is None else {"region": str(session.folder / turn.region)}
+    where = {} if turn.region is None else {"region": _file(session, turn.region)}
     if turn.restore is not None:
         return {"restore": _anchor(turn.restore, path), **where}
     spec = turn.spec
     if spec is None:
-        return {"picture": str(session.folder / turn.image), "prompt": turn.prompt}
+        return {"picture": _file(session, turn.image), "prompt": turn.prompt}
     plan = {
         "prompt": spec.target_prompt,
         "source_prompt": spec.source_prompt,
@@ -104,24 +123,27 @@ def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
         "handover": spec.handover,
     }
     method = {"name": spec.method, "params": spec.params, "preset": spec.preset, "dial": spec.dial or 0.0}
-    return {"method": method, "plan": plan, **where}
+    return {"model": _loaded(spec), "method": method, "plan": plan, **where}
+
+
+def _loaded(spec: TurnSpec) -> dict[str, str]:
+    """How ``undrift.load`` is called for what made a turn."""
+    return {"name": _located(spec.model), "dtype": spec.dtype, "device": spec.device, "quantize": spec.quantize}
 
 
 def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:
     spec = turn.spec
     if turn.restore is not None:
         source = ["--from", _anchor(turn.restore, path), "--session", FOLDER]
-        return _line("restore", "--brush", str(session.folder / str(turn.region)), *source)
+        return _line("restore", "--brush", _file(session, str(turn.region)), *source)
     assert spec is not None, "commands() refuses pictures put in by hand"
-    words = ["--words", ",".join(spec.words)] if spec.words else []
+    words = [] if spec.words is None else ["--words", written_words(spec.words)]
     where = ["--source-prompt", spec.source_prompt, "--session", FOLDER]
-    # The method is named even where it is the default: without a name, it would be that of the turn before.
-    options = [*_only(session, turn), *_option("model", spec.model), "--method", spec.method, *_choices(spec)]
-    return _line("edit", spec.target_prompt, *where, *words, *options)
+    return _line("edit", spec.target_prompt, *where, *words, *_only(session, turn), *_model(spec), *_how(spec))
 
 
 def _only(session: Session, turn: Turn) -> list[str]:
-    return [] if turn.region is None else ["--only", str(session.folder / turn.region)]
+    return [] if turn.region is None else ["--only", _file(session, turn.region)]
 
 
 def _anchor(spec: RestoreSpec, path: Sequence[Turn]) -> str:
@@ -134,25 +156,64 @@ def _anchor(spec: RestoreSpec, path: Sequence[Turn]) -> str:
     return str(numbers[0])
 
 
-def _choices(spec: TurnSpec) -> list[str]:
-    """The options of a turn that all turns of a ``run`` share."""
-    known = registry.all_methods().get(spec.method)
-    preset = spec.preset if known and spec.preset in known.presets else "default"
-    usual = known.presets[preset].model_dump(mode="json") if known else {}
-    named = [*_option("preset", preset), *_option("handover", spec.handover)]
-    differing = {name: value for name, value in spec.params.items() if usual.get(name, ...) != value}
-    settings = [part for name, value in differing.items() for part in ("--set", f"{name}={_value(value)}")]
-    return [*named, "--seed", str(spec.seed), *settings]
+def _first_model(session: Session, source: Turn, specs: Sequence[TurnSpec]) -> TurnSpec | str:
+    """What the source was encoded with: what made the first edit, if it has that model's name, else the name."""
+    data = session.latent(source)
+    name = LITTLEWORLD if data is None else latents.model_of(data)
+    return specs[0] if specs and specs[0].model == name else _located(name)
 
 
-def _option(name: str, value: str) -> list[str]:
-    usual = {"model": LITTLEWORLD, "method": registry.DEFAULT, "preset": "default", "handover": "latent"}
-    return [] if usual[name] == value else [f"--{name}", value]
+def _model(spec: TurnSpec) -> list[str]:
+    """The options that load what made a turn."""
+    held = [
+        "--dtype",
+        DTYPE_OPTIONS.get(spec.dtype, spec.dtype),
+        "--device",
+        spec.device,
+        "--quantize",
+        spec.quantize,
+    ]
+    return ["--model", _located(spec.model), *held]
+
+
+def _how(spec: TurnSpec) -> list[str]:
+    """The options that decide a turn beside its model, prompts, words and region."""
+    label = f"{spec.preset}:{spec.dial}" if spec.dial else spec.preset
+    settings = [part for name, value in spec.params.items() for part in ("--set", f"{name}={_value(value)}")]
+    decided = ["--seed", str(spec.seed), "--handover", spec.handover]
+    return ["--method", spec.method, *decided, *settings, "--recorded-as", label]
 
 
 def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """``value`` as ``--set`` reads it back: JSON, or a string that is none as it is."""
+    return value if isinstance(value, str) and not _is_json(value) else json.dumps(value)
 
 
-def _line(*parts: str) -> str:
-    return shlex.join(("undrift", *parts))
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _located(model: str) -> str:
+    """A model's name, a folder's by its full path; a name that is no folder's is that of the hub."""
+    path = Path(model).expanduser()
+    return str(path.resolve()) if model != LITTLEWORLD and path.is_dir() else model
+
+
+def _file(session: Session, name: str) -> str:
+    return str(session.folder.resolve() / name)
+
+
+def _line(command: str, *rest: str) -> str:
+    """A command line with its options behind its argument, if it has one.
+
+    An argument that begins with a dash stands at the end, after ``--``, lest it be taken for an option.
+    """
+    if any("\0" in part for part in rest):
+        raise InputError("a prompt on the way to this turn holds a NUL character, which cannot be typed: export .py")
+    if command == "restore" or not rest[0].startswith("-"):
+        return shlex.join(("undrift", command, *rest))
+    return shlex.join(("undrift", command, *rest[1:], "--", rest[0]))

@@ -13,7 +13,7 @@ from torch import Tensor
 from undrift.backbones.base import Backbone, Latent
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest
-from undrift.pictures import png_bytes
+from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import drift, latents, region
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.outcome import Outcome
@@ -108,7 +108,7 @@ class Work:
             height=picture.height,
             latent=latents.to_bytes(latent, self.backbone),
             mask=None if mask is None else png_bytes(mask),
-            region=None if self.allowed is None else png_bytes(self.allowed),
+            region=None if self.allowed is None else mask_bytes(self.allowed),
             drift_original=drift.measure(picture, source, drift.outside([*edits, edit], picture.size)),
             drift_previous=drift.measure(picture, before, drift.outside([edit], picture.size)),
         )

@@ -1,0 +1,54 @@
+"""How the last command held a session's model in memory: the next one goes on so, as it is told to."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+from undrift.cli.options import DTYPES, OFFLOADS, PLACEMENT, QUANTIZATIONS, ModelChoice
+from undrift.errors import SessionError
+from undrift.files import write_atomically
+from undrift.session.model import Turn, TurnSpec
+from undrift.session.script import DTYPE_OPTIONS
+from undrift.session.store import Session
+
+FILE = "placement.json"
+"""In the session's folder and in no export: it says what suits this machine."""
+
+_KNOWN = {"dtype": DTYPES, "offload": OFFLOADS, "quantize": QUANTIZATIONS}
+
+
+def remember(session: Session, choice: ModelChoice) -> None:
+    """Have later commands hold the model as this one does; a folder that cannot be written is no failure."""
+    with suppress(SessionError):
+        write_atomically(session.folder / FILE, json.dumps(choice.placement).encode())
+
+
+def remembered(session: Session, turn: Turn) -> dict[str, str]:
+    """How the session's model was held; where no command has said it, in the number format of ``turn``."""
+    try:
+        found = json.loads((session.folder / FILE).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {} if turn.spec is None else recorded(turn.spec)
+    said = found.items() if isinstance(found, dict) else ()
+    return {
+        name: value
+        for name, value in said
+        if name in PLACEMENT and isinstance(value, str) and value in _KNOWN.get(name, (value,))
+    }
+
+
+def recorded(spec: TurnSpec) -> dict[str, str]:
+    """How the model was held that made a turn, if its device is here: another one has formats of its own."""
+    if not _is_here(spec.device):
+        return {}
+    return {"dtype": DTYPE_OPTIONS.get(spec.dtype, spec.dtype), "device": spec.device, "quantize": spec.quantize}
+
+
+def _is_here(device: str) -> bool:
+    import torch
+
+    kind = device.partition(":")[0]
+    if kind == "cuda":
+        return torch.cuda.is_available()
+    return kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available())
