@@ -171,7 +171,7 @@ def owner(parts: Sequence[Part], number: int) -> int:
     part = parts[number]
     if number == 0 or part.is_place:
         return SCENE
-    if part.lead == "of" or _is_pronoun(part):
+    if part.lead == "of" or _is_pronoun(part) or (part.lead in _HAVING and parts[number - 1].lead in _BESIDE):
         return number - 1
     sibling = coordinate(parts, number)
     if sibling is not None:
@@ -189,9 +189,9 @@ def coordinate(parts: Sequence[Part], number: int) -> int | None:
     bare = not part.phrase.determiner
     matching = [k for k in alike if parts[k].lead != "of" and bare == (not _determiner(parts[k]))]
     fallback = [k for k in alike if parts[k].lead != "of"] or alike
-    chosen = (matching or fallback or [None])[0]
-    if chosen is None:
+    if not earlier:
         return None
+    chosen = (matching or fallback)[0]
     before = coordinate(parts, chosen)
     return chosen if before is None else before
 
@@ -224,6 +224,11 @@ def _host(parts: Sequence[Part], number: int) -> int:
         return 0
     alone = all(k in ranked or parts[k].lead == "of" for k in range(1, ranked[-1] + 1))
     return SCENE if alone else ranked[-1]
+
+
+_HAVING = frozenset({"with", "wearing", "in", "dressed in", "holding"})
+_BESIDE = frozenset(pairs("relations", "words").values()) - {"in", "on", "inside"}
+"""What stands beside a thing has what is named right after it: "next to a car with a roof"."""
 
 
 def _is_pronoun(part: Part) -> bool:

@@ -114,7 +114,7 @@ class Draft:
         things = [(k, phrase) for k, phrase in self.named() if not self.parts[k].is_place]
         if word in words("pronouns", "plural") | {"their"}:
             found = [k for k, phrase in things if is_plural(phrase.noun)]
-        elif word in ("him", "his", "he", "she", "her", "its"):
+        elif word in ("him", "his", "he", "she", "her"):
             found = _gendered(word, [(k, phrase) for k, phrase in things if is_animate(phrase)])
         else:
             found = [k for k, phrase in things]
@@ -152,8 +152,6 @@ def _fits(reference: Reference, phrase: Phrase) -> bool:
 
 
 def _gendered(word: str, people: list[tuple[int, Phrase]]) -> list[int]:
-    if word == "its":
-        return people
     own, other = ("gendered_he", "gendered_she") if word in ("him", "his", "he") else ("gendered_she", "gendered_he")
     sure = [k for k, phrase in people if phrase.noun.lower() in words("nouns", own)]
     return sure or [k for k, phrase in people if phrase.noun.lower() not in words("nouns", other)]

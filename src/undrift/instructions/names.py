@@ -84,25 +84,33 @@ def read_thing(tokens: Tokens) -> Reference | None:
     if any(low in STOPS or low in _UNNAMED for low in lows) or lows[0] in ("a", "an") or lows[0] in _TO:
         return None
     if "'s" in lows:
-        cut = len(lows) - 1 - lows[::-1].index("'s")
-        owner = read_thing(tokens[:cut])
-        rest = _plain(lows[cut + 1 :])
-        return Reference(said, rest[:-1], rest[-1], owner=owner) if owner and rest else None
+        return _read_owned(tokens, said)
     cut = next((k for k in range(1, len(lows)) if relation_at(lows[k:])), len(lows))
-    rest = _named(lows[:cut])
-    if rest is None:
-        return None
-    found = Reference(said, rest[1:-1] if rest[0] in DETERMINERS else rest[:-1], rest[-1])
-    if rest[0] in _NUMBERS - {"this", "that", "these", "those"}:
-        found = replace(found, count=rest[0])
-    if rest[0] in POSSESSIVES:
-        found = replace(found, owner=Reference(rest[0], (), rest[0]))
-    if cut < len(lows):
-        relation = relation_at(lows[cut:])
-        anchor = (
-            read_thing(tokens[cut + len(relation.split()) :]) if len(lows) > cut + len(relation.split()) else None
-        )
-        return replace(found, beside=(relation, anchor)) if anchor else None
+    named = _named(lows[:cut])
+    found = _reference(said, named) if named else None
+    if found is None or cut == len(lows):
+        return found
+    relation = relation_at(lows[cut:])
+    rest = tokens[cut + len(relation.split()) :]
+    anchor = read_thing(rest) if rest else None
+    return replace(found, beside=(relation, anchor)) if anchor else None
+
+
+def _read_owned(tokens: Tokens, said: str) -> Reference | None:
+    """Of "the man's hat": what is behind the last "'s" belongs to what is before it."""
+    lows = [token.low for token in tokens]
+    cut = len(lows) - 1 - lows[::-1].index("'s")
+    owner = read_thing(tokens[:cut]) if cut else None
+    owned = _plain(lows[cut + 1 :])
+    return Reference(said, owned[:-1], owned[-1], owner=owner) if owner and owned else None
+
+
+def _reference(said: str, named: tuple[str, ...]) -> Reference:
+    found = Reference(said, named[1:-1] if named[0] in DETERMINERS else named[:-1], named[-1])
+    if named[0] in _NUMBERS - {"this", "that", "these", "those"}:
+        return replace(found, count=named[0])
+    if named[0] in POSSESSIVES:
+        return replace(found, owner=Reference(named[0], (), named[0]))
     return found
 
 

@@ -13,7 +13,7 @@ from undrift.instructions.forms import Request, first_words, nearest_example, re
 from undrift.instructions.history import thing_meant, turn_meant
 from undrift.instructions.lexicon import adjective_class, all_nouns, is_adjective, nearest, pairs, words
 from undrift.instructions.names import references
-from undrift.instructions.reading import NotUnderstood, Reading, TextForm
+from undrift.instructions.reading import Kind, NotUnderstood, Reading, TextForm
 from undrift.instructions.tokens import Token, tokenise, without_politeness
 from undrift.instructions.world import world_of
 
@@ -22,6 +22,8 @@ _MARKS = frozenset(
      "better"}
 )  # fmt: skip
 """Words that make a text an instruction wherever they stand."""
+_STEPS: dict[str, Kind] = {"undo": "undo", "back": "back"}
+_STRENGTHS: dict[str, tuple[Kind, int]] = {"more": ("more", 1), "less": ("less", -1)}
 _ARROW = re.compile(r"->|=>|\u2192")
 _POINTING = (
     words("determiners", "articles")
@@ -125,14 +127,18 @@ def _check_spelling(tokens: Sequence[Token], known: str) -> None:
 
 def _answer(text: str, caption: str, history: list[str], asked: list[Request]) -> Reading:
     first = asked[0]
-    if first.edit == "undo" or first.edit == "back":
+    if first.edit in _STEPS:
         turn = turn_meant(first.edit, first.gaps, history)
-        return Reading(text, "instruction", (first.edit,), caption, history[turn], turn=turn)
-    if first.edit == "more" or first.edit == "less":
+        return Reading(text, "instruction", (_STEPS[first.edit],), caption, history[turn], turn=turn)
+    if first.edit in _STRENGTHS:
         if len(history) < 2:
             raise NotUnderstood(f"'{first.edit}' of what? No turn was made yet: say what to change")
-        strength = 1 if first.edit == "more" else -1
-        return Reading(text, "instruction", (first.edit,), history[-2], caption, strength=strength)
+        kind, strength = _STRENGTHS[first.edit]
+        return Reading(text, "instruction", (kind,), history[-2], caption, strength=strength)
+    return _edited(text, caption, history, asked)
+
+
+def _edited(text: str, caption: str, history: list[str], asked: list[Request]) -> Reading:
     source = caption if caption.strip() else _implied(asked)
     world = world_of(source)
     draft = Draft(parse(source), world)
