@@ -1,31 +1,110 @@
-"""Finds what a package offers by looking into its modules, so that there is no list to keep."""
+"""Finds what there is: in the modules of a package, and in packages installed beside undrift. No list to keep.
+
+A package that is to add something names it under one of the entry-point groups ``undrift.methods``,
+``undrift.backbones``, ``undrift.suites``, ``undrift.metrics`` and ``undrift.commands`` (docs/extending.md).
+"""
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import TypeVar
 
 from undrift.errors import InputError
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
-def classes(package: ModuleType, base: type[T]) -> Iterator[type[T]]:
-    """The subclasses of ``base`` that the modules of ``package`` hold, imported ones included."""
-    for module in pkgutil.iter_modules(package.__path__):
-        for value in vars(importlib.import_module(f"{package.__name__}.{module.name}")).values():
-            if isinstance(value, type) and issubclass(value, base):
+def modules(package: str) -> Iterator[ModuleType]:
+    """The modules directly in ``package``, imported."""
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        yield importlib.import_module(f"{package}.{module.name}")
+
+
+def classes(package: str, base: type[T]) -> Iterator[type[T]]:
+    """The subclasses of ``base`` that the modules of ``package`` define."""
+    for module in modules(package):
+        for value in vars(module).values():
+            if is_subclass(value, base) and value.__module__ == module.__name__:
                 yield value
 
 
-def named_classes(package: ModuleType, base: type[T]) -> Mapping[str, type[T]]:
-    """The subclasses of ``base`` in the modules of ``package`` that have a ``name`` of their own, sorted by it."""
-    found = {str(vars(value)["name"]): value for value in classes(package, base) if "name" in vars(value)}
+def is_subclass(value: object, base: type) -> bool:
+    """Whether ``value`` is a class derived from ``base``."""
+    return isinstance(value, type) and issubclass(value, base)
+
+
+def plug_ins(group: str) -> Iterator[tuple[EntryPoint, object]]:
+    """What installed packages offer under the entry-point ``group``, imported.
+
+    One that cannot be imported is named in a warning and left out: a broken plug-in must not stop undrift.
+    """
+    for entry in entry_points(group=group):
+        loaded = load(entry)
+        if loaded is not None:
+            yield entry, loaded
+
+
+def load(entry: EntryPoint) -> object | None:
+    """What ``entry`` names; None, after a warning, if it cannot be imported."""
+    try:
+        loaded: object = entry.load()
+    except Exception as error:  # a plug-in may raise whatever it likes
+        log.warning("%s is left out: %s: %s", described(entry), type(error).__name__, error)
+        log.debug("the plug-in's traceback", exc_info=True)
+        return None
+    return loaded
+
+
+def described(entry: EntryPoint) -> str:
+    """A plug-in in words."""
+    owner = f" of package '{entry.dist.name}'" if entry.dist is not None else ""
+    return f"plug-in '{entry.name}'{owner} ({entry.group})"
+
+
+def named(
+    own: Iterable[T], group: str, accepts: Callable[[object], Iterable[T] | None], expected: str
+) -> Mapping[str, T]:
+    """What there is by its ``name``, sorted; a plug-in never takes the place of what is there already.
+
+    Args:
+        own: undrift's.
+        group: the entry points' group.
+        accepts: what a plug-in's object offers, or None if it is nothing of the sort.
+        expected: what it should have been, in words.
+    """
+    found = {name_of(value): value for value in own}
+    for entry, value in plug_ins(group):
+        offered = accepts(value)
+        if offered is None:
+            log.warning("%s is left out: it is %r, expected %s", described(entry), value, expected)
+            continue
+        for each in offered:
+            if found.setdefault(name_of(each), each) is not each:
+                log.warning("%s is left out: there is a '%s' already", described(entry), name_of(each))
     return dict(sorted(found.items()))
+
+
+def named_classes(package: str, base: type[T], group: str) -> Mapping[str, type[T]]:
+    """The subclasses of ``base`` that have a ``name`` of their own, undrift's and those of plug-ins."""
+
+    def accepts(value: object) -> Iterable[type[T]] | None:
+        return [value] if is_subclass(value, base) and "name" in vars(value) else None  # type: ignore[list-item]
+
+    own = (value for value in classes(package, base) if "name" in vars(value))
+    return named(own, group, accepts, f"a subclass of {base.__name__} with a name")
+
+
+def name_of(value: object) -> str:
+    """What a user calls it."""
+    return str(getattr(value, "name"))  # noqa: B009
 
 
 def look_up(what: str, name: str, known: Mapping[str, T]) -> T:

@@ -1,4 +1,4 @@
-"""Finds the methods: every ``EditMethod`` with a name in a module of this package, no list to keep."""
+"""Finds the methods: every ``EditMethod`` with a name in a module of this package or of a plug-in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import undrift.methods as package
 from undrift.discovery import look_up, named_classes
 from undrift.methods.base import CUSTOM, EditMethod, Params
 from undrift.methods.dial import turned
@@ -22,7 +21,7 @@ Tuned = Mapping[str, Mapping[str, Any]]
 @cache
 def all_methods() -> Mapping[str, type[EditMethod]]:
     """Every method by name, sorted."""
-    return named_classes(package, EditMethod)  # type: ignore[type-abstract]
+    return named_classes("undrift.methods", EditMethod, "undrift.methods")  # type: ignore[type-abstract]
 
 
 @dataclass(frozen=True)

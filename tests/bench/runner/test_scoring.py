@@ -20,10 +20,10 @@ from undrift.errors import InputError
 class Red(Metric):
     """Mean of red; not defined for turn 2 of case b."""
 
-    name: ClassVar[str] = "red"
-    title: ClassVar[str] = "Red"
-    higher_is_better: ClassVar[bool | None] = None
-    group: ClassVar[str] = "drift"
+    name = "red"
+    title = "Red"
+    higher_is_better = None
+    group = "drift"
     asked: ClassVar[list[list[tuple[str, int]]]] = []
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
@@ -39,7 +39,7 @@ class Red(Metric):
 class Picky(Red):
     """Fails on case a."""
 
-    name: ClassVar[str] = "picky"
+    name = "picky"
     asked: ClassVar[list[list[tuple[str, int]]]] = []
 
     def red(self, outcome: Outcome) -> float | None:
@@ -51,7 +51,7 @@ class Picky(Red):
 class Absent(Red):
     """Cannot run here."""
 
-    name: ClassVar[str] = "absent"
+    name = "absent"
 
     def missing(self) -> str | None:
         return "it needs the package moonbeam"
@@ -60,10 +60,10 @@ class Absent(Red):
 class Spread(SetMetric):
     """Number of the pictures, and how often it was asked."""
 
-    name: ClassVar[str] = "spread"
-    title: ClassVar[str] = "Spread"
-    higher_is_better: ClassVar[bool | None] = None
-    group: ClassVar[str] = "paper"
+    name = "spread"
+    title = "Spread"
+    higher_is_better = None
+    group = "paper"
     asked: ClassVar[list[int]] = []
 
     def score_set(self, outcomes: Sequence[Outcome]) -> float | None:
@@ -78,7 +78,7 @@ LABELS = ["no_edit"]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     """A run of two turns of two cases, a third of which failed, and four metrics that are the only ones."""
-    known = {metric.name: metric for metric in (Red, Picky, Absent, Spread)}
+    known = {metric.name: metric() for metric in (Red, Picky, Absent, Spread)}
     monkeypatch.setattr(registry, "all_metrics", lambda: known)
     for metric in (Red, Picky, Spread):
         monkeypatch.setattr(metric, "asked", [])

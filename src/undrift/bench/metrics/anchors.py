@@ -8,8 +8,10 @@ of methods on the same turns means something.
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import ClassVar, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, get_args
 
 from PIL import Image
 
@@ -19,15 +21,64 @@ from undrift.bench.metrics.pixels import Pixels, enough, pixels_of
 from undrift.comparison import bounded_psnr
 
 Anchor = Literal["source", "previous"]
+WORDS = {"source": "turn 0", "previous": "the turn before"}
+"""The anchors as titles name them."""
+
+Measured = Callable[[Pixels, Pixels, Mask | None], float | None]
+"""A number of picture and anchor, where the mask of the outside is True or everywhere; None where there is none."""
 
 
-def compared(outcome: Outcome, anchor: Anchor, outside: bool) -> tuple[Pixels, Pixels] | None:
-    """The values (count, 3) of picture and anchor at the pixels looked at; None if too few."""
-    got, before = pixels_of(outcome.picture, anchor_of(outcome, anchor))
-    if not outside:
-        return got.reshape(-1, 3), before.reshape(-1, 3)
-    mask = mask_of(outcome, anchor)
-    return (got[~mask], before[~mask]) if mask is not None and enough(~mask) else None
+@dataclass(frozen=True)
+class Formula:
+    """What is measured, whatever it is measured against and wherever.
+
+    Attributes:
+        name, title: of the metrics between the anchor's and the place's; the title ends where the anchor follows.
+        unit, higher_is_better: see ``Measure``.
+        of: the number.
+    """
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool
+    of: Measured
+
+
+class AnchorMetric(TurnMetric):
+    """A formula of a picture and its anchor, ``outside`` of what was to change since the anchor or over the whole."""
+
+    group = "drift"
+
+    def __init__(self, formula: Formula, anchor: Anchor, outside: bool) -> None:
+        where = "outside" if outside else "whole"
+        self.formula, self.anchor, self.outside = formula, anchor, outside
+        self.name = f"{anchor}-{formula.name}-{where}"
+        self.title = f"{formula.title} {WORDS[anchor]}, {where}"
+        self.unit, self.higher_is_better = formula.unit, formula.higher_is_better
+
+    def score_one(self, outcome: Outcome) -> float | None:
+        mask = mask_of(outcome, self.anchor) if self.outside else None
+        if self.outside and mask is None:
+            return None
+        picture, anchor = pixels_of(outcome.picture, anchor_of(outcome, self.anchor))
+        return self.formula.of(picture, anchor, None if mask is None else ~mask)
+
+
+def everywhere(formula: Formula) -> tuple[AnchorMetric, ...]:
+    """``formula`` against both anchors, outside and over the whole picture."""
+    return tuple(AnchorMetric(formula, *choice) for choice in product(get_args(Anchor), (True, False)))
+
+
+def of_values(number: Callable[[Pixels, Pixels], float]) -> Measured:
+    """A number of the values (count, 3) looked at; None if too few are."""
+
+    def measured(picture: Pixels, anchor: Pixels, outside: Mask | None) -> float | None:
+        if outside is None:
+            return number(picture.reshape(-1, 3), anchor.reshape(-1, 3))
+        return number(picture[outside], anchor[outside]) if enough(outside) else None
+
+    return measured
 
 
 def anchor_of(outcome: Outcome, anchor: Anchor) -> Image.Image:
@@ -41,61 +92,5 @@ def mask_of(outcome: Outcome, anchor: Anchor) -> Mask | None:
     return case.mask_since_source(turn) if anchor == "source" else case.mask(turn)
 
 
-class AnchorMetric(TurnMetric):
-    """A number of the values of picture and anchor."""
-
-    group: ClassVar[str] = "drift"
-    anchor: ClassVar[Anchor]
-    outside: ClassVar[bool]
-
-    @staticmethod
-    @abstractmethod
-    def number(picture: Pixels, anchor: Pixels) -> float:
-        """Of the values (count, 3) of both."""
-
-    def score_one(self, outcome: Outcome) -> float | None:
-        values = compared(outcome, self.anchor, self.outside)
-        return None if values is None else self.number(*values)
-
-
-class AnchorPsnr(AnchorMetric):
-    """10 log10(255^2 / MSE) over the RGB values; 99 if nothing differs."""
-
-    unit: ClassVar[str] = "dB"
-    higher_is_better: ClassVar[bool | None] = True
-
-    @staticmethod
-    def number(picture: Pixels, anchor: Pixels) -> float:
-        return bounded_psnr(picture, anchor)
-
-
-class SourcePsnrOutside(AnchorPsnr):
-    """PSNR to turn 0 where no turn so far was to change it."""
-
-    name: ClassVar[str] = "source-psnr-outside"
-    title: ClassVar[str] = "PSNR to turn 0, outside"
-    anchor, outside = "source", True
-
-
-class SourcePsnrWhole(AnchorPsnr):
-    """PSNR to turn 0 over the whole picture, edits included."""
-
-    name: ClassVar[str] = "source-psnr-whole"
-    title: ClassVar[str] = "PSNR to turn 0, whole"
-    anchor, outside = "source", False
-
-
-class PreviousPsnrOutside(AnchorPsnr):
-    """PSNR to the turn before where this turn was to change nothing."""
-
-    name: ClassVar[str] = "previous-psnr-outside"
-    title: ClassVar[str] = "PSNR to the turn before, outside"
-    anchor, outside = "previous", True
-
-
-class PreviousPsnrWhole(AnchorPsnr):
-    """PSNR to the turn before over the whole picture, the edit included."""
-
-    name: ClassVar[str] = "previous-psnr-whole"
-    title: ClassVar[str] = "PSNR to the turn before, whole"
-    anchor, outside = "previous", False
+METRICS = everywhere(Formula("psnr", "PSNR to", "dB", True, of_values(bounded_psnr)))
+"""10 log10(255^2 / MSE) over the RGB values; 99 if nothing differs."""

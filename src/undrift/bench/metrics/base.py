@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from PIL import Image
 
@@ -39,9 +38,9 @@ class Outcome:
 
 
 class Measure(ABC):
-    """What both kinds of metrics say of themselves.
+    """What both kinds of metrics say of themselves. A module's ``METRICS`` are what users can name.
 
-    Class attributes:
+    Attributes:
         name: what the user types and the records carry; a variant that changes the numbers is part of it.
         title: as printed in tables.
         unit: "dB", "%", "px" ..., empty for none. "%" means values from 0 to 100: a yes or no is 100 or 0, so that
@@ -50,11 +49,11 @@ class Measure(ABC):
         group: "ground truth", "paper", "pie-bench", "drift" or "cost".
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    unit: ClassVar[str] = ""
-    higher_is_better: ClassVar[bool | None]
-    group: ClassVar[str]
+    name: str
+    title: str
+    unit: str = ""
+    higher_is_better: bool | None
+    group: str
 
     def missing(self) -> str | None:
         """Why this metric cannot run here (a package or weights to install), in a line; None if it can."""

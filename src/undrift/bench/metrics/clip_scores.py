@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import cast
 
 from PIL import Image
 
@@ -20,15 +20,19 @@ from undrift.bench.metrics.drawn import sequence_of
 from undrift.bench.metrics.encoders import Clip, HubClip, LittleWorldClip
 from undrift.bench.metrics.weights import CLIP_B32, CLIP_L14
 
-LITTLEWORLD, L14, B32 = LittleWorldClip(), HubClip(CLIP_L14), HubClip(CLIP_B32)
+LITTLEWORLD = LittleWorldClip("littleworld", "LittleWorld")
+L14 = HubClip("vit-l14", "ViT-L/14", CLIP_L14)
+B32 = HubClip("vit-b32", "ViT-B/32", CLIP_B32)
 
 
 class ClipMetric(Metric):
-    """A number of CLIP vectors."""
+    """A number of the vectors of one CLIP."""
 
-    higher_is_better: ClassVar[bool | None] = True
-    group: ClassVar[str] = "paper"
-    clip: ClassVar[Clip]
+    higher_is_better = True
+    group = "paper"
+
+    def __init__(self, clip: Clip) -> None:
+        self.clip = clip
 
     def missing(self) -> str | None:
         return self.clip.missing()
@@ -46,6 +50,10 @@ class ClipMetric(Metric):
 class ClipText(ClipMetric):
     """max(100 cos(picture, target prompt), 0)."""
 
+    def __init__(self, clip: Clip) -> None:
+        super().__init__(clip)
+        self.name, self.title = f"clip-t-{clip.name}", f"CLIP-T ({clip.title})"
+
     def cosines(self, outcomes: Sequence[Outcome]) -> list[float]:
         return fits_prompt(self.clip, [outcome.picture for outcome in outcomes], outcomes)
 
@@ -53,7 +61,12 @@ class ClipText(ClipMetric):
 class ClipImage(ClipMetric):
     """cos(picture, anchor)."""
 
-    anchor: ClassVar[Anchor] = "source"
+    def __init__(self, clip: Clip, anchor: Anchor) -> None:
+        super().__init__(clip)
+        since = "-previous" if anchor == "previous" else ""
+        to = " to the turn before" if anchor == "previous" else ""
+        self.name, self.title = f"clip-i-{clip.name}{since}", f"CLIP-I{to} ({clip.title})"
+        self.anchor: Anchor = anchor
 
     def cosines(self, outcomes: Sequence[Outcome]) -> list[float]:
         pictures = self.clip.pictures([outcome.picture for outcome in outcomes])
@@ -72,54 +85,11 @@ def fits_prompt(clip: Clip, pictures: Sequence[Image.Image], outcomes: Sequence[
 
 def readable(clip: Clip, outcome: Outcome) -> bool:
     """Whether the turn is of a world that ``clip`` has seen."""
-    return not isinstance(clip, LittleWorldClip) or sequence_of(outcome) is not None
+    return not clip.drawn_only or sequence_of(outcome) is not None
 
 
-class ClipTextLittleWorld(ClipText):
-    """CLIP-T of LittleWorld's own CLIP."""
-
-    name, title, clip = "clip-t-littleworld", "CLIP-T (LittleWorld)", LITTLEWORLD
-
-
-class ClipTextL14(ClipText):
-    """CLIP-T of OpenAI's ViT-L/14, as in PIE-Bench and most likely in the paper."""
-
-    name, title, clip = "clip-t-vit-l14", "CLIP-T (ViT-L/14)", L14
-
-
-class ClipTextB32(ClipText):
-    """CLIP-T of OpenAI's ViT-B/32; about 4 higher than ViT-L/14's."""
-
-    name, title, clip = "clip-t-vit-b32", "CLIP-T (ViT-B/32)", B32
-
-
-class ClipImageLittleWorld(ClipImage):
-    """CLIP-I of LittleWorld's own CLIP, to the source."""
-
-    name, title, clip = "clip-i-littleworld", "CLIP-I (LittleWorld)", LITTLEWORLD
-
-
-class ClipImageLittleWorldPrevious(ClipImage):
-    """CLIP-I of LittleWorld's own CLIP, to the turn before."""
-
-    name, title, clip = "clip-i-littleworld-previous", "CLIP-I to the turn before (LittleWorld)", LITTLEWORLD
-    anchor = "previous"
-
-
-class ClipImageL14(ClipImage):
-    """CLIP-I of OpenAI's ViT-L/14, to the source."""
-
-    name, title, clip = "clip-i-vit-l14", "CLIP-I (ViT-L/14)", L14
-
-
-class ClipImageL14Previous(ClipImage):
-    """CLIP-I of OpenAI's ViT-L/14, to the turn before."""
-
-    name, title, clip = "clip-i-vit-l14-previous", "CLIP-I to the turn before (ViT-L/14)", L14
-    anchor = "previous"
-
-
-class ClipImageB32(ClipImage):
-    """CLIP-I of OpenAI's ViT-B/32, to the source."""
-
-    name, title, clip = "clip-i-vit-b32", "CLIP-I (ViT-B/32)", B32
+METRICS = (
+    *(ClipText(clip) for clip in (LITTLEWORLD, L14, B32)),
+    *(ClipImage(clip, "source") for clip in (LITTLEWORLD, L14, B32)),
+    *(ClipImage(clip, "previous") for clip in (LITTLEWORLD, L14)),
+)

@@ -7,12 +7,10 @@ stays near 0.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import NDArray
 
-from undrift.bench.metrics.anchors import AnchorMetric
+from undrift.bench.metrics.anchors import Formula, everywhere, of_values
 from undrift.bench.metrics.pixels import Pixels
 
 _XYZ = np.array(
@@ -37,44 +35,4 @@ def mean_shift(picture: Pixels, anchor: Pixels) -> float:
     return float(np.linalg.norm(lab(picture).mean(axis=0) - lab(anchor).mean(axis=0)))
 
 
-class ColourShift(AnchorMetric):
-    """Delta E of the mean colours."""
-
-    unit: ClassVar[str] = "ΔE"
-    higher_is_better: ClassVar[bool | None] = False
-
-    @staticmethod
-    def number(picture: Pixels, anchor: Pixels) -> float:
-        return mean_shift(picture, anchor)
-
-
-class SourceColourShiftOutside(ColourShift):
-    """Against turn 0 where no turn so far was to change it."""
-
-    name: ClassVar[str] = "source-colour-shift-outside"
-    title: ClassVar[str] = "Colour shift since turn 0, outside"
-    anchor, outside = "source", True
-
-
-class SourceColourShiftWhole(ColourShift):
-    """Against turn 0 over the whole picture, edits included."""
-
-    name: ClassVar[str] = "source-colour-shift-whole"
-    title: ClassVar[str] = "Colour shift since turn 0, whole"
-    anchor, outside = "source", False
-
-
-class PreviousColourShiftOutside(ColourShift):
-    """Against the turn before where this turn was to change nothing."""
-
-    name: ClassVar[str] = "previous-colour-shift-outside"
-    title: ClassVar[str] = "Colour shift since the turn before, outside"
-    anchor, outside = "previous", True
-
-
-class PreviousColourShiftWhole(ColourShift):
-    """Against the turn before over the whole picture, the edit included."""
-
-    name: ClassVar[str] = "previous-colour-shift-whole"
-    title: ClassVar[str] = "Colour shift since the turn before, whole"
-    anchor, outside = "previous", False
+METRICS = everywhere(Formula("colour-shift", "Colour shift since", "ΔE", False, of_values(mean_shift)))

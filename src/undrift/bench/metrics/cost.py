@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from undrift.bench.metrics.base import Outcome, TurnMetric
 
 
 class Evaluations(TurnMetric):
     """Network evaluations (NFE) that the method spends on a turn; a batch counts as one."""
 
-    name: ClassVar[str] = "nfe"
-    title: ClassVar[str] = "NFE"
-    higher_is_better: ClassVar[bool | None] = None
-    group: ClassVar[str] = "cost"
+    name = "nfe"
+    title = "NFE"
+    higher_is_better = None
+    group = "cost"
 
     def score_one(self, outcome: Outcome) -> float:
         return float(outcome.record.evaluations)
@@ -22,10 +20,10 @@ class Evaluations(TurnMetric):
 class SampleEvaluations(TurnMetric):
     """Network evaluations times rows of each: what a method that feeds source and target together really computes."""
 
-    name: ClassVar[str] = "sample-evaluations"
-    title: ClassVar[str] = "Sample evaluations"
-    higher_is_better: ClassVar[bool | None] = None
-    group: ClassVar[str] = "cost"
+    name = "sample-evaluations"
+    title = "Sample evaluations"
+    higher_is_better = None
+    group = "cost"
 
     def score_one(self, outcome: Outcome) -> float:
         return float(outcome.record.sample_evaluations)
@@ -37,11 +35,11 @@ class Seconds(TurnMetric):
     None where part of the work was shared with another method: the time that is left would flatter this one.
     """
 
-    name: ClassVar[str] = "seconds"
-    title: ClassVar[str] = "Seconds"
-    unit: ClassVar[str] = "s"
-    higher_is_better: ClassVar[bool | None] = None
-    group: ClassVar[str] = "cost"
+    name = "seconds"
+    title = "Seconds"
+    unit = "s"
+    higher_is_better = None
+    group = "cost"
 
     def score_one(self, outcome: Outcome) -> float | None:
         return None if outcome.record.shared else outcome.record.seconds
@@ -50,12 +48,15 @@ class Seconds(TurnMetric):
 class PeakMemory(TurnMetric):
     """Memory at most in use during the turn, on the device (GPU) or by the process (CPU); 1 MiB is 2^20 bytes."""
 
-    name: ClassVar[str] = "peak-memory"
-    title: ClassVar[str] = "Peak memory"
-    unit: ClassVar[str] = "MiB"
-    higher_is_better: ClassVar[bool | None] = None
-    group: ClassVar[str] = "cost"
+    name = "peak-memory"
+    title = "Peak memory"
+    unit = "MiB"
+    higher_is_better = None
+    group = "cost"
 
     def score_one(self, outcome: Outcome) -> float | None:
         used = outcome.record.peak_memory
         return None if used is None else used / 2**20
+
+
+METRICS = (Evaluations(), SampleEvaluations(), Seconds(), PeakMemory())

@@ -12,13 +12,12 @@ pixel by that measure and two trips at most 7; a picture of another sequence cha
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from undrift.bench.case import Mask
+from undrift.bench.metrics.anchors import Anchor, anchor_of, mask_of
 from undrift.bench.metrics.base import Outcome, TurnMetric
 from undrift.bench.metrics.drawn import sequence_of
 from undrift.bench.metrics.pixels import enough, grown, pixels_of, window_sums
@@ -30,41 +29,31 @@ DRIFTED_FROM = 0.001
 
 
 class DriftRate(TurnMetric):
-    """100 if the turn changed something outside of its true mask beyond the autoencoder's own loss, else 0.
+    """100 if something outside of what was to change since the anchor changed beyond the autoencoder's own loss,
+    else 0. None where less than a hundredth of the picture was to stay.
 
-    It compares with the method's own picture before the turn, so it charges this turn alone: drift counts once, in
-    the turn that made it. None where the turn leaves less than a hundredth of the picture alone.
+    Against the method's own picture before the turn it charges this turn alone: drift counts once, in the turn that
+    made it. Against turn 0 it is cumulated: slow drift that stays below the threshold in every turn shows, drift once
+    made keeps counting, and fewer turns can be told the more was edited.
     """
 
-    name: ClassVar[str] = "drift-rate"
-    title: ClassVar[str] = "Drift rate"
-    unit: ClassVar[str] = "%"
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "ground truth"
+    unit = "%"
+    higher_is_better = False
+    group = "ground truth"
+
+    def __init__(self, name: str, title: str, anchor: Anchor) -> None:
+        self.name, self.title, self.anchor = name, title, anchor
 
     def score_one(self, outcome: Outcome) -> float | None:
         if sequence_of(outcome) is None:
             return None
-        return _drifted(outcome.picture, outcome.previous, outcome.case.mask(outcome.turn))
+        return _drifted(outcome.picture, anchor_of(outcome, self.anchor), mask_of(outcome, self.anchor))
 
 
-class DriftRateSinceSource(TurnMetric):
-    """100 if the picture differs from turn 0 where no turn so far was to change it, beyond the autoencoder's loss.
-
-    Cumulated: slow drift that stays below the threshold in every turn shows here, and drift once made keeps counting.
-    None where the turns so far leave less than a hundredth of the picture alone, so n falls with the turns.
-    """
-
-    name: ClassVar[str] = "drift-rate-since-source"
-    title: ClassVar[str] = "Drift rate since turn 0"
-    unit: ClassVar[str] = "%"
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "ground truth"
-
-    def score_one(self, outcome: Outcome) -> float | None:
-        if sequence_of(outcome) is None:
-            return None
-        return _drifted(outcome.picture, outcome.source, outcome.case.mask_since_source(outcome.turn))
+METRICS = (
+    DriftRate("drift-rate", "Drift rate", "previous"),
+    DriftRate("drift-rate-since-source", "Drift rate since turn 0", "source"),
+)
 
 
 def changed_outside(picture: Image.Image, anchor: Image.Image, outside: Mask) -> tuple[NDArray[np.bool_], Mask]:

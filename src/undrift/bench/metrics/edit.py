@@ -9,7 +9,6 @@ right picture after turn k supposes that all earlier turns went right, so ``edit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -36,11 +35,11 @@ class EditSuccess(Metric):
     mostly where something was to go.
     """
 
-    name: ClassVar[str] = "edit-success"
-    title: ClassVar[str] = "Edit success"
-    unit: ClassVar[str] = "%"
-    higher_is_better: ClassVar[bool | None] = True
-    group: ClassVar[str] = "ground truth"
+    name = "edit-success"
+    title = "Edit success"
+    unit = "%"
+    higher_is_better = True
+    group = "ground truth"
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         known = [outcome for outcome in outcomes if sequence_of(outcome) is not None]
@@ -55,10 +54,10 @@ class EditScore(TurnMetric):
     earlier turns left wrong inside the mask is charged again.
     """
 
-    name: ClassVar[str] = "edit-score"
-    title: ClassVar[str] = "Edit score"
-    higher_is_better: ClassVar[bool | None] = True
-    group: ClassVar[str] = "ground truth"
+    name = "edit-score"
+    title = "Edit score"
+    higher_is_better = True
+    group = "ground truth"
 
     def score_one(self, outcome: Outcome) -> float | None:
         known = _region(outcome)
@@ -75,10 +74,10 @@ class EditProgress(TurnMetric):
     what the method made of the turn before, so inherited errors are not charged. None where nothing was left to do.
     """
 
-    name: ClassVar[str] = "edit-progress"
-    title: ClassVar[str] = "Edit progress"
-    higher_is_better: ClassVar[bool | None] = True
-    group: ClassVar[str] = "ground truth"
+    name = "edit-progress"
+    title = "Edit progress"
+    higher_is_better = True
+    group = "ground truth"
 
     def score_one(self, outcome: Outcome) -> float | None:
         known = _region(outcome)
@@ -103,11 +102,11 @@ class FreezeRate(Metric):
     charges only this turn: an earlier frozen edit counts once.
     """
 
-    name: ClassVar[str] = "freeze-rate"
-    title: ClassVar[str] = "Freeze rate"
-    unit: ClassVar[str] = "%"
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "ground truth"
+    name = "freeze-rate"
+    title = "Freeze rate"
+    unit = "%"
+    higher_is_better = False
+    group = "ground truth"
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         known = [outcome for outcome in outcomes if sequence_of(outcome) is not None]
@@ -161,3 +160,6 @@ def _distance(a: Pixels, b: Pixels) -> float:
 def _share_made(got: Pixels, start: Pixels, goal: Pixels) -> float | None:
     left = _distance(start, goal)
     return 1.0 - _distance(got, goal) / left if left else None
+
+
+METRICS = (EditSuccess(), EditScore(), EditProgress(), FreezeRate())

@@ -47,7 +47,16 @@ class Remembering:
 
 
 class Clip(Protocol):
-    """A pair of encoders whose vectors, of length one, can be compared."""
+    """A pair of encoders whose vectors, of length one, can be compared.
+
+    Attributes:
+        name, title: as in the names and titles of metrics.
+        drawn_only: whether it reads the drawn world alone.
+    """
+
+    name: str
+    title: str
+    drawn_only: bool
 
     def missing(self) -> str | None:
         """What to do before it can be used, in a line; None if nothing."""
@@ -62,7 +71,10 @@ class Clip(Protocol):
 class LittleWorldClip:
     """LittleWorld's own; it reads drawn pictures of 128 x 128 alone."""
 
-    def __init__(self) -> None:
+    drawn_only = True
+
+    def __init__(self, name: str, title: str) -> None:
+        self.name, self.title = name, title
         self.pictures = Remembering(embed_pictures)
 
     def missing(self) -> str | None:
@@ -75,8 +87,10 @@ class LittleWorldClip:
 class HubClip:
     """A CLIP in the format of transformers; pictures are prepared with Pillow, as OpenAI's own code does."""
 
-    def __init__(self, weights: HubModel) -> None:
-        self.weights = weights
+    drawn_only = False
+
+    def __init__(self, name: str, title: str, weights: HubModel) -> None:
+        self.name, self.title, self.weights = name, title, weights
         self.pictures = Remembering(self._pictures)
 
     def missing(self) -> str | None:

@@ -7,9 +7,9 @@ The reference are the same cases' sources, or what the method itself made of the
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from PIL import Image
 from torch import Tensor
@@ -20,152 +20,97 @@ from undrift.bench.metrics.base import Outcome, SetMetric
 from undrift.bench.metrics.clip_scores import LITTLEWORLD, readable
 from undrift.bench.metrics.distribution import frechet, kernel_distance
 from undrift.bench.metrics.drawn import sequence_of
-from undrift.bench.metrics.encoders import Inception
+from undrift.bench.metrics.encoders import INCEPTION_SIZES, Inception
 
 INCEPTION = Inception()
+
+
+@dataclass(frozen=True)
+class Features:
+    """What pictures are turned into before their distributions are compared.
+
+    Attributes:
+        name, title: as in the names and titles of metrics.
+        official: whether the distances in them are those that papers call FID and KID.
+        encode: pictures to vectors (N, D).
+        missing: as ``Measure.missing``.
+        applies: whether they mean something on a turn.
+    """
+
+    name: str
+    title: str
+    official: bool
+    encode: Callable[[Sequence[Image.Image]], Tensor]
+    missing: Callable[[], str | None] = lambda: None
+    applies: Callable[[Outcome], bool] = lambda outcome: True
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Of two sets of vectors; ``official`` is what its title is in the network that papers use."""
+
+    name: str
+    title: str
+    official: str
+    unit: str
+    of: Callable[[Tensor, Tensor], float]
 
 
 class DistributionMetric(SetMetric):
     """A distance of the vectors of all pictures and of all anchors."""
 
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "paper"
-    anchor: ClassVar[Anchor] = "source"
+    higher_is_better = False
+    group = "paper"
 
-    @abstractmethod
-    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Vectors (N, D)."""
+    def __init__(self, distance: Distance, features: Features, anchor: Anchor) -> None:
+        words = distance.official if features.official else distance.title
+        anchors = "sources" if anchor == "source" else "turns before"
+        self.distance, self.features, self.unit = distance, features, distance.unit
+        self.anchor: Anchor = anchor
+        self.name = f"{distance.name}-{features.name}-{anchor}"
+        self.title = f"{words} to the {anchors} ({features.title})"
 
-    def distance(self, x: Tensor, y: Tensor) -> float:
-        """Of two sets of vectors."""
-        return frechet(x, y)
-
-    def applies(self, outcome: Outcome) -> bool:
-        """Whether the features mean something on this turn."""
-        return True
+    def missing(self) -> str | None:
+        return self.features.missing()
 
     def score_set(self, outcomes: Sequence[Outcome]) -> float | None:
-        if len(outcomes) < 2 or not all(map(self.applies, outcomes)):
+        if len(outcomes) < 2 or not all(map(self.features.applies, outcomes)):
             return None
-        made = self.encode([outcome.picture for outcome in outcomes])
-        return self.distance(made, self.encode([anchor_of(outcome, self.anchor) for outcome in outcomes]))
+        made = self.features.encode([outcome.picture for outcome in outcomes])
+        anchors = self.features.encode([anchor_of(outcome, self.anchor) for outcome in outcomes])
+        return self.distance.of(made, anchors)
 
 
-class LittleWorldDistance(DistributionMetric):
-    """In the features of LittleWorld's own CLIP."""
-
-    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
-        return LITTLEWORLD.pictures(pictures)
-
-    def applies(self, outcome: Outcome) -> bool:
-        return readable(LITTLEWORLD, outcome)
-
-
-class FidLittleWorldSource(LittleWorldDistance):
-    """Frechet distance to the sources."""
-
-    name, title = "fid-littleworld-source", "Frechet distance to the sources (LittleWorld)"
+def inception(size: int) -> Features:
+    """A layer of the original FID's Inception-v3: 2048 is the usual one, 768 the one before the auxiliary classifier,
+    192 and 64 those after the second and the first pooling.
+    """
+    return Features(
+        f"inception{size}",
+        f"Inception {size}",
+        True,
+        lambda pictures: INCEPTION.features(pictures, size),
+        lambda: INCEPTION.missing(),
+    )
 
 
-class FidLittleWorldPrevious(LittleWorldDistance):
-    """Frechet distance to the turns before."""
+FID = Distance("fid", "Frechet distance", "FID", "", frechet)
+KID = Distance("kid", "Kernel distance", "KID", "10⁻³", lambda x, y: 1000.0 * kernel_distance(x, y))
+DRAWN = Features("littleworld", "LittleWorld", False, LITTLEWORLD.pictures, applies=partial(readable, LITTLEWORLD))
+PHOTOS = Features(
+    "efflite0",
+    "EffLite0",
+    False,
+    efflite.pooled_features,
+    efflite.missing,
+    lambda outcome: sequence_of(outcome) is None,
+)
+"""The pooled features of EfficientNet-Lite0, of photographs; not FID."""
 
-    name, title = "fid-littleworld-previous", "Frechet distance to the turns before (LittleWorld)"
-    anchor = "previous"
-
-
-class KidLittleWorldSource(LittleWorldDistance):
-    """Kernel distance to the sources."""
-
-    name, title, unit = "kid-littleworld-source", "Kernel distance to the sources (LittleWorld)", "10⁻³"
-
-    def distance(self, x: Tensor, y: Tensor) -> float:
-        return 1000.0 * kernel_distance(x, y)
-
-
-class FidEffLiteSource(DistributionMetric):
-    """Frechet distance to the sources in the pooled features of EfficientNet-Lite0, of photographs; not FID."""
-
-    name, title = "fid-efflite0-source", "Frechet distance to the sources (EffLite0)"
-
-    def missing(self) -> str | None:
-        return efflite.missing()
-
-    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
-        return efflite.pooled_features(pictures)
-
-    def applies(self, outcome: Outcome) -> bool:
-        return sequence_of(outcome) is None
-
-
-class InceptionDistance(DistributionMetric):
-    """In a layer of the original FID's Inception-v3."""
-
-    size: ClassVar[int]
-
-    def missing(self) -> str | None:
-        return INCEPTION.missing()
-
-    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
-        return INCEPTION.features(pictures, self.size)
-
-
-class FidInception2048Source(InceptionDistance):
-    """FID to the sources: the usual layer."""
-
-    name, title, size = "fid-inception2048-source", "FID to the sources (Inception 2048)", 2048
-
-
-class FidInception2048Previous(InceptionDistance):
-    """FID to the turns before: the usual layer."""
-
-    name, title, size = "fid-inception2048-previous", "FID to the turns before (Inception 2048)", 2048
-    anchor = "previous"
-
-
-class FidInception768Source(InceptionDistance):
-    """FID to the sources in the layer before the auxiliary classifier."""
-
-    name, title, size = "fid-inception768-source", "FID to the sources (Inception 768)", 768
-
-
-class FidInception768Previous(InceptionDistance):
-    """FID to the turns before in the layer before the auxiliary classifier."""
-
-    name, title, size = "fid-inception768-previous", "FID to the turns before (Inception 768)", 768
-    anchor = "previous"
-
-
-class FidInception192Source(InceptionDistance):
-    """FID to the sources after the second pooling."""
-
-    name, title, size = "fid-inception192-source", "FID to the sources (Inception 192)", 192
-
-
-class FidInception192Previous(InceptionDistance):
-    """FID to the turns before after the second pooling."""
-
-    name, title, size = "fid-inception192-previous", "FID to the turns before (Inception 192)", 192
-    anchor = "previous"
-
-
-class FidInception64Source(InceptionDistance):
-    """FID to the sources after the first pooling."""
-
-    name, title, size = "fid-inception64-source", "FID to the sources (Inception 64)", 64
-
-
-class FidInception64Previous(InceptionDistance):
-    """FID to the turns before after the first pooling."""
-
-    name, title, size = "fid-inception64-previous", "FID to the turns before (Inception 64)", 64
-    anchor = "previous"
-
-
-class KidInception2048Source(InceptionDistance):
-    """KID to the sources."""
-
-    name, title, size, unit = "kid-inception2048-source", "KID to the sources (Inception 2048)", 2048, "10⁻³"
-
-    def distance(self, x: Tensor, y: Tensor) -> float:
-        return 1000.0 * kernel_distance(x, y)
+METRICS = (
+    *(DistributionMetric(FID, DRAWN, anchor) for anchor in ("source", "previous")),
+    DistributionMetric(KID, DRAWN, "source"),
+    DistributionMetric(FID, PHOTOS, "source"),
+    *(DistributionMetric(FID, inception(n), anchor) for n in INCEPTION_SIZES for anchor in ("source", "previous")),
+    DistributionMetric(KID, inception(2048), "source"),
+)

@@ -12,16 +12,14 @@ masks, the median error is below 0.1 pixel for shifts up to 4. Source: Kuglin an
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from undrift.bench.case import Mask
-from undrift.bench.metrics.anchors import Anchor, anchor_of, mask_of
-from undrift.bench.metrics.base import Outcome, TurnMetric
-from undrift.bench.metrics.pixels import Pixels, grown, pixels_of
+from undrift.bench.metrics.anchors import Formula, everywhere
+from undrift.bench.metrics.pixels import Pixels, grown
 
 Spectrum = NDArray[np.complex128]
 Window = NDArray[np.float64]
@@ -44,50 +42,15 @@ def measured_shift(picture: Pixels, anchor: Pixels, outside: Mask | None = None)
     return _refined(phase, *_whole_peak(np.fft.ifft2(phase).real))
 
 
-class GlobalShift(TurnMetric):
+def shift_length(picture: Pixels, anchor: Pixels, outside: Mask | None) -> float | None:
     """Length of the shift; None where the pictures have too little in common, or too little structure, to tell."""
-
-    unit: ClassVar[str] = "px"
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "drift"
-    anchor: ClassVar[Anchor]
-    outside: ClassVar[bool]
-
-    def score_one(self, outcome: Outcome) -> float | None:
-        mask = mask_of(outcome, self.anchor) if self.outside else None
-        if self.outside and (mask is None or grown(mask, _AWAY).all()):
-            return None
-        pictures = pixels_of(outcome.picture, anchor_of(outcome, self.anchor))
-        right, down, height = measured_shift(pictures[0], pictures[1], None if mask is None else ~mask)
-        return math.hypot(right, down) if height >= CLEAR else None
+    if outside is not None and grown(~outside, _AWAY).all():
+        return None
+    right, down, height = measured_shift(picture, anchor, outside)
+    return math.hypot(right, down) if height >= CLEAR else None
 
 
-class SourceShiftOutside(GlobalShift):
-    """Shift against turn 0 of what no turn so far was to change."""
-
-    name, title = "source-shift-outside", "Shift since turn 0, outside"
-    anchor, outside = "source", True
-
-
-class SourceShiftWhole(GlobalShift):
-    """Shift against turn 0 of the whole picture."""
-
-    name, title = "source-shift-whole", "Shift since turn 0, whole"
-    anchor, outside = "source", False
-
-
-class PreviousShiftOutside(GlobalShift):
-    """Shift against the turn before of what this turn was not to change."""
-
-    name, title = "previous-shift-outside", "Shift since the turn before, outside"
-    anchor, outside = "previous", True
-
-
-class PreviousShiftWhole(GlobalShift):
-    """Shift against the turn before of the whole picture."""
-
-    name, title = "previous-shift-whole", "Shift since the turn before, whole"
-    anchor, outside = "previous", False
+METRICS = everywhere(Formula("shift", "Shift since", "px", False, shift_length))
 
 
 def _window(height: int, width: int, outside: Mask | None) -> Window:

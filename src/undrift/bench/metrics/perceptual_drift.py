@@ -7,106 +7,74 @@ pictures alone, ``efflite0`` is EfficientNet-Lite0, trained on photographs. None
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from PIL import Image
-from torch import Tensor
 
 from undrift.bench.metrics import efflite
 from undrift.bench.metrics.anchors import mask_of
 from undrift.bench.metrics.base import Metric, Outcome
 from undrift.bench.metrics.drawn import sequence_of
-from undrift.bench.metrics.perceptual import pasted, perceptual_distances
+from undrift.bench.metrics.perceptual import Stages, pasted, perceptual_distances
 from undrift.bench.metrics.pixels import enough
 from undrift.littleworld.clip import stage_features
 
 Pair = tuple[Image.Image, Image.Image]
 
 
+def nothing_missing() -> str | None:
+    """Of networks that are part of the package."""
+    return None
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the features are taken from.
+
+    Attributes:
+        name, title: as in the names and titles of metrics.
+        stages: features (N, C, H, W), from fine to coarse.
+        missing: as ``Measure.missing``.
+        drawn: whether it reads the drawn world alone, or everything else alone.
+    """
+
+    name: str
+    title: str
+    stages: Stages
+    missing: Callable[[], str | None]
+    drawn: bool
+
+
+LITTLEWORLD = Network("littleworld", "LittleWorld", stage_features, nothing_missing, drawn=True)
+EFFLITE = Network("efflite0", "EffLite0", efflite.stage_features, efflite.missing, drawn=False)
+
+
 class PerceptualMetric(Metric):
-    """The distance of a pair of pictures in the features of a network."""
+    """The distance of a pair of pictures in the features of a network; None on turns of a world it does not read."""
 
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "drift"
+    higher_is_better = False
 
-    @abstractmethod
-    def stages(self, pictures: Sequence[Image.Image]) -> list[Tensor]:
-        """Features (N, C, H, W), from fine to coarse."""
+    def __init__(
+        self, name: str, title: str, network: Network, pair: Callable[[Outcome], Pair | None], group: str = "drift"
+    ) -> None:
+        what, _, where = name.partition("-")
+        self.name = f"{what}-perceptual-{network.name}-{where}"
+        self.title = f"Perceptual to {title}, {where} ({network.title})"
+        self.network, self.group, self._pair = network, group, pair
 
-    @abstractmethod
+    def missing(self) -> str | None:
+        return self.network.missing()
+
     def pair(self, outcome: Outcome) -> Pair | None:
-        """What is compared; None where it is unknown."""
+        """What is compared; None where it is unknown or of another world."""
+        drawn = sequence_of(outcome) is not None
+        return self._pair(outcome) if drawn == self.network.drawn else None
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         pairs = [self.pair(outcome) for outcome in outcomes]
-        found = iter(perceptual_distances(self.stages, [pair for pair in pairs if pair is not None]))
+        found = iter(perceptual_distances(self.network.stages, [pair for pair in pairs if pair is not None]))
         return [None if pair is None else next(found) for pair in pairs]
-
-
-class LittleWorldDistance(PerceptualMetric):
-    """In the features of LittleWorld's own CLIP."""
-
-    def stages(self, pictures: Sequence[Image.Image]) -> list[Tensor]:
-        return stage_features(pictures)
-
-
-class EffLiteDistance(PerceptualMetric):
-    """In the features of EfficientNet-Lite0; not of drawn pictures, which have a network of their own."""
-
-    def missing(self) -> str | None:
-        return efflite.missing()
-
-    def stages(self, pictures: Sequence[Image.Image]) -> list[Tensor]:
-        return efflite.stage_features(pictures)
-
-
-class TruthPerceptualLittleWorld(LittleWorldDistance):
-    """To the right picture, what earlier turns left wrong included."""
-
-    name, title = "truth-perceptual-littleworld-outside", "Perceptual to truth, outside (LittleWorld)"
-    group = "ground truth"
-
-    def pair(self, outcome: Outcome) -> Pair | None:
-        return to_truth(outcome) if sequence_of(outcome) is not None else None
-
-
-class SourcePerceptualLittleWorld(LittleWorldDistance):
-    """To turn 0 where no turn so far was to change it."""
-
-    name, title = "source-perceptual-littleworld-outside", "Perceptual to turn 0, outside (LittleWorld)"
-
-    def pair(self, outcome: Outcome) -> Pair | None:
-        return to_source(outcome) if sequence_of(outcome) is not None else None
-
-
-class TruthPerceptualEffLite(EffLiteDistance):
-    """To the right picture, what earlier turns left wrong included."""
-
-    name, title = "truth-perceptual-efflite0-outside", "Perceptual to truth, outside (EffLite0)"
-    group = "ground truth"
-
-    def pair(self, outcome: Outcome) -> Pair | None:
-        return to_truth(outcome) if sequence_of(outcome) is None else None
-
-
-class SourcePerceptualEffLite(EffLiteDistance):
-    """To turn 0 where no turn so far was to change it."""
-
-    name, title = "source-perceptual-efflite0-outside", "Perceptual to turn 0, outside (EffLite0)"
-
-    def pair(self, outcome: Outcome) -> Pair | None:
-        return to_source(outcome) if sequence_of(outcome) is None else None
-
-
-class SourcePerceptualEffLiteWhole(EffLiteDistance):
-    """To turn 0 over the whole picture, edits included."""
-
-    name, title = "source-perceptual-efflite0-whole", "Perceptual to turn 0, whole (EffLite0)"
-
-    def pair(self, outcome: Outcome) -> Pair | None:
-        return (outcome.picture, outcome.source) if sequence_of(outcome) is None else None
 
 
 def to_truth(outcome: Outcome) -> Pair | None:
@@ -123,3 +91,15 @@ def to_source(outcome: Outcome) -> Pair | None:
     if mask is None or not enough(~mask):
         return None
     return pasted(outcome.picture, outcome.source, mask), outcome.source
+
+
+def whole(outcome: Outcome) -> Pair | None:
+    """The picture and the source as they are, edits included."""
+    return outcome.picture, outcome.source
+
+
+METRICS = (
+    *(PerceptualMetric("truth-outside", "truth", each, to_truth, "ground truth") for each in (LITTLEWORLD, EFFLITE)),
+    *(PerceptualMetric("source-outside", "turn 0", each, to_source) for each in (LITTLEWORLD, EFFLITE)),
+    PerceptualMetric("source-whole", "turn 0", EFFLITE, whole),
+)

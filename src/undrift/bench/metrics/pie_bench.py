@@ -32,7 +32,7 @@ from undrift.comparison import bounded_psnr
 class PieMetric(TurnMetric):
     """A number of the picture, the source and the background, 0 < background < all."""
 
-    group: ClassVar[str] = "pie-bench"
+    group = "pie-bench"
 
     def score_one(self, outcome: Outcome) -> float | None:
         mask = outcome.case.mask_since_source(outcome.turn)
@@ -142,8 +142,8 @@ class PieStructureCompat(Metric):
     """Structure distance of the whole picture to the source, on values from 0 to 255 (see ``structure.py``)."""
 
     name, title, unit = "pie-structure-compat", "Structure distance (PIE-Bench, compat)", "10⁻³"
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "pie-bench"
+    higher_is_better = False
+    group = "pie-bench"
     compat: ClassVar[bool] = True
 
     def missing(self) -> str | None:
@@ -164,8 +164,8 @@ class PieClipWhole(Metric):
     """CLIP-T of the whole picture, the same number as clip-t-vit-l14; here the evaluator is right."""
 
     name, title = "pie-clip-whole-vit-l14", "CLIP whole (PIE-Bench)"
-    higher_is_better: ClassVar[bool | None] = True
-    group: ClassVar[str] = "pie-bench"
+    higher_is_better = True
+    group = "pie-bench"
 
     def missing(self) -> str | None:
         return L14.missing()
@@ -221,3 +221,20 @@ def _box(mask: Mask) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of the smallest rectangle that holds the mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+METRICS = (
+    PiePsnrCompat(),
+    PiePsnr(),
+    PieMseCompat(),
+    PieMse(),
+    PieSsimCompat(),
+    PieSsim(),
+    PieLpipsCompat(),
+    PieLpips(),
+    PieStructureCompat(),
+    PieStructure(),
+    PieClipWhole(),
+    PieClipEditedCompat(),
+    PieClipEdited(),
+)

@@ -1,19 +1,19 @@
-"""Finds the metrics."""
+"""Finds the metrics: what the modules of this package, and plug-ins, name in ``METRICS``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
-import undrift.bench.metrics as package
 from undrift.bench.metrics.base import Measure
-from undrift.discovery import look_up, named_classes
+from undrift.discovery import look_up, modules, named
 
 
 @cache
-def all_metrics() -> Mapping[str, type[Measure]]:
+def all_metrics() -> Mapping[str, Measure]:
     """Every metric by name, sorted."""
-    return named_classes(package, Measure)
+    own = (metric for module in modules("undrift.bench.metrics") for metric in getattr(module, "METRICS", ()))
+    return named(own, "undrift.metrics", _offered, "metrics, or a tuple of them")
 
 
 def get(name: str) -> Measure:
@@ -22,4 +22,9 @@ def get(name: str) -> Measure:
     Raises:
         InputError: no such metric; the message says what exists.
     """
-    return look_up("metric", name, all_metrics())()
+    return look_up("metric", name, all_metrics())
+
+
+def _offered(value: object) -> Iterable[Measure] | None:
+    metrics = value if isinstance(value, tuple | list) else (value,)
+    return metrics if all(isinstance(metric, Measure) for metric in metrics) else None

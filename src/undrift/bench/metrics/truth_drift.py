@@ -7,8 +7,6 @@ nothing does not score perfectly; ``drift-rate`` and the anchors of ``anchors.py
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from undrift.bench.metrics.base import Outcome, TurnMetric
 from undrift.bench.metrics.pixels import enough, pixels_of
 from undrift.comparison import bounded_psnr
@@ -17,11 +15,11 @@ from undrift.comparison import bounded_psnr
 class TruthPsnr(TurnMetric):
     """10 log10(255^2 / MSE) to the right picture at the pixels outside of the turn's mask; 99 if nothing differs."""
 
-    name: ClassVar[str] = "truth-psnr-outside"
-    title: ClassVar[str] = "PSNR to the truth, outside"
-    unit: ClassVar[str] = "dB"
-    higher_is_better: ClassVar[bool | None] = True
-    group: ClassVar[str] = "ground truth"
+    name = "truth-psnr-outside"
+    title = "PSNR to the truth, outside"
+    unit = "dB"
+    higher_is_better = True
+    group = "ground truth"
 
     def score_one(self, outcome: Outcome) -> float | None:
         mask, truth = outcome.case.mask(outcome.turn), outcome.case.truth(outcome.turn)
@@ -29,3 +27,6 @@ class TruthPsnr(TurnMetric):
             return None
         got, right = pixels_of(outcome.picture, truth)
         return bounded_psnr(got[~mask], right[~mask])
+
+
+METRICS = (TruthPsnr(),)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from undrift.bench.metrics.base import Metric, Outcome
 from undrift.bench.metrics.drawn import Attributes, asked, asked_since_source, attributes, seen, sequence_of
@@ -16,10 +15,10 @@ class UnaskedChanges(Metric):
     so it charges this turn alone. A thing that disappears takes its colour with it and counts twice.
     """
 
-    name: ClassVar[str] = "unasked-changes"
-    title: ClassVar[str] = "Unasked changes"
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "ground truth"
+    name = "unasked-changes"
+    title = "Unasked changes"
+    higher_is_better = False
+    group = "ground truth"
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         known = [outcome for outcome in outcomes if sequence_of(outcome) is not None]
@@ -36,10 +35,10 @@ class UnaskedChangesSinceSource(Metric):
     count falls as more are asked for; None when all were.
     """
 
-    name: ClassVar[str] = "unasked-changes-since-source"
-    title: ClassVar[str] = "Unasked changes since turn 0"
-    higher_is_better: ClassVar[bool | None] = False
-    group: ClassVar[str] = "ground truth"
+    name = "unasked-changes-since-source"
+    title = "Unasked changes since turn 0"
+    higher_is_better = False
+    group = "ground truth"
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
         known = [outcome for outcome in outcomes if sequence_of(outcome) is not None]
@@ -61,3 +60,6 @@ def _changed_since_source(outcome: Outcome, now: Attributes) -> float | None:
     source = attributes(sequence, 0)
     left_alone = source.keys() - asked_since_source(sequence, outcome.turn)
     return float(sum(now[name] != source[name] for name in left_alone)) if left_alone else None
+
+
+METRICS = (UnaskedChanges(), UnaskedChangesSinceSource())

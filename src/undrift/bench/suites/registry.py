@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-import undrift.bench.suites as package
 from undrift.bench.case import Case
 from undrift.bench.suites.base import Suite, SuiteSpec
 from undrift.discovery import look_up, named_classes
@@ -15,7 +14,7 @@ from undrift.errors import InputError
 @cache
 def all_suites() -> Mapping[str, type[Suite]]:
     """Every suite by name, sorted."""
-    return named_classes(package, Suite)  # type: ignore[type-abstract]
+    return named_classes("undrift.bench.suites", Suite, "undrift.suites")  # type: ignore[type-abstract]
 
 
 def open_suite(spec: SuiteSpec) -> Sequence[Case]:
