@@ -15,22 +15,20 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from undrift import load
+import undrift
 from undrift.backbones import Backbone
 from undrift.littleworld.scoring import score_turn
 from undrift.littleworld.sequences import EditSequence, sample_sequence
-from undrift.methods.registry import all_methods, get
-from undrift.session.engine import EditPlan, run_turn, start_session
 
 SIDE, LABEL, LINE = 128, 150, 16
 
 
 def run_method(name: str, sequence: EditSequence, backbone: Backbone, folder: Path) -> list[Image.Image]:
     """The pictures of a session: the source, then one per turn."""
-    method = get(name, tuned=backbone.tuned)
-    session = start_session(folder, sequence.picture(0), sequence.captions[0], backbone)
+    method = undrift.method(name, backbone)
+    session = undrift.start_session(folder, sequence.picture(0), sequence.captions[0], backbone)
     for prompt in sequence.captions[1:]:
-        run_turn(session, backbone, method, EditPlan(prompt=prompt, seed=0))
+        undrift.run_turn(session, backbone, method, undrift.EditPlan(prompt, seed=0))
     return [session.picture(turn) for turn in session.path(session.head)]
 
 
@@ -67,11 +65,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1, help="of the sequence of edits")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--methods", nargs="*", default=list(all_methods()))
+    parser.add_argument("--methods", nargs="*", default=list(undrift.all_methods()))
     parser.add_argument("-o", "--output", type=Path, default=Path("methods.png"))
     args = parser.parse_args()
     sequence = sample_sequence(random.Random(args.seed), args.turns)
-    backbone = load("littleworld")
+    backbone = undrift.load("littleworld")
     rows: dict[str, Sequence[Image.Image]] = {"right answer": [sequence.picture(t) for t in range(args.turns + 1)]}
     with tempfile.TemporaryDirectory() as folder:
         for name in args.methods:

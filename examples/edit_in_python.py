@@ -12,7 +12,6 @@ import tempfile
 
 import undrift
 from undrift.littleworld import demo
-from undrift.methods import registry
 from undrift.session.compare import compare
 from undrift.session.export import export_png, write_contact_sheet
 
@@ -21,7 +20,7 @@ def main() -> None:
     """Edit, undo, branch, compare, export."""
     folder = sys.argv[1] if len(sys.argv) > 1 else f"{tempfile.mkdtemp(prefix='undrift-')}/session"
     model = undrift.load("littleworld")
-    method = registry.get("multi_turn", tuned=model.tuned)
+    method = undrift.method("multi_turn", model)
     session = undrift.start_session(folder, demo.picture(), demo.prompt(), model)
 
     for prompt in demo.edits()[:2]:

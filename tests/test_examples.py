@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 
 import undrift
 from tests.support.toy import ToyBackbone
+from undrift.littleworld import demo
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -24,6 +26,20 @@ def test_edit_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert "[snow]" in told
     with Image.open(tmp_path / "session" / "sheet.png") as sheet:
         assert sheet.width > 2 * 256
+
+
+@pytest.mark.slow
+def test_the_readme_edits_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Word for word, with the embedded model."""
+    (code,) = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / "README.md").read_text("utf-8"), re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) == 7
+    monkeypatch.chdir(tmp_path)
+    demo.picture().save("photo.png")
+    exec(compile(code, "README.md", "exec"), {})
+    with Image.open("edited.png") as edited, Image.open("photo.png") as photo:
+        assert edited.size == photo.size
+        assert edited.tobytes() != photo.tobytes()
+    assert [turn.number for turn in undrift.Session.open("my-session").turns()] == [0, 1]
 
 
 def test_compare_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from undrift.errors import UndriftError
     from undrift.instructions import Reading, understand
     from undrift.methods.base import EditMethod, EditRequest, EditResult
-    from undrift.methods.registry import all_methods
+    from undrift.methods.registry import all_methods, method
+    from undrift.pictures import read_picture
     from undrift.session.engine import EditPlan, run_turn, start_session
     from undrift.session.model import Turn
     from undrift.session.store import Session
@@ -33,6 +34,8 @@ _HOMES = {
     "UndriftError": "undrift.errors",
     "all_methods": "undrift.methods.registry",
     "load": "undrift.backbones",
+    "method": "undrift.methods.registry",
+    "read_picture": "undrift.pictures",
     "run_turn": "undrift.session.engine",
     "start_session": "undrift.session.engine",
     "understand": "undrift.instructions",
@@ -51,6 +54,8 @@ __all__ = [
     "__version__",
     "all_methods",
     "load",
+    "method",
+    "read_picture",
     "run_turn",
     "start_session",
     "understand",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from undrift import __version__
-from undrift.cli import bench, catalogue, demo, files, run, studio, tree, turns
+from undrift.cli import bench, catalogue, demo, files, plug_ins, run, studio, tree, turns
 from undrift.cli.errors import did_you_mean, guarded
 from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
@@ -65,11 +65,17 @@ class Undrift(click.Group):
             )
         sys.exit(code)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands, *(name for name in plug_ins.offered() if name not in self.commands)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self.commands.get(cmd_name) or plug_ins.command(cmd_name)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            hint = did_you_mean(args[0], self.commands) or "see: undrift --help"
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            hint = did_you_mean(args[0], self.list_commands(ctx)) or "see: undrift --help"
             raise InputError(f"no command '{args[0]}': {hint.rstrip()}")
         return super().resolve_command(ctx, args)
 
@@ -77,6 +83,11 @@ class Undrift(click.Group):
         for title, commands in COMMANDS.items():
             with formatter.section(title):
                 formatter.write_dl([(str(c.name), c.get_short_help_str(limit=72)) for c in commands])
+        added = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx) if name not in self.commands]
+        rows = [(name, command.get_short_help_str(limit=72)) for name, command in added if command is not None]
+        if rows:
+            with formatter.section("From plug-ins"):
+                formatter.write_dl(rows)
 
 
 @click.group(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from undrift.backbones.base import Backbone
 from undrift.discovery import look_up, named_classes
 from undrift.methods.base import CUSTOM, EditMethod, Params
 from undrift.methods.dial import turned
@@ -88,6 +89,32 @@ def get(
         InputError: as ``choose``.
     """
     return _looked_up(name, preset, overrides, dial).fitted(tuned)
+
+
+def method(
+    name: str = DEFAULT,
+    model: Backbone | None = None,
+    /,
+    *,
+    preset: str = "default",
+    dial: float = 0.0,
+    tuned: bool = True,
+    **params: Any,
+) -> EditMethod:
+    """An editor by name, ready to run on ``model``: the preset, the model's tuned values, then ``params``.
+
+    Args:
+        name: see ``undrift methods`` or ``all_methods``.
+        model: what it is to run on; None, or ``tuned=False``, leaves the model's own values out.
+        preset: one of the method's presets; a model's values apply to ``default`` alone.
+        dial: from -1, obey the prompt, over 0, the method as it is, to 1, preserve the picture.
+        tuned: whether the values that were found best for ``model`` are taken.
+        params: any of the method's parameters.
+
+    Raises:
+        InputError: no such method, preset or parameter, or a value out of range; the message says what exists.
+    """
+    return get(name, preset, params, model.tuned if model is not None and tuned else None, dial)
 
 
 def recorded(name: str, params: Mapping[str, Any], preset: str = CUSTOM, dial: float = 0.0) -> EditMethod:

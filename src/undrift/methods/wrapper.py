@@ -19,7 +19,7 @@ class WrapperParams(Params):
     """Parameters of the methods that wrap another one."""
 
     method: str = Field(registry.DEFAULT, description="the method inside")
-    preset: str = Field("default", description="its preset")
+    method_preset: str = Field("default", description="its preset")
     method_params: dict[str, Any] = Field(
         default_factory=dict, description='its parameters, as JSON: {"steps": 8}, or each by name'
     )
@@ -38,6 +38,8 @@ class WrapperParams(Params):
         ``steps=8`` is ``method_params={"steps": 8}``; whether the method inside has it, ``Wrapper.inner`` checks.
         """
         own = type(self).model_fields
+        # Turns of before it had a name of its own record the preset inside as ``preset``.
+        overrides = {"method_preset" if name == "preset" else name: value for name, value in overrides.items()}
         outside = super().updated({name: value for name, value in overrides.items() if name in own})
         inside = {name: value for name, value in overrides.items() if name not in own}
         return Params.updated(outside, {"method_params": {**outside.method_params, **inside}}) if inside else outside
@@ -55,7 +57,7 @@ class Wrapper(EditMethod):
             InputError: an unknown method, preset or parameter, or another wrapper.
         """
         p = self.params
-        method = registry.get(p.method, p.preset, p.method_params, tuned)
+        method = registry.get(p.method, p.method_preset, p.method_params, tuned)
         if isinstance(method, Wrapper):
             raise InputError(f"method '{p.method}' wraps others itself: name the method that is to do the edit")
         return method
