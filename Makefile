@@ -1,4 +1,4 @@
-# make demo | test | lint | docs | bench-core | bench-studio | clean
+# make demo | test | test-fast | lint | docs | site | bench-core | bench-studio | clean
 # make table1 | table2 | reconstruction
 #
 # Each target sets up its own virtual environment first. Variables:
@@ -23,7 +23,9 @@ DATA ?=
 OUT ?= runs/$@-$(subst :,-,$(SUITE))
 RECONSTRUCTING := reflow,rf_solver,fireflow,rf_inversion,uniedit_flow,steerflow,multi_turn:paper,multi_turn,no_edit:round-trip
 
-.PHONY: demo test lint docs bench-core bench-studio table1 table2 reconstruction clean
+STAMP_DOCS := $(VENV)/.installed-docs
+
+.PHONY: demo test test-fast lint docs site bench-core bench-studio table1 table2 reconstruction clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -32,13 +34,24 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# All but what is marked slow: within two minutes on two cores.
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -m 'not slow' $(PYTEST_ARGS)
+
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
+# What is generated: the reference of the command line and the pictures of the architecture.
 docs: $(STAMP)
 	$(BIN)/python -m undrift.cli.reference > docs/cli.md
+	$(BIN)/python -m tools.architecture
+
+# The documents as a site in build/site; a link that leads nowhere is an error.
+site: $(STAMP_DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo built build/site/index.html
 
 bench-core: $(STAMP)
 	$(BIN)/python -m benchmarks.core
@@ -71,4 +84,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@sh tools/venv.sh '$(VENV)' '$(PYTHON)'
 	$(BIN)/python -m pip install -q $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt torch
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(STAMP_DOCS): $(STAMP)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
 	@touch $@

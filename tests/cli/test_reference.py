@@ -23,7 +23,7 @@ def test_page_is_up_to_date() -> None:
 def test_page_has_the_help_of_every_command_verbatim(name: str) -> None:
     result = CliRunner().invoke(cli, [name, "--help"], prog_name="undrift", terminal_width=WIDTH)
     assert result.exit_code == 0
-    assert f"## undrift {name}\n\n```\n{result.stdout}```\n" in PAGE.read_text("utf-8")
+    assert f"## undrift {name}\n\n```text\n{result.stdout}```\n" in PAGE.read_text("utf-8")
 
 
 def test_overview_lists_every_command() -> None:

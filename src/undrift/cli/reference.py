@@ -43,7 +43,7 @@ def _within(command: click.Command, parent: click.Context) -> Iterator[click.Con
 
 
 def _section(context: click.Context) -> str:
-    return f"## {context.command_path}\n\n```\n{context.get_help()}\n```\n"
+    return f"## {context.command_path}\n\n```text\n{context.get_help()}\n```\n"
 
 
 if __name__ == "__main__":
