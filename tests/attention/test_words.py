@@ -2,10 +2,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
 
-from undrift.attention.words import changed_columns, changed_words, word_columns
+from undrift.attention.segments import Folded
+from undrift.attention.words import changed_columns, changed_words, word_changes, word_columns
 from undrift.errors import InputError
 
 
@@ -22,6 +27,17 @@ class Tokens:
         return (*pieces[: self.limit], (0, 0))
 
 
+@dataclass(frozen=True)
+class Letters:
+    """A token for each character."""
+
+    prompt: str
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        return tuple((place, place + 1) for place in range(len(self.prompt)))
+
+
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [
@@ -36,6 +52,34 @@ class Tokens:
         ("", "a well-lit room, it's night", ("well-lit", "room", "it's", "night")),
         ("a cat, sitting.", "a cat sitting", ()),
         ("кошка", "собака", ("собака",)),
+        ("a caf\u00e9", "a cafe\u0301", ()),
+        ("a caf\u00e9", "a cafe\u0301 by night", ("by", "night")),
+        ("a cafe by night", "a cafe\u0301 by night", ("cafe\u0301",)),
+        ("it's a cat", "it\u2019s a cat", ()),
+        ("एक बिल्ली घास पर", "एक कुत्ता घास पर", ("कुत्ता",)),
+        ("लाल किताब", "लाल कीताब", ("कीताब",)),
+        ("แมวสีดำ", "แมวสีขาว", ("ขาว",)),
+        ("แมว", "หมา", ("หมา",)),
+        ("ฉันเห็นแมวบนโซฟา", "ฉันเห็นหมาบนโซฟา", ("หมา",)),
+        ("แมวบนโซฟา", "แมวใส่หมวกบนโซฟา", ("ใส่หมวก",)),
+        ("一只猫在草地上", "一只狗在草地上", ("狗",)),
+        ("黑猫在白沙发上", "白猫在黑沙发上", ("白", "黑")),
+        ("ネコ", "イヌ", ("イヌ",)),
+        ("한국 고양이", "한국 강아지", ("강아지",)),
+        ("כלב", "כֶּלֶב", ("כֶּלֶב",)),
+        ("a us flag", "a US flag", ("US",)),
+        ("A cat", "a cat", ()),
+        ("polish sausage", "Polish sausage", ("Polish",)),
+        ("polish sausage", "Polish bread", ("bread",)),
+        ("a strasse", "a straße", ("straße",)),
+        ("a smile \U0001f600", "a smile \U0001f621", ("\U0001f621",)),
+        ("a cat", "a cat \U0001f3a9", ("\U0001f3a9",)),
+        ("\U0001f469\u200d\U0001f3a8", "\U0001f469\u200d\U0001f680", ("\U0001f469\u200d\U0001f680",)),
+        ("flag \U0001f1e9\U0001f1ea", "flag \U0001f1eb\U0001f1f7", ("\U0001f1eb\U0001f1f7",)),
+        ("a 5 \u20ac note", "a 5 $ note", ("$",)),
+        ("50 off", "50% off", ("%",)),
+        ("a cat & a dog", "a cat and a dog", ("and",)),
+        ("a cat? a dog! \u201cyes\u201d\u2026", "a cat, a dog: yes", ()),
     ],
 )
 def test_changed_words(source: str, target: str, expected: tuple[str, ...]) -> None:
@@ -70,6 +114,61 @@ def test_special_tokens_belong_to_no_word() -> None:
 def test_a_word_not_in_the_prompt() -> None:
     with pytest.raises(InputError, match="word 'hat' is not in the prompt 'a red cat', expected words of the target"):
         word_columns(Tokens("a red cat"), ["red", "hat"])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word", "found"),
+    [
+        ("a cafe\u0301 by night", "CAF\u00c9", "cafe\u0301"),
+        ("a caf\u00e9 by night", "cafe\u0301", "caf\u00e9"),
+        ("a straße", "STRASSE", "straße"),
+        ("एक बिल्ली", "बिल्ली", "बिल्ली"),
+        ("แมวสีขาว", "ขาว", "ขาว"),
+        ("白猫在沙发上", "猫", "猫"),
+        ("a \U0001f3a9 hat", "\U0001f3a9", "\U0001f3a9"),
+        ("a hat & a coat", "hat &  a", "hat & a"),
+        ("a \u2764\ufe0f", "\u2764", "\u2764\ufe0f"),
+    ],
+)
+def test_words_are_found_however_they_are_written(prompt: str, word: str, found: str) -> None:
+    (span,) = Folded(prompt).occurrences(word)
+    assert prompt[slice(*span)] == found
+    assert word_columns(Letters(prompt), [word]) == tuple(range(*span))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word"),
+    [
+        ("a cafe\u0301", "cafe"),
+        ("बिल्लीघर", "बिल्ली"),
+        ("ข้าว", "ขาว"),
+        ("น้ำ", "น"),
+        ("\U0001f469\u200d\U0001f3a8", "\U0001f469"),
+    ],
+)
+def test_a_part_of_a_letter_or_of_a_word_is_no_word(prompt: str, word: str) -> None:
+    assert list(Folded(prompt).occurrences(word)) == []
+
+
+texts = st.text(st.sampled_from("aAé\u0301 ßक़ािब्แมข้า猫犬ー😀\u200d🏽&,.'-İ"), max_size=12)
+
+
+@given(texts, texts)
+def test_any_two_texts(source: str, target: str) -> None:
+    """Runs are both prompts in order; normal forms change nothing; spans are whole graphemes."""
+    changes = list(word_changes(source, target))
+    olds = [span for old, _, _ in changes for span in old]
+    news = [span for _, new, _ in changes for span in new]
+    for prompt, spans in ((source, olds), (target, news)):
+        assert spans == sorted(spans)
+        cut = {place for found in regex.finditer(r"\X", prompt) for place in found.span()}
+        assert all(place in cut for span in spans for place in span)
+    for form in ("NFC", "NFD"):
+        again = changed_words(normalize(form, source), target)
+        assert [normalize("NFC", word) for word in again] == [
+            normalize("NFC", word) for word in changed_words(source, target)
+        ]
+    assert changed_words(source, normalize("NFD", source)) == ()
 
 
 def test_an_empty_word() -> None:

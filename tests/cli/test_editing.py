@@ -306,3 +306,44 @@ def test_words_as_a_list_and_no_words_at_all(session: Invoke) -> None:
     assert words("[]") == []
     assert words("") is None
     assert words("[red]") == ["[red]"]
+
+
+WORDS = ("--method", "multi_turn", "--steps", "1", "--seed", "1")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "why"),
+    [
+        ("a dog", WORDS, "the prompt has no word that is new"),
+        ("a dog with a hat.", WORDS, "the prompt has no word that is new"),
+        ("a cat with a hat", (*WORDS, "--words", "[]"), "no word was chosen"),
+        ("a cat with a hat", WORDS, None),
+        ("a dog with a Hat", WORDS, None),
+        ("a dog with a hat 🎩", WORDS, None),
+        ("a dog", (*WORDS, "--set", "highlight=false"), None),
+        ("a dog", (*WORDS, "--preset", "faithful"), None),
+        ("a dog", TOY, None),
+    ],
+)
+def test_a_turn_that_no_word_steers_says_so(
+    session: Invoke, prompt: str, options: tuple[str, ...], why: str | None
+) -> None:
+    result = session("edit", prompt, *options)
+    assert result.exit_code == 0, result.stderr
+    notes = [line for line in result.stderr.splitlines() if "no word steers" in line]
+    told = f"note: no word steers where turn '{prompt}' edits: {why}; choose some with --words"
+    assert notes == ([] if why is None else [told])
+
+
+def test_show_tells_which_words_steer(session: Invoke) -> None:
+    def words() -> str:
+        (line,) = [line for line in session("show").stdout.splitlines() if line.startswith("words")]
+        return line.removeprefix("words").strip()
+
+    assert words() == "dog (those that differ)"
+    session("edit", "a dog", *TOY)
+    assert words() == "none (those that differ)"
+    session("edit", "a red cat", *TOY, "--words", "cat")
+    assert words() == "cat"
+    session("edit", "a red cow", *TOY, "--words", "[]")
+    assert words() == "none"

@@ -217,6 +217,13 @@ def test_another_seed_makes_another_picture_where_the_method_draws_noise(name: s
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_words_matter_where_the_method_says_so(name: str, tiny_flux: Backbone) -> None:
+    method, asked = quick(name), request(tiny_flux, 1)
+    first, other = method.edit(tiny_flux, asked), method.edit(tiny_flux, replace(asked, words=[()]))
+    assert torch.equal(first.latent.packed, other.latent.packed) != method.steered_by_words()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_chain_goes_on_from_the_turn_before_and_a_fresh_start_does_not(name: str, tiny_flux: Backbone) -> None:
     method, first = quick(name), request(tiny_flux, 1)
     elsewhere = tiny_flux.encode([picture(3)])

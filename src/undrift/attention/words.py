@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Protocol
 
+from undrift.attention.segments import Folded, Kind, Piece, Span, folded, pieces
 from undrift.errors import InputError
 
-Span = tuple[int, int]
-
-FUNCTION_WORDS = frozenset({"a", "an", "the", "and", "or", "of", "with", "in", "on", "at", "to", "is"})
+FUNCTION_WORDS = frozenset({"a", "an", "the", "and", "or", "of", "with", "in", "on", "at", "to", "is", "&"})
 """Words that name nothing in a picture; they steer only if nothing else differs."""
 
-_WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+Block = tuple[range, range, bool]
+"""Pieces of the source, pieces of the target, and whether they are equal."""
 
 
 class TokenSpans(Protocol):
@@ -28,25 +27,73 @@ class TokenSpans(Protocol):
 
 
 def changed_spans(source_prompt: str, target_prompt: str) -> tuple[Span, ...]:
-    """Where ``target_prompt`` has words that ``source_prompt`` has not at that place, as character spans.
+    """Where ``target_prompt`` has words, symbols or emoji that ``source_prompt`` has not there, as character spans.
 
-    Words are compared without case. Words of ``FUNCTION_WORDS`` are left out unless nothing else differs. A
+    Case counts if nothing else differs. Words of ``FUNCTION_WORDS`` are left out unless nothing else differs. A
     target that only leaves words out has no such word: the result is empty.
     """
     new = [span for _, spans, equal in word_changes(source_prompt, target_prompt) if not equal for span in spans]
-    telling = [(start, stop) for start, stop in new if target_prompt[start:stop].lower() not in FUNCTION_WORDS]
+    telling = [(start, stop) for start, stop in new if folded(target_prompt[start:stop]) not in FUNCTION_WORDS]
     return tuple(telling or new)
 
 
 def word_changes(source_prompt: str, target_prompt: str) -> Iterator[tuple[list[Span], list[Span], bool]]:
     """Runs of words in reading order: spans in the source, spans in the target, and whether they are equal.
 
-    Words are compared without case; a run that is not equal may lack either side.
+    Words are compared without case, unless they differ in nothing else; a run that is not equal may lack either side.
+    Neighbours in a script without spaces are one span.
     """
-    source, target = list(_WORD.finditer(source_prompt)), list(_WORD.finditer(target_prompt))
-    old, new = ([match.group().lower() for match in prompt] for prompt in (source, target))
-    for tag, i, j, k, m in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
-        yield [match.span() for match in source[i:j]], [match.span() for match in target[k:m]], tag == "equal"
+    source, target = pieces(source_prompt), pieces(target_prompt)
+    blocks = _blocks([piece.folded for piece in source], [piece.folded for piece in target])
+    if all(equal for _, _, equal in blocks):
+        by_case = _blocks([piece.exact for piece in source], [piece.exact for piece in target])
+        changed = (target[place] for _, new, equal in by_case if not equal for place in new)
+        if any(piece.folded not in FUNCTION_WORDS for piece in changed):
+            blocks = by_case
+    for old, new, equal in _without_islands(blocks, source, target):
+        yield _spans(source, old), _spans(target, new), equal
+
+
+def _blocks(source: Sequence[str], target: Sequence[str]) -> list[Block]:
+    codes = SequenceMatcher(a=source, b=target, autojunk=False).get_opcodes()
+    return [(range(i, j), range(k, m), tag == "equal") for tag, i, j, k, m in codes]
+
+
+def _without_islands(blocks: Sequence[Block], source: Sequence[Piece], target: Sequence[Piece]) -> Iterator[Block]:
+    """``blocks`` where a word that no space divides from its neighbours changes as a whole.
+
+    Two words of such a script share letters by chance: what stands between two changes of one run changed with them.
+    """
+    joined: list[Block] = []
+    for number, (old, new, equal) in enumerate(blocks):
+        inside = equal and 0 < number < len(blocks) - 1 and _within_a_run(source, old) and _within_a_run(target, new)
+        if joined and not joined[-1][2] and (inside or not equal):
+            before_old, before_new, _ = joined.pop()
+            old, new = range(before_old.start, old.stop), range(before_new.start, new.stop)
+            equal = False
+        joined.append((old, new, equal))
+    return iter(joined)
+
+
+def _within_a_run(prompt: Sequence[Piece], block: range) -> bool:
+    """Whether pieces are of an undivided script, and so are the neighbours that touch them on both sides."""
+    around = prompt[max(0, block.start - 1) : block.stop + 1]
+    undivided = all(piece.kind is Kind.UNDIVIDED for piece in around)
+    touching = all(one.stop == two.start for one, two in zip(around, around[1:], strict=False))
+    return undivided and touching and len(around) == len(block) + 2
+
+
+def _spans(prompt: Sequence[Piece], block: range) -> list[Span]:
+    """Spans of pieces, those that touch within a script without spaces joined."""
+    spans: list[Span] = []
+    spaceless = False
+    for piece in (prompt[place] for place in block):
+        if spans and spaceless and piece.kind.is_spaceless and spans[-1][1] == piece.start:
+            spans[-1] = spans[-1][0], piece.stop
+        else:
+            spans.append((piece.start, piece.stop))
+        spaceless = piece.kind.is_spaceless
+    return spans
 
 
 def changed_words(source_prompt: str, target_prompt: str) -> tuple[str, ...]:
@@ -88,11 +135,9 @@ def span_columns(tokens: TokenSpans, spans: Iterable[Span]) -> tuple[int, ...]:
 
 
 def _occurrences(tokens: TokenSpans, word: str) -> list[Span]:
-    parts = word.split()
-    if not parts:
+    if not word.split():
         raise InputError("an empty word was given, expected words of the target prompt")
-    phrase = r"\s+".join(re.escape(part) for part in parts)
-    found = [match.span() for match in re.finditer(rf"(?<!\w){phrase}(?!\w)", tokens.prompt, re.IGNORECASE)]
+    found = list(Folded(tokens.prompt).occurrences(word))
     if not found:
         raise InputError(f"word '{word}' is not in the prompt '{tokens.prompt}', expected words of the target prompt")
     if not span_columns(tokens, found):

@@ -174,8 +174,15 @@ def _details(session: Session, turn: Turn) -> str:
 
 def _spec_rows(spec: TurnSpec) -> dict[str, str]:
     return {
-        "words": ", ".join(spec.words) if spec.words else "those that differ",
+        "words": _words(spec),
         "method": f"{spec.method}, preset {spec.preset}, seed {spec.seed}, handover {spec.handover}",
         "params": ", ".join(f"{name}={value}" for name, value in spec.params.items()),
         "model": f"{spec.model} ({spec.weights_hash}), {spec.dtype} on {spec.device}",
     }
+
+
+def _words(spec: TurnSpec) -> str:
+    from undrift.session.prompts import steering_words
+
+    steering = ", ".join(steering_words(spec.source_prompt, spec.target_prompt, spec.words)) or "none"
+    return f"{steering} (those that differ)" if spec.words is None else steering

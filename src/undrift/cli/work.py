@@ -29,6 +29,7 @@ from undrift.session.engine import EditPlan, run_turn
 from undrift.session.export import export_png
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.next_turn import candidate_plans, last_method
+from undrift.session.prompts import nothing_steers
 from undrift.session.region import region_of
 from undrift.session.replay import recorded_method
 from undrift.session.store import Session
@@ -186,11 +187,16 @@ def run_turns(
         Cancelled: Ctrl-C; the message says how to go on.
     """
     done: list[Turn] = []
+    notes: list[str] = []
     try:
         with StopOnInterrupt() as stop, TurnsProgress(len(turns), shell().quiet) as progress:
             for number, (method, plan) in enumerate(turns, 1):
                 with progress.turn(number, plan.prompt, method.cost(backbone), backbone.counter) as observers:
                     done.append(run_turn(session, backbone, method, plan, [stop, *observers], tree))
+                note = nothing_steers(method, done[-1].spec) if done[-1].spec else None
+                if note is not None and note not in notes:  # candidates say it once
+                    notes.append(note)
+                    say(f"note: {note}", err=True)
     except (Cancelled, KeyboardInterrupt):
         kept = f"{len(done)} of {len(turns)} turns are done and kept in {session.folder}"
         raise Cancelled(f"stopped: {kept}; go on with: {edit_command(session.folder)}") from None

@@ -204,6 +204,10 @@ class EditMethod(ABC):
         """Whether two seeds give two pictures with these parameters. All noise comes from ``seeded_noise``."""
         return False
 
+    def steered_by_words(self) -> bool:
+        """Whether words of the prompt steer where these parameters edit, see ``EditRequest.words``."""
+        return False
+
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
         """Run one turn. Deterministic in the request; leaves no tap behind; observers may cancel it."""
         before = backbone.counter.copy()

@@ -193,6 +193,10 @@ class MultiTurn(EditMethod):
     def draws_noise(self) -> bool:
         return self.params.inversion_gain > 0
 
+    def steered_by_words(self) -> bool:
+        p = self.params
+        return p.highlight and (p.map_column is None or p.scaled_columns is None)
+
     def highlighter(self, request: EditRequest, target: Conditioning) -> AdaptiveHighlight | None:
         """The tap of section 3.4 for a request, None if highlighting is off or no word tells what changes."""
         p = self.params

@@ -72,3 +72,6 @@ class Wrapper(EditMethod):
 
     def draws_noise(self) -> bool:
         return self.inner().draws_noise()
+
+    def steered_by_words(self) -> bool:
+        return self.inner().steered_by_words()

@@ -46,7 +46,7 @@ def edit(studio: Studio, name: str, form: EditForm) -> Job:
     plan = EditPlan(
         prompt=form.prompt,
         source_prompt=form.source_prompt,
-        words=form.words or None,
+        words=form.words,
         seed=form.seed,
         parent=parent.id,
         region=form.region((parent.width, parent.height)),

@@ -75,6 +75,7 @@ export function composer() {
     fill(diff, changes() ? marked(analysis.words) : h("span", { class: "muted" }, "Change the text: say what the picture is to show."));
     fill(steer, changes() && [h("span", { class: "label" }, "Steering"), ...chips(analysis.words, chosen, toggle),
       draft.words && h("button", { type: "button", class: "quiet fine", onclick: () => setWords(null) }, "as they differ")]);
+    if (changes() && !chosen.size) steer.append(h("span", { class: "note" }, "No word steers where this edits."));
     if (analysis.unknown.length) diff.append(h("span", { class: "note" }, `LittleWorld does not know: ${analysis.unknown.join(", ")}`));
     start.disabled = !changes();
   };
