@@ -14,7 +14,20 @@ from undrift.pictures import read_metadata
 from undrift.session.store import Session
 
 TURN_KEYS = {
-    *("session", "id", "number", "parent", "kind", "prompt", "spec", "image", "latent", "mask", "region", "restore"),
+    *(
+        "session",
+        "id",
+        "number",
+        "parent",
+        "kind",
+        "prompt",
+        "spec",
+        "image",
+        "latent",
+        "mask",
+        "region_file",
+        "restore",
+    ),
     *("image_hash", "latent_hash", "width", "height", "evaluations", "sample_evaluations", "seconds"),
     *("drift_original", "drift_previous", "created"),
 }

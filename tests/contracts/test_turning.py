@@ -61,7 +61,7 @@ def test_multi_turn_holds_the_outside_while_it_samples(
     asked = request(tiny_flux, 1)
     method = get("multi_turn", overrides={"steps": 4, "control_steps": 1, "inversion_gain": 0.3, "retain": retain})
     region = changeable(stripe(), asked.previous.geometry)
-    held = method.edit(tiny_flux, replace(asked, region=region)).latent.packed
+    held = method.edit(tiny_flux, replace(asked, editable_tokens=region)).latent.packed
     free = method.edit(tiny_flux, asked).latent.packed
     outside = region[0] == 0
     assert_rounded(held[:, outside], asked.previous.packed[:, outside], 4 * 20)
@@ -74,7 +74,7 @@ def test_methods_that_move_by_differences_hold_the_outside_exactly(name: str, ti
     asked = request(tiny_flux, 1)
     region = changeable(stripe(), asked.previous.geometry)
     method = get(name, overrides={"steps": 3, **({"n_max": 3} if name == "flowedit" else {})})
-    held = method.edit(tiny_flux, replace(asked, region=region))
+    held = method.edit(tiny_flux, replace(asked, editable_tokens=region))
     free = method.edit(tiny_flux, asked)
     moved = (held.latent.packed - asked.previous.packed).abs()[0].amax(-1)
     slack = rounding(3 * 20, float(asked.previous.packed.abs().max()))

@@ -158,7 +158,7 @@ def test_files_are_named_by_their_full_paths(
     monkeypatch.chdir(edited.folder.parent)
     relative = Session.open(edited.folder.name)
     run_turn(relative, backbone, ToyMethod(), EditPlan("three", seed=8, region=half()))
-    source, region = str(edited.folder / relative.source.image), str(edited.folder / str(relative.head.region))
+    source, region = str(edited.folder / relative.source.image), str(edited.folder / str(relative.head.region_file))
     lines = [shlex.split(line) for line in commands(relative, relative.head)]
     assert lines[0][2] == source
     assert region in lines[-1]
@@ -177,9 +177,9 @@ def test_commands_with_regions_and_restores(edited: Session, backbone: ToyBackbo
     regional = run_turn(edited, backbone, ToyMethod(), EditPlan("half of it", seed=7, region=half()))
     restored = restore(edited, backbone, half(), anchor="source")
     *_, edit, again = (shlex.split(line) for line in commands(edited, edited.head))
-    assert edit[edit.index("--only") + 1] == str(edited.folder / str(regional.region))
+    assert edit[edit.index("--only") + 1] == str(edited.folder / str(regional.region_file))
     assert again[1:] == [
-        *("restore", "--brush", str(edited.folder / str(restored.region))),
+        *("restore", "--brush", str(edited.folder / str(restored.region_file))),
         *("--from", "0", "--session", "undrift-again"),
     ]
     restore(edited, backbone, half(), anchor=other.id)

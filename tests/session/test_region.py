@@ -115,7 +115,7 @@ def test_the_region_reaches_the_method(session: Session, backbone: ToyBackbone) 
 
     class Looking(ToyMethod):
         def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
-            seen.append(request.region)
+            seen.append(request.editable_tokens)
             return super().edit(backbone, request, observers)
 
     run_turn(session, backbone, Looking(), EditPlan("a dog", seed=1, region=painted((40, 32), (0, 0, 9, 8))))
@@ -128,13 +128,13 @@ def test_the_region_reaches_the_method(session: Session, backbone: ToyBackbone) 
 
 def test_the_record_and_the_file(session: Session, backbone: ToyBackbone) -> None:
     turn = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, region=LEFT))
-    assert turn.region == f"regions/{turn.id}.png"
+    assert turn.region_file == f"regions/{turn.id}.png"
     stored = session.region(turn)
     assert stored is not None
     assert stored.tobytes() == LEFT.tobytes()
     plain = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, region=Image.new("L", (40, 32), 255)))
-    assert (plain.region, session.region(plain)) == (None, None), "white everywhere is no region"
-    (session.folder / turn.region).write_bytes(png_bytes(Image.new("L", (40, 32), 255)))
+    assert (plain.region_file, session.region(plain)) == (None, None), "white everywhere is no region"
+    (session.folder / turn.region_file).write_bytes(png_bytes(Image.new("L", (40, 32), 255)))
     with pytest.raises(SessionError, match="was changed since its turn was made"):
         session.region(turn)
 
@@ -254,7 +254,9 @@ def test_sessions_of_older_versions_open_and_take_regions(session: Session, back
     old = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
     with closing(sqlite3.connect(session.folder / "session.sqlite", isolation_level=None)) as db:
         db.execute("DROP TRIGGER turns_fixed")
-        db.execute("UPDATE turns SET record = json_remove(record, '$.region', '$.restore', '$.spec.region')")
+        db.execute(
+            "UPDATE turns SET record = json_remove(record, '$.region_file', '$.restore', '$.spec.region_hash')"
+        )
     (session.folder / "regions").rmdir()
     opened = Session.open(session.folder)
     assert opened.head == old
@@ -265,7 +267,7 @@ def test_sessions_of_older_versions_open_and_take_regions(session: Session, back
 
 def test_a_killed_restore_is_cleared_away(session: Session, backbone: ToyBackbone) -> None:
     run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1))
-    spec = RestoreSpec(anchor=session.source.id, region="0" * 64)
+    spec = RestoreSpec(anchor=session.source.id, region_hash="0" * 64)
     pending = session.begin(session.head, "a dog", spec)
     assert [left.spec for left in session.unfinished()] == [spec]
     (session.folder / "regions" / f"{pending.id}.png").write_bytes(b"half written")

@@ -158,8 +158,8 @@ def _details(session: Session, turn: Turn) -> str:
         "picture": f"{session.folder / turn.image}  {turn.width} x {turn.height}",
         "created": turn.created,
     }
-    if turn.region is not None:
-        rows["region"] = str(session.folder / turn.region)
+    if turn.region_file is not None:
+        rows["region"] = str(session.folder / turn.region_file)
     if turn.restore is not None:
         rows["back from"] = turn_line(session.turn(turn.restore.anchor))
     if turn.spec is not None:

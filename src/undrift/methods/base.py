@@ -36,8 +36,8 @@ class EditRequest:
         seeds: per row; everything random of the row comes from it, so that a batch equals its rows run singly.
         original_prompts: what ``original`` shows, for methods that start over from it; empty if unknown.
         previous_images: the pictures of ``previous``, for methods that work on pixels; empty has them decoded.
-        region: (batch, tokens) in [0, 1], 0 where a token must stay as it is in ``previous``; None lets all change.
-            Whoever asks puts those tokens back afterwards; a method that heeds it makes the edit fit in.
+        editable_tokens: (batch, tokens) in [0, 1], 0 where a token must stay as it is in ``previous``; None lets all
+            change. Whoever asks puts those tokens back afterwards; a method that heeds it makes the edit fit in.
     """
 
     original: Latent
@@ -49,7 +49,7 @@ class EditRequest:
     seeds: Sequence[int]
     original_prompts: Sequence[str] = ()
     previous_images: Sequence[Image.Image] = ()
-    region: Tensor | None = None
+    editable_tokens: Tensor | None = None
 
 
 @dataclass(frozen=True)

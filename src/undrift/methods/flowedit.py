@@ -104,7 +104,7 @@ class FlowEdit(EditMethod):
         edited = image
         if len(coupled) > 1:
             up = backbone.velocity_field(source, geometry, p.source_guidance)
-            field = FlowEditField(up, down, image, noise, p.n_avg, request.region)
+            field = FlowEditField(up, down, image, noise, p.n_avg, request.editable_tokens)
             edited = integrate(field, Euler(), image, coupled, observers=observers).final
         if len(plain) > 1:
             fresh = noise((p.n_max - p.n_min) * p.n_avg)

@@ -118,14 +118,14 @@ class MultiTurn(EditMethod):
         geometry = request.previous.geometry
         source, target = backbone.embed(request.source_prompts), backbone.embed(request.target_prompts)
         noise = seeded_noise(request.seeds, request.previous.packed)
-        held = request.region is not None
+        held = request.editable_tokens is not None
         inversion = self.invert(backbone, request.previous.packed, noise, source, geometry, observers, record=held)
         weight = self.params.previous_weight
         anchor = combine_anchors([request.original.packed, request.previous.packed], [1.0 - weight, weight])
         tap = self.highlighter(request, target)
         path = inversion.states[::-1]
         sampling = self.sample(
-            backbone, inversion.final, anchor, target, geometry, tap, observers, path, request.region
+            backbone, inversion.final, anchor, target, geometry, tap, observers, path, request.editable_tokens
         )
         return EditResult.of(geometry, sampling.final, None if tap is None else tap.mask)
 

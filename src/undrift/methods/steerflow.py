@@ -139,6 +139,6 @@ class SteerFlow(EditMethod):
         up = backbone.velocity_field(source, picture.geometry, p.inversion_guidance)
         inversion = integrate(up, self.solver, picture.packed, inverted(sigmas), observers=observers, record=True)
         down = backbone.velocity_field(target, picture.geometry, p.guidance)
-        field = SteeredField(down, inversion.states, picture.geometry, p, request.region)
+        field = SteeredField(down, inversion.states, picture.geometry, p, request.editable_tokens)
         sampling = integrate(field, Euler(), inversion.final, sigmas, observers=observers)
         return EditResult.of(picture.geometry, sampling.final, field.mask)

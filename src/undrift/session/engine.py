@@ -149,7 +149,7 @@ def restore(
         raise InputError(f"turn {onto.number} is the turn to restore and to restore from: name an earlier one")
     size = (onto.width, onto.height)
     painted = region.checked(brush, size) or Image.new("L", size, 255)
-    spec = RestoreSpec(anchor=wanted.id, region=sha256(mask_bytes(painted)))
+    spec = RestoreSpec(anchor=wanted.id, region_hash=sha256(mask_bytes(painted)))
     work = Work(session, backbone, tree, onto, painted)
     return _appended(session, onto, onto.prompt, spec, lambda: work.restore(wanted))
 
@@ -192,7 +192,7 @@ def _resolved(
         source_prompt=source_prompt,
         target_prompt=plan.prompt,
         words=plan.words,
-        region=None if allowed is None else sha256(mask_bytes(allowed)),
+        region_hash=None if allowed is None else sha256(mask_bytes(allowed)),
         method=method.name,
         preset=method.preset,
         params=method.params.model_dump(mode="json"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 TurnKind = Literal["source", "edit", "import", "restore"]
 
@@ -34,14 +36,33 @@ class DriftNumbers(BaseModel):
         return f"{level}, {100 * self.changed:.1f} % changed"
 
 
-class TurnSpec(BaseModel):
+class Stored(BaseModel):
+    """Base of what is stored; what earlier versions stored is read under its name of then.
+
+    Class attributes:
+        before: the fields' names of today by their former ones.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    before: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, record: Any) -> Any:
+        if not isinstance(record, dict):
+            return record
+        return {cls.before.get(name, name): value for name, value in record.items()}
+
+
+class TurnSpec(Stored):
     """Everything that decides a turn's result, resolved and recorded before the work starts.
 
     Attributes:
         source_prompt: what the parent shows.
         target_prompt: what the turn is to show.
         words: words of the target prompt that steer the highlighting, None for those that differ.
-        region: sha256 of the file that says where the picture may change, None for everywhere.
+        region_hash: sha256 of the file that says where the picture may change, None for everywhere.
         method, preset, params: the editor, its preset's name (``custom`` if it has other parameters than a preset),
             and its resolved parameters.
         dial: where the dial stood that gave the parameters, 0 if it was not turned; None in records of before it was
@@ -52,12 +73,12 @@ class TurnSpec(BaseModel):
         versions: package versions.
     """
 
-    model_config = ConfigDict(frozen=True)
+    before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_hash"})
 
     source_prompt: str
     target_prompt: str
     words: tuple[str, ...] | None = None
-    region: str | None = None
+    region_hash: str | None = None
     method: str
     preset: str
     params: dict[str, Any]
@@ -72,21 +93,21 @@ class TurnSpec(BaseModel):
     versions: dict[str, str]
 
 
-class RestoreSpec(BaseModel):
+class RestoreSpec(Stored):
     """Everything that decides what putting an earlier picture back gives.
 
     Attributes:
         anchor: id of the turn whose picture comes back.
-        region: sha256 of the file that says where.
+        region_hash: sha256 of the file that says where.
     """
 
-    model_config = ConfigDict(frozen=True)
+    before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_hash"})
 
     anchor: str
-    region: str
+    region_hash: str
 
 
-class Turn(BaseModel):
+class Turn(Stored):
     """A finished turn: an immutable node of the session's tree.
 
     Attributes:
@@ -99,9 +120,9 @@ class Turn(BaseModel):
         prompt: what the picture shows.
         spec: of an edit, else None.
         restore: of a restore, else None.
-        image, latent, mask, region: paths of the files within the session folder, with forward slashes. The mask is
-            a grey PNG with one pixel per token, white where the method edited, None if it has none; the region is a
-            grey PNG of the picture's size, black where the turn left the picture as it was, None for nowhere.
+        image, latent, mask, region_file: paths of the files within the session folder, with forward slashes. The mask
+            is a grey PNG with one pixel per token, white where the method edited, None if it has none; the region is
+            a grey PNG of the picture's size, black where the turn left the picture as it was, None for nowhere.
         image_hash, latent_hash: sha256 of the files.
         width, height: of the picture in pixels.
         evaluations, sample_evaluations: NFE.
@@ -110,7 +131,7 @@ class Turn(BaseModel):
         created: UTC, ISO 8601.
     """
 
-    model_config = ConfigDict(frozen=True)
+    before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_file"})
 
     id: str
     number: int
@@ -122,7 +143,7 @@ class Turn(BaseModel):
     image: str
     latent: str | None
     mask: str | None = None
-    region: str | None = None
+    region_file: str | None = None
     image_hash: str
     latent_hash: str | None
     width: int
@@ -137,10 +158,10 @@ class Turn(BaseModel):
     @property
     def files(self) -> tuple[str, ...]:
         """The paths of its files, those that it has."""
-        return tuple(name for name in (self.image, self.latent, self.mask, self.region) if name is not None)
+        return tuple(name for name in (self.image, self.latent, self.mask, self.region_file) if name is not None)
 
     @property
     def region_hash(self) -> str | None:
         """sha256 of the region's file."""
         decided = self.spec or self.restore
-        return None if decided is None else decided.region
+        return None if decided is None else decided.region_hash

@@ -111,7 +111,7 @@ def _needed(tree: Tree, turn: Turn) -> tuple[Turn, ...]:
 
 def _check_size(turns: Sequence[Turn], source: Image.Image) -> None:
     old = turns[0]
-    if source.size == (old.width, old.height) or all(t.spec and t.region is None for t in turns[1:]):
+    if source.size == (old.width, old.height) or all(t.spec and t.region_file is None for t in turns[1:]):
         return
     given, wanted = (f"{width}x{height}" for width, height in (source.size, (old.width, old.height)))
     raise InputError(

@@ -41,7 +41,7 @@ def commands(session: Session, turn: Turn) -> list[str]:
     image = _file(session, source.image)
     specs = [edit.spec for edit in edits if edit.spec is not None]
     told = any(spec.source_prompt != t.prompt for spec, t in zip(specs, path, strict=False))
-    alike = len({(tuple(_model(spec)), tuple(_how(spec)), spec.region) for spec in specs}) == 1
+    alike = len({(tuple(_model(spec)), tuple(_how(spec)), spec.region_hash) for spec in specs}) == 1
     if alike and len(specs) == len(edits) and not told:
         prompts = [part for spec in specs for part in ("--edit", spec.target_prompt)]
         words = [part for spec in specs for part in ("--words", written_words(spec.words))]
@@ -109,7 +109,7 @@ print(session.folder / session.head.image)
 
 
 def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
-    where = {} if turn.region is None else {"region": _file(session, turn.region)}
+    where = {} if turn.region_file is None else {"region": _file(session, turn.region_file)}
     if turn.restore is not None:
         return {"restore": _anchor(turn.restore, path), **where}
     spec = turn.spec
@@ -135,7 +135,7 @@ def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:
     spec = turn.spec
     if turn.restore is not None:
         source = ["--from", _anchor(turn.restore, path), "--session", FOLDER]
-        return _line("restore", "--brush", _file(session, str(turn.region)), *source)
+        return _line("restore", "--brush", _file(session, str(turn.region_file)), *source)
     assert spec is not None, "commands() refuses pictures put in by hand"
     words = [] if spec.words is None else ["--words", written_words(spec.words)]
     where = ["--source-prompt", spec.source_prompt, "--session", FOLDER]
@@ -143,7 +143,7 @@ def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:
 
 
 def _only(session: Session, turn: Turn) -> list[str]:
-    return [] if turn.region is None else ["--only", _file(session, turn.region)]
+    return [] if turn.region_file is None else ["--only", _file(session, turn.region_file)]
 
 
 def _anchor(spec: RestoreSpec, path: Sequence[Turn]) -> str:

@@ -136,9 +136,11 @@ class Session:
 
     def region(self, turn: Turn) -> Image.Image | None:
         """Where ``turn`` was allowed to change the picture: L, of the picture's size, 0 where it was not."""
-        if turn.region is None:
+        if turn.region_file is None:
             return None
-        return read_picture(self.contents(turn.region, turn.region_hash), max_megapixels=float("inf")).convert("L")
+        return read_picture(self.contents(turn.region_file, turn.region_hash), max_megapixels=float("inf")).convert(
+            "L"
+        )
 
     def contents(self, name: str, expected: str | None = None) -> bytes:
         """The file ``name`` of the session, checked against its ``expected`` SHA-256.
@@ -276,7 +278,7 @@ class Session:
             image=self._write("image", key, outcome.image),
             latent=self._written("latent", key, outcome.latent),
             mask=self._written("mask", key, outcome.mask),
-            region=self._written("region", key, outcome.region),
+            region_file=self._written("region", key, outcome.region),
             image_hash=sha256(outcome.image),
             latent_hash=None if outcome.latent is None else sha256(outcome.latent),
             width=outcome.width,

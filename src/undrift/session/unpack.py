@@ -148,7 +148,7 @@ def _only_reading(action: int, *about: object) -> int:
 def _check_turn(turn: Turn, key: str, earlier: Mapping[str, Turn]) -> None:
     parent = earlier.get(turn.parent or "")
     fits = turn.number == parent.number + 1 if parent else turn.number == 0 and turn.parent is None
-    names = {"image": turn.image, "latent": turn.latent, "mask": turn.mask, "region": turn.region}
+    names = {"image": turn.image, "latent": turn.latent, "mask": turn.mask, "region": turn.region_file}
     if not _ID.fullmatch(turn.id) or turn.id != key or turn.id in earlier:
         raise _Wrong(f"turn {turn.id[:20]!a} is not called as a turn is")
     if not fits or bool(earlier) != bool(parent) or (turn.kind == "source") != (not earlier):
@@ -175,10 +175,10 @@ def _check_files(turn: Turn, files: Mapping[str, bytes]) -> None:
     """The files of ``turn`` are there and hold what it says: picture, mask and region decode, hashes agree."""
     if missing := [name for name in turn.files if name not in files]:
         raise _Wrong(f"'{missing[0]}' is missing")
-    hashes = {turn.image: turn.image_hash, turn.latent: turn.latent_hash, turn.region: turn.region_hash}
+    hashes = {turn.image: turn.image_hash, turn.latent: turn.latent_hash, turn.region_file: turn.region_hash}
     if wrong := [name for name, data in files.items() if hashes.get(name, sha256(data)) != sha256(data)]:
         raise _Wrong(f"'{wrong[0]}' is not the file that its turn was stored with")
-    for name in (turn.image, turn.region):
+    for name in (turn.image, turn.region_file):
         if name is not None and read_picture(files[name]).size != (turn.width, turn.height):
             raise _Wrong(f"'{name}' is not of the size that its turn says")
     if turn.mask is not None:

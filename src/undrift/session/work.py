@@ -50,7 +50,7 @@ class Work:
             seeds=[spec.seed],
             original_prompts=[source.prompt],
             previous_images=[before],
-            region=self._changeable(previous),
+            editable_tokens=self._changeable(previous),
         )
         result = method.edit(self.backbone, request, observers)
         made = (result.images or self.backbone.decode(result.latent))[0]

@@ -44,7 +44,7 @@ def overlay(session: Session, turn: Turn) -> bytes:
     Raises:
         Refused: it has neither (404).
     """
-    used = turn.mask or turn.region
+    used = turn.mask or turn.region_file
     if used is None:
         raise Refused(404, f"turn {turn.number} has no mask")
     _own(used), _own(turn.image)

@@ -37,12 +37,12 @@ def session_view(name: str, session: Session) -> dict[str, Any]:
 
 def turn_view(turn: Turn, tree: Tree) -> dict[str, Any]:
     """A turn as recorded, with what the page says about it."""
-    shown = turn.model_dump(mode="json", exclude={"latent", "latent_hash", "image", "mask", "region"})
+    shown = turn.model_dump(mode="json", exclude={"latent", "latent_hash", "image", "mask", "region_file"})
     parent = tree.turns.get(turn.parent or "")
     return {
         **shown,
         "has_mask": turn.mask is not None,
-        "has_region": turn.region is not None,
+        "has_region": turn.region_file is not None,
         "changes": None if parent is None else diff_view(parent.prompt, turn.prompt),
         "warning": drift.warning(turn),
     }
