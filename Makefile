@@ -1,4 +1,4 @@
-# make demo | test | test-fast | lint | docs | site | bench-core | bench-studio | clean
+# make demo | test | test-fast | fuzz | lint | docs | site | bench-core | bench-studio | clean
 # make table1 | table2 | reconstruction
 #
 # Each target sets up its own virtual environment first. Variables:
@@ -17,6 +17,7 @@ STAMP := $(VENV)/.installed
 PYTHON ?=
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
+FUZZ_CASES ?= 2000
 SUITE ?= quick
 MODEL ?= littleworld
 DATA ?=
@@ -25,7 +26,7 @@ RECONSTRUCTING := reflow,rf_solver,fireflow,rf_inversion,uniedit_flow,steerflow,
 
 STAMP_DOCS := $(VENV)/.installed-docs
 
-.PHONY: demo test test-fast lint docs site bench-core bench-studio table1 table2 reconstruction clean
+.PHONY: demo test test-fast fuzz lint docs site bench-core bench-studio table1 table2 reconstruction clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -52,6 +53,10 @@ docs: $(STAMP)
 site: $(STAMP_DOCS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo built build/site/index.html
+
+# Cases for each reader; the tests run a few of them. FUZZ_CASES=2000 takes some minutes.
+fuzz: $(STAMP)
+	FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest tests/fuzz --timeout 3600 $(PYTEST_ARGS)
 
 bench-core: $(STAMP)
 	$(BIN)/python -m benchmarks.core

@@ -5,15 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 from starlette.testclient import TestClient
 
-from tests.studio.conftest import PATIENCE, Gate, Json, edit_form, finished, found, shown, started, until
+from tests.studio.conftest import (
+    PATIENCE,
+    Gate,
+    Json,
+    edit_form,
+    finished,
+    found,
+    picture_file,
+    shown,
+    started,
+    until,
+)
+from undrift.errors import Cancelled
+from undrift.pictures import png_bytes, read_picture
 from undrift.studio.events import KEPT, EventLog
 from undrift.studio.jobs import MOST_QUEUED
+from undrift.studio.stopping import stoppable
 from undrift.studio.studio import Studio
 
 GATED = {"name": "gated"}
@@ -208,3 +227,75 @@ def test_closing_ends_every_stream() -> None:
             waiting = asyncio.ensure_future(anext(stream, "end"))
 
     in_a_loop(run())
+
+
+def test_a_job_is_stopped_while_its_picture_is_decoded(
+    client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    upload = client.post("/api/uploads", content=png_bytes(Image.fromarray(noise))).json()
+    reached, go_on = threading.Event(), threading.Event()
+
+    def decoding(*arguments: Any, **options: Any) -> Image.Image:
+        reached.set()
+        assert go_on.wait(PATIENCE)
+        return read_picture(*arguments, **options)
+
+    monkeypatch.setattr("undrift.studio.uploads.read_picture", decoding)
+    job = client.post("/api/sessions", json={"upload": upload["id"], "prompt": "noise", "name": "noise"}).json()
+    assert job["state"] in ("queued", "running"), "it answers before the picture is decoded"
+    assert reached.wait(PATIENCE)
+    assert found(client, job["id"])["phase"] == "reading the picture"
+    client.post(f"/api/jobs/{job['id']}/cancel")
+    go_on.set()
+    assert finished(client, job)["state"] == "cancelled"
+    assert not (studio.shelf.root / "noise").exists()
+
+
+def test_a_job_is_stopped_while_its_model_works(
+    client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that would go on for a minute, in layers, is stopped between two of them."""
+    reached = threading.Event()
+    layer = torch.nn.Linear(2, 2)
+
+    def encode(pictures: Any) -> Any:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            layer(torch.zeros(2))
+            reached.set()
+        raise AssertionError("nobody stopped it")
+
+    monkeypatch.setattr(studio.backbone, "encode", encode)
+    upload = client.post("/api/uploads", content=picture_file()).json()
+    job = client.post("/api/sessions", json={"upload": upload["id"], "prompt": "a cat", "name": "cat"}).json()
+    assert reached.wait(PATIENCE)
+    assert found(client, job["id"])["phase"] == "preparing it"
+    client.post(f"/api/jobs/{job['id']}/cancel")
+    assert finished(client, job)["state"] == "cancelled"
+    assert not (studio.shelf.root / "cat").exists()
+    layer(torch.zeros(2))
+
+
+def test_layers_of_other_threads_are_not_stopped() -> None:
+    def stop() -> None:
+        raise Cancelled("cancelled")
+
+    layer, done = torch.nn.Linear(2, 2), []
+    other = threading.Thread(target=lambda: done.append(layer(torch.zeros(2))))
+    with stoppable(stop):
+        other.start()
+        other.join()
+        with pytest.raises(Cancelled):
+            layer(torch.zeros(2))
+    assert len(done) == 1
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**40, 1.5, "x"])
+def test_seeds_have_a_range(client: TestClient, seed: Any) -> None:
+    source = started(client)["turns"][0]
+    answer = client.post("/api/sessions/cat/edit", json=edit_form(source["id"], seed=seed))
+    assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (422, "seed")
+    rebase = {"turn": source["id"], "method": {"name": "toy"}, "seed": seed}
+    assert client.post("/api/sessions/cat/rebase", json=rebase).status_code == 422
+    assert len(client.get("/api/jobs").json()["jobs"]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import stat
 import struct
 import warnings
@@ -20,6 +21,8 @@ from undrift.files import reason
 from undrift.pictures import limits
 from undrift.pictures.meter import Meter
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs about files is for developers
+
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
 """What is read. A fixed list, because some of Pillow's other readers start programs (EPS runs Ghostscript)."""
 
@@ -31,7 +34,7 @@ Check = Callable[[], None]
 
 _DAMAGE = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError),
-    *(ArithmeticError, RecursionError, struct.error, zlib.error),
+    *(ArithmeticError, RuntimeError, AssertionError, struct.error, zlib.error),
 )
 """What Pillow's readers raise on files that are broken."""
 

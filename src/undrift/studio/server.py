@@ -41,9 +41,14 @@ def serve(
         ready: told the page's address once it is served.
     """
     make_room()
-    app = create_app(studio, host, password)
+    threading.Timer(0.0, ready, [address(listening, host)]).start()
+    server_of(studio, host, password).run([listening])
+
+
+def server_of(studio: Studio, host: str, password: str | None) -> uvicorn.Server:
+    """What serves ``studio`` on the sockets given to its ``run``."""
     config = uvicorn.Config(
-        app,
+        create_app(studio, host, password),
         http=Connection,
         ws="none",
         backlog=BACKLOG,
@@ -52,8 +57,7 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    threading.Timer(0.0, ready, [address(listening, host)]).start()
-    _Server(config, studio).run([listening])
+    return _Server(config, studio)
 
 
 def listen(host: str, port: int | None) -> socket.socket:

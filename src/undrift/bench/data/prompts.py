@@ -21,6 +21,7 @@ instructions:
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -38,7 +39,11 @@ SCHEMA = 1
 MAX_WORDS = 70
 """Longest caption that is sure to fit CLIP's 77 tokens, by `count_words`."""
 
-_ROUND = re.compile(r"round\D{0,3}(\d+)", re.IGNORECASE)
+MAX_BYTES = 2**20
+DEEPEST = 20
+"""Of one picture's prompts; they need five."""
+
+_ROUND = re.compile(r"round\D{0,3}(\d{1,9})(?!\d)", re.IGNORECASE)
 
 
 class Round(BaseModel):
@@ -208,8 +213,11 @@ def _as_written_round(turn: Round) -> dict[str, Any]:
 def _parsed(file: Path) -> Mapping[str, Any]:
     """The file as mappings, lists and strings: no value is taken for a number, so that ids keep their zeros."""
     yaml = needed("yaml", "PyYAML", "reading multi-turn prompts")
+    loading = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(file.read_text(encoding="utf-8"))
+        text = _text(file)
+        _check_shape(yaml, yaml.parse(text, loading))
+        loader = loading(text)
         node = loader.get_single_node()
         _refuse_repeated_keys(node, yaml.MappingNode)
         data = loader.construct_document(node) if node else None
@@ -222,15 +230,36 @@ def _parsed(file: Path) -> Mapping[str, Any]:
     return data
 
 
+def _text(file: Path) -> str:
+    if file.exists() and not file.is_file():
+        raise InputError(f"'{file}' is no regular file, expected YAML")
+    with file.open("rb") as opened:
+        data = opened.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise InputError(f"'{file}' has more than {MAX_BYTES / 2**20:g} MB, expected the prompts of one picture")
+    return data.decode("utf-8")
+
+
+def _check_shape(yaml: Any, events: Iterable[Any]) -> None:
+    """Aliases can spell out without end what a few bytes say, and very deep nesting crashes libyaml."""
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"aliases such as *{event.anchor} are not taken: write out what they stand for")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} deep")
+
+
 def _refuse_repeated_keys(node: Any, mapping_node: Any) -> None:
     """YAML forbids a key twice in a mapping, PyYAML silently keeps the last: a round would be lost."""
     if node is None or isinstance(node.value, str):
         return
     if isinstance(node, mapping_node):
-        keys = [key.value for key, _ in node.value if isinstance(key.value, str)]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise ValueError(f"the key {key!r} occurs {keys.count(key)} times in one mapping")
+        keys = Counter(key.value for key, _ in node.value if isinstance(key.value, str))
+        for key, count in keys.items():
+            if count > 1:
+                raise ValueError(f"the key {key!r} occurs {count} times in one mapping")
     for child in node.value:
         for part in child if isinstance(child, tuple) else (child,):
             _refuse_repeated_keys(part, mapping_node)
