@@ -87,6 +87,80 @@ def test_reading_changes_no_bit_of_the_output() -> None:
     assert torch.equal(out, attention(query, key, value))
 
 
+def masks(batch: int, heads: int, sequence: int) -> dict[str, torch.Tensor]:
+    """Padding as bool, one per batch, head and row, numbers to add, and rows that may attend to nothing."""
+    generator = torch.Generator().manual_seed(4)
+    padding = torch.ones(batch, 1, 1, sequence, dtype=torch.bool)
+    padding[:, :, :, 3:6] = False
+    full = torch.rand(batch, heads, sequence, sequence, generator=generator) > 0.3
+    full[..., 0] = True
+    blind = padding & padding.transpose(2, 3)
+    added = torch.randn(1, 1, sequence, sequence, generator=generator, dtype=torch.float64)
+    return {"padding": padding, "full": full, "blind": blind, "added": added}
+
+
+MASKS = ["padding", "full", "blind", "added"]
+
+
+def masked_matrix(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The softmax written out in float64; rows that may attend to nothing are zero."""
+    scores = torch.einsum("bihd,bjhd->bhij", query.double(), key.double()) / query.shape[-1] ** 0.5
+    scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask.double()
+    return torch.nan_to_num(scores.softmax(-1))
+
+
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kernel_heeds_a_mask(name: KernelName, kind: str) -> None:
+    query, key, value = qkv(3, TEXT + 23)
+    mask = masks(3, query.shape[2], TEXT + 23)[kind]
+    m, columns = factors(3, 23), TextColumns.of(COLUMNS)
+    out, weights = tapped_attention(
+        query,
+        key,
+        value,
+        TEXT,
+        mask=mask,
+        read=TextColumns.of([[1], [4], [7]]),
+        scaling=Scaling(m, columns),
+        kernel=name,
+    )
+    matrix = masked_matrix(query, key, mask)
+    assert weights is not None
+    for row, column in enumerate([1, 4, 7]):
+        torch.testing.assert_close(weights[row, :, :, 0], matrix[row, :, TEXT:, column])
+    for row, chosen in enumerate(COLUMNS):
+        matrix[row][:, TEXT:, chosen] *= m[row, None, :, None]
+    expected = torch.einsum("bhij,bjhd->bihd", matrix, value.double())
+    torch.testing.assert_close(out, expected)
+
+
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_reading_under_a_mask_changes_no_bit_either(dtype: torch.dtype, kind: str) -> None:
+    query, key, value = (t.to(dtype) for t in qkv(2, TEXT + 24))
+    mask = masks(2, query.shape[2], TEXT + 24)[kind]
+    mask = mask if mask.dtype == torch.bool else mask.to(dtype)
+    out, weights = tapped_attention(query, key, value, TEXT, mask=mask, read=TextColumns.of([[0], [3, 4]]))
+    assert weights is not None
+    assert torch.equal(out, attention(query, key, value, mask))
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_the_log_sum_exp_under_a_mask_is_the_same_without_a_fused_kernel(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query, key, value = qkv(2, 600)
+    mask = masks(2, query.shape[2], 600)[kind]
+    out, lse = attention_and_lse(query, key, value, mask)
+    monkeypatch.setattr(kernel, "_ROUTES", {})
+    public_out, public_lse = attention_and_lse(query, key, value, mask)
+    seen = lse.isfinite() & public_lse.isfinite()
+    assert torch.equal(out, public_out)
+    torch.testing.assert_close(lse[seen], public_lse[seen], atol=1e-12, rtol=0)
+    assert float(seen.double().mean()) > 0.99
+
+
 def test_column_weights_are_those_of_the_softmax() -> None:
     query, key, value = qkv(2, TEXT + 12)
     _, lse = attention_and_lse(query, key, value)

@@ -6,7 +6,8 @@ Scaling column j of row i by m after the softmax changes the output by an exactl
 
 so a fused kernel that also returns the log-sum-exp of each row needs only the few columns T, never the matrix.
 All tensors have the shape (batch, sequence, heads, head_dim), text first; p is computed in float32 (float64 for
-float64 inputs) whatever the inputs are.
+float64 inputs) whatever the inputs are. A mask is what ``scaled_dot_product_attention`` takes: bool, True where a row
+may attend to a column, or numbers that are added to the scores; it broadcasts to (batch, heads, sequence, sequence).
 """
 
 from __future__ import annotations
@@ -49,13 +50,13 @@ class Scaling:
     renormalise: bool = False
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(head_dim)) v by PyTorch's own choice of kernel."""
+def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """softmax(q k^T / sqrt(head_dim) + mask) v by PyTorch's own choice of kernel."""
     q, k, v = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2)
 
 
-def attention_and_lse(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+def attention_and_lse(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Attention together with the natural log-sum-exp of each row's scaled scores.
 
     Runs the kernel that ``scaled_dot_product_attention`` itself would choose for these tensors, so the output
@@ -65,11 +66,14 @@ def attention_and_lse(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor
         The output, shape of ``query``, and (batch, heads, sequence) float32 (float64 for float64 inputs).
     """
     q, k, v = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-    out, lse = _route(q, k, v)(q, k, v)
+    bias = None if mask is None else _bias(mask, query)
+    out, lse = _route(q, k, v, bias)(q, k, v, bias)
     return out.transpose(1, 2), lse
 
 
-def column_weights(query: Tensor, key: Tensor, lse: Tensor, text_tokens: int, columns: TextColumns) -> Tensor:
+def column_weights(
+    query: Tensor, key: Tensor, lse: Tensor, text_tokens: int, columns: TextColumns, mask: Tensor | None = None
+) -> Tensor:
     """Softmax weights of the image rows on chosen text columns, exp(scale q_i . k_j - lse_i).
 
     Args:
@@ -77,22 +81,40 @@ def column_weights(query: Tensor, key: Tensor, lse: Tensor, text_tokens: int, co
         lse: (batch, heads, sequence), from ``attention_and_lse``.
         text_tokens: length of the text in front of the image.
         columns: which text columns.
+        mask: see above.
 
     Returns:
-        (batch, heads, image_tokens, columns).
+        (batch, heads, image_tokens, columns); 0 for a row that may attend to nothing.
     """
     wide = lse.dtype
     rows = query[:, text_tokens:].transpose(1, 2).to(wide)
     chosen = columns.gather(key).to(wide) * query.shape[-1] ** -0.5
     scores = torch.matmul(rows, chosen.mT)
-    return scores.sub_(lse[:, :, text_tokens:, None]).exp_()
+    if mask is None:
+        return scores.sub_(lse[:, :, text_tokens:, None]).exp_()
+    bias = _bias(mask, query).to(wide)
+    of_rows = bias[:, :, text_tokens:] if bias.shape[2] > 1 else bias
+    every = of_rows.expand(scores.shape[0], *of_rows.shape[1:3], key.shape[1])
+    scores.add_(_take_columns(every, columns)).sub_(lse[:, :, text_tokens:, None])
+    return scores.exp_().nan_to_num_(0.0)
 
 
-def attention_weights(query: Tensor, key: Tensor) -> Tensor:
+def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) -> Tensor:
     """The whole softmax matrix (batch, heads, sequence, sequence), for reference and for short sequences."""
     wide = torch.promote_types(query.dtype, torch.float32)
     q, k = query.transpose(1, 2).to(wide), key.transpose(1, 2).to(wide)
-    return torch.matmul(q * query.shape[-1] ** -0.5, k.mT).softmax(-1)
+    scores = torch.matmul(q * query.shape[-1] ** -0.5, k.mT)
+    if mask is None:
+        return scores.softmax(-1)
+    # A row that may attend to nothing attends to nothing, as in PyTorch's own kernels.
+    return scores.add_(_bias(mask, query).to(wide)).softmax(-1).nan_to_num_(0.0)
+
+
+def _bias(mask: Tensor, like: Tensor) -> Tensor:
+    """``mask`` as numbers to add to the scores, in the dtype of ``like``, with four dimensions."""
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=like.dtype).masked_fill_(mask.logical_not(), -math.inf)
+    return mask.to(like.dtype).reshape((1,) * (4 - mask.ndim) + tuple(mask.shape))
 
 
 def tapped_attention(
@@ -101,6 +123,7 @@ def tapped_attention(
     value: Tensor,
     text_tokens: int,
     *,
+    mask: Tensor | None = None,
     read: TextColumns | None = None,
     scaling: Scaling | None = None,
     kernel: KernelName = "auto",
@@ -113,6 +136,7 @@ def tapped_attention(
     Args:
         query, key, value: (batch, sequence, heads, head_dim).
         text_tokens: length of the text in front of the image.
+        mask: see above.
         read: columns whose weights to return, before any scaling.
         scaling: factors to apply.
         kernel: ``materialised`` builds the matrix, ``fused`` never does, ``auto`` decides by the sequence length.
@@ -127,11 +151,12 @@ def tapped_attention(
         if columns.stop > text_tokens:
             raise InputError(f"text column {columns.stop - 1} was asked for, the text has {text_tokens} tokens")
     if scaling is not None and _materialise(kernel, query):
-        return _materialised(query, key, value, text_tokens, read, scaling)
-    out, lse = attention_and_lse(query, key, value)
-    weights = None if read is None else column_weights(query, key, lse, text_tokens, read)
+        return _materialised(query, key, value, text_tokens, mask, read, scaling)
+    out, lse = attention_and_lse(query, key, value, mask)
+    weights = None if read is None else column_weights(query, key, lse, text_tokens, read, mask)
     if scaling is not None:
-        _correct(out, query, key, value, lse, text_tokens, scaling)
+        change = column_weights(query, key, lse, text_tokens, scaling.columns, mask)
+        _correct(out[:, text_tokens:], value, change, scaling)
     return out, weights
 
 
@@ -142,9 +167,15 @@ def _materialise(kernel: KernelName, query: Tensor) -> bool:
 
 
 def _materialised(
-    query: Tensor, key: Tensor, value: Tensor, text_tokens: int, read: TextColumns | None, scaling: Scaling
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    text_tokens: int,
+    mask: Tensor | None,
+    read: TextColumns | None,
+    scaling: Scaling,
 ) -> tuple[Tensor, Tensor | None]:
-    matrix = attention_weights(query, key)
+    matrix = attention_weights(query, key, mask)
     image_rows = matrix[:, :, text_tokens:]
     weights = None if read is None else _take_columns(image_rows, read)
     index = _expanded(image_rows, scaling.columns.index)
@@ -170,13 +201,10 @@ def _relative_change(scaling: Scaling, dtype: torch.dtype) -> Tensor:
     return change.unsqueeze(1).to(dtype)
 
 
-def _correct(
-    out: Tensor, query: Tensor, key: Tensor, value: Tensor, lse: Tensor, text_tokens: int, scaling: Scaling
-) -> None:
-    change = column_weights(query, key, lse, text_tokens, scaling.columns)
-    change.mul_(_relative_change(scaling, change.dtype))
+def _correct(image_rows: Tensor, value: Tensor, weights: Tensor, scaling: Scaling) -> None:
+    """Turn plain attention's image rows into scaled ones, in place, with the ``weights`` of the scaled columns."""
+    change = weights.mul_(_relative_change(scaling, weights.dtype))
     delta = (change @ scaling.columns.gather(value).to(change.dtype)).transpose(1, 2)
-    image_rows = out[:, text_tokens:]
     if scaling.renormalise:
         total = 1.0 + change.sum(-1).transpose(1, 2).unsqueeze(-1)
         image_rows.copy_((image_rows + delta) / total)
@@ -184,54 +212,62 @@ def _correct(
         image_rows.add_(delta)
 
 
-_Route = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+_Route = Callable[[Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
-def _route(q: Tensor, k: Tensor, v: Tensor) -> _Route:
+def _route(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> _Route:
     """The route that returns what ``scaled_dot_product_attention`` would for (batch, heads, sequence, head_dim).
 
     The operations that return the log-sum-exp are private to PyTorch, hence looked for by name on every call.
     """
     if q.device.type not in _ROUTES or q.shape[-1] % 8 or not hasattr(torch, "_fused_sdp_choice"):
         return _beside
-    name, route = _ROUTES[q.device.type].get(_choice(q, k, v), ("", _beside))
+    if bias is not None and q.device.type != "cpu":
+        # What CUDA's kernels ask of a mask's memory layout differs from kernel to kernel.
+        return _beside
+    name, route = _ROUTES[q.device.type].get(_choice(q, k, v, bias), ("", _beside))
     return route if not name or hasattr(torch.ops.aten, name) else _beside
 
 
-def _choice(q: Tensor, k: Tensor, v: Tensor) -> int:
+def _choice(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> int:
     """PyTorch's choice of kernel; under ``torch.compile``, which cannot trace that question, its usual answer."""
     if not torch.compiler.is_compiling():
-        return int(torch._fused_sdp_choice(q, k, v))
+        return int(torch._fused_sdp_choice(q, k, v, bias))
     flash = q.device.type == "cpu" or q.dtype in (torch.float16, torch.bfloat16)
     return int((SDPBackend.FLASH_ATTENTION if flash else SDPBackend.EFFICIENT_ATTENTION).value)
 
 
-def _flash_cpu(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)
+def _flash_cpu(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=bias)
     return out, lse
 
 
-def _flash_cuda(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def _flash_cuda(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     out, lse, *_ = torch.ops.aten._scaled_dot_product_flash_attention(q, k, v)
     return out, lse
 
 
-def _efficient_cuda(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def _efficient_cuda(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     out, lse, *_ = torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, None, True)
     return out, lse[..., : q.shape[2]]
 
 
-def _cudnn(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def _cudnn(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     out, lse, *_ = torch.ops.aten._scaled_dot_product_cudnn_attention(q, k, v, None, True)
     return out, lse.reshape(q.shape[:3])
 
 
-def _beside(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def _beside(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Plain attention, and the log-sum-exp in a pass of its own that holds ``LSE_CHUNK`` rows at a time."""
     wide = torch.promote_types(q.dtype, torch.float32)
     keys = k.to(wide).mT / math.sqrt(q.shape[-1])
-    lse = [(rows.to(wide) @ keys).logsumexp(-1) for rows in torch.split(q, LSE_CHUNK, dim=2)]
-    return functional.scaled_dot_product_attention(q, k, v), torch.cat(lse, dim=2)
+    every = None if bias is None else bias.to(wide).expand(-1, -1, q.shape[2], -1)
+    lse = []
+    for start in range(0, q.shape[2], LSE_CHUNK):
+        rows = slice(start, start + LSE_CHUNK)
+        scores = q[:, :, rows].to(wide) @ keys
+        lse.append((scores if every is None else scores + every[:, :, rows]).logsumexp(-1))
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=bias), torch.cat(lse, dim=2)
 
 
 _ROUTES: dict[str, dict[int, tuple[str, _Route]]] = {
