@@ -101,13 +101,14 @@ def turn_over_forwards(session: Session, backbone: Backbone, repeats: int = 5) -
 def highlight_over_plain(backbone: Backbone, kernel: KernelName, repeats: int = 7) -> Figure:
     """A forward of about 1100 tokens that reads maps and scales attention, over a plain one."""
     conditioning = backbone.embed([PROMPTS[1]])
-    columns = (TOKENS - conditioning.text.shape[1]) // 32
-    geometry = Geometry(height=32, width=columns, rows=32, columns=columns)
+    columns = (TOKENS - conditioning.text_tokens) // 32
+    geometry = Geometry(height=32, width=columns, rows=32, columns=columns, token_side=1)
     x = torch.randn(1, geometry.tokens, _channels(backbone), generator=torch.Generator().manual_seed(0))
     field = backbone.velocity_field(conditioning, geometry, 3.5)
     words = TextColumns.of([[1, 2]])
-    depth = sum(site.kind == "double" for site in backbone.sites)
-    tap = AdaptiveHighlight(words, words, HighlightSettings(ranks=(0, depth), threshold=0.0, kernel=kernel))
+    sites = backbone.capabilities.map_sites
+    settings = HighlightSettings(ranks=(0, len(sites)), threshold=0.0, kernel=kernel)
+    tap = AdaptiveHighlight(words, words, sites, settings)
 
     def highlighted() -> None:
         tap.begin(Step(STEP, STEPS, 0.5, 0.4))
@@ -118,7 +119,7 @@ def highlight_over_plain(backbone: Backbone, kernel: KernelName, repeats: int = 
     with backbone.tapped(tap):
         field(x, 0.6)
     best = fastest({"plain": lambda: field(x, 0.5), "highlighted": highlighted}, repeats, clock=processor_time)
-    tokens = geometry.tokens + conditioning.text.shape[1]
+    tokens = geometry.tokens + conditioning.text_tokens
     detail = f"{1e3 * best['highlighted']:.0f} ms over {1e3 * best['plain']:.0f} ms, {tokens} tokens"
     bar = 1.05 if kernel == "fused" else float("inf")
     return Figure(f"highlighted forward / plain, {kernel}", best["highlighted"] / best["plain"], bar, detail)

@@ -31,6 +31,7 @@ from undrift.attention.words import changed_spans
 from undrift.backbones import Backbone, Conditioning, Geometry, Latent, PromptTokens, load
 from undrift.backbones.flux import FluxBackbone
 from undrift.backbones.placement import Offload, Placement
+from undrift.backbones.prompts import conditioning_of
 from undrift.methods.base import EditRequest
 from undrift.methods.multi_turn import MultiTurn, MultiTurnParams
 
@@ -74,7 +75,7 @@ class RandomFlux(FluxBackbone):
         config = self.transformer.config
         text = torch.randn(len(prompts), TEXT_TOKENS, config.joint_attention_dim)
         pooled = torch.randn(len(prompts), config.pooled_projection_dim)
-        return Conditioning(text=text, pooled=pooled, tokens=tokens, pooled_tokens=tokens)
+        return conditioning_of(text, pooled, tokens)
 
     def compile(self) -> None:
         """Compile the blocks, each kind once."""

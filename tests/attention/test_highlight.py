@@ -48,7 +48,7 @@ def run(
     steps: int = 6,
     solver: Solver | None = None,
 ) -> tuple[AdaptiveHighlight, Network]:
-    tap = AdaptiveHighlight(TextColumns.of(columns), TextColumns.of(columns), settings)
+    tap = AdaptiveHighlight(TextColumns.of(columns), TextColumns.of(columns), SITES, settings)
     network = Network(tap, patterns)
     integrate(network, solver or Euler(), torch.ones(1), linear_sigmas(steps), observers=[tap])
     return tap, network
@@ -104,7 +104,7 @@ def test_the_last_evaluation_of_a_step_makes_the_mask() -> None:
             return super().__call__(x, sigma)
 
     tap = AdaptiveHighlight(
-        TextColumns.of([[2]]), TextColumns.of([[2]]), HighlightSettings(ranks=(1, 4), start_step=1)
+        TextColumns.of([[2]]), TextColumns.of([[2]]), SITES, HighlightSettings(ranks=(1, 4), start_step=1)
     )
     network = Changing(tap, PATTERN[None])
     integrate(network, ReusedMidpoint(), torch.ones(1), linear_sigmas(2), observers=[tap])
@@ -138,14 +138,16 @@ def test_too_few_steps_scale_nothing() -> None:
     assert all(outputs == [None] * BLOCKS for outputs in network.outputs)
 
 
-def test_single_blocks_are_left_alone() -> None:
-    tap = AdaptiveHighlight(TextColumns.of([[2]]), TextColumns.of([[2]]))
-    assert not tap.wants(Site("single", 0))
-    assert not MapCapture(TextColumns.of([[2]])).wants(Site("single", 0))
+def test_layers_that_were_not_chosen_are_left_alone() -> None:
+    chosen, other = Site("joint", 2), Site("joint", 0)
+    tap = AdaptiveHighlight(TextColumns.of([[2]]), TextColumns.of([[2]]), [chosen])
+    capture = MapCapture(TextColumns.of([[2]]), [chosen])
+    assert [tap.wants(chosen), tap.wants(other)] == [True, False]
+    assert [capture.wants(chosen), capture.wants(other)] == [True, False]
 
 
 def test_capture_keeps_the_maps_of_the_latest_evaluation() -> None:
-    capture = MapCapture(TextColumns.of([[2]]))
+    capture = MapCapture(TextColumns.of([[2]]), SITES)
     network = Network(capture, PATTERN[None])
     network(torch.ones(1), 0.5)
     assert capture.sites == tuple(SITES)
@@ -155,4 +157,4 @@ def test_capture_keeps_the_maps_of_the_latest_evaluation() -> None:
 
 def test_capture_without_an_evaluation_says_so() -> None:
     with pytest.raises(InputError, match="no attention map was captured: evaluate the field inside"):
-        _ = MapCapture(TextColumns.of([[2]])).maps
+        _ = MapCapture(TextColumns.of([[2]]), SITES).maps

@@ -10,13 +10,15 @@ from torch import Tensor
 
 from tests.support import tiny_flux
 from tests.support.closeness import assert_rounded
-from undrift.attention import AdaptiveHighlight, AttentionTap, HighlightSettings, MapCapture, TextColumns
-from undrift.backbones.base import Conditioning, Geometry, PromptTokens
+from undrift.attention import AdaptiveHighlight, AttentionTap, HighlightSettings, MapCapture, Site, TextColumns
+from undrift.backbones.base import Geometry, PromptTokens
 from undrift.backbones.flux import FluxBackbone
+from undrift.backbones.prompts import conditioning_of
 from undrift.flow import ReusedMidpoint, Trajectory, integrate, shifted_sigmas
 
-GEOMETRY = Geometry(height=24, width=40, rows=3, columns=5)
+GEOMETRY = Geometry(height=24, width=40, rows=3, columns=5, token_side=8)
 TEXT = 8
+MAPS = [Site("double", 0), Site("double", 1)]
 
 
 @cache
@@ -33,10 +35,9 @@ def normal(seed: int, *shape: int) -> Tensor:
 def sample(*taps: AttentionTap, rows: tuple[int, ...] = (0, 1), steps: int = 4) -> Trajectory:
     start = normal(0, 2, GEOMETRY.tokens, 4 * tiny_flux.LATENT_CHANNELS)[list(rows)]
     nothing = (PromptTokens("", (), ()),) * len(rows)
-    conditioning = Conditioning(
+    conditioning = conditioning_of(
         normal(1, 2, TEXT, tiny_flux.TEXT_WIDTH)[list(rows)],
         normal(2, 2, tiny_flux.POOLED_WIDTH)[list(rows)],
-        nothing,
         nothing,
     )
     with torch.inference_mode(), backbone().tapped(*taps):
@@ -46,11 +47,11 @@ def sample(*taps: AttentionTap, rows: tuple[int, ...] = (0, 1), steps: int = 4) 
 
 def highlight(columns: list[list[int]], **settings: object) -> AdaptiveHighlight:
     chosen = HighlightSettings(ranks=(0, 2), start_step=1, **settings)  # type: ignore[arg-type]
-    return AdaptiveHighlight(TextColumns.of(columns), TextColumns.of(columns), chosen)
+    return AdaptiveHighlight(TextColumns.of(columns), TextColumns.of(columns), MAPS, chosen)
 
 
 def test_capture_changes_no_bit_of_the_output() -> None:
-    capture = MapCapture(TextColumns.of([[2], [1, 5]]))
+    capture = MapCapture(TextColumns.of([[2], [1, 5]]), MAPS)
     assert torch.equal(sample(capture).final, sample().final)
     assert capture.maps.shape == (2, 2, GEOMETRY.tokens)
     assert capture.maps.min() < 0.01 < 0.99 < capture.maps.max()

@@ -36,7 +36,9 @@ class Recorder(AttentionTap):
         self.projected[site] = projections
         return projections
 
-    def attend(self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int) -> Tensor | None:
+    def attend(
+        self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int, mask: Tensor | None = None
+    ) -> Tensor | None:
         self.rotated[site] = (query, key)
         return None
 
@@ -47,7 +49,9 @@ class Attends(AttentionTap):
     def __init__(self, factor: float = 1.0) -> None:
         self._factor = factor
 
-    def attend(self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int) -> Tensor | None:
+    def attend(
+        self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int, mask: Tensor | None = None
+    ) -> Tensor | None:
         q, k, v = (t.transpose(1, 2) for t in (query, key, value))
         return self._factor * torch_functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 

@@ -11,27 +11,19 @@ import torch
 from tests.support import golden, tiny_flux
 from tests.support.closeness import assert_rounded
 from tests.support.tiny_flux import OPERATIONS
-from undrift.backbones import Backbone, Conditioning, Geometry, load
+from undrift.backbones import Backbone, Geometry, load
 from undrift.backbones.flux import VITAL_SITES, FluxBackbone
+from undrift.backbones.prompts import conditioning_of
 from undrift.errors import InputError
 from undrift.flow import Euler, integrate
 
-GRID = Geometry(height=40, width=24, rows=5, columns=3)
+GRID = Geometry(height=40, width=24, rows=5, columns=3, token_side=8)
 PROMPTS = ("a red cat on the grass", "a dog in the snow with a blue hat")
 
 
 def noise(rows: int, geometry: Geometry, seed: int = 1) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(rows, geometry.tokens, 4 * tiny_flux.LATENT_CHANNELS, generator=generator)
-
-
-def row(conditioning: Conditioning, index: int) -> Conditioning:
-    return Conditioning(
-        text=conditioning.text[index : index + 1],
-        pooled=conditioning.pooled[index : index + 1],
-        tokens=conditioning.tokens[index : index + 1],
-        pooled_tokens=conditioning.pooled_tokens[index : index + 1],
-    )
 
 
 def test_velocity_is_the_recorded_one() -> None:
@@ -46,7 +38,7 @@ def test_velocity_is_the_recorded_one() -> None:
 @pytest.mark.parametrize("side", [8, 32])
 def test_sigmas_are_the_recorded_ones(steps: int, side: int) -> None:
     recorded = golden.arrays("mtc")[f"sigmas_{steps}_n{side * side}"]
-    sigmas = golden.backbone().sigmas(steps, Geometry(16 * side, 16 * side, side, side))
+    sigmas = golden.backbone().sigmas(steps, Geometry(16 * side, 16 * side, side, side, 16))
     assert_rounded(sigmas, recorded.double(), 10, dtype=torch.float32)  # what recorded it
 
 
@@ -90,15 +82,15 @@ def test_a_batch_equals_its_rows_with_their_own_prompts_and_guidance(tiny_flux: 
     both = tiny_flux.embed(PROMPTS)
     batched = tiny_flux.velocity_field(both, GRID, (1.0, 3.5))(x, 0.6)
     for index, guidance in enumerate((1.0, 3.5)):
-        single = tiny_flux.velocity_field(row(both, index), GRID, guidance)(x[index : index + 1], 0.6)
+        single = tiny_flux.velocity_field(both.take([index]), GRID, guidance)(x[index : index + 1], 0.6)
         assert_rounded(batched[index : index + 1], single, OPERATIONS)
     assert (batched[0] - batched[1]).abs().max() > 1e-3
 
 
 def test_velocity_is_an_ordinary_float32_tensor_in_any_dtype() -> None:
     backbone = FluxBackbone(tiny_flux.transformer().to(torch.bfloat16))
-    conditioning = Conditioning(
-        torch.randn(1, 6, tiny_flux.TEXT_WIDTH), torch.randn(1, tiny_flux.POOLED_WIDTH), (), ()
+    conditioning = conditioning_of(
+        torch.randn(1, 6, tiny_flux.TEXT_WIDTH), torch.randn(1, tiny_flux.POOLED_WIDTH), ()
     )
     velocity = backbone.velocity_field(conditioning, GRID, 1.0)(noise(1, GRID), 0.5)
     assert velocity.dtype == torch.float32
@@ -109,8 +101,8 @@ def test_velocity_is_an_ordinary_float32_tensor_in_any_dtype() -> None:
 
 def test_guidance_on_a_model_without_it_warns_once(caplog: pytest.LogCaptureFixture) -> None:
     backbone = FluxBackbone(tiny_flux.transformer(guidance=False))
-    conditioning = Conditioning(
-        torch.zeros(1, 6, tiny_flux.TEXT_WIDTH), torch.zeros(1, tiny_flux.POOLED_WIDTH), (), ()
+    conditioning = conditioning_of(
+        torch.zeros(1, 6, tiny_flux.TEXT_WIDTH), torch.zeros(1, tiny_flux.POOLED_WIDTH), ()
     )
     with caplog.at_level(logging.WARNING, "undrift"):
         for guidance in (1.0, 3.5, 2.0):
@@ -126,6 +118,6 @@ def test_rows_and_tokens_that_do_not_fit_are_refused(tiny_flux: Backbone) -> Non
     with pytest.raises(InputError, match="1 latents for 2 prompts, expected one prompt per latent"):
         field(noise(1, GRID), 0.5)
     with pytest.raises(InputError, match=r"expected \(batch, 15, channels\) for a grid of 5 x 3 tokens"):
-        field(noise(2, Geometry(8, 8, 1, 1)), 0.5)
+        field(noise(2, Geometry(8, 8, 1, 1, 8)), 0.5)
     with pytest.raises(InputError, match="3 guidance values for 2 prompts"):
         tiny_flux.velocity_field(conditioning, GRID, (1.0, 2.0, 3.0))

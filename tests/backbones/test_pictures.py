@@ -49,7 +49,7 @@ def test_other_colour_modes_become_rgb(mode: str) -> None:
 
 def test_values_are_rounded_and_clamped_to_bytes() -> None:
     levels = torch.tensor([-1.5, -1.0, -1.0 + 0.49 / 127.5, -1.0 + 0.51 / 127.5, 1.0, 1.5])
-    geometry = Geometry(height=1, width=6, rows=1, columns=1)
+    geometry = Geometry(height=1, width=6, rows=1, columns=1, token_side=16)
     (image,) = to_images(levels.expand(1, 3, 1, 6), geometry)
     assert np.asarray(image)[0, :, 0].tolist() == [0, 0, 0, 1, 255, 255]
 
@@ -58,7 +58,7 @@ def test_packing_is_the_pipelines() -> None:
     from diffusers import FluxPipeline
 
     latent = torch.randn(2, 3, 10, 6)
-    geometry = Geometry(height=80, width=48, rows=5, columns=3)
+    geometry = Geometry(height=80, width=48, rows=5, columns=3, token_side=16)
     packed = pack(latent)
     assert torch.equal(packed, FluxPipeline._pack_latents(latent, 2, 3, 10, 6))
     assert torch.equal(unpack(packed, geometry), latent)
@@ -70,7 +70,7 @@ def test_unpacking_another_number_of_tokens_is_refused() -> None:
     with pytest.raises(
         InputError, match=r"\(1, 12, 8\), expected \(batch, 15, channels\) for a grid of 5 x 3 tokens"
     ):
-        unpack(torch.zeros(1, 12, 8), Geometry(40, 24, 5, 3))
+        unpack(torch.zeros(1, 12, 8), Geometry(40, 24, 5, 3, 8))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (9, 8), (33, 12), (7, 50)])

@@ -1,4 +1,6 @@
-"""What every registered method promises, run on a tiny random FLUX. A new method is tested without a line here.
+"""What every registered method promises, run on a tiny random FLUX and on a model with none of FLUX's conventions.
+
+A new method is tested without a line here.
 
 A method that needs more than ``steps`` to be quick on a tiny model names its parameters in ``QUICK``.
 """
@@ -17,14 +19,13 @@ import torch
 from PIL import Image
 
 from tests.support.closeness import assert_rounded
+from tests.support.small_joint import SmallJoint, small_joint
 from tests.support.tiny_flux import OPERATIONS
 from undrift import methods
 from undrift.attention.inject import FeatureStore
-from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
 from undrift.backbones import Backbone
 from undrift.backbones.base import Latent
-from undrift.backbones.flux import FluxBackbone
 from undrift.backbones.flux_architecture import FLUX_1
 from undrift.errors import Cancelled, InputError
 from undrift.flow import Observer, Step, StepEnd, Trajectory, integrate
@@ -46,8 +47,12 @@ PROMPTS = ("a cat sitting on the grass", "a dog sitting on the grass")
 PICTURE = (40, 24)
 
 
-def quick(name: str) -> EditMethod:
-    return get(name, overrides=QUICK.get(name, {"steps": 3}))
+def quick(name: str, backbone: Backbone | None = None) -> EditMethod:
+    """A method that is quick on ``backbone``; without one, on a FLUX of a few blocks."""
+    given = dict(QUICK.get(name, {"steps": 3}))
+    if backbone is not None and "sites" in given:
+        given["sites"] = (str(backbone.sites[0]), str(backbone.sites[-1]))
+    return get(name, overrides=given)
 
 
 RUNNING = [name for name in NAMES if quick(name).cost(FLUX_1).evaluations]
@@ -86,15 +91,15 @@ class Watch(Observer):
 
     Attributes:
         calls: of the network so far.
+        rows: of the batches of all calls.
         spent: ``calls`` at the begin of each step.
         processors: what is installed at each call.
     """
 
     def __init__(self, backbone: Backbone, stop_at: int = -1, fail_at: int = -1) -> None:
-        assert isinstance(backbone, FluxBackbone)
-        self._backbone, self._network = backbone, backbone._transformer
+        self._backbone, self._network = backbone, backbone._transformer  # type: ignore[attr-defined]
         self._stop_at, self._fail_at = stop_at, fail_at
-        self.calls = 0
+        self.calls, self.rows = 0, 0
         self.spent: list[int] = []
         self.processors: list[list[object]] = []
 
@@ -104,21 +109,21 @@ class Watch(Observer):
         self.spent.append(self.calls)
 
     def __enter__(self) -> None:
-        self._hook = self._network.register_forward_pre_hook(lambda *_: self._call())
+        self._hook = self._network.register_forward_pre_hook(lambda _, given: self._call(given[0].shape[0]))
 
     def __exit__(self, *_: object) -> None:
         self._hook.remove()
 
-    def _call(self) -> None:
+    def _call(self, rows: int) -> None:
         self.calls += 1
+        self.rows += rows
         self.processors.append(processors(self._backbone))
         if self.calls == self._fail_at:
             raise MemoryError("no memory left")
 
 
 def processors(backbone: Backbone) -> list[object]:
-    assert isinstance(backbone, FluxBackbone)
-    return list(backbone._transformer.attn_processors.values())
+    return [layer.processor for layer in backbone._layers.values()]  # type: ignore[attr-defined]
 
 
 PLACE = re.compile(r"(equations?|algorithm|sections?|Proposition) \d|sections? on|no paper")
@@ -157,45 +162,50 @@ def test_recorded_parameters_bring_back_the_same_method(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_turn_is_deterministic_and_spends_what_it_announced(name: str, tiny_flux: Backbone) -> None:
-    method, asked = quick(name), request(tiny_flux, 1)
+def test_a_turn_is_deterministic_and_spends_what_it_announced(name: str, backbone: Backbone) -> None:
+    method, asked = quick(name, backbone), request(backbone, 1)
     before = asked.previous.packed.clone()
-    first, second = method.edit(tiny_flux, asked), method.edit(tiny_flux, asked)
+    watch = Watch(backbone)
+    with watch:
+        first = method.edit(backbone, asked)
+    second = method.edit(backbone, asked)
     assert torch.equal(first.latent.packed, second.latent.packed)
     assert torch.equal(asked.previous.packed, before)
-    cost = method.cost(tiny_flux)
+    cost = method.cost(backbone)
     assert (first.evaluations, first.sample_evaluations) == (cost.evaluations, cost.sample_evaluations)
+    assert (watch.calls, watch.rows) == (cost.evaluations, cost.sample_evaluations), "the network saw something else"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pictures_need_not_be_square(name: str, tiny_flux: Backbone) -> None:
-    asked = request(tiny_flux, 1)
-    result = quick(name).edit(tiny_flux, asked)
+def test_pictures_need_not_be_square(name: str, backbone: Backbone) -> None:
+    asked = request(backbone, 1)
+    result = quick(name, backbone).edit(backbone, asked)
     geometry = result.latent.geometry
-    assert (geometry.rows, geometry.columns) == (3, 5)
+    assert geometry == backbone.geometry(PICTURE)
+    assert geometry.rows != geometry.columns or geometry.height != geometry.width
     assert result.latent.packed.shape == asked.previous.packed.shape
     assert bool(result.latent.packed.isfinite().all())
-    assert tiny_flux.decode(result.latent)[0].size == PICTURE
+    assert backbone.decode(result.latent)[0].size == PICTURE
     if result.mask is not None:
-        assert result.mask.shape == (1, 3, 5)
+        assert result.mask.shape == (1, geometry.rows, geometry.columns)
         assert 0.0 <= float(result.mask.min()) <= float(result.mask.max()) <= 1.0
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_batch_gives_what_its_rows_give_singly(name: str, tiny_flux: Backbone) -> None:
-    method = quick(name)
-    both = method.edit(tiny_flux, request(tiny_flux, 1, 2))
-    singly = [method.edit(tiny_flux, request(tiny_flux, seed)).latent.packed for seed in (1, 2)]
+def test_a_batch_gives_what_its_rows_give_singly(name: str, backbone: Backbone) -> None:
+    method = quick(name, backbone)
+    both = method.edit(backbone, request(backbone, 1, 2))
+    singly = [method.edit(backbone, request(backbone, seed)).latent.packed for seed in (1, 2)]
     operations = max(1, both.evaluations) * OPERATIONS
     assert_rounded(both.latent.packed, torch.cat(singly), operations)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_next_turn_takes_the_latent_or_the_picture(name: str, tiny_flux: Backbone) -> None:
-    method, first = quick(name), request(tiny_flux, 1)
-    result = method.edit(tiny_flux, first)
-    images = list(result.images or tiny_flux.decode(result.latent))
-    for handed in (result.latent, tiny_flux.encode(images)):
+def test_the_next_turn_takes_the_latent_or_the_picture(name: str, backbone: Backbone) -> None:
+    method, first = quick(name, backbone), request(backbone, 1)
+    result = method.edit(backbone, first)
+    images = list(result.images or backbone.decode(result.latent))
+    for handed in (result.latent, backbone.encode(images)):
         later = replace(
             first,
             previous=handed,
@@ -204,59 +214,57 @@ def test_the_next_turn_takes_the_latent_or_the_picture(name: str, tiny_flux: Bac
             target_prompts=["a blue cat in the snow"],
             previous_images=images,
         )
-        following = method.edit(tiny_flux, later)
+        following = method.edit(backbone, later)
         assert following.latent.geometry == first.original.geometry
         assert bool(following.latent.packed.isfinite().all())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_another_seed_makes_another_picture_where_the_method_draws_noise(name: str, tiny_flux: Backbone) -> None:
-    method, asked = quick(name), request(tiny_flux, 1)
-    first, other = method.edit(tiny_flux, asked), method.edit(tiny_flux, replace(asked, seeds=[2]))
+def test_another_seed_makes_another_picture_where_the_method_draws_noise(name: str, backbone: Backbone) -> None:
+    method, asked = quick(name, backbone), request(backbone, 1)
+    first, other = method.edit(backbone, asked), method.edit(backbone, replace(asked, seeds=[2]))
     assert torch.equal(first.latent.packed, other.latent.packed) != method.draws_noise()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_words_matter_where_the_method_says_so(name: str, tiny_flux: Backbone) -> None:
-    method, asked = quick(name), request(tiny_flux, 1)
-    first, other = method.edit(tiny_flux, asked), method.edit(tiny_flux, replace(asked, words=[()]))
+def test_words_matter_where_the_method_says_so(name: str, backbone: Backbone) -> None:
+    method, asked = quick(name, backbone), request(backbone, 1)
+    first, other = method.edit(backbone, asked), method.edit(backbone, replace(asked, words=[()]))
     assert torch.equal(first.latent.packed, other.latent.packed) != method.steered_by_words()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_chain_goes_on_from_the_turn_before_and_a_fresh_start_does_not(name: str, tiny_flux: Backbone) -> None:
-    method, first = quick(name), request(tiny_flux, 1)
-    elsewhere = tiny_flux.encode([picture(3)])
+def test_a_chain_goes_on_from_the_turn_before_and_a_fresh_start_does_not(name: str, backbone: Backbone) -> None:
+    method, first = quick(name, backbone), request(backbone, 1)
+    elsewhere = backbone.encode([picture(3)])
     later = replace(first, turn=2, source_prompts=first.target_prompts, target_prompts=["a blue cat in the snow"])
-    here = method.edit(tiny_flux, replace(later, previous_images=()))
-    there = method.edit(tiny_flux, replace(later, previous=elsewhere, previous_images=()))
+    here = method.edit(backbone, replace(later, previous_images=()))
+    there = method.edit(backbone, replace(later, previous=elsewhere, previous_images=()))
     assert torch.equal(here.latent.packed, there.latent.packed) == (name == "from_original")
 
 
 @pytest.mark.parametrize("name", RUNNING)
-def test_cancelling_ends_the_turn_before_the_next_evaluation_and_leaves_no_tap(
-    name: str, tiny_flux: Backbone
-) -> None:
-    method, asked, stock = quick(name), request(tiny_flux, 1), processors(tiny_flux)
-    watch = Watch(tiny_flux)
+def test_cancelling_ends_the_turn_before_the_next_evaluation_and_leaves_no_tap(name: str, backbone: Backbone) -> None:
+    method, asked, stock = quick(name, backbone), request(backbone, 1), processors(backbone)
+    watch = Watch(backbone)
     with watch:
-        method.edit(tiny_flux, asked, [watch])
-    assert watch.calls == method.cost(tiny_flux).evaluations
+        method.edit(backbone, asked, [watch])
+    assert watch.calls == method.cost(backbone).evaluations
     for step, spent in enumerate(watch.spent):
-        stopped = Watch(tiny_flux, stop_at=step)
+        stopped = Watch(backbone, stop_at=step)
         with stopped, pytest.raises(Cancelled):
-            method.edit(tiny_flux, asked, [stopped])
+            method.edit(backbone, asked, [stopped])
         assert stopped.calls == spent
-        assert processors(tiny_flux) == stock
+        assert processors(backbone) == stock
 
 
 @pytest.mark.parametrize("name", RUNNING)
-def test_a_network_that_fails_leaves_no_tap(name: str, tiny_flux: Backbone) -> None:
-    method, asked, stock = quick(name), request(tiny_flux, 1), processors(tiny_flux)
-    for call in (1, method.cost(tiny_flux).evaluations):
-        with Watch(tiny_flux, fail_at=call), pytest.raises(MemoryError):
-            method.edit(tiny_flux, asked)
-        assert processors(tiny_flux) == stock
+def test_a_network_that_fails_leaves_no_tap(name: str, backbone: Backbone) -> None:
+    method, asked, stock = quick(name, backbone), request(backbone, 1), processors(backbone)
+    for call in (1, method.cost(backbone).evaluations):
+        with Watch(backbone, fail_at=call), pytest.raises(MemoryError):
+            method.edit(backbone, asked)
+        assert processors(backbone) == stock
 
 
 class Alongside(AttentionTap):
@@ -283,20 +291,31 @@ class Alongside(AttentionTap):
 
 
 @pytest.mark.parametrize("name", RUNNING)
-def test_a_tap_installed_around_a_turn_hears_every_step_of_it_once(name: str, tiny_flux: Backbone) -> None:
-    method, tap, watch = quick(name), Alongside(), Watch(tiny_flux)
-    with tiny_flux.tapped(tap):
-        method.edit(tiny_flux, request(tiny_flux, 1), [watch])
+def test_a_tap_installed_around_a_turn_hears_every_step_of_it_once(name: str, backbone: Backbone) -> None:
+    method, tap, watch = quick(name, backbone), Alongside(), Watch(backbone)
+    with backbone.tapped(tap):
+        method.edit(backbone, request(backbone, 1), [watch])
     assert len(tap.within) == len(watch.spent)
-    assert (sum(tap.within), tap.outside) == (method.cost(tiny_flux).evaluations, 0)
+    # Of guidance by two evaluations a tap hears the positive branch alone.
+    heard = method.cost(Once(backbone)).evaluations
+    assert (sum(tap.within), tap.outside) == (heard, 0)
     assert min(tap.within) > 0
 
 
+class Once:
+    """A model's shape if each of its velocities took one evaluation."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.capabilities = replace(backbone.capabilities, guidance="none")
+        self.geometry = backbone.geometry
+        self.feature_bytes, self.state_bytes = backbone.feature_bytes, backbone.state_bytes
+
+
 @pytest.mark.parametrize("name", ["fireflow", "multi_turn", "rf_solver", "stable_flow"])
-def test_the_methods_that_look_into_attention_do_so_in_these_tests(name: str, tiny_flux: Backbone) -> None:
-    watch, stock = Watch(tiny_flux), processors(tiny_flux)
+def test_the_methods_that_look_into_attention_do_so_in_these_tests(name: str, backbone: Backbone) -> None:
+    watch, stock = Watch(backbone), processors(backbone)
     with watch:
-        quick(name).edit(tiny_flux, request(tiny_flux, 1), [watch])
+        quick(name, backbone).edit(backbone, request(backbone, 1), [watch])
     assert any(seen != stock for seen in watch.processors)
 
 
@@ -309,7 +328,7 @@ def test_features_kept_are_counted_and_grow_with_the_picture(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_states_kept_are_those_that_a_turn_records(
-    name: str, tiny_flux: Backbone, monkeypatch: pytest.MonkeyPatch
+    name: str, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = []
 
@@ -320,16 +339,16 @@ def test_the_states_kept_are_those_that_a_turn_records(
 
     for module in pkgutil.iter_modules(methods.__path__, f"{methods.__name__}."):
         monkeypatch.setattr(f"{module.name}.integrate", spied, raising=False)
-    method = quick(name)
-    method.edit(tiny_flux, request(tiny_flux, 1))
-    assert sum(recorded) == method.cost(tiny_flux).kept_states
+    method = quick(name, backbone)
+    method.edit(backbone, request(backbone, 1))
+    assert sum(recorded) == method.cost(backbone).kept_states
     assert len(recorded) == (0 if name == "no_edit" else 2)
 
 
 @pytest.mark.parametrize("name", ["fireflow", "rf_solver"])
 @pytest.mark.parametrize("memory_gb", [8.0, 0.0])
 def test_the_bytes_of_features_are_those_that_a_turn_stores_and_the_budget_moves_them_away(
-    name: str, memory_gb: float, tiny_flux: Backbone, monkeypatch: pytest.MonkeyPatch
+    name: str, memory_gb: float, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores = []
 
@@ -339,27 +358,50 @@ def test_the_bytes_of_features_are_those_that_a_turn_stores_and_the_budget_moves
             stores.append(self)
 
     monkeypatch.setattr(value_sharing, "FeatureStore", Spied)
-    asked = request(tiny_flux, 1)
-    blocks = len(tiny_flux.capabilities.sharing_sites)
+    asked = request(backbone, 1)
+    blocks = len(backbone.capabilities.sharing_sites)
     method = get(name, overrides={"steps": 3, "inject_steps": 2, "shared_blocks": blocks, "memory_gb": memory_gb})
-    result = method.edit(tiny_flux, asked)
-    announced = method.cost(tiny_flux, PICTURE).feature_bytes
+    result = method.edit(backbone, asked)
+    announced = method.cost(backbone, PICTURE).feature_bytes
     assert sum(tensor.nbytes for tensor in stores[0]._features.values()) == announced > 0
     assert stores[0].device_bytes == (announced if memory_gb else 0)
-    unbounded = get(name, overrides={**method.params.model_dump(), "memory_gb": 8.0}).edit(tiny_flux, asked)
+    unbounded = get(name, overrides={**method.params.model_dump(), "memory_gb": 8.0}).edit(backbone, asked)
     assert torch.equal(result.latent.packed, unbounded.latent.packed)
 
 
-def test_vital_layers_come_from_the_backbone(tiny_flux: Backbone) -> None:
-    asked = request(tiny_flux, 1)
-    with pytest.raises(InputError, match="vital layers are unknown"):
-        get("stable_flow").edit(tiny_flux, asked)
-    with pytest.raises(InputError, match=r"no layer 'double.9', this model has double.0 to single.1"):
-        get("stable_flow", overrides={"sites": ("double.9",), "steps": 1}).edit(tiny_flux, asked)
-    assert Site("double", 0) in tiny_flux.sites
+def test_vital_layers_come_from_the_backbone(backbone: Backbone) -> None:
+    asked = request(backbone, 1)
+    first, last = backbone.sites[0], backbone.sites[-1]
+    with pytest.raises(InputError, match=r"needs layers known to be vital and .* has none: name layers with"):
+        get("stable_flow").edit(backbone, asked)
+    with pytest.raises(InputError, match=f"no layer 'double.9', this model has {first} to {last}"):
+        get("stable_flow", overrides={"sites": ("double.9",), "steps": 1}).edit(backbone, asked)
 
 
-def test_an_unchanged_latent_object_is_what_no_edit_returns(tiny_flux: Backbone) -> None:
-    asked = request(tiny_flux, 1)
-    result: Latent = get("no_edit").edit(tiny_flux, asked).latent
+def test_an_unchanged_latent_object_is_what_no_edit_returns(backbone: Backbone) -> None:
+    asked = request(backbone, 1)
+    result: Latent = get("no_edit").edit(backbone, asked).latent
     assert result is asked.previous
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_method_that_needs_layers_says_so_before_it_starts_and_never_does_nothing(name: str) -> None:
+    """On a model whose layers make no maps and share no features, each method runs whole or names what is missing."""
+    bare, method = SmallJoint(maps=False, sharing=False), quick(name, small_joint())
+    if not method.needs():
+        assert method.edit(bare, request(bare, 1)).evaluations == method.cost(bare).evaluations
+        return
+    watch = Watch(bare)
+    with (
+        watch,
+        pytest.raises(InputError, match=r"^method '\w+' needs layers that .* and small-joint has none: set \w+="),
+    ):
+        method.edit(bare, request(bare, 1))
+    assert watch.calls == bare.counter.evaluations == 0
+
+
+def test_what_is_needed_follows_the_parameters() -> None:
+    assert get("multi_turn", overrides={"highlight": False}).needs() == ()
+    assert get("fireflow", overrides={"inject_steps": 0}).needs() == ()
+    inside = {"method": "fireflow", "method_params": {"steps": 3}}
+    assert get("from_original", overrides=inside).needs() == get("fireflow").needs() != ()

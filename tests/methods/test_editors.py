@@ -89,7 +89,7 @@ def test_steerflow_follows_the_target_where_it_differs_and_the_source_elsewhere(
     target = source.clone()
     target[:, 5] = 21.0
     params = SteerFlowParams(closing=1, quantile=1.0)
-    field = SteeredField(lambda x, sigma: target, states, Geometry(64, 64, 4, 4), params)
+    field = SteeredField(lambda x, sigma: target, states, Geometry(64, 64, 4, 4, 16), params)
     field.begin(Step(index=0, count=1, sigma=1.0, sigma_next=0.0))
     inside = float(torch.sigmoid(torch.tensor(6.5)))
     expected = source + inside * (target - source)
@@ -132,7 +132,7 @@ def test_steerflow_is_its_formulas_token_by_token(agreement: bool) -> None:
         torch.tensor(grid, dtype=torch.float64),
         record=True,
     )
-    steered = SteeredField(field(0.9), up.states, Geometry(64, 64, 4, 4), params)
+    steered = SteeredField(field(0.9), up.states, Geometry(64, 64, 4, 4, 16), params)
     down = integrate(steered, Euler(), up.final, torch.tensor(grid[::-1], dtype=torch.float64), observers=[steered])
     assert_rounded(down.final[0].numpy(), x, 1000)
 
@@ -148,7 +148,7 @@ def _around(grid: NDArray[np.float64], choose: Callable[[NDArray[np.float64]], f
 
 
 def test_the_soft_mask_spans_the_quantiles_of_each_row() -> None:
-    geometry = Geometry(160, 160, 10, 10)
+    geometry = Geometry(160, 160, 10, 10, 16)
     size = torch.stack([torch.linspace(0, 1, 100), torch.linspace(0, 50, 100)])
     mask = soft_mask(size, geometry, SteerFlowParams(closing=1))
     # Quantiles of a line lie on it: between 0.2 and 0.8 it is mapped to -6.5 ... 6.5.

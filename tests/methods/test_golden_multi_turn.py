@@ -24,7 +24,7 @@ def test_one_evaluation_of_the_network_is_the_recorded_one() -> None:
 def test_the_schedule_is_the_recorded_one(steps: int, tokens: int, side: int) -> None:
     from undrift.backbones.base import Geometry
 
-    ours = golden.backbone().sigmas(steps, Geometry(16 * side, 16 * side, side, side))
+    ours = golden.backbone().sigmas(steps, Geometry(16 * side, 16 * side, side, side, 16))
     # The recorded ones were computed in float32.
     golden.close(ours, RECORDED[f"sigmas_{steps}_n{tokens}"], tolerance=rounding(10))
 
@@ -38,7 +38,7 @@ def test_the_faithful_presets_land_on_the_recorded_latents(preset: str, steps: i
     golden.close(inversion.final, RECORDED[f"mtc_{steps}_inverted"])
     for name, anchor in _anchors().items():
         for highlighted in (False, True):
-            tap = method.highlighter(golden.request(), target) if highlighted else None
+            tap = method.highlighter(backbone, golden.request(), target) if highlighted else None
             sampling = method.sample(backbone, inversion.final, anchor, target, golden.GRID, tap)
             golden.close(sampling.final, RECORDED[f"mtc_{steps}_{name}_attn{int(highlighted)}"])
             assert inversion.calls + sampling.calls == method.cost(backbone).evaluations == evaluations

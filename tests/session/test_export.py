@@ -83,10 +83,10 @@ def test_heat_grows_with_the_difference() -> None:
     ("grid", "size", "token"),
     [((3, 2), (48, 32), 16), ((3, 2), (33, 17), 16), ((5, 4), (40, 32), 8), ((1, 1), (1, 1), 1)],
 )
-def test_the_token_side_follows_from_grid_and_picture(
+def test_the_token_side_of_old_sessions_follows_from_grid_and_picture(
     grid: tuple[int, int], size: tuple[int, int], token: int
 ) -> None:
-    assert drift.token_side(grid, size) == token
+    assert drift.unrecorded_token_side(grid, size) == token
 
 
 def test_contact_sheet(edited: Session, tmp_path: Path) -> None:

@@ -12,13 +12,12 @@ from PIL import Image
 
 from tests.support.toy import SPREAD, ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones import Backbone
-from undrift.backbones.geometry import geometry_of
 from undrift.errors import Cancelled
 from undrift.flow import Observer, StepEnd
 from undrift.methods.base import EditMethod
 from undrift.methods.registry import get
 from undrift.session.engine import EditPlan, run_turn, start_session
-from undrift.session.preview import Preview, grid_of
+from undrift.session.preview import Preview
 from undrift.session.store import Session
 
 Shown = list[tuple[Image.Image, int, int]]
@@ -82,11 +81,3 @@ def test_what_it_calls_may_cancel(session: Session, backbone: ToyBackbone) -> No
     with pytest.raises(Cancelled):
         run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1), [Preview(backbone, (40, 32), stop)])
     assert len(session.turns()) == 1
-
-
-@pytest.mark.parametrize("side", [8, 16])
-@pytest.mark.parametrize("size", [(40, 32), (1024, 1024), (1023, 17), (1, 1), (9, 300), (16, 16), (17, 16)])
-def test_the_grid_follows_from_its_tokens(size: tuple[int, int], side: int) -> None:
-    grid = geometry_of(size[1], size[0], side)
-    found = grid_of(size, grid.tokens)
-    assert (found.rows, found.columns, found.width, found.height) == (grid.rows, grid.columns, *size)

@@ -91,7 +91,7 @@ def test_grey_changes_in_part() -> None:
 
 @pytest.mark.parametrize("size", [(40, 32), (33, 17), (1, 1), (400, 3)])
 def test_a_token_may_change_where_one_of_its_pixels_may(size: tuple[int, int]) -> None:
-    grid = Geometry(size[1], size[0], -(-size[1] // 8), -(-size[0] // 8))
+    grid = Geometry(size[1], size[0], -(-size[1] // 8), -(-size[0] // 8), 8)
     rng = np.random.default_rng(size[0])
     marks = np.where(rng.random((size[1], size[0])) < 0.01, 255, 0).astype(np.uint8)
     marks[-1, -1] = 255
@@ -104,7 +104,7 @@ def test_a_token_may_change_where_one_of_its_pixels_may(size: tuple[int, int]) -
 
 
 def test_padding_counts_as_the_edge_that_it_repeats() -> None:
-    grid = Geometry(height=5, width=5, rows=1, columns=1)
+    grid = Geometry(height=5, width=5, rows=1, columns=1, token_side=8)
     old, new = (Latent(torch.full((1, 1, 3), value), grid) for value in (0.0, 1.0))
     white = weights(Image.new("L", (5, 5), 255))
     assert torch.equal(blended_latent(new, old, white).packed, new.packed)

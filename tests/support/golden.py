@@ -15,6 +15,7 @@ from torch import Tensor
 from tests.support.closeness import flux_operations
 from undrift.backbones.base import Conditioning, Geometry, Latent, PromptTokens
 from undrift.backbones.flux import FluxBackbone
+from undrift.backbones.prompts import conditioning_of
 from undrift.methods.base import EditMethod, EditRequest, EditResult
 
 FOLDER = Path(__file__).parent.parent / "golden"
@@ -23,7 +24,7 @@ TOLERANCE = 2e-4
 OPERATIONS = flux_operations(double=19, single=38, width=32, tokens=88)
 """Roundings of one evaluation of the transformer (see ``closeness.rounding``)."""
 SOURCE, TARGET = "source", "target"
-GRID = Geometry(height=128, width=128, rows=8, columns=8)
+GRID = Geometry(height=128, width=128, rows=8, columns=8, token_side=16)
 
 INPUT = re.compile(r"^(x0|xp|txt|vec)(_|$)|_noise$")
 """Arrays that the reference implementations were given; all others are what they computed."""
@@ -58,7 +59,7 @@ class GoldenBackbone(FluxBackbone):
         rows = [self._embedded[prompt] for prompt in prompts]
         tokens = tuple(PromptTokens(prompt, (prompt,), ((0, len(prompt)),)) for prompt in prompts)
         text, pooled = torch.cat([row[0] for row in rows]), torch.cat([row[1] for row in rows])
-        return Conditioning(text, pooled, tokens, tokens)
+        return conditioning_of(text, pooled, tokens)
 
 
 @cache

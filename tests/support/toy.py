@@ -85,12 +85,12 @@ class ToyBackbone(Backbone):
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         colours = torch.tensor([list(hashlib.sha256(p.encode()).digest()[:3]) for p in prompts]).float() / 127.5 - 1.0
         tokens = tuple(PromptTokens(p, (p,), ((0, len(p)),)) for p in prompts)
-        return Conditioning(text=colours[:, None], pooled=colours, tokens=tokens, pooled_tokens=tokens)
+        return Conditioning({"colour": colours}, tokens, text_tokens=1)
 
     def network_inputs(
         self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
     ) -> NetworkInputs:
-        return {"mean": conditioning.pooled.repeat(1, PATCH**2)[:, None] @ self._basis}
+        return {"mean": conditioning.tensors["colour"].repeat(1, PATCH**2)[:, None] @ self._basis}
 
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
         """E[noise - image | x] of images ~ N(mean, SPREAD^2)."""

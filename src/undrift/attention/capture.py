@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -14,22 +16,24 @@ from undrift.errors import InputError
 
 
 class MapCapture(AttentionTap):
-    """Keeps each double block's map of its latest evaluation.
+    """Keeps each layer's map of its latest evaluation.
 
     Args:
         columns: the words' text columns, per row of the batch.
+        sites: the layers, such as the ``map_sites`` of a backbone's capabilities.
         quantise: round the maps to 8 bits.
     """
 
-    def __init__(self, columns: TextColumns, quantise: bool = False) -> None:
+    def __init__(self, columns: TextColumns, sites: Sequence[Site], quantise: bool = False) -> None:
         self._columns = columns
+        self._sites = tuple(sites)
         self._quantise = quantise
         self._raw: dict[Site, Tensor] = {}
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        """The blocks seen so far, in their order."""
-        return tuple(sorted(self._raw))
+        """The layers seen so far, in the order they were given."""
+        return tuple(site for site in self._sites if site in self._raw)
 
     @property
     def maps(self) -> Tensor:
@@ -43,11 +47,19 @@ class MapCapture(AttentionTap):
         return activation_maps(torch.stack([self._raw[site] for site in self.sites]), self._quantise)
 
     def wants(self, site: Site) -> bool:
-        return site.kind == "double"
+        return site in self._sites
 
-    def attend(self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int) -> Tensor | None:
+    def attend(
+        self,
+        site: Site,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        text_tokens: int,
+        mask: Tensor | None = None,
+    ) -> Tensor | None:
         self._columns = self._columns.to(query.device)
-        out, weights = tapped_attention(query, key, value, text_tokens, read=self._columns)
+        out, weights = tapped_attention(query, key, value, text_tokens, mask=mask, read=self._columns)
         if weights is not None:
             self._raw[site] = self._columns.mean(weights)
         return out

@@ -1,11 +1,12 @@
 """Adaptive attention highlighting (arXiv 2505.04320, section 3.4).
 
-While sampling, each double block's map of the edited words is read; from one step's maps comes the mask of the
-next, within which image tokens attend to the words more and outside of which they attend less.
+While sampling, each of the chosen layers' map of the edited words is read; from one step's maps comes the mask of
+the next, within which image tokens attend to the words more and outside of which they attend less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,7 @@ class AdaptiveHighlight(AttentionTap):
     Args:
         map_columns: the words whose maps make the mask, per row of the batch.
         scaled_columns: the columns that are scaled, per row of the batch.
+        sites: the layers, such as the ``map_sites`` of a backbone's capabilities; maps are ranked in this order.
         settings: see ``HighlightSettings``.
     """
 
@@ -59,10 +61,12 @@ class AdaptiveHighlight(AttentionTap):
         self,
         map_columns: TextColumns,
         scaled_columns: TextColumns,
+        sites: Sequence[Site],
         settings: HighlightSettings | None = None,
     ) -> None:
         self._map_columns = map_columns
         self._scaled_columns = scaled_columns
+        self._sites = tuple(sites)
         self._settings = settings or HighlightSettings()
         self._raw: dict[Site, Tensor] = {}
         self._mask: Tensor | None = None
@@ -75,7 +79,7 @@ class AdaptiveHighlight(AttentionTap):
         return self._mask
 
     def wants(self, site: Site) -> bool:
-        return site.kind == "double"
+        return site in self._sites
 
     @property
     def idle(self) -> bool:
@@ -88,7 +92,15 @@ class AdaptiveHighlight(AttentionTap):
         self._raw = {}
         self._reading = self._settings.start_step <= step.index + 1 < step.count
 
-    def attend(self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int) -> Tensor | None:
+    def attend(
+        self,
+        site: Site,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        text_tokens: int,
+        mask: Tensor | None = None,
+    ) -> Tensor | None:
         if self.idle:
             return None
         self._map_columns = self._map_columns.to(query.device)
@@ -97,6 +109,7 @@ class AdaptiveHighlight(AttentionTap):
             key,
             value,
             text_tokens,
+            mask=mask,
             read=self._map_columns if self._reading else None,
             scaling=self._scaling,
             kernel=self._settings.kernel,
@@ -107,7 +120,8 @@ class AdaptiveHighlight(AttentionTap):
 
     def _next_scaling(self) -> Scaling | None:
         s = self._settings
-        maps = activation_maps(torch.stack([self._raw[site] for site in sorted(self._raw)]), s.quantise)
+        raw = [self._raw[site] for site in self._sites if site in self._raw]
+        maps = activation_maps(torch.stack(raw), s.quantise)
         self._mask = combined_mask(maps, s.ranks, s.threshold)
         shown = self._mask.any(1, keepdim=True)
         if not shown.any():

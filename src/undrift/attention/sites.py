@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-SiteKind = Literal["double", "single"]
 
 
 @dataclass(frozen=True, order=True)
 class Site:
-    """One attention layer of a flow transformer.
+    """One attention layer of a network, written ``kind.index``.
 
     Attributes:
-        kind: ``double`` blocks keep separate weights for text and image, ``single`` blocks share them.
-        index: the block's number within its kind, from 0.
+        kind: the family's own word, such as FLUX's ``double`` and ``single`` blocks. What a layer is good for is
+            said by ``Capabilities``, never by this.
+        index: the layer's number within its kind, from 0.
     """
 
-    kind: SiteKind
+    kind: str
     index: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.index}"

@@ -3,7 +3,7 @@
 A backbone installs taps with a context manager (``Backbone.tapped``) and always removes them; meanwhile every
 integration tells them of its steps. Tensors have the
 shape (batch, sequence, heads, head_dim); the first ``text_tokens`` of the sequence are the prompt, the rest
-the image.
+the image, whatever order the model itself has.
 """
 
 from __future__ import annotations
@@ -51,7 +51,18 @@ class AttentionTap(Observer):
         """The projections to use instead, before rotary embedding."""
         return projections
 
-    def attend(self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int) -> Tensor | None:
+    def attend(
+        self,
+        site: Site,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        text_tokens: int,
+        mask: Tensor | None = None,
+    ) -> Tensor | None:
         """The attention's output (batch, sequence, heads, head_dim), after rotary embedding; None leaves it to the
-        backbone. At most one tap of those installed together may answer at a site."""
+        backbone. At most one tap of those installed together may answer at a site.
+
+        ``mask`` is as in ``undrift.attention.kernel``; whoever answers has to heed it.
+        """
         return None

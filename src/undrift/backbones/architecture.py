@@ -21,7 +21,7 @@ class Architecture(Protocol):
         ...
 
     def feature_bytes(self, site: Site, geometry: Geometry) -> int:
-        """Bytes of one projection (query, key or value) of one picture at ``site``."""
+        """Bytes of one projection (query, key or value) of one picture at ``site``, as ``Backbone`` says."""
         ...
 
     def state_bytes(self, geometry: Geometry) -> int:

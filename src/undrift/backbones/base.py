@@ -15,10 +15,12 @@ from torch import Tensor
 
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
+from undrift.backbones.conditioning import Conditioning, PromptTokens
 from undrift.backbones.counter import Counter
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.geometry import Geometry
 from undrift.backbones.placement import Placement
+from undrift.backbones.processors import Running
 from undrift.backbones.velocity import BackboneField, guidance_values
 from undrift.flow import VelocityField, following
 
@@ -47,43 +49,6 @@ class Latent:
     geometry: Geometry
 
 
-@dataclass(frozen=True)
-class PromptTokens:
-    """A prompt as one tokenizer cut it.
-
-    Attributes:
-        prompt: the text.
-        tokens: the pieces, in order, special tokens included, padding excluded.
-        spans: for each piece its (start, end) characters in the prompt; (0, 0) for special tokens.
-    """
-
-    prompt: str
-    tokens: tuple[str, ...]
-    spans: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """Embedded prompts, one per batch row.
-
-    Attributes:
-        text: (batch, text_tokens, width), the sequence that takes part in attention.
-        pooled: (batch, width).
-        tokens: the text encoder's pieces per row; piece j is column j of the attention.
-        pooled_tokens: the pooled encoder's pieces per row.
-    """
-
-    text: Tensor
-    pooled: Tensor
-    tokens: tuple[PromptTokens, ...]
-    pooled_tokens: tuple[PromptTokens, ...]
-
-    @property
-    def rows(self) -> int:
-        """How many prompts there are."""
-        return self.text.shape[0]
-
-
 Guidance = Literal["embedded", "two_evaluations", "none"]
 
 
@@ -96,6 +61,7 @@ class Capabilities:
             ``two_evaluations``, v = v_positive + (g - 1) (v_positive - v_negative); ``none``, it has no effect.
         map_sites: layers in which image tokens attend to the prompt's, whose attention makes maps; in running order.
         sharing_sites: layers whose features one pass may take from another, in running order.
+        fixed_text: every prompt takes as many text tokens, so that their features may be shared, too.
         vital_sites: layers found vital for the picture (Stable Flow), empty if unknown.
         vocabulary: every word that a model of a drawn world knows; None for a model of photos and free text.
         notes: one line a user should know, such as the licence of the weights.
@@ -104,6 +70,7 @@ class Capabilities:
     guidance: Guidance = "embedded"
     map_sites: tuple[Site, ...] = ()
     sharing_sites: tuple[Site, ...] = ()
+    fixed_text: bool = True
     vital_sites: tuple[Site, ...] = ()
     vocabulary: tuple[str, ...] | None = None
     notes: str = ""
@@ -154,6 +121,7 @@ class Backbone(ABC):
 
     def __init__(self) -> None:
         self.counter = Counter()
+        self.running = Running()
         self._taps: tuple[AttentionTap, ...] = ()
         self._warned_guidance = False
 
@@ -173,7 +141,8 @@ class Backbone(ABC):
 
     @abstractmethod
     def feature_bytes(self, site: Site, geometry: Geometry) -> int:
-        """Bytes of one projection (query, key or value) of one picture at ``site``."""
+        """Bytes of one projection (query, key or value) of one picture at ``site``: of the whole sequence, or of the
+        image's tokens alone where prompts differ in length (``Capabilities.fixed_text``)."""
 
     @abstractmethod
     def state_bytes(self, geometry: Geometry) -> int:
@@ -227,6 +196,7 @@ class Backbone(ABC):
             tapped: whether the installed taps hear of it and see its attention.
         """
         self.counter.add(x.shape[0])
+        self.running.tapped = tapped
         if tapped:
             for tap in self._taps:
                 tap.evaluation(sigma)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -18,11 +19,12 @@ from undrift.attention.taps import AttentionTap
 from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, ModelIdentity, NetworkInputs
 from undrift.backbones.components import load_model, load_tokenizer
 from undrift.backbones.flux_architecture import TEXT_TOKENS, FluxArchitecture, token_side_of
-from undrift.backbones.flux_attention import TextLength, attention_layers, installed
+from undrift.backbones.flux_attention import FluxProcessor, attention_layers
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.geometry import image_ids, pack, text_ids, unpack
 from undrift.backbones.pictures import common_geometry, to_images, to_tensor
 from undrift.backbones.placement import Placement
+from undrift.backbones.processors import installed
 from undrift.backbones.prompts import PromptEncoder
 from undrift.errors import ModelError
 from undrift.flow import ResolutionShift, linear_sigmas, shift_sigmas, shifted_sigmas
@@ -75,7 +77,6 @@ class FluxBackbone(Backbone):
         self._scheduler = scheduler
         self._placement = placement or Placement(transformer.device, transformer.dtype)
         self._layers = attention_layers(transformer)
-        self._text_length = TextLength()
         self.identity = identity or self._bare_identity()
         self.architecture = FluxArchitecture.of(
             transformer.config,
@@ -169,10 +170,10 @@ class FluxBackbone(Backbone):
         return shifted_sigmas(steps, geometry.tokens, shift)
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
-        return installed(self._layers, taps, self._text_length)
+        return installed(self._layers, taps, partial(FluxProcessor, running=self.running))
 
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
-        self._text_length.tokens = inputs["txt_ids"].shape[0]
+        self.running.text_tokens = inputs["txt_ids"].shape[0]
         with self._placement.using(self._transformer):
             # The transformer multiplies the time by 1000 itself.
             time = torch.full((x.shape[0],), sigma, dtype=torch.float32, device=self._placement.device)
@@ -186,10 +187,10 @@ class FluxBackbone(Backbone):
         device = self._placement.device
         guided = {"guidance": torch.tensor(guidance, dtype=torch.float32, device=device)}
         return {
-            "encoder_hidden_states": self._to_network(conditioning.text),
-            "pooled_projections": self._to_network(conditioning.pooled),
+            "encoder_hidden_states": self._to_network(conditioning.tensors["text"]),
+            "pooled_projections": self._to_network(conditioning.tensors["pooled"]),
             "img_ids": image_ids(geometry).to(device),
-            "txt_ids": text_ids(conditioning.text.shape[1]).to(device),
+            "txt_ids": text_ids(conditioning.text_tokens).to(device),
             **(guided if self.capabilities.guidance == "embedded" else {}),
         }
 

@@ -1,29 +1,15 @@
-"""Serves attention taps inside diffusers' FLUX transformer, through its own attention layers.
-
-diffusers lets every attention layer carry a *processor*, the function that turns hidden states into the layer's
-output. ``installed`` puts a ``TappedProcessor`` on the layers that some tap wants and nothing on the others.
-"""
+"""Serves attention taps inside diffusers' FLUX transformer, through its own attention layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from undrift.attention.sites import Site
-from undrift.attention.taps import AttentionTap, Projections
-from undrift.errors import InputError
-
-
-@dataclass
-class TextLength:
-    """How many of the sequence's tokens are text: single blocks are not told, so each evaluation says it."""
-
-    tokens: int = 0
+from undrift.attention.taps import Projections
+from undrift.backbones.processors import TappedProcessor
 
 
 def attention_layers(transformer: Any) -> dict[Site, Any]:
@@ -33,43 +19,12 @@ def attention_layers(transformer: Any) -> dict[Site, Any]:
     return {**double, **single}
 
 
-@contextmanager
-def installed(layers: Mapping[Site, Any], taps: Sequence[AttentionTap], text_length: TextLength) -> Iterator[None]:
-    """Install ``taps`` on the layers they want and put every layer's processor back, whatever happens inside.
-
-    Taps of an enclosing block stay active and are asked first.
-    """
-    before: dict[Site, Any] = {}
-    try:
-        for site, attn in layers.items():
-            wanting = tuple(tap for tap in taps if tap.wants(site))
-            if wanting:
-                before[site] = attn.processor
-                attn.set_processor(_extended(attn.processor, site, wanting, text_length))
-        yield
-    finally:
-        for site, processor in before.items():
-            layers[site].set_processor(processor)
-
-
-def _extended(processor: Any, site: Site, taps: tuple[AttentionTap, ...], text_length: TextLength) -> TappedProcessor:
-    if isinstance(processor, TappedProcessor):
-        return TappedProcessor(processor.stock, site, (*processor.taps, *taps), text_length)
-    return TappedProcessor(processor, site, taps, text_length)
-
-
-class TappedProcessor:
+class FluxProcessor(TappedProcessor):
     """The attention of one FLUX layer with its taps asked on the way.
 
     With taps that change nothing the output equals the stock processor's bit for bit: the same layers and the
     same attention dispatch run on the same tensors.
     """
-
-    def __init__(self, stock: Any, site: Site, taps: tuple[AttentionTap, ...], text_length: TextLength) -> None:
-        self.stock = stock
-        self.site = site
-        self.taps = taps
-        self._text_length = text_length
 
     def __call__(
         self,
@@ -79,25 +34,21 @@ class TappedProcessor:
         attention_mask: Tensor | None = None,
         image_rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        projections = _project(attn, hidden_states, encoder_hidden_states, self._text_length.tokens)
-        for tap in self.taps:
-            projections = tap.project(self.site, projections)
+        if not self.running.tapped:
+            given: Tensor | tuple[Tensor, Tensor] = self.stock(
+                attn, hidden_states, encoder_hidden_states, attention_mask, image_rotary_emb
+            )
+            return given
+        made = _project(attn, hidden_states, encoder_hidden_states, self.running.text_tokens)
+        projections = self.projected(made)
         query, key = _rotated(projections.query, projections.key, image_rotary_emb)
-        attended = self._attend(query, key, projections.value, projections.text_tokens, attention_mask)
+        attended = self.attended(query, key, projections.value, projections.text_tokens, attention_mask)
+        if attended is None:
+            attended = self._stock_attention(query, key, projections.value, attention_mask)
         joined = attended.flatten(2, 3).to(query.dtype)
         if encoder_hidden_states is None:
             return joined
         return _project_out(attn, joined, projections.text_tokens)
-
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, text: int, mask: Tensor | None) -> Tensor:
-        answers = [(tap, tap.attend(self.site, query, key, value, text)) for tap in self.taps]
-        given = [(tap, answer) for tap, answer in answers if answer is not None]
-        if len(given) > 1:
-            names = " and ".join(type(tap).__name__ for tap, _ in given)
-            raise InputError(
-                f"{names} both replace the attention of {self.site.kind} block {self.site.index}: install one of them"
-            )
-        return given[0][1] if given else self._stock_attention(query, key, value, mask)
 
     def _stock_attention(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         from diffusers.models.attention_dispatch import dispatch_attention_fn

@@ -20,12 +20,14 @@ class Geometry:
     Attributes:
         height, width: of the picture in pixels, before padding.
         rows, columns: of the token grid, which covers the padded picture.
+        token_side: in pixels, of the square of the padded picture that one token covers.
     """
 
     height: int
     width: int
     rows: int
     columns: int
+    token_side: int
 
     @property
     def tokens(self) -> int:
@@ -40,7 +42,7 @@ def geometry_of(height: int, width: int, token_side: int) -> Geometry:
     """
     if height < 1 or width < 1:
         raise InputError(f"picture is {width} x {height} pixels, expected at least 1 x 1")
-    return Geometry(height=height, width=width, rows=-(-height // token_side), columns=-(-width // token_side))
+    return Geometry(height, width, -(-height // token_side), -(-width // token_side), token_side)
 
 
 def pack(latent: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from undrift.backbones.base import Conditioning, PromptTokens
+from undrift.backbones.conditioning import Conditioning, PromptTokens
 from undrift.backbones.flux_architecture import TEXT_TOKENS
 from undrift.backbones.placement import Placement
 from undrift.errors import InputError
@@ -26,7 +26,11 @@ class _Embedded:
     text: Tensor
     pooled: Tensor
     tokens: PromptTokens
-    pooled_tokens: PromptTokens
+
+
+def conditioning_of(text: Tensor, pooled: Tensor, tokens: tuple[PromptTokens, ...]) -> Conditioning:
+    """Prompts as FLUX takes them: T5's sequence (batch, text_tokens, width) and CLIP's vector (batch, width)."""
+    return Conditioning({"text": text, "pooled": pooled}, tokens, text.shape[1])
 
 
 class PromptEncoder:
@@ -67,11 +71,10 @@ class PromptEncoder:
         known = {**self._cache, **dict(zip(new, self._embedded(new), strict=True))}
         self._remember({prompt: known[prompt] for prompt in prompts})
         rows = [known[prompt] for prompt in prompts]
-        return Conditioning(
+        return conditioning_of(
             text=torch.cat([row.text for row in rows]).float(),
             pooled=torch.cat([row.pooled for row in rows]).float(),
             tokens=tuple(row.tokens for row in rows),
-            pooled_tokens=tuple(row.pooled_tokens for row in rows),
         )
 
     def _remember(self, used: Mapping[str, _Embedded]) -> None:
@@ -85,10 +88,11 @@ class PromptEncoder:
         # One prompt at a time, so that its embedding does not depend on the batch it came in; one encoder after
         # the other, so that offloading moves each once.
         tokens = [self._t5_tokens(prompt) for prompt in prompts]
-        pooled_tokens = [self._clip_tokens(prompt) for prompt in prompts]
+        for prompt in prompts:
+            self._warn_of_length(prompt)
         texts = [self._text(prompt) for prompt in prompts]
         pooled = [self._pooled(prompt) for prompt in prompts]
-        return [_Embedded(*parts) for parts in zip(texts, pooled, tokens, pooled_tokens, strict=True)]
+        return [_Embedded(*parts) for parts in zip(texts, pooled, tokens, strict=True)]
 
     def _text(self, prompt: str) -> Tensor:
         ids = _ids(self._t5_tokenizer, prompt, self.limit).to(self._placement.device)
@@ -110,19 +114,14 @@ class PromptEncoder:
             raise InputError(f"prompt '{prompt[:40]}…' has {count} tokens, the model takes {self.limit}: shorten it")
         return tokens
 
-    def _clip_tokens(self, prompt: str) -> PromptTokens:
+    def _warn_of_length(self, prompt: str) -> None:
         limit = int(self._clip_tokenizer.model_max_length)
-        tokens = cut(self._clip_tokenizer, prompt)
-        if len(tokens.tokens) <= limit:
-            return tokens
-        if not self._warned_clip:
+        count = len(cut(self._clip_tokenizer, prompt).tokens)
+        if count > limit and not self._warned_clip:
             logger.warning(
-                "a prompt has %d tokens, the pooled text encoder sees its first %d (T5 sees all)",
-                len(tokens.tokens),
-                limit,
+                "a prompt has %d tokens, the pooled text encoder sees its first %d (T5 sees all)", count, limit
             )
             self._warned_clip = True
-        return cut(self._clip_tokenizer, prompt, limit)
 
 
 def cut(tokenizer: Any, prompt: str, limit: int | None = None) -> PromptTokens:

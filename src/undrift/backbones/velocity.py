@@ -12,7 +12,8 @@ from undrift.backbones.geometry import Geometry, check_tokens
 from undrift.errors import InputError
 
 if TYPE_CHECKING:
-    from undrift.backbones.base import Backbone, Conditioning
+    from undrift.backbones.base import Backbone
+    from undrift.backbones.conditioning import Conditioning
 
 
 class BackboneField:

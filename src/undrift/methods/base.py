@@ -20,6 +20,7 @@ from undrift.backbones.base import Backbone, Geometry, Latent
 from undrift.errors import InputError
 from undrift.flow import Observer
 from undrift.methods.cost import REFERENCE_SIZE, Cost
+from undrift.methods.needs import Need
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,19 @@ class EditMethod(ABC):
             size: (width, height) of the picture; only what is kept depends on it.
         """
 
+    def needs(self) -> tuple[Need, ...]:
+        """The layers that a turn with these parameters cannot do without."""
+        return ()
+
+    def check(self, backbone: Backbone) -> None:
+        """Say before a turn starts what ``backbone`` lacks for it.
+
+        Raises:
+            InputError: a layer is missing; the message names what and how to do without.
+        """
+        for need in self.needs():
+            need.check(self.name, backbone)
+
     def draws_noise(self) -> bool:
         """Whether two seeds give two pictures with these parameters. All noise comes from ``seeded_noise``."""
         return False
@@ -209,7 +223,12 @@ class EditMethod(ABC):
         return False
 
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
-        """Run one turn. Deterministic in the request; leaves no tap behind; observers may cancel it."""
+        """Run one turn. Deterministic in the request; leaves no tap behind; observers may cancel it.
+
+        Raises:
+            InputError: the model lacks layers that the method needs, or the request is one that it refuses.
+        """
+        self.check(backbone)
         before = backbone.counter.copy()
         made = self.make(backbone, request, observers)
         calls, rows = backbone.counter.evaluations - before.evaluations, backbone.counter.rows - before.rows

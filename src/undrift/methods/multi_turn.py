@@ -39,6 +39,7 @@ from undrift.flow import (
 from undrift.flow.retain import Chain, Hold, Retain
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
 from undrift.methods.cost import REFERENCE_SIZE, Cost
+from undrift.methods.needs import Need
 
 TimeName = Literal["sigma", "index", "late_midpoint"]
 
@@ -122,7 +123,7 @@ class MultiTurn(EditMethod):
         inversion = self.invert(backbone, request.previous.packed, noise, source, geometry, observers, record=held)
         weight = self.params.previous_weight
         anchor = combine_anchors([request.original.packed, request.previous.packed], [1.0 - weight, weight])
-        tap = self.highlighter(request, target)
+        tap = self.highlighter(backbone, request, target)
         path = inversion.states[::-1]
         sampling = self.sample(
             backbone, inversion.final, anchor, target, geometry, tap, observers, path, request.editable_tokens
@@ -190,6 +191,9 @@ class MultiTurn(EditMethod):
                 observers=observers,
             )
 
+    def needs(self) -> tuple[Need, ...]:
+        return (Need("map_sites", "set highlight=false"),) if self.params.highlight else ()
+
     def draws_noise(self) -> bool:
         return self.params.inversion_gain > 0
 
@@ -197,7 +201,7 @@ class MultiTurn(EditMethod):
         p = self.params
         return p.highlight and (p.map_column is None or p.scaled_columns is None)
 
-    def highlighter(self, request: EditRequest, target: Conditioning) -> AdaptiveHighlight | None:
+    def highlighter(self, backbone: Backbone, request: EditRequest, target: Conditioning) -> AdaptiveHighlight | None:
         """The tap of section 3.4 for a request, None if highlighting is off or no word tells what changes."""
         p = self.params
         if not p.highlight:
@@ -206,9 +210,9 @@ class MultiTurn(EditMethod):
         edited = TextColumns.of([edited_columns(request, target, row) for row in rows])
         batch = len(rows)
         maps = edited if p.map_column is None else TextColumns.of([[p.map_column]] * batch)
-        first = min(p.scaled_columns or 0, target.text.shape[1])
+        first = min(p.scaled_columns or 0, target.text_tokens)
         scaled = TextColumns.first(first, batch) if first else edited
-        return AdaptiveHighlight(maps, scaled, self.highlight_settings())
+        return AdaptiveHighlight(maps, scaled, backbone.capabilities.map_sites, self.highlight_settings())
 
     def highlight_settings(self) -> HighlightSettings:
         """This method's parameters as the tap takes them."""

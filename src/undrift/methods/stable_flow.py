@@ -20,6 +20,7 @@ from undrift.flow import Euler, Follower, Observer, Trajectory, VelocityField, i
 from undrift.flow.solvers import Carry
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
 from undrift.methods.cost import REFERENCE_SIZE, Cost
+from undrift.methods.needs import Need
 
 
 class StableFlowParams(Params):
@@ -113,6 +114,13 @@ class StableFlow(EditMethod):
         final = sampling.final / p.nudge if p.undo_nudge else sampling.final
         return EditResult.of(geometry, final)
 
+    def needs(self) -> tuple[Need, ...]:
+        return () if self.params.sites else (Need("vital_sites", "name layers with the parameter sites"),)
+
+    def check(self, backbone: Backbone) -> None:
+        super().check(backbone)
+        self.layers(backbone)
+
     def invert(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> Trajectory:
         """Carry the nudged picture to the noise with the source prompt; every state is kept."""
         p, picture = self.params, request.previous
@@ -130,13 +138,10 @@ class StableFlow(EditMethod):
         """The layers whose keys and values are shared.
 
         Raises:
-            InputError: the model knows no vital layers and none were given, or a given one does not exist.
+            InputError: a layer that was named does not exist.
         """
-        known = {f"{site.kind}.{site.index}": site for site in backbone.sites}
+        known = {str(site): site for site in backbone.sites}
         missing = [name for name in self.params.sites if name not in known]
         if missing:
             raise InputError(f"no layer '{missing[0]}', this model has {next(iter(known))} to {list(known)[-1]}")
-        chosen = tuple(known[name] for name in self.params.sites) or backbone.capabilities.vital_sites
-        if not chosen:
-            raise InputError("this model's vital layers are unknown: name layers with sites, such as double.0")
-        return chosen
+        return tuple(known[name] for name in self.params.sites) or backbone.capabilities.vital_sites

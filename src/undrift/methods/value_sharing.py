@@ -16,6 +16,7 @@ from undrift.backbones.base import Backbone, Latent
 from undrift.flow import Observer, Solver, Trajectory, evaluations, integrate, inverted
 from undrift.methods.base import EditMethod, EditRequest, EditResult, Params
 from undrift.methods.cost import REFERENCE_SIZE, Cost
+from undrift.methods.needs import Need
 
 VALUES: tuple[Part, ...] = ("value",)
 
@@ -27,7 +28,9 @@ class ValueSharingParams(Params):
     guidance: float = Field(2.0, ge=0, description="guidance while sampling the target prompt")
     inversion_guidance: float = Field(1.0, ge=0, description="guidance while inverting the source prompt")
     inject_steps: int = Field(ge=0, description="first sampling steps that use the values of the inversion")
-    shared_blocks: int = Field(18, ge=0, description="the last n single blocks share values (FLUX.1: 18 is 20 to 37)")
+    shared_blocks: int = Field(
+        18, ge=0, description="the last n layers that can share values do (FLUX.1: 18 is single 20 to 37)"
+    )
     memory_gb: float = Field(8.0, ge=0, description="values kept on the device; beyond it they wait in main memory")
 
 
@@ -55,13 +58,19 @@ class ValueSharing(EditMethod):
         give: list[AttentionTap] = []
         sites, intervals = self.sites(backbone), range(p.inject_steps)
         if sites and intervals:
-            keep = [StoreFeatures(store, sites, VALUES, intervals)]
-            give = [InjectFeatures(store, sites, {"value": "replace"}, intervals)]
+            # Where prompts differ in length, their tokens have no counterparts in each other.
+            image_only = not backbone.capabilities.fixed_text
+            keep = [StoreFeatures(store, sites, VALUES, intervals, image_only)]
+            give = [InjectFeatures(store, sites, {"value": "replace"}, intervals, image_only)]
         up = inverted(backbone.sigmas(p.steps, picture.geometry))
         inversion = self._run(backbone, request.source_prompts, p.inversion_guidance, picture, up, keep, observers)
         noise = Latent(inversion.final, picture.geometry)
         sampling = self._run(backbone, request.target_prompts, p.guidance, noise, inverted(up), give, observers)
         return EditResult.of(picture.geometry, sampling.final)
+
+    def needs(self) -> tuple[Need, ...]:
+        shares = self.params.inject_steps and self.params.shared_blocks
+        return (Need("sharing_sites", "set inject_steps=0"),) if shares else ()
 
     def sites(self, model: Architecture) -> tuple[Site, ...]:
         """The last ``shared_blocks`` of the layers that share features."""

@@ -9,10 +9,12 @@ from typing import Any, Self
 from pydantic import Field, field_validator
 
 from undrift.backbones.architecture import Architecture
+from undrift.backbones.base import Backbone
 from undrift.errors import InputError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod, Params
 from undrift.methods.cost import REFERENCE_SIZE, Cost
+from undrift.methods.needs import Need
 
 
 class WrapperParams(Params):
@@ -69,6 +71,12 @@ class Wrapper(EditMethod):
 
     def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
         return self.inner().cost(model, size)
+
+    def needs(self) -> tuple[Need, ...]:
+        return self.inner().needs()
+
+    def check(self, backbone: Backbone) -> None:
+        self.inner().check(backbone)
 
     def draws_noise(self) -> bool:
         return self.inner().draws_noise()

@@ -64,16 +64,19 @@ def heat_map(a: Image.Image, b: Image.Image) -> Image.Image:
     return Image.fromarray((scale[change] * ground[..., None]).round().astype(np.uint8))
 
 
-def mask_overlay(picture: Image.Image, mask: Image.Image, size: tuple[int, int] | None = None) -> Image.Image:
+def mask_overlay(
+    picture: Image.Image, mask: Image.Image, size: tuple[int, int] | None = None, token_side: int | None = None
+) -> Image.Image:
     """``picture``, orange where ``mask`` is white and pale where it is black.
 
     Args:
         picture: RGB.
         mask: L, one pixel per token or of the picture's size.
         size: of the result, (width, height), by default the picture's; the mask's steps stay sharp.
+        token_side: as ``Turn.token_side``.
     """
     size = size or picture.size
-    whole = mask if mask.size == picture.size else drift.enlarged(mask, picture.size)
+    whole = mask if mask.size == picture.size else drift.enlarged(mask, picture.size, token_side)
     shown = picture.resize(size, Image.Resampling.LANCZOS)
     pale = Image.blend(shown, Image.new("RGB", size, "white"), 0.6)
     marked = Image.blend(shown, Image.new("RGB", size, _MARKER), 0.35)

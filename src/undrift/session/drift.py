@@ -37,10 +37,12 @@ class Edited(NamedTuple):
     Attributes:
         mask: L, one pixel per token; the tokens may cover padding beyond the picture. None: anywhere.
         region: L, of the picture's size, 0 where nothing could change. None: everything could.
+        token_side: as ``Turn.token_side``.
     """
 
     mask: Image.Image | None
     region: Image.Image | None = None
+    token_side: int | None = None
 
 
 def outside(edits: Sequence[Edited], size: tuple[int, int]) -> Mask:
@@ -53,8 +55,8 @@ def outside(edits: Sequence[Edited], size: tuple[int, int]) -> Mask:
     result = np.ones((size[1], size[0]), dtype=bool)
     if any(edit.mask is None and edit.region is None for edit in edits):
         return result
-    for mask, region in edits:
-        edited = np.ones_like(result) if mask is None else _grown(mask, size)
+    for mask, region, token_side in edits:
+        edited = np.ones_like(result) if mask is None else _grown(mask, size, token_side)
         result &= ~(edited if region is None else edited & (np.asarray(region) > 0))
     return result
 
@@ -89,23 +91,26 @@ def difference(a: Image.Image, b: Image.Image) -> NDArray[Any]:
     return np.abs(np.asarray(a, dtype=np.int16) - np.asarray(b, dtype=np.int16))
 
 
-def enlarged(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
+def enlarged(mask: Image.Image, size: tuple[int, int], token_side: int | None) -> Image.Image:
     """``mask``, one pixel per token, at the picture's ``size`` (width, height), the padding cropped away."""
-    token = token_side(mask.size, size)
+    token = token_side or unrecorded_token_side(mask.size, size)
     return mask.resize((mask.width * token, mask.height * token), Image.Resampling.NEAREST).crop((0, 0, *size))
 
 
-def token_side(grid: tuple[int, int], size: tuple[int, int]) -> int:
-    """A token's side in pixels: the smallest power of two with which ``grid`` (columns, rows) covers the picture."""
+def unrecorded_token_side(grid: tuple[int, int], size: tuple[int, int]) -> int:
+    """A token's side in pixels in sessions of version 0.1.0, which do not say it.
+
+    All models of that version had the smallest power of two with which ``grid`` (columns, rows) covers the picture.
+    """
     needed = max(math.ceil(size[0] / grid[0]), math.ceil(size[1] / grid[1]))
     return int(2 ** math.ceil(math.log2(needed)))
 
 
-def _grown(mask: Image.Image, size: tuple[int, int]) -> Mask:
+def _grown(mask: Image.Image, size: tuple[int, int], token_side: int | None) -> Mask:
     binary = mask.point([0] * 128 + [255] * 128)
     halves = binary.resize((mask.width * 2, mask.height * 2), Image.Resampling.NEAREST)
     grown = halves.filter(ImageFilter.MaxFilter(3))
-    token = token_side(mask.size, size)
+    token = token_side or unrecorded_token_side(mask.size, size)
     return np.asarray(grown.resize((mask.width * token, mask.height * token), Image.Resampling.NEAREST))[
         : size[1], : size[0]
     ].astype(bool)

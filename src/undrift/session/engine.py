@@ -114,6 +114,7 @@ def run_turn(
         SessionError: the result cannot be written.
         Cancelled: an observer stopped it.
     """
+    method.check(backbone)
     tree = tree or session.tree()
     parent = tree.turn(plan.parent)
     stored = stored_latent(session, parent, backbone)

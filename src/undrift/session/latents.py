@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 
 from undrift.backbones.base import Backbone, Geometry, Latent
 from undrift.errors import SessionError
+from undrift.session import drift
 
 _TENSOR = "packed"
 _KEY = "undrift"
@@ -55,7 +56,7 @@ def from_bytes(data: bytes, backbone: Backbone) -> StoredLatent:
     with _reading():
         about = _about(data)
         packed = load(data)[_TENSOR].to(backbone.identity.device)
-        return StoredLatent(Latent(packed, Geometry(**about["geometry"])), str(about["weights_hash"]))
+        return StoredLatent(Latent(packed, _geometry(about)), str(about["weights_hash"]))
 
 
 def model_of(data: bytes) -> str:
@@ -75,7 +76,15 @@ def geometry_of(data: bytes) -> Geometry:
         SessionError: another kind of file.
     """
     with _reading():
-        return Geometry(**_about(data)["geometry"])
+        return _geometry(_about(data))
+
+
+def _geometry(about: Mapping[str, Any]) -> Geometry:
+    given = about["geometry"]
+    if "token_side" in given:
+        return Geometry(**given)
+    side = drift.unrecorded_token_side((given["columns"], given["rows"]), (given["width"], given["height"]))
+    return Geometry(**given, token_side=side)
 
 
 @contextmanager

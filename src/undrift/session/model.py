@@ -125,6 +125,8 @@ class Turn(Stored):
             a grey PNG of the picture's size, black where the turn left the picture as it was, None for nowhere.
         image_hash, latent_hash: sha256 of the files.
         width, height: of the picture in pixels.
+        token_side: in pixels, of the square that one pixel of the mask stands for; None without a mask, and in
+            sessions of version 0.1.0, whose models' were powers of two.
         evaluations, sample_evaluations: NFE.
         seconds: wall time of the turn.
         drift_original, drift_previous: drift against turn 0 and against the parent, None for a source.
@@ -148,6 +150,7 @@ class Turn(Stored):
     latent_hash: str | None
     width: int
     height: int
+    token_side: int | None = None
     evaluations: int = 0
     sample_evaluations: int = 0
     seconds: float = 0.0

@@ -38,6 +38,7 @@ class Outcome:
     latent: bytes | None = None
     mask: bytes | None = None
     region: bytes | None = None
+    token_side: int | None = None
     evaluations: int = 0
     sample_evaluations: int = 0
     seconds: float = 0.0

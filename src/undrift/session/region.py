@@ -20,7 +20,6 @@ from torch import Tensor
 from undrift.backbones.base import Geometry, Latent
 from undrift.errors import InputError
 from undrift.pictures import as_mask
-from undrift.session import drift
 
 FEATHER = 64
 """The soft edge is this part of the picture's shorter side."""
@@ -103,7 +102,7 @@ def changeable(region: Image.Image, geometry: Geometry) -> Tensor:
 
 def _per_token(values: Weight, geometry: Geometry) -> Tensor:
     """Pixel values by token, (tokens, pixels of a token); the padding repeats the edge, as the model's does."""
-    side = drift.token_side((geometry.columns, geometry.rows), (geometry.width, geometry.height))
+    side = geometry.token_side
     below, right = geometry.rows * side - geometry.height, geometry.columns * side - geometry.width
     padded = np.pad(values, ((0, below), (0, right)), "edge")
     tokens = padded.reshape(geometry.rows, side, geometry.columns, side).swapaxes(1, 2)

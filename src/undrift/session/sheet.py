@@ -70,7 +70,7 @@ def _cell(session: Session, turn: Turn, original: Image.Image, size: tuple[int, 
     mask = session.mask(turn)
     numbers = (_cost(turn), _drift_text(turn.drift_original))
     where = session.region(turn) if mask is None else mask
-    marked = "no mask" if where is None else mask_overlay(picture, where, size)
+    marked = "no mask" if where is None else mask_overlay(picture, where, size, turn.token_side)
     heat = heat_map(original, picture).resize(size, Image.Resampling.NEAREST)
     return _Cell(title, turn.prompt, numbers, (_shown(picture, size), marked, heat))
 

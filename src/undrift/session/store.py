@@ -283,6 +283,7 @@ class Session:
             latent_hash=None if outcome.latent is None else sha256(outcome.latent),
             width=outcome.width,
             height=outcome.height,
+            token_side=outcome.token_side,
             evaluations=outcome.evaluations,
             sample_evaluations=outcome.sample_evaluations,
             seconds=outcome.seconds,

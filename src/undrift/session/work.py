@@ -100,8 +100,9 @@ class Work:
         metadata: Mapping[str, Any],
     ) -> Outcome:
         """The files of the turn, and its drift."""
-        edits = [drift.Edited(self.session.mask(t), self.session.region(t)) for t in self.tree.path(self.parent)[1:]]
-        edit, source = drift.Edited(mask, self.allowed), self.session.picture(self.tree.source)
+        edits = [self._edited(t) for t in self.tree.path(self.parent)[1:]]
+        side = latent.geometry.token_side
+        edit, source = drift.Edited(mask, self.allowed, side), self.session.picture(self.tree.source)
         return Outcome(
             image=png_bytes(picture, metadata),
             width=picture.width,
@@ -109,9 +110,13 @@ class Work:
             latent=latents.to_bytes(latent, self.backbone),
             mask=None if mask is None else png_bytes(mask),
             region=None if self.allowed is None else mask_bytes(self.allowed),
+            token_side=None if mask is None else side,
             drift_original=drift.measure(picture, source, drift.outside([*edits, edit], picture.size)),
             drift_previous=drift.measure(picture, before, drift.outside([edit], picture.size)),
         )
+
+    def _edited(self, turn: Turn) -> drift.Edited:
+        return drift.Edited(self.session.mask(turn), self.session.region(turn), turn.token_side)
 
 
 def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | None:

@@ -50,7 +50,7 @@ def overlay(session: Session, turn: Turn) -> bytes:
     _own(used), _own(turn.image)
     where = session.mask(turn) if turn.mask else session.region(turn)
     assert where is not None  # checked above
-    return png_bytes(mask_overlay(session.picture(turn), where))
+    return png_bytes(mask_overlay(session.picture(turn), where, token_side=turn.token_side))
 
 
 def _own(name: str) -> str:

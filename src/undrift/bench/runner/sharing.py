@@ -107,7 +107,7 @@ class SharingBackbone(Backbone):
     ) -> VelocityField:
         field = self._inner.velocity_field(conditioning, geometry, guidance, negative)
         values = guidance_values(guidance, conditioning.rows)
-        prompts = tuple(digest(c.text, c.pooled) for c in (conditioning, negative) if c is not None)
+        prompts = tuple(_prompts_key(given) for given in (conditioning, negative) if given is not None)
         return _SharedField(self, field, values, (*prompts, geometry, values))
 
     def network_inputs(
@@ -144,6 +144,11 @@ class _SharedField:
         self._backbone.counter.add(x.shape[0], self._calls)
         memory.taken += self._calls
         return found.to(x.device, copy=True)
+
+
+def _prompts_key(conditioning: Conditioning) -> bytes:
+    mask = () if conditioning.mask is None else (conditioning.mask,)
+    return digest(*(conditioning.tensors[name] for name in sorted(conditioning.tensors)), *mask)
 
 
 def digest(*tensors: Tensor) -> bytes:
