@@ -331,3 +331,31 @@ def test_unknown_data(tmp_path: Path, data: Path) -> None:
         examine(data.parent)
     with pytest.raises(InputError, match=r"is none of the known data: pie-bench, pie-bench-pp, .*; see docs/data.md"):
         examine(data / PICTURES / "1_change_object_80")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("original_prompt: ABC # DEF", "original_prompt ends before '# DEF', a comment to YAML"),
+        ("original_prompt: ABC 🎩é  #1", "original_prompt ends before '#1', a comment to YAML"),
+        ("original_prompt: 'ABC # DEF'", None),
+        ('original_prompt: "ABC # DEF"', None),
+        ("original_prompt: ABC#DEF", None),
+        ("original_prompt: |-\n  ABC # DEF", None),
+        ("original_prompt: ABC\n# a comment of its own", None),
+        ("original_prompt: ABC\nimage_path: x.jpg # where it is", None),
+    ],
+)
+def test_prompts_that_yaml_cuts(tmp_path: Path, line: str, said: str | None) -> None:
+    folder = tmp_path / "MTC_prompts"
+    (folder / "000000000000").mkdir(parents=True)
+    text = f"{line}\ninstructions:\n  Round 1: {{editing_instruction: a hat, editing_type_id: 4}}\n"
+    (folder / "000000000000" / "000000000000.yaml").write_text(text, encoding="utf-8")
+    found = [str(finding) for finding in examine(folder, whole=False).findings]
+    cut = [one for one in found if "a comment to YAML" in one]
+    where = "000000000000/000000000000.yaml, line 1"
+    assert cut == (
+        []
+        if said is None
+        else [f"{where}: {said}; put the prompt between quotes, or a line break before the comment"]
+    )

@@ -43,6 +43,8 @@ MAX_BYTES = 2**20
 DEEPEST = 20
 """Of one picture's prompts; they need five."""
 
+_PROMPTS = frozenset({"original_prompt", "editing_instruction", "source_prompt", "target_prompt", "instruction"})
+_COMMENT = re.compile(r"[ \t]+#[^\n]*")
 _ROUND = re.compile(r"round\D{0,3}(\d{1,9})(?!\d)", re.IGNORECASE)
 
 
@@ -149,6 +151,21 @@ def read_file(file: Path) -> MultiTurn:
         raise InputError(f"'{file}': {first_problem(error)}") from None
 
 
+def cut_prompts(file: Path) -> list[tuple[int, str, str]]:
+    """Prompts without quotes that YAML ends at `` #``: the line, the field, and what it takes for a comment.
+
+    Raises:
+        InputError: the file cannot be read or understood.
+    """
+    text, node, _ = _composed(file)
+    return [
+        (value.end_mark.line + 1, str(key.value), lost[0].strip())
+        for key, value in _entries(node)
+        if key.value in _PROMPTS and not value.style and isinstance(value.value, str)
+        if (lost := _COMMENT.match(text, value.end_mark.index))
+    ]
+
+
 def write_file(folder: Path, prompts: MultiTurn) -> Path:
     """Write the prompts of one picture into a prompts folder, and return the file.
 
@@ -212,6 +229,14 @@ def _as_written_round(turn: Round) -> dict[str, Any]:
 
 def _parsed(file: Path) -> Mapping[str, Any]:
     """The file as mappings, lists and strings: no value is taken for a number, so that ids keep their zeros."""
+    _, _, data = _composed(file)
+    if not isinstance(data, dict):
+        raise InputError(f"'{file}' holds no mapping, expected image_path, original_prompt and instructions")
+    return data
+
+
+def _composed(file: Path) -> tuple[str, Any, Any]:
+    """The text of a file, its YAML node, and what that holds; None for an empty file's."""
     yaml = needed("yaml", "PyYAML", "reading multi-turn prompts")
     loading = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
@@ -225,9 +250,18 @@ def _parsed(file: Path) -> Mapping[str, Any]:
         raise InputError(f"cannot read '{file}': {reason(error)}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"'{file}' is no YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise InputError(f"'{file}' holds no mapping, expected image_path, original_prompt and instructions")
-    return data
+    return text, node, data
+
+
+def _entries(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Keys and values of all mappings in a YAML node."""
+    if node is None or isinstance(node.value, str):
+        return
+    for child in node.value:
+        if isinstance(child, tuple):
+            yield child
+        for part in child if isinstance(child, tuple) else (child,):
+            yield from _entries(part)
 
 
 def _text(file: Path) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from undrift.bench.data.pie import PieEntry
-from undrift.bench.data.prompts import MultiTurn, broken_rules, prompt_files, read_file
+from undrift.bench.data.prompts import MultiTurn, broken_rules, cut_prompts, prompt_files, read_file
 from undrift.bench.doctor.finding import Finding, check_blend, check_mask
 from undrift.bench.suites.pie_bench import same_caption
 from undrift.errors import InputError
 
+_QUOTE = "put the prompt between quotes, or a line break before the comment"
 _WRITE = "write it again with undrift bench make-turns, or correct it"
 
 
@@ -41,6 +42,8 @@ def _of_file(where: str, file: Path, prompts: MultiTurn) -> Iterator[Finding]:
     if file.stem != file.parent.name:
         yield Finding(where, "the file is not named like its folder, whose name counts", f"name it {prompts.id}.yaml")
     yield from (Finding(where, said, _WRITE) for said in broken_rules(prompts))
+    for line, field, lost in cut_prompts(file):
+        yield Finding(f"{where}, line {line}", f"{field} ends before '{lost}', a comment to YAML", _QUOTE)
     for number, turn in enumerate(prompts.rounds, 1):
         at = f"{where}, round {number}"
         yield from check_blend(at, (turn.blended_word or "").split(), turn.source_prompt, turn.target_prompt)
