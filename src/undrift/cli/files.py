@@ -151,8 +151,8 @@ def replay(
 ) -> None:
     """Run a session, or the way to TURN, again as a new session.
 
-    With nothing changed the pictures are the same bytes. Model, method and parameters are those recorded, unless
-    given here.
+    With nothing changed, the same machine, threads and versions give the same bytes. Model, method and parameters
+    are those recorded, unless given here.
     """
     from undrift.cli import work
     from undrift.cli.progress import StopOnInterrupt

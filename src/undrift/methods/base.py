@@ -34,7 +34,7 @@ class EditRequest:
         source_prompts: what ``previous`` shows.
         target_prompts: what the result is to show.
         words: per row the target words that steer the highlighting; None takes those that differ.
-        seeds: per row; everything random of the row comes from it, so that a batch equals its rows run singly.
+        seeds: per row; everything random of the row comes from it, whatever batch it is in.
         original_prompts: what ``original`` shows, for methods that start over from it; empty if unknown.
         previous_images: the pictures of ``previous``, for methods that work on pixels; empty has them decoded.
         editable_tokens: (batch, tokens) in [0, 1], 0 where a token must stay as it is in ``previous``; None lets all
@@ -242,8 +242,8 @@ class EditMethod(ABC):
 def seeded_noise(seeds: Sequence[int], like: Tensor, stream: int = 0) -> Tensor:
     """Standard normal noise (rows, ...) whose row r depends on ``seeds[r]`` and ``stream`` alone.
 
-    Drawn on the CPU, so that a seed means the same picture on every device, and row by row, so that a batch
-    equals its rows run singly. ``stream`` keeps several draws of one turn independent.
+    Drawn on the CPU, so that a seed means the same noise on every device, and row by row, so that a batch has the
+    noise of its rows run singly. ``stream`` keeps several draws of one turn independent.
     """
     rows = []
     for seed in seeds:

@@ -98,7 +98,8 @@ def run_turn(
     observers: Sequence[Observer] = (),
     tree: Tree | None = None,
 ) -> Turn:
-    """Run one turn and append it to the session. Deterministic in the session, the model and the resolved plan.
+    """Run one turn and append it to the session. Deterministic in the session, the model and the resolved plan,
+    to the byte on one machine with the same threads and versions.
 
     The resolved specification is recorded first; if the work fails or an observer cancels it, that record is removed
     again and the session is as before.

@@ -1,4 +1,4 @@
-"""A session's turns once more, in a new session: on another picture, seed, method or model, or to the same bytes."""
+"""A session's turns once more, in a new session: on another picture, seed, method or model, or as it was."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def replay(
     observers: Sequence[Observer] = (),
     finished: Callable[[Turn], None] = lambda turn: None,
 ) -> Session:
-    """Run a session's turns again, in a new session. With nothing changed, pictures and latents are the same bytes.
+    """Run a session's turns again, in a new session. With nothing changed, pictures and latents are the same bytes on
+    the same machine with the same number of threads and versions; elsewhere they are the same but for rounding.
 
     Args:
         session: what to repeat.

@@ -1,8 +1,9 @@
-"""A turn as something to type: command lines, or a Python script, that make it again, to the same bytes.
+"""A turn as something to type: command lines, or a Python script, that make it again.
 
 Both write out all that a turn records: model and number format, method and every parameter, seed, words and region.
-Nothing is left to a preset or to a model's own values, which may be others where the lines are run. The session's
-pictures and regions are named by their full paths.
+Nothing is left to a preset or to a model's own values, which may be others where the lines are run: on the
+same machine, with the same threads and versions, the picture is the same file. The session's pictures and regions are
+named by their full paths.
 """
 
 from __future__ import annotations
