@@ -142,6 +142,7 @@ plans = st.builds(
     EditPlan,
     prompt=prompts,
     source_prompt=st.none() | texts,
+    instruction=st.none() | texts | st.sampled_from(["make the dog blue", "--caption", "-e"]),
     words=words,
     seed=st.sampled_from([0, 7, 2**32 - 1]),
     handover=st.sampled_from(["latent", "image"]),

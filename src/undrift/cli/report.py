@@ -27,7 +27,7 @@ def print_turns(turns: Sequence[Turn]) -> None:
     for turn in turns:
         numbers = (str(turn.evaluations), f"{turn.seconds:.1f}")
         drift = (drift_text(turn.drift_original), drift_text(turn.drift_previous))
-        table.add_row(str(turn.number), cell(turn.prompt), *numbers, *drift)
+        table.add_row(str(turn.number), cell(turn.told), *numbers, *drift)
     with printing() as stream:
         screen = console(file=stream)
         (screen if screen.is_terminal else console(file=stream, width=WIDTH)).print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,15 +24,25 @@ from undrift.cli.options import (
 )
 from undrift.cli.output import emit, say
 from undrift.cli.paths import Folder
+from undrift.cli.saying import announce
 from undrift.cli.sessions import edit_command, free_folder, turn_json
 from undrift.errors import InputError
+
+if TYPE_CHECKING:
+    from undrift.instructions import Reading
+    from undrift.session.engine import EditPlan
 
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--prompt", "-p", required=True, help="What the picture shows.")
+@click.option("--edit", "-e", "edits", multiple=True, help="What it is to show next; one per turn, in order.")
 @click.option(
-    "--edit", "-e", "edits", multiple=True, required=True, help="What it is to show next; one per turn, in order."
+    "--say",
+    "said",
+    multiple=True,
+    metavar="TEXT",
+    help="Instead of --edit: what to change next, such as 'make the hat blue', or what it is to show.",
 )
 @click.option(
     "--words",
@@ -57,6 +68,7 @@ def run(
     image: Path,
     prompt: str,
     edits: tuple[str, ...],
+    said: tuple[str, ...],
     words: tuple[str, ...],
     session: Path | None,
     output: Path | None,
@@ -73,7 +85,7 @@ def run(
     undrift run cat.png -p "a cat on a sofa" \\
         -e "a cat with a red hat on a sofa" -e "a cat with a red hat on a bench"
     """
-    _check(edits, words)
+    _check(edits, said, words)
     from dataclasses import replace
 
     from undrift.cli import work
@@ -81,6 +93,8 @@ def run(
     from undrift.pictures import read_picture
     from undrift.session.engine import EditPlan, start_session
 
+    readings = _heard(prompt, said)
+    edits = edits or tuple(reading.target for reading in readings)
     chosen = work.choose_method(chosen_method)
     picture = read_picture(image)
     region = work.region_for(chosen_region, picture.size)
@@ -93,6 +107,10 @@ def run(
     shared = EditPlan("", seed=seed, handover=handover, region=region)
     steering = [parse_words(text) for text in words] or [None] * len(edits)
     plans = [replace(shared, prompt=edit, words=steer) for edit, steer in zip(edits, steering, strict=True)]
+    if readings:
+        plans = [_with_saying(plan, reading) for plan, reading in zip(plans, readings, strict=True)]
+    for reading in readings:
+        announce(reading)
     turns = work.run_turns(opened, backbone, [(method, plan) for plan in plans])
     work.write_output(opened, turns[-1], output)
     if as_json:
@@ -105,11 +123,42 @@ def run(
     say(f"go on with: {edit_command(opened.folder)}")
 
 
-def _check(edits: tuple[str, ...], words: tuple[str, ...]) -> None:
+def _heard(prompt: str, said: tuple[str, ...]) -> list[Reading]:
+    """What is asked for, one after the other, before anything is made.
+
+    Raises:
+        InputError: something has no sure reading, or is no edit.
+    """
+    from undrift.instructions import understand
+
+    captions = [prompt]
+    readings: list[Reading] = []
+    for number, text in enumerate(said, 1):
+        reading = understand(text, captions[-1], captions)
+        if reading.is_step or reading.strength:
+            raise InputError(f"--say number {number}, '{text}', is no edit: leave it out, or use undrift edit")
+        readings.append(reading)
+        captions.append(reading.target)
+    return readings
+
+
+def _with_saying(plan: EditPlan, reading: Reading) -> EditPlan:
+    from dataclasses import replace
+
+    if reading.form == "caption":
+        return plan
+    implied = reading.source if not plan.source_prompt else plan.source_prompt
+    return replace(plan, instruction=reading.text, words=plan.words or reading.words, source_prompt=implied)
+
+
+def _check(edits: tuple[str, ...], said: tuple[str, ...], words: tuple[str, ...]) -> None:
+    if bool(edits) == bool(said):
+        raise InputError("give the turns with --edit (captions) or with --say (instructions or captions)")
+    option, edits = ("--edit", edits) if edits else ("--say", said)
     empty = [number for number, edit in enumerate(edits, 1) if not edit.strip()]
     if empty:
-        raise InputError(f"--edit number {empty[0]} is empty: say what the picture is to show")
+        raise InputError(f"{option} number {empty[0]} is empty: say what the picture is to show")
     if words and len(words) != len(edits):
         raise InputError(
-            f'--words is given {len(words)} times for {len(edits)} edits: give one per --edit ("" for none)'
+            f'--words is given {len(words)} times for {len(edits)} edits: give one per {option} ("" for none)'
         )

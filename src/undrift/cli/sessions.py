@@ -54,7 +54,7 @@ def turn_json(session: Session, turn: Turn) -> dict[str, Any]:
 
 def turn_line(turn: Turn) -> str:
     """A turn in one line."""
-    return f"turn {turn.number} ({turn.id}): {line(turn.prompt)}"
+    return f"turn {turn.number} ({turn.id}): {line(turn.told)}"
 
 
 def drift_text(drift: DriftNumbers | None) -> str:

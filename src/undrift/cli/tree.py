@@ -173,7 +173,8 @@ def _details(session: Session, turn: Turn) -> str:
 
 
 def _spec_rows(spec: TurnSpec) -> dict[str, str]:
-    return {
+    said = {} if spec.instruction is None else {"said": spec.instruction}
+    return said | {
         "words": _words(spec),
         "method": f"{spec.method}, preset {spec.preset}, seed {spec.seed}, handover {spec.handover}",
         "params": ", ".join(f"{name}={value}" for name, value in spec.params.items()),

@@ -25,6 +25,7 @@ from undrift.cli.options import (
     session_option,
 )
 from undrift.cli.output import emit, say
+from undrift.cli.saying import announce, asked, chosen_form, step_back
 from undrift.cli.sessions import DEFAULT_FOLDER, drift_text, edit_command, open_session, turn_json, turn_line
 from undrift.errors import InputError
 
@@ -57,13 +58,16 @@ def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoic
 
 
 @click.command()
-@click.argument("prompt")
+@click.argument("text")
+@click.option("--caption", is_flag=True, help="TEXT is a caption, whatever it looks like.")
+@click.option("--say", "instruction", is_flag=True, help="TEXT is an instruction, whatever it looks like.")
+@click.option("--said", metavar="TEXT", help="Record TEXT as the instruction that the caption was made from.")
 @click.option("--source-prompt", help="What the picture shows now. Default: the turn's prompt.")
 @click.option("--from", "parent", default="head", show_default=True, metavar="TURN", help="The turn to edit.")
 @click.option(
     "--words",
     metavar="WORDS",
-    help="Words of PROMPT to highlight, separated by commas. Default: those that differ.",
+    help="Words of the caption to highlight, separated by commas. Default: those that differ.",
 )
 @click.option(
     "--candidates",
@@ -84,7 +88,10 @@ def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoic
 @json_option
 @common
 def edit(
-    prompt: str,
+    text: str,
+    caption: bool,
+    instruction: bool,
+    said: str | None,
     source_prompt: str | None,
     parent: str,
     words: str | None,
@@ -98,28 +105,48 @@ def edit(
     handover: Handover,
     as_json: bool,
 ) -> None:
-    """Add a turn: PROMPT says what the picture is to show.
+    """Add a turn: TEXT says what to change, or all that the picture is to show.
+
+    An instruction such as "make the dog blue" changes the caption of the turn before; "undo that" and "back to the
+    red one" step back; "a bit more" and "less" make the turn anew with the dial turned.
 
     It goes on with the method and preset of the turn before; parameters and the dial hold for one turn.
     """
     from undrift.cli import work
     from undrift.session.engine import EditPlan
+    from undrift.session.saying import heard
 
     if count > 1 and output is not None:
         raise InputError("--output takes one picture: leave out --candidates, or export the candidate that you keep")
     opened = open_session(session)
     tree = opened.tree()
     start = tree.turn(parent)
-    plan = EditPlan(
-        prompt,
+    reading = heard(tree, text, start.id, source_prompt, chosen_form(caption, instruction))
+    if reading.is_step:
+        moved = step_back(opened, tree, start, reading)
+        work.write_output(opened, moved, output)
+        emit(as_json, turn_json(opened, moved), f"now at {turn_line(moved)}")
+        return
+    given = EditPlan(
+        text,
         source_prompt=source_prompt,
+        instruction=said,
         words=parse_words(words),
         seed=seed,
         handover=handover,
-        parent=start.id,
         region=work.region_for(chosen_region, (start.width, start.height)),
     )
-    turns = work.add_turns(opened, tree, plan, chosen_model, chosen_method, goes_on_from=start, count=count)
+    plan, chosen_method = asked(opened, start, reading, given, chosen_method)
+    turns = work.add_turns(
+        opened,
+        tree,
+        plan,
+        chosen_model,
+        chosen_method,
+        goes_on_from=start,
+        count=count,
+        announce=lambda: announce(reading),
+    )
     work.write_output(opened, turns[0], output)
     if count == 1:
         _show_turn(opened, turns[0], output, as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -157,6 +157,7 @@ def add_turns(
     *,
     goes_on_from: Turn,
     count: int = 1,
+    announce: Callable[[], None] = lambda: None,
 ) -> tuple[Turn, ...]:
     """Run ``count`` candidates of one turn of a session, on its model unless another is chosen.
 
@@ -166,12 +167,14 @@ def add_turns(
         model, method: the options.
         goes_on_from: the turn whose method and preset are taken unless others are chosen.
         count: how many candidates.
+        announce: called when nothing is left to refuse, before the work.
     """
     start = tree.turn(plan.parent)
     chosen = choose_method(continued(method, tree, goes_on_from))
     backbone = load_for(session, start, model)
     advise(backbone, session.picture(start), [plan.prompt])
     turns = candidate_plans(tree, chosen.fitted(backbone.tuned), plan, count)
+    announce()
     return run_turns(session, backbone, turns, tree)
 
 

@@ -42,6 +42,7 @@ class EditPlan:
     Attributes:
         prompt: what the result is to show.
         source_prompt: what the parent shows; None takes the parent's prompt.
+        instruction: what was said, where ``prompt`` was made from an instruction (``undrift.understand``); recorded.
         words: words of ``prompt`` that steer the highlighting; None takes those that differ.
         seed: None draws one, which is recorded.
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
@@ -53,6 +54,7 @@ class EditPlan:
 
     prompt: str
     source_prompt: str | None = None
+    instruction: str | None = None
     words: tuple[str, ...] | None = None
     seed: int | None = None
     handover: Literal["latent", "image"] = "latent"
@@ -185,7 +187,7 @@ def _resolved(
     if not plan.prompt.strip():
         raise InputError("the prompt of the edit is empty: say what the picture is to show")
     source_prompt = parent.prompt if plan.source_prompt is None else plan.source_prompt
-    _check_text(plan.prompt, source_prompt, *(plan.words or ()))
+    _check_text(plan.prompt, source_prompt, plan.instruction or "", *(plan.words or ()))
     if plan.seed is not None and not 0 <= plan.seed < SEEDS:
         raise InputError(f"seed is {plan.seed}, expected 0 to {SEEDS - 1}, or none to draw one")
     if plan.handover == "latent" and not has_latent:
@@ -193,6 +195,7 @@ def _resolved(
     return TurnSpec(
         source_prompt=source_prompt,
         target_prompt=plan.prompt,
+        instruction=plan.instruction,
         words=plan.words,
         region_hash=None if allowed is None else sha256(mask_bytes(allowed)),
         method=method.name,

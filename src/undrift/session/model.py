@@ -61,6 +61,8 @@ class TurnSpec(Stored):
     Attributes:
         source_prompt: what the parent shows.
         target_prompt: what the turn is to show.
+        instruction: what was said, where that was an instruction from which the target prompt was made; None where
+            the prompt was given as it is.
         words: words of the target prompt that steer the highlighting, None for those that differ.
         region_hash: sha256 of the file that says where the picture may change, None for everywhere.
         method, preset, params: the editor, its preset's name (``custom`` if it has other parameters than a preset),
@@ -77,6 +79,7 @@ class TurnSpec(Stored):
 
     source_prompt: str
     target_prompt: str
+    instruction: str | None = None
     words: tuple[str, ...] | None = None
     region_hash: str | None = None
     method: str
@@ -162,6 +165,12 @@ class Turn(Stored):
     def files(self) -> tuple[str, ...]:
         """The paths of its files, those that it has."""
         return tuple(name for name in (self.image, self.latent, self.mask, self.region_file) if name is not None)
+
+    @property
+    def told(self) -> str:
+        """What the picture shows, behind the instruction that led to it, if one did: ``make it blue: a blue dog``."""
+        said = self.spec and self.spec.instruction
+        return f"{said}: {self.prompt}" if said else self.prompt
 
     @property
     def region_hash(self) -> str | None:

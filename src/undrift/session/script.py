@@ -30,7 +30,7 @@ DTYPE_OPTIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 def commands(session: Session, turn: Turn) -> list[str]:
     """Command lines that make ``turn`` again in a new session: one ``run`` if its turns differ in nothing but their
-    prompts and words, else ``new`` and one ``edit`` or ``restore`` a turn.
+    prompts and words and none was said as an instruction, else ``new`` and one ``edit`` or ``restore`` a turn.
 
     Raises:
         InputError: a picture was put in by hand on the way, which no command can repeat, or brought back from a turn
@@ -41,7 +41,10 @@ def commands(session: Session, turn: Turn) -> list[str]:
         raise InputError("a picture was put in by hand on the way to this turn: use 'undrift replay' on the session")
     image = _file(session, source.image)
     specs = [edit.spec for edit in edits if edit.spec is not None]
-    told = any(spec.source_prompt != t.prompt for spec, t in zip(specs, path, strict=False))
+    told = any(
+        spec.source_prompt != step.prompt or spec.instruction is not None
+        for spec, step in zip(specs, path, strict=False)
+    )
     alike = len({(tuple(_model(spec)), tuple(_how(spec)), spec.region_hash) for spec in specs}) == 1
     if alike and len(specs) == len(edits) and not told:
         prompts = [part for spec in specs for part in ("--edit", spec.target_prompt)]
@@ -119,6 +122,7 @@ def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
     plan = {
         "prompt": spec.target_prompt,
         "source_prompt": spec.source_prompt,
+        "instruction": spec.instruction,
         "words": spec.words,
         "seed": spec.seed,
         "handover": spec.handover,
@@ -139,8 +143,10 @@ def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:
         return _line("restore", "--brush", _file(session, str(turn.region_file)), *source)
     assert spec is not None, "commands() refuses pictures put in by hand"
     words = [] if spec.words is None else ["--words", written_words(spec.words)]
+    said = [] if spec.instruction is None else [f"--said={spec.instruction}"]
     where = ["--source-prompt", spec.source_prompt, "--session", FOLDER]
-    return _line("edit", spec.target_prompt, *where, *words, *_only(session, turn), *_model(spec), *_how(spec))
+    told = [*where, *words, "--caption", *said]
+    return _line("edit", spec.target_prompt, *told, *_only(session, turn), *_model(spec), *_how(spec))
 
 
 def _only(session: Session, turn: Turn) -> list[str]:

@@ -108,7 +108,7 @@ class Tree:
         mark = "*" if turn.id == self.head_id else "o"
         start = f"{indent}{mark} {turn.number}  {turn.id}  "
         end = f"  [{names}]" if names else ""
-        return start + textwrap.shorten(turn.prompt or "(no prompt)", max(width - len(start) - len(end), 20)) + end
+        return start + textwrap.shorten(turn.told or "(no prompt)", max(width - len(start) - len(end), 20)) + end
 
     def _numbered(self, number: int) -> list[Turn]:
         on_line = [turn for turn in self.line() if turn.number == number]

@@ -1,0 +1,70 @@
+"""What is said of a picture, an instruction or a caption, and the turn that it asks for."""
+
+from __future__ import annotations
+
+from undrift.errors import InputError
+from undrift.instructions import Reading, TextForm, understand
+from undrift.session.engine import EditPlan
+from undrift.session.model import Turn
+from undrift.session.tree import Tree
+
+DIAL_STEP = 0.5
+"""How far "a bit more" and "a bit less" turn the dial."""
+
+
+def heard(
+    tree: Tree, text: str, turn: str = "head", source_prompt: str | None = None, form: TextForm | None = None
+) -> Reading:
+    """What ``text`` asks for when it is said of ``turn``.
+
+    Args:
+        tree: the session's turns; what was shown before decides what "undo that" and "the red one" mean.
+        text: an instruction or a caption.
+        turn: anything that ``Tree.turn`` understands.
+        source_prompt: what the turn shows; None takes its prompt.
+        form: what the text is; None finds out.
+
+    Raises:
+        NotUnderstood: an instruction without a sure reading.
+        InputError: no such turn.
+    """
+    prompts = [step.prompt for step in tree.path(tree.turn(turn))]
+    now = prompts[-1] if source_prompt is None else source_prompt
+    return understand(text, now, [*prompts[:-1], now], form)
+
+
+def said_plan(reading: Reading, parent: Turn, source_prompt: str | None = None) -> EditPlan:
+    """The turn that makes what was asked for from ``parent``.
+
+    Raises:
+        InputError: a step back or "more", which are no edits of ``parent``.
+    """
+    if reading.is_step or reading.strength:
+        raise InputError(f"'{reading.text}' is no edit of its own: say what to change")
+    implied = reading.source if source_prompt is None and reading.source != parent.prompt else source_prompt
+    said = reading.text if reading.form == "instruction" else None
+    return EditPlan(reading.target, source_prompt=implied, instruction=said, words=reading.words, parent=parent.id)
+
+
+def again_plan(reading: Reading, turn: Turn) -> tuple[EditPlan, float]:
+    """The turn that makes ``turn`` anew, "more" or "less" of it, with its seed; and where the dial is to be.
+
+    Raises:
+        InputError: ``turn`` is no edit, or the dial is at its end.
+    """
+    spec = turn.spec
+    if spec is None or turn.parent is None:
+        raise InputError(f"'{reading.text}' of what? Turn {turn.number} is no edit: say what to change")
+    dial = (spec.dial or 0.0) - DIAL_STEP * reading.strength
+    if abs(dial) > 1.0:
+        raise InputError(f"'{reading.text}': the dial is at its end already, at {spec.dial}; say what to change")
+    plan = EditPlan(
+        spec.target_prompt,
+        source_prompt=spec.source_prompt,
+        instruction=reading.text,
+        words=spec.words,
+        seed=spec.seed,
+        handover=spec.handover,
+        parent=turn.parent,
+    )
+    return plan, dial
