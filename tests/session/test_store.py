@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,7 @@ def test_ids_are_reproducible_and_repeats_get_their_own(tmp_path: Path) -> None:
 
 
 def test_turns_cannot_be_changed_or_deleted(empty: Session) -> None:
-    with sqlite3.connect(empty.folder / database.FILE) as db:
+    with closing(sqlite3.connect(empty.folder / database.FILE)) as db, db:
         for statement in ("DELETE FROM turns", "UPDATE turns SET record = '{}'"):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 db.execute(statement)
@@ -213,7 +214,7 @@ def test_open_errors(empty: Session, tmp_path: Path) -> None:
     (tmp_path / "fake" / database.FILE).write_bytes(b"")
     with pytest.raises(SessionError, match="is not the database of an undrift session"):
         Session.open(tmp_path / "fake")
-    with sqlite3.connect(empty.folder / database.FILE) as db:
+    with closing(sqlite3.connect(empty.folder / database.FILE)) as db, db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(SessionError, match="has format 99, this undrift knows 1: upgrade undrift"):
         Session.open(empty.folder)
@@ -223,7 +224,7 @@ def test_an_older_format_is_brought_up_to_date(empty: Session, monkeypatch: pyte
     monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, ("CREATE TABLE extra (x)",)))
     Session.open(empty.folder)
     Session.open(empty.folder)
-    with sqlite3.connect(empty.folder / database.FILE) as db:
+    with closing(sqlite3.connect(empty.folder / database.FILE)) as db, db:
         assert db.execute("PRAGMA user_version").fetchone() == (2,)
         assert db.execute("SELECT count(*) FROM extra").fetchone() == (0,)
 

@@ -107,6 +107,7 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate()
 
 
+@pytest.mark.slow
 def test_it_serves_and_ends_with_ctrl_c_while_pages_are_open(tmp_path: Path) -> None:
     with running(tmp_path) as (process, url):
         assert b"undrift studio" in urllib.request.urlopen(url, timeout=20).read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,7 @@ def test_a_session_that_points_out_of_its_folder_shows_nothing(client: TestClien
     source = started(client)["turns"][0]
     folder = studio.shelf.root / "cat"
     (studio.shelf.root / "secret.png").write_bytes((folder / f"pictures/{source['id']}.png").read_bytes())
-    with sqlite3.connect(folder / "session.sqlite") as db:
+    with closing(sqlite3.connect(folder / "session.sqlite")) as db, db:
         db.execute("DROP TRIGGER turns_fixed")
         db.execute("UPDATE turns SET record = json_set(record, '$.image', '../secret.png')")
     (studio.shelf.root / "cat").rename(studio.shelf.root / "made up")

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from torch import Tensor
 
 from tests.bench.runner.support import hashes, make, order, records
@@ -58,6 +59,7 @@ def killed(folder: Path, log: Path, turns: int) -> None:
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_an_unbroken_one_and_recomputes_at_most_the_turn_it_was_in(tmp_path: Path) -> None:
     whole = make(tmp_path / "whole", Logged(tmp_path / "whole.log"), order(WORDS, batch=2))
     broken, log = RunFolder(tmp_path / "broken"), tmp_path / "broken.log"

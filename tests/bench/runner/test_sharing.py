@@ -42,6 +42,7 @@ def run_with(memory: VelocityMemory | None, folder: Path, backbone: Backbone) ->
     return run
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_bits_and_the_network_is_called_less(runs: dict[str, tuple[RunFolder, int]]) -> None:
     (plain, plain_calls), (shared, shared_calls) = runs["plain"], runs["shared"]
     assert hashes(plain) == hashes(shared)
@@ -52,6 +53,7 @@ def test_pictures_are_the_same_bits_and_the_network_is_called_less(runs: dict[st
     assert shared_calls == plain_calls - sum(r.shared for r in after)
 
 
+@pytest.mark.slow
 def test_fireflow_finds_the_inversion_of_multi_turn(runs: dict[str, tuple[RunFolder, int]]) -> None:
     run = runs["shared"][0]
     shared = {(r.label.partition("-")[0], r.turn): r.shared for r in records(run) if r.case == "lw-000"}
