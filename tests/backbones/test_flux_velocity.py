@@ -121,3 +121,9 @@ def test_rows_and_tokens_that_do_not_fit_are_refused(tiny_flux: Backbone) -> Non
         field(noise(2, Geometry(8, 8, 1, 1, 8)), 0.5)
     with pytest.raises(InputError, match="3 guidance values for 2 prompts"):
         tiny_flux.velocity_field(conditioning, GRID, (1.0, 2.0, 3.0))
+
+
+def test_a_negative_prompt_that_would_have_no_effect_is_refused(tiny_flux: Backbone) -> None:
+    prompts, negative = tiny_flux.embed(PROMPTS[:1]), tiny_flux.embed([""])
+    with pytest.raises(InputError, match="takes no negative prompt, its guidance has but one evaluation"):
+        tiny_flux.velocity_field(prompts, GRID, 3.5, negative)

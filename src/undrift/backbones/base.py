@@ -22,6 +22,7 @@ from undrift.backbones.geometry import Geometry
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import Running
 from undrift.backbones.velocity import BackboneField, guidance_values
+from undrift.errors import InputError
 from undrift.flow import VelocityField, following
 
 __all__ = [
@@ -176,8 +177,11 @@ class Backbone(ABC):
             negative: what guidance by two evaluations leads away from, one per row; None: the empty prompt.
 
         Raises:
-            InputError: a number of guidance values that is not the number of prompts.
+            InputError: a number of guidance values that is not the number of prompts, or a negative conditioning for
+                a model whose guidance does not take one.
         """
+        if negative is not None and self.capabilities.guidance != "two_evaluations":
+            raise InputError(f"{self.identity.name} takes no negative prompt, its guidance has but one evaluation")
         values = guidance_values(guidance, conditioning.rows)
         if self.capabilities.guidance == "none":
             self._warn_guidance(values)

@@ -9,6 +9,7 @@ import torch
 
 from tests.bench.runner.support import counted, hashes, job, order, records
 from tests.contracts.test_methods import RUNNING, quick, request
+from tests.support.small_joint import SmallJoint
 from undrift.attention.taps import AttentionTap
 from undrift.backbones import Backbone
 from undrift.bench.records import RunFolder
@@ -118,6 +119,21 @@ def test_a_tap_hears_of_every_evaluation_and_prevents_sharing_while_at_work(tiny
         assert torch.equal(field(latent.packed, 0.5), expected)
     assert (tap.announced, sharing.memory.taken, len(calls)) == ([0.5], int(idle), int(not idle))
     assert sharing.taps == ()
+
+
+def test_an_answer_from_memory_counts_as_what_the_network_would_have_been_asked() -> None:
+    model = SmallJoint()
+    sharing = SharingBackbone(model, VelocityMemory())
+    latent, asked = request(model, 1, 2).previous, []
+    model._transformer.register_forward_pre_hook(lambda *_: asked.append(1))
+    prompts, blue = sharing.embed(["a cat", "a dog"]), sharing.embed(["a blue cat", "a blue dog"])
+    first, again = (sharing.velocity_field(prompts, latent.geometry, 3.0)(latent.packed, 0.5) for _ in range(2))
+    assert torch.equal(first, again)
+    assert (len(asked), sharing.memory.taken) == (2, 2)
+    assert (sharing.counter.evaluations, sharing.counter.rows) == (4, 8)
+    other = sharing.velocity_field(prompts, latent.geometry, 3.0, blue)(latent.packed, 0.5)
+    assert len(asked) == 4, "another negative prompt is another question"
+    assert not torch.equal(first, other)
 
 
 def test_what_is_taken_from_memory_may_be_changed_in_place(tiny_flux: Backbone) -> None:
