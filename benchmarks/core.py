@@ -80,7 +80,7 @@ def main() -> int:
 def turn_over_forwards(session: Session, backbone: Backbone, repeats: int = 5) -> Figure:
     """A whole turn, from the stored latent to the appended turn on disk, over as many bare forward passes."""
     method = registry.get(overrides={"steps": STEPS})
-    latent = backbone.encode([session.picture(session.source)])
+    latent = backbone.encode([session.picture(session.original)])
     fields = [backbone.velocity_field(backbone.embed([p]), latent.geometry, 3.5) for p in PROMPTS]
     evaluations = method.cost(backbone).evaluations
 
@@ -88,7 +88,7 @@ def turn_over_forwards(session: Session, backbone: Backbone, repeats: int = 5) -
         for number in range(evaluations):
             fields[number % 2](latent.packed, 0.5)
 
-    plan = EditPlan(prompt=PROMPTS[1], seed=0, parent="source")
+    plan = EditPlan(prompt=PROMPTS[1], seed=0, parent="original")
     best = fastest(
         {"turn": lambda: run_turn(session, backbone, method, plan), "forwards": forwards},
         repeats,

@@ -24,7 +24,7 @@ SIDE, LABEL, LINE = 128, 150, 16
 
 
 def run_method(name: str, sequence: EditSequence, backbone: Backbone, folder: Path) -> list[Image.Image]:
-    """The pictures of a session: the source, then one per turn."""
+    """The pictures of a session: the original, then one per turn."""
     method = undrift.method(name, backbone)
     session = undrift.start_session(folder, sequence.picture(0), sequence.captions[0], backbone)
     for prompt in sequence.captions[1:]:

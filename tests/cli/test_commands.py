@@ -134,11 +134,11 @@ def test_show_tells_what_decided_a_turn(session: Invoke) -> None:
         "against the original",
     ):
         assert part in text
-    assert parsed(session("show", "source", "--json"))["kind"] == "source"
+    assert parsed(session("show", "original", "--json"))["kind"] == "original"
 
 
 def test_undo_redo_branch_checkout_move_the_head(session: Invoke) -> None:
-    moves = (("undo",), ("undo",), ("redo",), ("branch", "other"), ("checkout", "main"), ("checkout", "source"))
+    moves = (("undo",), ("undo",), ("redo",), ("branch", "other"), ("checkout", "main"), ("checkout", "original"))
     assert [parsed(session(*move, "--json"))["number"] for move in moves] == [1, 0, 1, 1, 2, 0]
     assert "now at turn 1" in session("redo").stdout
 

@@ -182,7 +182,7 @@ def test_rebase_makes_the_prompt_anew_from_the_original(session: Invoke) -> None
     assert (made["number"], made["prompt"], made["spec"]["method"]) == (1, "a dog with a hat", "toy")
     assert made["spec"]["source_prompt"] == "a cat"
     assert parsed(session("log", "--json"))["head"] == made["id"]
-    session("checkout", "source")
+    session("checkout", "original")
     assert fails(session, "rebase").startswith("this is the original picture already")
 
 

@@ -49,7 +49,7 @@ def hostile(session: Invoke) -> Invoke:
         ("show", "--json"),
         ("log", "--json"),
         ("undo",),
-        ("checkout", "source"),
+        ("checkout", "original"),
         ("compare", "1", "head"),
         ("restore", "--brush", "brush.png"),
         ("rebase", "--method", "toy"),
@@ -93,7 +93,7 @@ def test_markup_in_a_prompt_is_text_in_progress_bars(
 
 
 def test_metadata_of_a_picture_sets_no_window_title(invoke: Invoke, folder: Path) -> None:
-    turns = [{"number": 1, "kind": "source", "prompt": TITLE, "spec": None}]
+    turns = [{"number": 1, "kind": "original", "prompt": TITLE, "spec": None}]
     metadata = {"format": 1, "software": "\x1b]0;owned\x07", "prompt": TITLE, "turns": turns}
     (folder / "x.png").write_bytes(png_bytes(toy_picture(), metadata))
     is_plain(invoke("info", "x.png"))

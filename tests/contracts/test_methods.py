@@ -135,7 +135,7 @@ def test_the_docstring_names_the_paper_the_place_in_it_and_the_equations(name: s
     cls = all_methods()[name]
     doc = cls.__doc__ or ""
     _, source = doc.split("Source:")
-    assert PLACE.search(source), "say which equation, algorithm or section of the source"
+    assert PLACE.search(source), "say which equation, algorithm or section of the original"
     assert FORMULA.search(doc), "give the equation that makes the method"
     assert set(re.findall(r"\d{4}\.\d{5}", cls.paper)) <= set(re.findall(r"\d{4}\.\d{5}", source))
 

@@ -47,10 +47,10 @@ def test_outside_the_region_a_turn_changes_no_bit(name: str, backbone: Backbone,
     turn = run_turn(
         session, backbone, quick(name, backbone), EditPlan("a red cat in the snow", seed=1, region=stripe())
     )
-    before, after = (np.asarray(session.picture(t)) for t in (session.source, turn))
+    before, after = (np.asarray(session.picture(t)) for t in (session.original, turn))
     outside = np.asarray(stripe()) == 0
     assert np.array_equal(after[outside], before[outside])
-    old, new = (stored(session, t, backbone)[0] for t in (session.source, turn))
+    old, new = (stored(session, t, backbone)[0] for t in (session.original, turn))
     touched = changeable(stripe(), backbone.geometry(PICTURE))[0] > 0
     assert 0 < int(touched.sum()) < touched.numel()
     assert torch.equal(new[~touched], old[~touched]), "tokens that the stripe does not touch"

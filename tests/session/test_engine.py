@@ -47,7 +47,7 @@ def files_of(session: Session, turn: Turn) -> tuple[bytes, bytes | None]:
 
 
 def test_source_turn(session: Session, backbone: ToyBackbone) -> None:
-    source = session.source
+    source = session.original
     assert (source.prompt, source.width, source.height, source.spec) == ("a cat", 40, 32, None)
     assert session.picture(source).tobytes() == toy_picture().tobytes()
 
@@ -127,7 +127,7 @@ def test_same_plan_same_bytes(tmp_path: Path, backbone: ToyBackbone) -> None:
 def test_a_drawn_seed_is_recorded_and_repeats_the_turn(session: Session, backbone: ToyBackbone) -> None:
     drawn = run_turn(session, backbone, ToyMethod(), EditPlan("one"))
     assert drawn.spec is not None
-    again = run_turn(session, backbone, ToyMethod(), EditPlan("one", parent="source", seed=drawn.spec.seed))
+    again = run_turn(session, backbone, ToyMethod(), EditPlan("one", parent="original", seed=drawn.spec.seed))
     assert again.id != drawn.id
     assert files_of(session, again) == files_of(session, drawn)
 
@@ -174,7 +174,7 @@ def test_a_stopped_turn_leaves_no_trace(session: Session, backbone: ToyBackbone,
         run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=5), [Stop()])
     assert [(p.prompt, isinstance(p.spec, TurnSpec) and p.spec.seed) for p in seen] == [("one", 5)], "recorded first"
     assert not session.unfinished()
-    assert session.turns() == (session.source,)
+    assert session.turns() == (session.original,)
     assert len(list(session.folder.rglob("*.png"))) == 1
 
 
@@ -199,7 +199,7 @@ def test_without_a_mask_the_whole_picture_counts(session: Session, backbone: Toy
     turn = run_turn(session, backbone, ToyMethod(ToyParams(masked=False)), EditPlan("one", seed=0))
     assert turn.mask is None
     assert session.mask(turn) is None
-    a, b = (np.asarray(session.picture(t), float) for t in (session.source, turn))
+    a, b = (np.asarray(session.picture(t), float) for t in (session.original, turn))
     assert turn.drift_original == turn.drift_previous
     assert turn.drift_original is not None
     assert turn.drift_original.outside == 1.0
@@ -292,7 +292,7 @@ def test_one_pixel_picture(tmp_path: Path, backbone: ToyBackbone) -> None:
 
 
 def test_a_damaged_latent_is_an_error(session: Session, backbone: ToyBackbone) -> None:
-    (session.folder / str(session.source.latent)).write_bytes(b"nothing")
+    (session.folder / str(session.original.latent)).write_bytes(b"nothing")
     with pytest.raises(SessionError, match="was changed since its turn was made"):
         run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=0))
     assert not session.unfinished()

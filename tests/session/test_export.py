@@ -60,8 +60,8 @@ def test_zip_is_a_session_again(edited: Session, tmp_path: Path) -> None:
 def test_compare(edited: Session) -> None:
     same = compare(edited, edited.head, edited.head)
     assert (same.numbers.psnr, same.numbers.changed, same.mean, same.largest) == (None, 0.0, 0.0, 0)
-    result = compare(edited, edited.source, edited.head)
-    a, b = (np.asarray(edited.picture(turn), int) for turn in (edited.source, edited.head))
+    result = compare(edited, edited.original, edited.head)
+    a, b = (np.asarray(edited.picture(turn), int) for turn in (edited.original, edited.head))
     assert result.largest == np.abs(a - b).max()
     assert result.mean == pytest.approx(np.abs(a - b).mean())
     assert result.heat.size == (40, 32)
@@ -117,7 +117,7 @@ def test_extreme_pictures_have_a_sheet(tmp_path: Path, backbone: ToyBackbone) ->
 def test_commands_of_equal_turns_are_one_run(edited: Session) -> None:
     (line,) = commands(edited, edited.head)
     words = shlex.split(line)
-    assert words[:3] == ["undrift", "run", str(edited.folder / edited.source.image)]
+    assert words[:3] == ["undrift", "run", str(edited.folder / edited.original.image)]
     assert words[3:9] == ["--prompt", "a cat", "--edit", "it's turn 1", "--edit", "it's turn 2"]
     assert words[9:] == [
         *("--session", "undrift-again"),
@@ -158,7 +158,7 @@ def test_files_are_named_by_their_full_paths(
     monkeypatch.chdir(edited.folder.parent)
     relative = Session.open(edited.folder.name)
     run_turn(relative, backbone, ToyMethod(), EditPlan("three", seed=8, region=half()))
-    source, region = str(edited.folder / relative.source.image), str(edited.folder / str(relative.head.region_file))
+    source, region = str(edited.folder / relative.original.image), str(edited.folder / str(relative.head.region_file))
     lines = [shlex.split(line) for line in commands(relative, relative.head)]
     assert lines[0][2] == source
     assert region in lines[-1]
@@ -175,7 +175,7 @@ def test_commands_with_regions_and_restores(edited: Session, backbone: ToyBackbo
     other = edited.head
     edited.undo()
     regional = run_turn(edited, backbone, ToyMethod(), EditPlan("half of it", seed=7, region=half()))
-    restored = restore(edited, backbone, half(), anchor="source")
+    restored = restore(edited, backbone, half(), anchor="original")
     *_, edit, again = (shlex.split(line) for line in commands(edited, edited.head))
     assert edit[edit.index("--only") + 1] == str(edited.folder / str(regional.region_file))
     assert again[1:] == [
@@ -198,7 +198,7 @@ def test_one_run_for_turns_with_one_region(session: Session, backbone: ToyBackbo
 
 
 def test_commands_of_the_source(session: Session) -> None:
-    assert [shlex.split(line)[1] for line in commands(session, session.source)] == ["new"]
+    assert [shlex.split(line)[1] for line in commands(session, session.original)] == ["new"]
 
 
 def test_the_script_makes_the_same_turn(

@@ -41,8 +41,8 @@ def littleworld() -> Backbone:
 def test_the_tree_is_the_one_that_was_written(session: Session) -> None:
     tree = session.tree()
     original, pink, snow, restored, reverted, painted = tree.turns.values()
-    assert [turn.kind for turn in tree.turns.values()][1:] == KINDS
-    assert tree.source == original
+    assert [turn.kind for turn in tree.turns.values()] == ["original", *KINDS], "once called source"
+    assert tree.original == original
     assert (original.number, original.prompt, original.parent) == (0, ORIGINAL, None)
     assert (tree.head, tree.branch, dict(tree.branches)) == (
         restored,
@@ -67,7 +67,7 @@ def test_a_turn_says_how_it_was_made(session: Session) -> None:
     assert reverted.spec is not None
     assert (reverted.spec.method, reverted.spec.params["method"]) == ("revert_unchanged", "fireflow")
     assert restored.restore is not None
-    assert restored.restore.anchor == session.source.id
+    assert restored.restore.anchor == session.original.id
     assert pink.drift_original is not None
     assert pink.drift_original.psnr == pytest.approx(18.198057)
 
@@ -94,7 +94,7 @@ def test_its_turns_are_told_as_commands_and_as_a_script(session: Session) -> Non
 def test_an_exported_picture_tells_its_turns() -> None:
     found = recall(OLD / "exported.png")
     assert [turn.prompt for turn in found.turns] == [ORIGINAL, PINK, SNOW, SNOW]
-    assert [turn.kind for turn in found.turns][1:] == ["edit", "edit", "restore"]
+    assert [turn.kind for turn in found.turns] == ["original", "edit", "edit", "restore"]
     assert [turn.spec and turn.spec.seed for turn in found.turns] == [None, 7, 8, None]
 
 

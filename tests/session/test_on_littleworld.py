@@ -37,7 +37,7 @@ def test_a_turn_in_its_true_region_is_replayed_to_the_byte(littleworld: Backbone
     method = get("multi_turn", tuned=littleworld.tuned)
     plan = EditPlan(sequence.captions[1], seed=1, region=region)
     turn = run_turn(session, littleworld, method, plan)
-    before, after = (np.asarray(session.picture(t)) for t in (session.source, turn))
+    before, after = (np.asarray(session.picture(t)) for t in (session.original, turn))
     assert np.array_equal(after[~sequence.mask(1)], before[~sequence.mask(1)])
     assert score_turn(sequence, 1, session.picture(turn)).outside > 40
     restore(session, littleworld, region)

@@ -25,9 +25,9 @@ Shown = list[tuple[Image.Image, int, int]]
 
 def previewed(session: Session, backbone: Backbone, method: EditMethod, every: int = 1) -> tuple[Shown, bytes]:
     shown: Shown = []
-    source = session.source
+    source = session.original
     preview = Preview(backbone, (source.width, source.height), lambda *seen: shown.append(seen), every)
-    turn = run_turn(session, backbone, method, EditPlan("a dog", seed=1, parent="source"), [preview])
+    turn = run_turn(session, backbone, method, EditPlan("a dog", seed=1, parent="original"), [preview])
     return shown, session.contents(turn.image)
 
 
@@ -41,7 +41,7 @@ def test_it_is_x0_of_the_step_decoded(session: Session, backbone: ToyBackbone) -
             levels = ((pixels + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
             expected.append(levels.numpy().tobytes())
 
-    run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1, parent="source"), [Straight()])
+    run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1, parent="original"), [Straight()])
     shown, _ = previewed(session, backbone, ToyMethod())
     assert [(step, steps) for _, step, steps in shown] == [(1, 4), (2, 4), (3, 4)]
     assert [picture.tobytes() for picture, _, _ in shown] == expected[:3]
@@ -61,7 +61,7 @@ def test_it_changes_no_bit_and_shows_the_sampling_alone(name: str, tiny_flux: Ba
     session = start_session(tmp_path / "s", toy_picture(40, 24), "a cat", tiny_flux)
     more: dict[str, dict[str, Any]] = {"flowedit": {"n_max": 3}, "stable_flow": {"sites": ("double.0",)}}
     method = get(name, overrides={"steps": 3, **more.get(name, {})})
-    plain = run_turn(session, tiny_flux, method, EditPlan("a dog", seed=1, parent="source"))
+    plain = run_turn(session, tiny_flux, method, EditPlan("a dog", seed=1, parent="original"))
     shown, watched = previewed(session, tiny_flux, method)
     assert watched == session.contents(plain.image)
     assert session.latent(session.head) == session.latent(plain)

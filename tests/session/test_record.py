@@ -45,7 +45,7 @@ def test_an_exported_picture_tells_its_turns(session: Session, backbone: ToyBack
     assert found == recall(tmp_path / "out.png")
     assert found.prompt == "black"
     assert [(turn.kind, turn.prompt) for turn in found.turns] == [
-        *(("source", "a cat"), ("edit", "a dog"), ("restore", "a dog"), ("import", "black")),
+        *(("original", "a cat"), ("edit", "a dog"), ("restore", "a dog"), ("import", "black")),
     ]
     assert [turn.spec for turn in found.turns] == [None, first.spec, None, None]
     inside = recall(session.folder / first.image)

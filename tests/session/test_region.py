@@ -53,9 +53,9 @@ def packed(session: Session, turn: Turn, backbone: Backbone) -> torch.Tensor:
 def test_outside_the_region_nothing_changes(tmp_path: Path, backbone: ToyBackbone, size: tuple[int, int]) -> None:
     session = start_session(tmp_path / "s", toy_picture(*size), "a cat", backbone)
     region = painted(size, (3, 2, 3 + size[0] // 2, 2 + size[1] // 2))
-    free = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, parent="source"))
-    held = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, parent="source", region=region))
-    before, all_of_it, after = (pixels(session.picture(turn)) for turn in (session.source, free, held))
+    free = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, parent="original"))
+    held = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, parent="original", region=region))
+    before, all_of_it, after = (pixels(session.picture(turn)) for turn in (session.original, free, held))
     outside = np.asarray(region) == 0
     assert np.array_equal(after[outside], before[outside])
     assert (after[~outside] != before[~outside]).any()
@@ -65,9 +65,11 @@ def test_outside_the_region_nothing_changes(tmp_path: Path, backbone: ToyBackbon
 
 def test_the_latent_handed_over_agrees_with_the_picture(session: Session, backbone: ToyBackbone) -> None:
     region = painted((40, 32), (4, 8, 36, 24))  # columns of 8 pixels: the first and the last are half covered
-    free = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, parent="source"))
-    held = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, parent="source", region=region))
-    before, edited, after = (packed(session, turn, backbone).view(4, 5, -1) for turn in (session.source, free, held))
+    free = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, parent="original"))
+    held = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, parent="original", region=region))
+    before, edited, after = (
+        packed(session, turn, backbone).view(4, 5, -1) for turn in (session.original, free, held)
+    )
     assert torch.equal(after[[0, 3]], before[[0, 3]]), "rows of tokens that lie wholly outside"
     share = torch.as_tensor(weights(region)).view(4, 8, 5, 8).mean((1, 3))[..., None]
     assert_rounded(after, before + share * (edited - before), 64)
@@ -143,7 +145,7 @@ def test_drift_counts_what_the_region_forbade_as_outside(session: Session, backb
     turn = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, region=LEFT))
     assert turn.drift_previous is not None
     assert (turn.drift_previous.outside, turn.drift_previous.psnr) == (0.5, None)
-    masked = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=0, region=LEFT, parent="source"))
+    masked = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=0, region=LEFT, parent="original"))
     assert masked.drift_previous is not None
     assert masked.drift_previous.outside == 1 - 20 * 20 / (40 * 32), "the mask of seed 0 lies within the region"
     both = run_turn(session, backbone, ToyMethod(), EditPlan("a cow", seed=0, parent=turn.id))
@@ -159,8 +161,8 @@ def test_replay_repeats_regions_and_restores(
         return EVERYWHERE
 
     first = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, region=LEFT))
-    run_turn(session, backbone, EVERYWHERE, EditPlan("a bird", seed=3, parent="source"))
-    run_turn(session, backbone, EVERYWHERE, EditPlan("a cow", seed=2, parent="source"))
+    run_turn(session, backbone, EVERYWHERE, EditPlan("a bird", seed=3, parent="original"))
+    run_turn(session, backbone, EVERYWHERE, EditPlan("a cow", seed=2, parent="original"))
     restore(session, backbone, painted((40, 32), (8, 8, 30, 30)), anchor=first.id)
     again = replay(session, tmp_path / "b", ToyBackbone(), method=method, turn="head" if branch == "head" else None)
     made = {turn.id: turn for turn in again.turns()}
@@ -185,15 +187,15 @@ def test_restore_brings_the_source_back_under_the_brush(session: Session, backbo
     turn = restore(session, backbone, brush)
     assert (turn.kind, turn.prompt, turn.number, turn.spec, turn.evaluations) == ("restore", "a dog", 2, None, 0)
     assert turn.restore is not None
-    assert turn.restore.anchor == session.source.id
+    assert turn.restore.anchor == session.original.id
     assert session.head == turn
-    old, before, after = (pixels(session.picture(t)) for t in (session.source, edited, turn))
+    old, before, after = (pixels(session.picture(t)) for t in (session.original, edited, turn))
     outside, deep = np.asarray(brush) == 0, weights(brush) == 1
     assert np.array_equal(after[outside], before[outside])
     assert np.array_equal(after[deep], old[deep])
-    tokens = [packed(session, t, backbone).view(4, 5, -1) for t in (session.source, edited, turn)]
+    tokens = [packed(session, t, backbone).view(4, 5, -1) for t in (session.original, edited, turn)]
     assert torch.equal(tokens[2][:, 0], tokens[1][:, 0])
-    assert torch.equal(tokens[2][:, 2], tokens[0][:, 2]), "tokens deep inside are the source's own"
+    assert torch.equal(tokens[2][:, 2], tokens[0][:, 2]), "tokens deep inside are the original's own"
     assert turn.drift_previous is not None
     assert turn.drift_previous.psnr is None, "outside the brush nothing changed"
     after_it = run_turn(session, backbone, ToyMethod(), EditPlan("a cow", seed=1))
@@ -214,14 +216,14 @@ def test_restore_refuses_what_makes_no_sense(session: Session, backbone: ToyBack
     assert not session.unfinished()
     assert not list((session.folder / "regions").iterdir())
     whole = restore(session, backbone, white)
-    assert session.picture(whole).tobytes() == session.picture(session.source).tobytes()
+    assert session.picture(whole).tobytes() == session.picture(session.original).tobytes()
 
 
 def test_restore_with_other_weights_encodes_again(session: Session, backbone: ToyBackbone) -> None:
     run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1))
     other = ToyBackbone("other weights")
     turn = restore(session, other, painted((40, 32), (8, 0, 32, 32)))
-    expected = other.encode([session.picture(session.source)]).packed.view(4, 5, -1)
+    expected = other.encode([session.picture(session.original)]).packed.view(4, 5, -1)
     assert torch.equal(packed(session, turn, other).view(4, 5, -1)[:, 2], expected[:, 2])
 
 
@@ -267,7 +269,7 @@ def test_sessions_of_older_versions_open_and_take_regions(session: Session, back
 
 def test_a_killed_restore_is_cleared_away(session: Session, backbone: ToyBackbone) -> None:
     run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1))
-    spec = RestoreSpec(anchor=session.source.id, region_hash="0" * 64)
+    spec = RestoreSpec(anchor=session.original.id, region_hash="0" * 64)
     pending = session.begin(session.head, "a dog", spec)
     assert [left.spec for left in session.unfinished()] == [spec]
     (session.folder / "regions" / f"{pending.id}.png").write_bytes(b"half written")

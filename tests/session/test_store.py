@@ -49,9 +49,9 @@ def assert_sound(session: Session) -> None:
 
 
 def test_a_new_session_is_its_source(empty: Session) -> None:
-    assert empty.head == empty.source == Session.open(empty.folder).turn("source")
-    assert (empty.source.number, empty.source.kind, empty.source.parent) == (0, "source", None)
-    assert empty.tree().branches == {"main": empty.source.id}
+    assert empty.head == empty.original == Session.open(empty.folder).turn("original")
+    assert (empty.original.number, empty.original.kind, empty.original.parent) == (0, "original", None)
+    assert empty.tree().branches == {"main": empty.original.id}
     assert_sound(empty)
 
 
@@ -66,12 +66,12 @@ def test_undo_redo_and_a_fork(empty: Session) -> None:
     assert empty.redo() == fork
     assert numbers(empty) == [0, 1, 2, 2]
     empty.checkout(second.id)
-    empty.checkout("source")
+    empty.checkout("original")
     assert [empty.redo(), empty.redo()] == [first, second]
 
 
 def test_nothing_to_undo_or_redo(empty: Session) -> None:
-    with pytest.raises(InputError, match="nothing to undo: the head is the source"):
+    with pytest.raises(InputError, match="nothing to undo: the head is the original"):
         empty.undo()
     with pytest.raises(InputError, match="nothing to redo"):
         empty.redo()
@@ -92,7 +92,7 @@ def test_branches_follow_the_head_while_checked_out(empty: Session) -> None:
     assert empty.tree().branches == {"main": second.id, "hat": on_hat.id}
 
 
-@pytest.mark.parametrize("name", ["", "3", "head", "source", "a b", "-x", "x" * 65, "ä\n"])
+@pytest.mark.parametrize("name", ["", "3", "head", "original", "a b", "-x", "x" * 65, "ä\n"])
 def test_impossible_branch_names(empty: Session, name: str) -> None:
     with pytest.raises(InputError, match="branch name"):
         empty.branch(name)
@@ -104,10 +104,10 @@ def test_a_branch_is_started_once(empty: Session) -> None:
 
 
 def test_references(empty: Session) -> None:
-    turns = [empty.source, *(append(empty, i) for i in range(1, 5))]
+    turns = [empty.original, *(append(empty, i) for i in range(1, 5))]
     empty.checkout(turns[1].id)
     side = append(empty, 9)
-    assert [empty.turn(name) for name in ("head", "source", "main")] == [side, turns[0], turns[4]]
+    assert [empty.turn(name) for name in ("head", "original", "main")] == [side, turns[0], turns[4]]
     assert empty.turn(side.id) == empty.turn(side.id[:6]) == empty.turn(2) == side
     assert empty.turn("4") == turns[4], "on no line of the head, but the only one of that number"
     empty.checkout("main")
@@ -123,11 +123,11 @@ def test_an_ambiguous_number_lists_the_candidates(empty: Session) -> None:
     a = append(empty, 2)
     empty.undo()
     b = append(empty, 3)
-    empty.checkout("source")
+    empty.checkout("original")
     c = append(empty, 4)
     with pytest.raises(InputError, match=rf"'2' means several turns: 2 \({a.id}\), 2 \({b.id}\); give an id"):
         empty.turn("2")
-    assert empty.path(c) == (empty.source, c)
+    assert empty.path(c) == (empty.original, c)
 
 
 def test_the_drawn_tree(empty: Session) -> None:
@@ -136,7 +136,7 @@ def test_the_drawn_tree(empty: Session) -> None:
     empty.undo()
     third = append(empty, 3)
     expected = [
-        f"o 0  {empty.source.id}  source",
+        f"o 0  {empty.original.id}  source",
         f"o 1  {first.id}  turn 1",
         f"| o 2  {second.id}  turn 2",
         f"* 2  {third.id}  turn 3  [main]",
@@ -152,7 +152,7 @@ def test_ids_are_reproducible_and_repeats_get_their_own(tmp_path: Path) -> None:
         session.undo()
         again = append(session, 1)
         assert first.id != again.id
-        ids.append((session.source.id, first.id, again.id))
+        ids.append((session.original.id, first.id, again.id))
     assert ids[0] == ids[1]
 
 
@@ -166,9 +166,9 @@ def test_turns_cannot_be_changed_or_deleted(empty: Session) -> None:
 def test_the_head_stays_where_somebody_moved_it(empty: Session) -> None:
     first = append(empty, 1)
     pending = empty.begin(first, "slow")
-    empty.checkout("source")
+    empty.checkout("original")
     slow = empty.finish(pending, outcome(2))
-    assert empty.head == empty.source
+    assert empty.head == empty.original
     assert slow.parent == first.id
     assert empty.turn("main") == first
 
@@ -267,7 +267,7 @@ def test_a_real_full_disk(tmp_path: Path) -> None:
         pytest.skip("mounting a small disk is not permitted here")
     try:
         session = start(disk / "s")
-        finished = [session.source]
+        finished = [session.original]
         with pytest.raises(SessionError, match=r"no space left on device|database or disk is full") as caught:
             _append_to(session, finished)
         assert "\n" not in str(caught.value)

@@ -23,7 +23,7 @@ class SessionMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir=memory_folder())) / "s"
         self.session = start(self.folder)
-        self.ids = [self.session.source.id]
+        self.ids = [self.session.original.id]
         self.parents: list[int | None] = [None]
         self.head = 0
         self.branches = {"main": 0}

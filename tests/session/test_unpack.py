@@ -167,7 +167,7 @@ def test_a_picture_of_too_many_pixels(files: Files, tmp_path: Path) -> None:
         (lambda r: r.update(id="../evil"), "is not called as a turn is"),
         (lambda r: r.update(number=7), "does not follow from a turn before it"),
         (lambda r: r.update(parent=None), "does not follow from a turn before it"),
-        (lambda r: r.update(kind="source"), "does not follow from a turn before it"),
+        (lambda r: r.update(kind="original"), "does not follow from a turn before it"),
         (lambda r: r.update(width=4), "is not of the size that its turn says"),
         (lambda r: r.update(image_hash="0" * 64), "is not the file that its turn was stored with"),
         (lambda r: r.update(latent_hash=None), "is not the file that its turn was stored with"),
@@ -228,4 +228,4 @@ def test_turns_of_an_unpacked_session_are_its_own(files: Files, tmp_path: Path) 
     again = import_zip(zipped(files), tmp_path / "again")
     with pytest.raises(SessionError, match="append-only"), database.transaction(again.folder, write=True) as db:
         db.execute("DELETE FROM turns")
-    assert again.picture(again.source).tobytes() == toy_picture().tobytes()
+    assert again.picture(again.original).tobytes() == toy_picture().tobytes()

@@ -24,8 +24,8 @@ def drifted(turn: Turn, psnr: float | None, outside: float = 1.0) -> Turn:
 
 
 def test_the_warning_has_one_threshold_and_says_what_to_do(session: Session) -> None:
-    turn = session.source
-    assert drift.warning(turn) is None, "a source has not drifted"
+    turn = session.original
+    assert drift.warning(turn) is None, "an original has not drifted"
     assert drift.warning(drifted(turn, None)) is None
     assert drift.warning(drifted(turn, drift.WARN_BELOW)) is None
     warned = drift.warning(drifted(turn, drift.WARN_BELOW - 0.1))
@@ -56,7 +56,7 @@ def test_rebasing_starts_from_the_source_and_keeps_the_rest(session: Session, ba
         run_turn(session, backbone, ToyMethod(), EditPlan(prompt, seed=1))
     left = session.head
     turn = run_turn(session, backbone, ToyMethod(), rebase_plan(session.tree()))
-    assert (turn.prompt, turn.number, turn.parent) == ("a dog with a hat", 1, session.source.id)
+    assert (turn.prompt, turn.number, turn.parent) == ("a dog with a hat", 1, session.original.id)
     assert turn.spec is not None
     assert turn.spec.source_prompt == "a cat"
     assert session.head == turn
@@ -65,7 +65,7 @@ def test_rebasing_starts_from_the_source_and_keeps_the_rest(session: Session, ba
 
 
 def test_the_next_turn_goes_on_with_method_and_preset(session: Session, backbone: ToyBackbone) -> None:
-    assert last_method(session.tree(), session.source) == ("multi_turn", "default")
+    assert last_method(session.tree(), session.original) == ("multi_turn", "default")
     turn = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
     assert last_method(session.tree(), turn) == ("multi_turn", "default"), "a method that is not known here"
 
@@ -78,16 +78,16 @@ def test_parameters_hold_for_one_turn(
     assert last_method(session.tree(), turn) == ("toy", "global")
     turn = run_turn(session, backbone, ToyMethod(ToyParams(steps=2)), EditPlan("a cow", seed=1))
     assert last_method(session.tree(), turn) == ("toy", "default")
-    assert last_method(session.tree(), session.source) == ("multi_turn", "default")
+    assert last_method(session.tree(), session.original) == ("multi_turn", "default")
 
 
-@pytest.mark.parametrize("plan", [EditPlan("a dog", seed=4), EditPlan("a dog", seed=4, parent="source")])
+@pytest.mark.parametrize("plan", [EditPlan("a dog", seed=4), EditPlan("a dog", seed=4, parent="original")])
 def test_candidates_stand_side_by_side(session: Session, backbone: ToyBackbone, plan: EditPlan) -> None:
     plans = candidate_plans(session.tree(), ToyMethod(), plan, 3)
     made = [run_turn(session, backbone, *pair) for pair in plans]
     assert session.head == made[0]
     assert session.tree().branch == "main"
-    assert session.tree().children(session.source) == tuple(made)
+    assert session.tree().children(session.original) == tuple(made)
     assert [turn.spec.seed for turn in made if turn.spec] == [4, 5, 6]
     assert keep(session, made[2].id) == session.head == made[2]
     assert (session.tree().branch, session.turn("main")) == ("main", made[2]), "the branch goes with what is kept"

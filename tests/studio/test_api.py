@@ -46,7 +46,7 @@ def test_a_session_of_the_command_line_opens_and_goes_on(client: TestClient, stu
     session = engine.start_session(studio.shelf.root / "made elsewhere", toy_picture(), "a red cat", studio.backbone)
     cards = client.get("/api/sessions").json()["sessions"]
     assert [card["name"] for card in cards] == ["made elsewhere"]
-    turn = edited(client, session.source.id, name="made elsewhere")
+    turn = edited(client, session.original.id, name="made elsewhere")
     assert Session.open(session.folder).head.id == turn["id"]
 
 
@@ -66,7 +66,10 @@ def test_undo_redo_and_branches_move_the_head_alone(client: TestClient) -> None:
     client.post(go, json={"turn": second["id"]})
     assert shown(client)["branch"] == "main"
     refused = client.post(go, json={"turn": source["id"], "step": "undo"})
-    assert (refused.status_code, refused.json()["error"]) == (400, "nothing to undo: the head is the source picture")
+    assert (refused.status_code, refused.json()["error"]) == (
+        400,
+        "nothing to undo: the head is the original picture",
+    )
 
 
 def test_an_undo_starts_from_the_turn_that_the_page_shows(client: TestClient) -> None:
@@ -129,7 +132,10 @@ def test_only_here_and_never_here_hold_to_the_bit(client: TestClient, studio: St
     form = {"only": painted(0, 0, 20, 32), "never": painted(0, 0, 8, 32)}
     turn = edited(client, source["id"], method=method, **form)
     session = studio.shelf.session("cat")
-    before, after = np.asarray(session.picture(session.source)), np.asarray(session.picture(session.turn(turn["id"])))
+    before, after = (
+        np.asarray(session.picture(session.original)),
+        np.asarray(session.picture(session.turn(turn["id"]))),
+    )
     assert (before[:, 20:] == after[:, 20:]).all()
     assert (before[:, :8] == after[:, :8]).all()
     assert (before[:, 10:18] != after[:, 10:18]).any()
@@ -142,7 +148,7 @@ def test_the_brush_puts_the_original_back(client: TestClient, studio: Studio) ->
     job = finished(client, client.post("/api/sessions/cat/restore", json=form).json())
     session = studio.shelf.session("cat")
     back = np.asarray(session.picture(session.turn(job["turns"][0])))
-    assert (back[:, 24:] == np.asarray(session.picture(session.source))[:, 24:]).all()
+    assert (back[:, 24:] == np.asarray(session.picture(session.original))[:, 24:]).all()
     assert (back[:, :20] == np.asarray(session.picture(session.turn(turn["id"])))[:, :20]).all()
 
 
@@ -176,7 +182,7 @@ def test_pictures_are_the_stored_files_and_may_be_kept_for_ever(client: TestClie
     assert answer.content == (session.folder / session.head.image).read_bytes()
     assert "immutable" in answer.headers["cache-control"]
     heat = client.get(f"/api/sessions/cat/heat/{source['id']}/{turn['id']}")
-    wanted = heat_map(session.picture(session.source), session.picture(session.head))
+    wanted = heat_map(session.picture(session.original), session.picture(session.head))
     assert read_picture(heat.content).tobytes() == wanted.tobytes()
     assert read_picture(client.get(f"{base}/overlay").content).size == (40, 32)
     assert max(read_picture(client.get(f"{base}/thumbnail").content).size) <= 160
@@ -184,7 +190,7 @@ def test_pictures_are_the_stored_files_and_may_be_kept_for_ever(client: TestClie
     assert (
         numbers["largest"]
         == np.abs(
-            np.asarray(session.picture(session.source), int) - np.asarray(session.picture(session.head), int)
+            np.asarray(session.picture(session.original), int) - np.asarray(session.picture(session.head), int)
         ).max()
     )
     missing = client.get(f"/api/sessions/cat/turns/{source['id']}/overlay")

@@ -64,7 +64,7 @@ class GoldenBackbone(FluxBackbone):
 
 @cache
 def backbone() -> GoldenBackbone:
-    """With the prompts of 24 tokens; the empty prompt is recorded as the source's."""
+    """With the prompts of 24 tokens; the empty prompt is recorded as the original's."""
     a = arrays("mtc")
     source, target = (a["txt_src"], a["vec_src"]), (a["txt_tgt"], a["vec_tgt"])
     return GoldenBackbone({SOURCE: source, TARGET: target, "": source})

@@ -27,7 +27,7 @@ def outcome(value: int) -> Outcome:
 
 
 def start(folder: Path) -> Session:
-    """A session with a source alone."""
+    """A session with an original alone."""
     return Session.create(folder, "source", outcome(0))
 
 

@@ -58,7 +58,7 @@ def turn_line(turn: Turn) -> str:
 
 
 def drift_text(drift: DriftNumbers | None) -> str:
-    """Drift in words; ``-`` for a source, which has none."""
+    """Drift in words; ``-`` for an original, which has none."""
     return "-" if drift is None else drift.text
 
 

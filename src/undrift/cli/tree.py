@@ -46,7 +46,7 @@ def log(session: Path | None, as_json: bool) -> None:
 @json_option
 @common
 def show(turn: str, session: Path | None, as_json: bool) -> None:
-    """Show everything about TURN: a number, an id, a branch, head or source."""
+    """Show everything about TURN: a number, an id, a branch, head or original."""
     opened = open_session(session)
     found = opened.turn(turn)
     emit(as_json, turn_json(opened, found), _details(opened, found))
@@ -109,7 +109,7 @@ def keep(turn: str, session: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("first", default="source")
+@click.argument("first", default="original")
 @click.argument("second", default="head")
 @click.option(
     "--output",
@@ -121,7 +121,7 @@ def keep(turn: str, session: Path | None, as_json: bool) -> None:
 @json_option
 @common
 def compare(first: str, second: str, output: Path | None, session: Path | None, as_json: bool) -> None:
-    """Compare two turns over the whole picture; by default source and head."""
+    """Compare two turns over the whole picture; by default original and head."""
     from undrift.pictures import write_png
     from undrift.session.compare import compare as compared
 

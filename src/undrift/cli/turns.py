@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @json_option
 @common
 def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoice, as_json: bool) -> None:
-    """Start a session with IMAGE as its source picture."""
+    """Start a session with IMAGE as its original picture."""
     from undrift.cli import work
     from undrift.cli.placement import remember
     from undrift.pictures import read_picture
@@ -53,8 +53,8 @@ def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoic
     work.advise(backbone, picture, [prompt])
     opened = start_session(session or DEFAULT_FOLDER, picture, prompt, backbone)
     remember(opened, chosen_model.settled())
-    text = f"session {opened.folder}: {turn_line(opened.source)}\nedit it with: {edit_command(opened.folder)}"
-    emit(as_json, turn_json(opened, opened.source), text)
+    text = f"session {opened.folder}: {turn_line(opened.original)}\nedit it with: {edit_command(opened.folder)}"
+    emit(as_json, turn_json(opened, opened.original), text)
 
 
 @click.command()
@@ -197,7 +197,12 @@ def rebase(
     help="Mask of the picture's size, white or opaque where the earlier picture is to come back.",
 )
 @click.option(
-    "--from", "anchor", default="source", show_default=True, metavar="TURN", help="The turn whose picture comes back."
+    "--from",
+    "anchor",
+    default="original",
+    show_default=True,
+    metavar="TURN",
+    help="The turn whose picture comes back.",
 )
 @session_option
 @output_option

@@ -80,7 +80,7 @@ class Recorded:
     def of(self, spec: TurnSpec) -> Backbone:
         """The model of a recorded turn, in its number format and on its device where that is here."""
         name = self._choice.model or spec.model
-        usual = remembered(self._session, self._session.source) | recorded(spec) if name == spec.model else {}
+        usual = remembered(self._session, self._session.original) | recorded(spec) if name == spec.model else {}
         wanted = replace(self._choice.settled(usual), model=name)
         if self._loaded is None or self._loaded[0] != wanted:
             self._loaded = None

@@ -38,7 +38,7 @@ def write_animation(
     Args:
         session: whose turns.
         path: ends in .webp or .gif.
-        turns: which; None takes the path from the source to the head.
+        turns: which; None takes the path from the original to the head.
         seconds: how long each is shown.
         captions: with the turn's number and prompt below the picture.
 

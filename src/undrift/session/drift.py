@@ -3,8 +3,8 @@
 Where to look. What a turn *edited* is its mask (one value per token) at 0.5 and above, grown by half a token on
 every side, because a decoder's pixels depend on the neighbouring tokens too, and enlarged to pixels; of that, what
 its region allowed it to change. Against the previous turn, the outside is what this turn's edit leaves. Against the
-original, it is what the edits of all turns since the source leave: an edit of turn 2 is no drift at turn 5. If one of
-these turns has neither mask nor region, it may have edited anywhere, so the outside is the whole picture.
+original, it is what the edits of all turns since then leave: an edit of turn 2 is no drift at turn 5. If one of these
+turns has neither mask nor region, it may have edited anywhere, so the outside is the whole picture.
 
 What is measured there: ``psnr`` = 10 log10(255^2 / MSE) over the RGB values, and ``changed``, the fraction of the
 pixels of which a channel changed by more than 8 of 255. No reference-free quality is measured: such scores improve

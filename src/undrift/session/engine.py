@@ -64,14 +64,14 @@ class EditPlan:
 
 
 def start_session(folder: str | Path, image: Image.Image, prompt: str, backbone: Backbone) -> Session:
-    """A new session in ``folder`` whose source is ``image``, which ``prompt`` describes (it may be empty).
+    """A new session in ``folder`` whose original is ``image``, which ``prompt`` describes (it may be empty).
 
     Raises:
         SessionError: the folder is in use or cannot be written.
         InputError: the prompt is no text.
     """
     _check_text(prompt)
-    return Session.create(folder, prompt, _picture_outcome(image.convert("RGB"), prompt, "source", 0, backbone))
+    return Session.create(folder, prompt, _picture_outcome(image.convert("RGB"), prompt, "original", 0, backbone))
 
 
 def import_picture(
@@ -84,9 +84,9 @@ def import_picture(
     """
     _check_text(prompt)
     tree = session.tree()
-    made_from, source = tree.turn(parent), tree.source
-    if image.size != (source.width, source.height):
-        given, wanted = (f"{w}x{h}" for w, h in (image.size, (source.width, source.height)))
+    made_from, original = tree.turn(parent), tree.original
+    if image.size != (original.width, original.height):
+        given, wanted = (f"{w}x{h}" for w, h in (image.size, (original.width, original.height)))
         raise InputError(f"the picture is {given}, expected the session's {wanted} pixels: resize or crop it first")
     outcome = _picture_outcome(image.convert("RGB"), prompt, "import", made_from.number + 1, backbone)
     return session.finish(session.begin(made_from, prompt), outcome)
@@ -131,7 +131,7 @@ def run_turn(
 
 
 def restore(
-    session: Session, backbone: Backbone, brush: Image.Image, anchor: str = "source", parent: str = "head"
+    session: Session, backbone: Backbone, brush: Image.Image, anchor: str = "original", parent: str = "head"
 ) -> Turn:
     """Append a turn that shows the picture of ``anchor`` where ``brush`` is white, and that of ``parent`` elsewhere.
 

@@ -23,7 +23,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def export_png(session: Session, turn: Turn, path: str | Path) -> None:
-    """Write the picture of ``turn`` with every turn from the source to it in its metadata.
+    """Write the picture of ``turn`` with every turn from the original to it in its metadata.
 
     ``read_metadata(path)["turns"]`` gives them back, the last one is ``turn``.
 

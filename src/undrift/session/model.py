@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-TurnKind = Literal["source", "edit", "import", "restore"]
+TurnKind = Annotated[
+    Literal["original", "edit", "import", "restore"],
+    BeforeValidator(lambda kind: "original" if kind == "source" else kind),
+]
+"""What a turn is; earlier versions called the original ``source``."""
 
 
 class DriftNumbers(BaseModel):
@@ -114,11 +118,11 @@ class Turn(Stored):
     """A finished turn: an immutable node of the session's tree.
 
     Attributes:
-        id: 12 hex digits, derived from the parent's id and the spec (the source's from its picture and prompt), and
+        id: 12 hex digits, derived from the parent's id and the spec (the original's from its picture and prompt), and
             from a count where a session repeats a turn. The same turns of the same picture have the same ids.
-        number: turns from the source (0).
-        parent: id of the turn it was made from, None for the source.
-        kind: ``source`` (the picture the session began with), ``edit``, ``import`` (a picture put in by hand), or
+        number: turns from the original (0).
+        parent: id of the turn it was made from, None for the original.
+        kind: ``original`` (the picture the session began with), ``edit``, ``import`` (a picture put in by hand), or
             ``restore`` (an earlier picture put back in places).
         prompt: what the picture shows.
         spec: of an edit, else None.
@@ -132,7 +136,7 @@ class Turn(Stored):
             sessions of version 0.1.0, whose models' were powers of two.
         evaluations, sample_evaluations: NFE.
         seconds: wall time of the turn.
-        drift_original, drift_previous: drift against turn 0 and against the parent, None for a source.
+        drift_original, drift_previous: drift against turn 0 and against the parent, None for an original.
         created: UTC, ISO 8601.
     """
 

@@ -34,15 +34,15 @@ def last_method(tree: Tree, turn: Turn) -> tuple[str, str]:
 
 
 def rebase_plan(tree: Tree, turn: str = "head") -> EditPlan:
-    """The plan that makes the prompt of ``turn`` anew from the source picture: no earlier turn's errors remain.
+    """The plan that makes the prompt of ``turn`` anew from the original picture: no earlier turn's errors remain.
 
     Raises:
-        InputError: ``turn`` is the source.
+        InputError: ``turn`` is the original.
     """
     wanted = tree.turn(turn)
-    if wanted.id == tree.source.id:
+    if wanted.id == tree.original.id:
         raise InputError("this is the original picture already: there is nothing to rebase")
-    return EditPlan(wanted.prompt, parent=tree.source.id)
+    return EditPlan(wanted.prompt, parent=tree.original.id)
 
 
 def candidates(method: EditMethod, seed: int, count: int) -> list[tuple[EditMethod, int]]:

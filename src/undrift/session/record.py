@@ -24,7 +24,7 @@ def recipe(prompt: str, kind: TurnKind, number: int, spec: TurnSpec | None) -> d
 
 
 def chain(path: Sequence[Turn]) -> dict[str, Any]:
-    """Metadata of an exported picture: every turn from the source to it, complete."""
+    """Metadata of an exported picture: every turn from the original to it, complete."""
     turns = [turn.model_dump(mode="json") for turn in path]
     return {"format": FORMAT, "software": SOFTWARE, "prompt": path[-1].prompt, "turns": turns}
 

@@ -45,10 +45,10 @@ def replay(
         session: what to repeat.
         into: folder of the new session.
         backbone: the model to run on, the recorded one or another.
-        image, prompt: another source picture and what it shows; None takes the recorded ones.
+        image, prompt: another original picture and what it shows; None takes the recorded ones.
         seed: for all turns; None takes the recorded ones.
         method: the method for a recorded turn.
-        model: the model for a recorded turn, from whose first ``backbone`` is that of the source; None takes
+        model: the model for a recorded turn, from whose first ``backbone`` is that of the original; None takes
             ``backbone`` for all.
         turn: repeat the path to this turn; None repeats the whole tree with its branches and head.
         observers: of every turn.
@@ -59,10 +59,10 @@ def replay(
     """
     tree = session.tree()
     turns = tuple(tree.turns.values()) if turn is None else _needed(tree, tree.turn(turn))
-    source = session.picture(tree.source) if image is None else image
-    _check_size(turns, source)
-    new = start_session(into, source, tree.source.prompt if prompt is None else prompt, backbone)
-    ids = {tree.source.id: new.source.id}
+    original = session.picture(tree.original) if image is None else image
+    _check_size(turns, original)
+    new = start_session(into, original, tree.original.prompt if prompt is None else prompt, backbone)
+    ids = {tree.original.id: new.original.id}
     for old in turns[1:]:
         parent = ids[str(old.parent)]
         drawn = session.region(old)
@@ -111,11 +111,11 @@ def _needed(tree: Tree, turn: Turn) -> tuple[Turn, ...]:
     return tuple(step for step in tree.turns.values() if step.id in wanted)
 
 
-def _check_size(turns: Sequence[Turn], source: Image.Image) -> None:
+def _check_size(turns: Sequence[Turn], original: Image.Image) -> None:
     old = turns[0]
-    if source.size == (old.width, old.height) or all(t.spec and t.region_file is None for t in turns[1:]):
+    if original.size == (old.width, old.height) or all(t.spec and t.region_file is None for t in turns[1:]):
         return
-    given, wanted = (f"{width}x{height}" for width, height in (source.size, (old.width, old.height)))
+    given, wanted = (f"{width}x{height}" for width, height in (original.size, (old.width, old.height)))
     raise InputError(
         f"the picture is {given}, expected {wanted} pixels: some turns have pictures or masks of that size"
     )

@@ -36,10 +36,10 @@ def commands(session: Session, turn: Turn) -> list[str]:
         InputError: a picture was put in by hand on the way, which no command can repeat, or brought back from a turn
             that is not on it; or a prompt holds a character that cannot be typed.
     """
-    source, *edits = path = session.path(turn)
+    original, *edits = path = session.path(turn)
     if any(edit.kind == "import" for edit in edits):
         raise InputError("a picture was put in by hand on the way to this turn: use 'undrift replay' on the session")
-    image = _file(session, source.image)
+    image = _file(session, original.image)
     specs = [edit.spec for edit in edits if edit.spec is not None]
     told = any(
         spec.source_prompt != step.prompt or spec.instruction is not None
@@ -51,10 +51,10 @@ def commands(session: Session, turn: Turn) -> list[str]:
         words = [part for spec in specs for part in ("--words", written_words(spec.words))]
         given = words if any(spec.words is not None for spec in specs) else []
         shared = [*_only(session, edits[0]), *_model(specs[0]), *_how(specs[0])]
-        return [_line("run", image, "--prompt", source.prompt, *prompts, *given, "--session", FOLDER, *shared)]
-    first = _first_model(session, source, specs)
+        return [_line("run", image, "--prompt", original.prompt, *prompts, *given, "--session", FOLDER, *shared)]
+    first = _first_model(session, original, specs)
     model = _model(first) if isinstance(first, TurnSpec) else ["--model", first]
-    start = _line("new", image, "--prompt", source.prompt, "--session", FOLDER, *model)
+    start = _line("new", image, "--prompt", original.prompt, "--session", FOLDER, *model)
     return [start, *(_command(session, edit, path) for edit in edits)]
 
 
@@ -64,14 +64,14 @@ def python_script(session: Session, turn: Turn) -> str:
     Raises:
         InputError: a picture was brought back on the way from a turn that is not on it.
     """
-    source, *edits = path = session.path(turn)
-    first = _first_model(session, source, [edit.spec for edit in edits if edit.spec is not None])
+    original, *edits = path = session.path(turn)
+    first = _first_model(session, original, [edit.spec for edit in edits if edit.spec is not None])
     return _SCRIPT.format(
         title=json.dumps(turn.prompt),
         model=_loaded(first) if isinstance(first, TurnSpec) else {"name": first},
         folder=FOLDER,
-        image=_file(session, source.image),
-        prompt=source.prompt,
+        image=_file(session, original.image),
+        prompt=original.prompt,
         steps=pprint.pformat([_step(session, edit, path) for edit in edits], width=100, sort_dicts=False),
     )
 
@@ -139,8 +139,8 @@ def _loaded(spec: TurnSpec) -> dict[str, str]:
 def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:
     spec = turn.spec
     if turn.restore is not None:
-        source = ["--from", _anchor(turn.restore, path), "--session", FOLDER]
-        return _line("restore", "--brush", _file(session, str(turn.region_file)), *source)
+        come_from = ["--from", _anchor(turn.restore, path), "--session", FOLDER]
+        return _line("restore", "--brush", _file(session, str(turn.region_file)), *come_from)
     assert spec is not None, "commands() refuses pictures put in by hand"
     words = [] if spec.words is None else ["--words", written_words(spec.words)]
     said = [] if spec.instruction is None else [f"--said={spec.instruction}"]
@@ -163,9 +163,9 @@ def _anchor(spec: RestoreSpec, path: Sequence[Turn]) -> str:
     return str(numbers[0])
 
 
-def _first_model(session: Session, source: Turn, specs: Sequence[TurnSpec]) -> TurnSpec | str:
-    """What the source was encoded with: what made the first edit, if it has that model's name, else the name."""
-    data = session.latent(source)
+def _first_model(session: Session, original: Turn, specs: Sequence[TurnSpec]) -> TurnSpec | str:
+    """What the original was encoded with: what made the first edit, if it has that model's name, else the name."""
+    data = session.latent(original)
     name = LITTLEWORLD if data is None else latents.model_of(data)
     return specs[0] if specs and specs[0].model == name else _located(name)
 

@@ -34,17 +34,16 @@ class _Cell:
 
 
 def contact_sheet(session: Session, turns: Sequence[Turn] | None = None) -> Image.Image:
-    """Turns from left to right: prompt, cost and drift; the picture; its mask over it; what changed since the source.
+    """Turns from left to right: prompt, cost and drift; the picture; its mask over it; what changed since turn 0.
 
     Small pictures are enlarged to about 256 pixels. A mask is the token grid's, so its steps are real.
 
     Args:
         session: whose turns.
-        turns: which; None takes the path from the source to the head.
+        turns: which; None takes the path from the original to the head.
     """
     chosen = session.path(session.head) if turns is None else turns
-    source = session.source
-    original = session.picture(source)
+    original = session.picture(session.original)
     size = _shown_size(original.size)
     cells = [_cell(session, turn, original, size) for turn in chosen]
     bands = [cells[i : i + PER_BAND] for i in range(0, len(cells), PER_BAND)]
@@ -64,8 +63,8 @@ def contact_sheet(session: Session, turns: Sequence[Turn] | None = None) -> Imag
 
 def _cell(session: Session, turn: Turn, original: Image.Image, size: tuple[int, int]) -> _Cell:
     picture = session.picture(turn)
-    title = "source" if turn.number == 0 else f"turn {turn.number}"
-    if turn.kind == "source":
+    title = "original" if turn.number == 0 else f"turn {turn.number}"
+    if turn.kind == "original":
         return _Cell(title, turn.prompt, (f"{turn.width} x {turn.height}",), (_shown(picture, size), "", ""))
     mask = session.mask(turn)
     numbers = (_cost(turn), _drift_text(turn.drift_original))

@@ -49,7 +49,7 @@ class Session:
 
     @classmethod
     def create(cls, folder: str | Path, prompt: str, outcome: Outcome) -> Session:
-        """Start a session whose source picture is ``outcome``; it appears in ``folder`` as a whole or not at all.
+        """Start a session whose original picture is ``outcome``; it appears in ``folder`` as a whole or not at all.
 
         Raises:
             SessionError: ``folder`` exists and is not empty, or cannot be written.
@@ -101,7 +101,7 @@ class Session:
             return self._tree(db)
 
     def turns(self) -> tuple[Turn, ...]:
-        """All turns in the order they were finished, the source first."""
+        """All turns in the order they were finished, the original first."""
         return tuple(self.tree().turns.values())
 
     def turn(self, ref: str | int = "head") -> Turn:
@@ -114,12 +114,12 @@ class Session:
         return self.tree().head
 
     @property
-    def source(self) -> Turn:
+    def original(self) -> Turn:
         """Turn 0."""
-        return self.tree().source
+        return self.tree().original
 
     def path(self, turn: Turn) -> tuple[Turn, ...]:
-        """The turns from the source to ``turn``, both included."""
+        """The turns from the original to ``turn``, both included."""
         return self.tree().path(turn)
 
     def picture(self, turn: Turn) -> Image.Image:
@@ -160,12 +160,12 @@ class Session:
         """Move the head to its parent; nothing is lost. The branch still names the turn that was left.
 
         Raises:
-            InputError: the head is the source.
+            InputError: the head is the original.
         """
         with database.transaction(self.folder, write=True) as db:
             tree = self._tree(db)
             if tree.head.parent is None:
-                raise InputError("nothing to undo: the head is the source picture")
+                raise InputError("nothing to undo: the head is the original picture")
             return _move_head(db, tree.turns[tree.head.parent], tree.branch)
 
     def redo(self) -> Turn:
@@ -258,7 +258,7 @@ class Session:
     def _start(self, prompt: str, outcome: Outcome) -> None:
         database.create(self.folder)
         key = _free_id(set(), "", f"{prompt}\n{sha256(outcome.image)}")
-        turn = self._store(outcome, key, "source", prompt, None, None)
+        turn = self._store(outcome, key, "original", prompt, None, None)
         with database.transaction(self.folder, write=True) as db:
             _insert(db, turn)
             db.execute("INSERT INTO branches VALUES (?, ?)", (FIRST_BRANCH, turn.id))
@@ -365,7 +365,7 @@ def _insert(db: sqlite3.Connection, turn: Turn) -> None:
 
 
 def _move_head(db: sqlite3.Connection, turn: Turn, branch: str | None) -> Turn:
-    """Put the head on ``turn``, and the way from the source to it on the trail."""
+    """Put the head on ``turn``, and the way from the original to it on the trail."""
     db.execute("UPDATE head SET turn = ?, branch = ?", (turn.id, branch))
     db.execute(
         "WITH RECURSIVE way (id, parent) AS (SELECT id, parent FROM turns WHERE id = ?"

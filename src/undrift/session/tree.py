@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from undrift.errors import InputError
@@ -12,7 +12,7 @@ from undrift.session.model import Turn
 
 Children = dict[str | None, list[Turn]]
 
-RESERVED = ("head", "source")
+RESERVED = ("head", "original")
 SHORTEST_PREFIX = 4
 
 
@@ -21,7 +21,7 @@ class Tree:
     """All turns of a session at one moment.
 
     Attributes:
-        turns: by id, in the order they were finished; the first is the source.
+        turns: by id, in the order they were finished; the first is the original.
         head_id: the turn that the next edit continues.
         branch: the branch that follows the head, None if the head left all branches.
         branches: newest turn's id by branch name.
@@ -35,7 +35,7 @@ class Tree:
     trail: Mapping[str, str]
 
     @property
-    def source(self) -> Turn:
+    def original(self) -> Turn:
         return next(iter(self.turns.values()))
 
     @property
@@ -45,7 +45,7 @@ class Tree:
     def turn(self, ref: str | int) -> Turn:
         """The turn that ``ref`` names.
 
-        In this order: ``head``; ``source``; an id; a branch (its newest turn); a number, counted from the source
+        In this order: ``head``; ``original``; an id; a branch (its newest turn); a number, counted from the original
         along the head's line (its past and what redo would visit), or anywhere if only one turn has it; the
         beginning of an id, at least 4 digits of it.
 
@@ -55,8 +55,8 @@ class Tree:
         name = str(ref)
         if name == "head":
             return self.head
-        if name == "source":
-            return self.source
+        if name == "original":
+            return self.original
         if name in self.turns or name in self.branches:
             return self.turns[self.branches.get(name, name)]
         found = self._numbered(int(name)) if name.isascii() and name.isdecimal() and len(name) <= 6 else []
@@ -67,7 +67,7 @@ class Tree:
         raise InputError(self._not_found(name, found))
 
     def path(self, turn: Turn) -> tuple[Turn, ...]:
-        """From the source to ``turn``, both included."""
+        """From the original to ``turn``, both included."""
         path = [turn]
         while (parent := path[-1].parent) is not None:
             path.append(self.turns[parent])
@@ -89,7 +89,9 @@ class Tree:
         children: Children = {}
         for turn in self.turns.values():
             children.setdefault(turn.parent, []).append(turn)
-        return "\n".join(self._label(turn, indent, width) for turn, indent in self._drawn(children, self.source, ""))
+        return "\n".join(
+            self._label(turn, indent, width) for turn, indent in self._drawn(children, self.original, "")
+        )
 
     def _drawn(self, children: Children, turn: Turn, indent: str) -> Iterator[tuple[Turn, str]]:
         """Turns in drawing order: the main line goes straight on, every other child starts an indented line."""
@@ -118,17 +120,17 @@ class Tree:
         if found:
             return f"'{name}' means several turns: {_listed(found)}; give an id"
         branches = f"; branches: {', '.join(self.branches)}" if self.branches else ""
-        known = f"{_listed(list(self.turns.values()))}{branches}; or head, source"
+        known = f"{_listed(list(self.turns.values()))}{branches}; or head, original"
         return f"no turn '{name}' in this session; turns: {known}"
 
 
-def check_branch(name: str) -> None:
+def check_branch(name: str, reserved: Sequence[str] = RESERVED) -> None:
     """Refuse a branch name that could be mistaken for something else.
 
     Raises:
         InputError: it is; the message says what a name looks like.
     """
-    if not re.fullmatch(r"[A-Za-z_][\w./-]{0,63}", name) or name in RESERVED:
+    if not re.fullmatch(r"[A-Za-z_][\w./-]{0,63}", name) or name in reserved:
         raise InputError(
             f"branch name '{name}': expected a letter, then letters, digits, '.', '-', '_' or '/', at most 64, "
             f"and neither {' nor '.join(RESERVED)}"

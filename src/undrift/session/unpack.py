@@ -151,7 +151,7 @@ def _check_turn(turn: Turn, key: str, earlier: Mapping[str, Turn]) -> None:
     names = {"image": turn.image, "latent": turn.latent, "mask": turn.mask, "region": turn.region_file}
     if not _ID.fullmatch(turn.id) or turn.id != key or turn.id in earlier:
         raise _Wrong(f"turn {turn.id[:20]!a} is not called as a turn is")
-    if not fits or bool(earlier) != bool(parent) or (turn.kind == "source") != (not earlier):
+    if not fits or bool(earlier) != bool(parent) or (turn.kind == "original") != (not earlier):
         raise _Wrong(f"turn {turn.id} does not follow from a turn before it")
     if any(name is not None and name != file_name(what, turn.id) for what, name in names.items()):
         raise _Wrong(f"turn {turn.id} names a file that is not its own")
@@ -168,7 +168,7 @@ def _check_names(tree: Tree) -> None:
     if any(tree.turns[child].parent != parent for parent, child in tree.trail.items()):
         raise _Wrong("its way back to the head does not follow the turns")
     for name in tree.branches:
-        check_branch(name)
+        check_branch(name, reserved=())  # an older session may have a branch of a name that is reserved today
 
 
 def _check_files(turn: Turn, files: Mapping[str, bytes]) -> None:

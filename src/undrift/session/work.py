@@ -37,8 +37,8 @@ class Work:
     ) -> Outcome:
         before = self.session.picture(self.parent)
         began = perf_counter()
-        source = self.tree.source
-        original = self._latent(source, self.session.picture(source))
+        first = self.tree.original
+        original = self._latent(first, self.session.picture(first))
         previous = previous or self.backbone.encode([before])
         request = EditRequest(
             original=original,
@@ -48,7 +48,7 @@ class Work:
             target_prompts=[spec.target_prompt],
             words=[spec.words],
             seeds=[spec.seed],
-            original_prompts=[source.prompt],
+            original_prompts=[first.prompt],
             previous_images=[before],
             editable_tokens=self._changeable(previous),
         )
@@ -102,7 +102,7 @@ class Work:
         """The files of the turn, and its drift."""
         edits = [self._edited(t) for t in self.tree.path(self.parent)[1:]]
         side = latent.geometry.token_side
-        edit, source = drift.Edited(mask, self.allowed, side), self.session.picture(self.tree.source)
+        edit, original = drift.Edited(mask, self.allowed, side), self.session.picture(self.tree.original)
         return Outcome(
             image=png_bytes(picture, metadata),
             width=picture.width,
@@ -111,7 +111,7 @@ class Work:
             mask=None if mask is None else png_bytes(mask),
             region=None if self.allowed is None else mask_bytes(self.allowed),
             token_side=None if mask is None else side,
-            drift_original=drift.measure(picture, source, drift.outside([*edits, edit], picture.size)),
+            drift_original=drift.measure(picture, original, drift.outside([*edits, edit], picture.size)),
             drift_previous=drift.measure(picture, before, drift.outside([edit], picture.size)),
         )
 

@@ -201,7 +201,7 @@ def edit(request: Request, form: EditForm) -> Any:
 
 @takes(RebaseForm)
 def rebase(request: Request, form: RebaseForm) -> Any:
-    """Queue a turn made anew from the source picture."""
+    """Queue a turn made anew from the original picture."""
     return _queued(request, work.rebase(studio_of(request), request.path_params["name"], form))
 
 

@@ -73,13 +73,13 @@ class RestoreForm(Form):
     """Put the picture of ``anchor`` back where ``brush`` is white."""
 
     parent: TurnId
-    anchor: Literal["source"] | TurnId = "source"
+    anchor: Literal["original"] | TurnId = "original"
     brush: Base64Bytes
     tab: Tab = ""
 
 
 class RebaseForm(Form):
-    """Make what ``turn`` shows anew from the source picture."""
+    """Make what ``turn`` shows anew from the original picture."""
 
     turn: TurnId
     method: MethodForm

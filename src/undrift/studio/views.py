@@ -24,9 +24,9 @@ def session_view(name: str, session: Session) -> dict[str, Any]:
     return {
         "name": name,
         "folder": str(session.folder),
-        "model": session_model(session, tree.source.id),
-        "width": tree.source.width,
-        "height": tree.source.height,
+        "model": session_model(session, tree.original.id),
+        "width": tree.original.width,
+        "height": tree.original.height,
         "head": tree.head_id,
         "branch": tree.branch,
         "branches": dict(tree.branches),

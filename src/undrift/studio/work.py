@@ -33,7 +33,7 @@ def start(studio: Studio, form: StartForm) -> Job:
         picture = upload.picture(running.check)
         running.say("preparing it")
         session = engine.start_session(folder, picture, form.prompt, studio.backbone)
-        running.made(session.source.id)
+        running.made(session.original.id)
         studio.changed(name)
 
     return studio.jobs.submit(About("start", name, f"open {name}", form.tab), work)
@@ -56,7 +56,7 @@ def edit(studio: Studio, name: str, form: EditForm) -> Job:
 
 
 def rebase(studio: Studio, name: str, form: RebaseForm) -> Job:
-    """What ``form.turn`` shows, made anew from the source picture."""
+    """What ``form.turn`` shows, made anew from the original picture."""
     tree = studio.shelf.session(name).tree()
     plan = replace(rebase_plan(tree, form.turn), seed=form.seed)
     about = About("rebase", name, f"from the original: {plan.prompt}", form.tab, plan.parent)
@@ -93,7 +93,7 @@ def bring_in(studio: Studio, name: str, form: ImportForm) -> Job:
 
 def _edits(studio: Studio, name: str, tree: Tree, method: EditMethod, plan: EditPlan, count: int = 1) -> Work:
     """Work that makes every candidate; the head goes to the first, the others stay beside it."""
-    session, source = studio.shelf.session(name), tree.source
+    session, original = studio.shelf.session(name), tree.original
     turns = candidate_plans(tree, method, plan, count)
     cost = method.cost(studio.backbone)
     every = max(1, cost.evaluations // MOST_PREVIEWS)
@@ -102,7 +102,7 @@ def _edits(studio: Studio, name: str, tree: Tree, method: EditMethod, plan: Edit
         running.expect(cost.evaluations, studio.backbone.counter, len(turns))
         for number, (variant, wanted) in enumerate(turns):
             running.start_item(number)
-            preview = Preview(studio.backbone, (source.width, source.height), running.show, every)
+            preview = Preview(studio.backbone, (original.width, original.height), running.show, every)
             turn = engine.run_turn(session, studio.backbone, variant, wanted, [running, preview])
             _tell(studio, name, running, turn)
 

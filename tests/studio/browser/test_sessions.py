@@ -75,7 +75,7 @@ def test_two_turns_are_compared_with_the_keyboard(open_page: Open, running: Runn
 
 
 def test_painted_areas_hold_and_the_brush_puts_the_original_back(open_page: Open, running: Running) -> None:
-    source = running.begin("painted").source
+    source = running.begin("painted").original
     page = open_page("#/s/painted", params={"steps": 8, "retain": None, "control_steps": 0})
     page.get_by_role("tab", name="Paint").click()
     drag(page, (0.1, 0.25), (0.9, 0.25))
@@ -261,7 +261,7 @@ def test_drift_is_read_and_a_turn_rebased_on_the_original(open_page: Open, runni
     page.get_by_role("button", name="Rebase on the original").click()
     expect(rows(page)).to_have_count(4)
     session = running.session("rebased")
-    assert (session.head.parent, session.head.prompt) == (session.source.id, demo.edits()[1])
+    assert (session.head.parent, session.head.prompt) == (session.original.id, demo.edits()[1])
 
 
 def test_the_words_that_steer_are_shown_and_chosen(open_page: Open, running: Running) -> None:

@@ -23,7 +23,7 @@ export function comparison() {
   return [box, h("div", { class: "row tools" }, turnSelect("Left", first, (id) => update({ against: id })), h("span", { class: "muted fine" }, `Right: ${title(second)}, the one shown`))];
 }
 
-export const title = (turn) => (turn.kind === "source" ? "Original" : `Turn ${turn.number}`);
+export const title = (turn) => (turn.kind === "original" ? "Original" : `Turn ${turn.number}`);
 
 export function turnSelect(label, chosen, pick) {
   const select = h(

@@ -6,7 +6,7 @@ import { title } from "./compare.js";
 import { field, fill, h, icon } from "./dom.js";
 import { begin, canUndoStroke, clear, coverage, LAYERS, masks, png, rectangle, settle, stroke, undoStroke } from "./masks.js";
 import { attempt } from "./say.js";
-import { shownTurn, sourceTurn, state, watch } from "./state.js";
+import { shownTurn, originalTurn, state, watch } from "./state.js";
 
 const brush = { tool: "only", size: 0.12 };
 let redraw = () => {};
@@ -66,7 +66,7 @@ function actionRow() {
 
 function anchorSelect() {
   const others = state.session.turns.filter((turn) => turn.id !== state.shown);
-  return h("select", {}, ...others.map((turn) => h("option", { value: turn.id, selected: turn.id === sourceTurn().id }, title(turn))));
+  return h("select", {}, ...others.map((turn) => h("option", { value: turn.id, selected: turn.id === originalTurn().id }, title(turn))));
 }
 
 async function putBack(anchor) {

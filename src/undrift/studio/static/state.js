@@ -36,9 +36,9 @@ function flush() {
 
 export const turnOf = (id) => state.session?.turns.find((turn) => turn.id === id) ?? null;
 export const shownTurn = () => turnOf(state.shown);
-export const sourceTurn = () => state.session?.turns[0] ?? null;
+export const originalTurn = () => state.session?.turns[0] ?? null;
 
-// From the source to the turn, both included.
+// From the original to the turn, both included.
 export function pathTo(turn) {
   const path = [];
   for (let at = turn; at; at = turnOf(at.parent)) path.unshift(at);

@@ -62,10 +62,10 @@ function row(turn, level, reachable) {
   return element;
 }
 
-const title = (turn) => (turn.kind === "source" ? "Original" : `Turn ${turn.number}`);
+const title = (turn) => (turn.kind === "original" ? "Original" : `Turn ${turn.number}`);
 
 function what(turn) {
-  if (turn.kind === "restore") return ["part of ", turnOf(turn.restore.anchor)?.kind === "source" ? "the original" : "an earlier turn", " put back"];
+  if (turn.kind === "restore") return ["part of ", turnOf(turn.restore.anchor)?.kind === "original" ? "the original" : "an earlier turn", " put back"];
   if (turn.kind === "import") return ["put in: ", turn.prompt];
   if (!turn.changes) return [turn.prompt || "(no caption)"];
   const siblings = candidatesOf(turn);
