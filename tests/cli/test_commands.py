@@ -28,7 +28,7 @@ TURN_KEYS = {
         "region_file",
         "restore",
     ),
-    *("image_hash", "latent_hash", "width", "height", "evaluations", "sample_evaluations", "seconds"),
+    *("image_hash", "latent_hash", "width", "height", "token_side", "evaluations", "sample_evaluations", "seconds"),
     *("drift_original", "drift_previous", "created"),
 }
 TOY = ("--method", "toy", "--seed", "1")
