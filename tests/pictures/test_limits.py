@@ -163,6 +163,14 @@ def test_pipes_and_devices_are_refused(tmp_path: Path) -> None:
             read_picture(path)
 
 
+def test_decoders_write_nothing_of_their_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """libtiff reports to stderr, past Python; afterwards there is a stderr again."""
+    with pytest.raises(PictureError, match="is damaged or cut off"):
+        read_picture(tiff(np.ones((8, 8), np.uint8), 1, {259: [8]}))  # said to be Deflate, and is not
+    os.write(2, b"here")
+    assert capfd.readouterr().err == "here"
+
+
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "JPEG2000", "AVIF"])
 @pytest.mark.parametrize("kept", [0.5, 0.9])
 def test_other_formats_cut_off(kind: str, kept: float) -> None:

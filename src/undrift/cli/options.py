@@ -246,13 +246,13 @@ region_options = _bundle(
             "--only",
             type=click.Path(path_type=Path),
             metavar="MASK",
-            help="Change the picture only where this mask, of the picture's size, is white or opaque.",
+            help="Change the picture only where this mask of its size is white (or painted on nothing, or a hole).",
         ),
         click.option(
             "--protect",
             type=click.Path(path_type=Path),
             metavar="MASK",
-            help="Leave the picture as it is where this mask is white or opaque.",
+            help="Leave the picture as it is where this mask is white (or painted on nothing, or a hole).",
         ),
     ),
 )

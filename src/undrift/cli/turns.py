@@ -194,7 +194,7 @@ def rebase(
     required=True,
     type=click.Path(path_type=Path),
     metavar="MASK",
-    help="Mask of the picture's size, white or opaque where the earlier picture is to come back.",
+    help="Mask of the picture's size, white (or painted on nothing, or a hole) where the earlier picture comes back.",
 )
 @click.option(
     "--from",

@@ -9,7 +9,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -20,6 +20,7 @@ from undrift.errors import PictureError
 from undrift.files import reason
 from undrift.pictures import limits
 from undrift.pictures.meter import Meter
+from undrift.pictures.silence import no_stderr
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs about files is for developers
 
@@ -72,7 +73,7 @@ def opened_picture(source: Source, max_megapixels: float, check: Check | None = 
             meter.allow(image.width * image.height)
             limits.check_still(image, meter, name)
             limits.check_whole(image, meter, name)
-        with _open(meter) as image:
+        with _open(meter) as image, no_stderr() if image.format == "TIFF" else nullcontext():
             yield Opened(image, name, lambda: _open(meter))
 
 
