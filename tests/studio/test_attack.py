@@ -8,7 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import numpy as np
 import pytest
@@ -100,7 +100,8 @@ def test_those_who_began_a_body_make_room_too(locked: Server) -> None:
     with ExitStack() as stack:
         for _ in range(connections.most() + 20):
             opened = stack.enter_context(closing(locked.connect()))
-            opened.sendall(locked.head("POST /login", "Content-Length: 400") + b"password=")
+            with suppress(ConnectionError):  # it has made room already
+                opened.sendall(locked.head("POST /login", "Content-Length: 400") + b"password=")
         assert locked.ask("GET /login")[0] == 200
 
 
@@ -122,16 +123,18 @@ def test_work_in_progress_is_not_ended_for_newcomers(server: Server) -> None:
 def test_a_header_that_never_ends_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.2)
     with server.connect() as opened:
-        opened.sendall(sent)
+        with suppress(ConnectionError):  # on a busy machine it is given up before it began
+            opened.sendall(sent)
         assert ended(opened)
 
 
 def test_a_second_header_that_never_ends_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 2.0)
     with server.connect() as opened:
         opened.sendall(server.head("GET /api/jobs"))
         assert b"200" in opened.recv(65536)
-        opened.sendall(b"GET / HTTP/1.1\r\nX: ")
+        with suppress(ConnectionError):
+            opened.sendall(b"GET / HTTP/1.1\r\nX: ")
         assert ended(opened)
 
 
@@ -140,7 +143,7 @@ def ended(opened: socket.socket) -> bool:
     try:
         while opened.recv(65536):
             pass
-    except ConnectionResetError:
+    except ConnectionError:
         return True
     return True
 
