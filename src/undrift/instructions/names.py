@@ -201,7 +201,7 @@ def _points_back(phrase: Phrase) -> bool:
 
 
 def _is_sentence(part: Part) -> bool:
-    return part.lead in ("and", ",") or any(word.lower() in words("verbs", "finite") for word in part.joiner)
+    return part.lead in ("", "and", ",") or any(word.lower() in words("verbs", "finite") for word in part.joiner)
 
 
 def _commands() -> frozenset[str]:
@@ -216,6 +216,8 @@ _TO = frozenset(
 )
 _MEASURES = frozenset({"more", "less", "much", "very", "bit", "all", "only", "background", "keep", "leave"})
 _NEVER_NAMED = DETERMINERS | _PRONOUNS | _TO | COLOUR_WORDS | _MEASURES | words("relations", "prepositions")
-_HALVES = frozenset({"next", "left", "right", "front", "top", "side", "close", "near"})
+_HALVES = frozenset(
+    {"next", "left", "right", "front", "top", "side", "close", "near", "there", "here", "somewhere"}
+) | words("verbs", "leaving")
 """Words that end a broken-off relation, not a thing."""
 _COMMANDS = _commands()

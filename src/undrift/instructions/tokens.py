@@ -18,6 +18,7 @@ _CONTRACTIONS = {
     "mustn't": "must not",
     "needn't": "need not",
     "it's": "it is",
+    "let's": "let us",
     "there's": "there is",
     "that's": "that is",
     "gonna": "going to",

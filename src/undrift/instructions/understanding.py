@@ -82,7 +82,9 @@ def text_form(text: str, caption: str = "") -> TextForm:
         return "instruction"
     first, second = lows[0], lows[1] if len(lows) > 1 else ""
     named = {word.lower() for word in caption.split()}
-    points = second in _POINTING or second in named - words("relations", "prepositions")
+    points = second in _POINTING | words("verbs", "leaving") or second in named - words("relations", "prepositions")
+    if _commands_unknown(first, second):
+        return "instruction"
     if first in words("verbs", "commands") and (points or first not in all_nouns()):
         return "instruction"
     if first in first_words() - words("determiners", "articles"):
@@ -94,6 +96,15 @@ def text_form(text: str, caption: str = "") -> TextForm:
     if slip in first_words() and points and first not in named:
         return "instruction"
     return "instruction" if requests(tokens, nouns_of(caption)) else "caption"
+
+
+def _commands_unknown(first: str, second: str) -> bool:
+    """Whether a text begins as a command with a verb that is not listed: "ditch the ...", "see it ..."."""
+    names = words("determiners", "articles") | words("determiners", "possessives") | words("determiners", "numbers")
+    opens = names | words("relations", "prepositions") | {"and", "or", "just", "all"}
+    known = first in opens or first in all_nouns() | words("verbs", "also_nouns") or is_adjective(first)
+    plain = first.isalpha() and not first.endswith(("ing", "ed", "s"))
+    return plain and not known and second in {"the", "this", "that", "it", *words("determiners", "possessives")}
 
 
 def _ends_in_quality(lows: Sequence[str]) -> bool:
