@@ -42,12 +42,15 @@ SPREAD = 0.2
 
 
 class ToyBackbone(Backbone):
-    """Exact in every part; ``weights`` names the variant, as another VAE would be."""
+    """Exact in every part; ``weights`` names the variant, as another VAE would be.
+
+    Its one site is declared good for everything, so that every method runs on it; there is no attention behind it.
+    """
 
     def __init__(self, weights: str = "toy-weights") -> None:
         super().__init__()
         self.identity = ModelIdentity("toy", weights, "fp32", "cpu")
-        self.capabilities = Capabilities(guidance="none")
+        self.capabilities = Capabilities(guidance="none", map_sites=self.sites, sharing_sites=self.sites)
         generator = torch.Generator().manual_seed(len(weights))
         self._basis, _ = torch.linalg.qr(torch.randn(3 * PATCH**2, 3 * PATCH**2, generator=generator))
         self.encoded = 0
