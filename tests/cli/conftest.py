@@ -28,12 +28,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def invoke(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Runs ``undrift`` with arguments; every model is the toy, and the method ``toy`` exists."""
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.methods import registry
 
     known = {**registry.all_methods(), "toy": ToyMethod}
     monkeypatch.setattr(registry, "all_methods", lambda: known)
-    monkeypatch.setattr(work, "load", lambda name, **options: ToyBackbone())
+    monkeypatch.setattr(execution, "load", lambda name, **options: ToyBackbone())
 
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(cli, arguments, prog_name="undrift")

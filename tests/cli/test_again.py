@@ -24,7 +24,7 @@ import undrift
 from tests.support.sessions import memory_folder
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones.base import Backbone
-from undrift.cli import work
+from undrift.cli import execution
 from undrift.cli.main import cli
 from undrift.cli.options import parse_words
 from undrift.methods import registry
@@ -58,7 +58,7 @@ def standing_in(folder: Path, load: Load, methods: dict[str, type[EditMethod]]) 
     known = {**registry.all_methods(), **methods}
     before = Path.cwd()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "load", load)
+        patch.setattr(execution, "load", load)
         patch.setattr(undrift, "load", load, raising=False)
         patch.setattr(registry, "all_methods", lambda: known)
         patch.delenv("UNDRIFT_SESSION", raising=False)

@@ -14,22 +14,9 @@ from undrift.pictures import read_metadata
 from undrift.session.store import Session
 
 TURN_KEYS = {
-    *(
-        "session",
-        "id",
-        "number",
-        "parent",
-        "kind",
-        "prompt",
-        "spec",
-        "image",
-        "latent",
-        "mask",
-        "region_file",
-        "restore",
-    ),
-    *("image_hash", "latent_hash", "width", "height", "token_side", "evaluations", "sample_evaluations", "seconds"),
-    *("drift_original", "drift_previous", "created"),
+    *("session", "id", "number", "parent", "kind", "prompt", "spec", "restore"),
+    *("image", "latent", "mask", "token_side", "region_file", "image_hash", "latent_hash", "width", "height"),
+    *("evaluations", "sample_evaluations", "seconds", "drift_original", "drift_previous", "created"),
 }
 TOY = ("--method", "toy", "--seed", "1")
 
@@ -231,7 +218,7 @@ def test_demo_edits_five_turns_and_lays_them_out(invoke: Invoke, folder: Path) -
 
 
 def test_a_session_goes_on_with_its_model(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    from undrift.cli import work
+    from undrift.cli import execution
 
     asked = []
 
@@ -239,7 +226,7 @@ def test_a_session_goes_on_with_its_model(session: Invoke, monkeypatch: pytest.M
         asked.append(name)
         return ToyBackbone()
 
-    monkeypatch.setattr(work, "load", load)
+    monkeypatch.setattr(execution, "load", load)
     session("edit", "a bird", *TOY)
     session("edit", "a bird", *TOY, "--model", "another")
     assert asked == ["toy", "another"]

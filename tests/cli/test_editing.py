@@ -247,7 +247,7 @@ def test_edit_goes_on_with_the_way_the_model_was_held(
     session: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tests.support.toy import ToyBackbone
-    from undrift.cli import work
+    from undrift.cli import execution
 
     held: list[dict[str, str]] = []
 
@@ -259,7 +259,7 @@ def test_edit_goes_on_with_the_way_the_model_was_held(
         assert session(*command).exit_code == 0
         return tuple(held[-1][name] for name in ("dtype", "device", "offload", "quantize"))
 
-    monkeypatch.setattr(work, "load", load)
+    monkeypatch.setattr(execution, "load", load)
     start = ("new", "cat.png", "-p", "a cat", "-s", "held")
     edit = ("edit", "a bird", *TOY, "-s", "held")
     options = ("--dtype", "bf16", "--device", "cpu", "--offload", "group", "--quantize", "nf4")

@@ -102,13 +102,13 @@ def test_to_stdout_there_is_the_file_alone(session: Invoke, folder: Path) -> Non
 def test_a_turn_is_kept_where_its_file_cannot_be_written(
     session: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.errors import SessionError
 
     def full(*arguments: object) -> None:
         raise SessionError("cannot write 'x.png': no space left on device")
 
-    monkeypatch.setattr(work, "export_png", full)
+    monkeypatch.setattr(execution, "export_png", full)
     assert fails(session, "edit", "a bird", *TOY, "-o", "x.png", "--quiet") == (
         "cannot write 'x.png': no space left on device; "
         "turn 3 is done and kept in undrift-session: write it with undrift export"
@@ -156,12 +156,12 @@ def test_a_turn_is_kept_where_its_file_cannot_be_written(
 def test_wrong_input_is_refused_with_2_and_changes_nothing(
     session: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    from undrift.cli import work
+    from undrift.cli import execution
 
     def load(name: str, **options: object) -> None:
         raise AssertionError("refused before a model is loaded")
 
-    monkeypatch.setattr(work, "load", load)
+    monkeypatch.setattr(execution, "load", load)
     before = contents(folder)
     assert len(fails(session, *arguments, code=2)) < 1500
     assert contents(folder) == before

@@ -25,12 +25,12 @@ print("HEAVY:", *(name for name in {heavy} if name in sys.modules))
 
 PROGRAM = """
 from tests.support.toy import ToyBackbone, ToyMethod
-from undrift.cli import work
+from undrift.cli import execution
 from undrift.cli.main import main
 from undrift.methods import registry
 
 registry.all_methods = lambda: {"toy": ToyMethod}
-work.load = lambda name, **options: ToyBackbone()
+execution.load = lambda name, **options: ToyBackbone()
 main()
 """
 """``undrift`` with the toy model."""
@@ -38,7 +38,7 @@ main()
 SLOW_RUN = """
 import time
 from tests.support.toy import ToyBackbone, ToyMethod
-from undrift.cli import work
+from undrift.cli import execution
 from undrift.cli.main import main
 from undrift.methods import registry
 
@@ -48,7 +48,7 @@ class Slow(ToyBackbone):
         return super().network(*arguments)
 
 registry.all_methods = lambda: {"toy": ToyMethod}
-work.load = lambda name, **options: Slow()
+execution.load = lambda name, **options: Slow()
 main()
 """
 

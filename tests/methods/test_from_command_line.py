@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from undrift.backbones import Backbone, load
-from undrift.cli import work
+from undrift.cli import execution
 from undrift.cli.main import cli
 from undrift.littleworld.scoring import score_turn
 from undrift.littleworld.sequences import EditSequence, sample_sequence
@@ -44,7 +44,7 @@ def sequence() -> EditSequence:
 
 @pytest.fixture(autouse=True)
 def _loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "load", lambda name, **options: littleworld())
+    monkeypatch.setattr(execution, "load", lambda name, **options: littleworld())
 
 
 def run(folder: Path, name: str, *options: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from undrift.backbones import Backbone, load
-from undrift.session.record import recall
+from undrift.session.provenance import recall
 from undrift.session.replay import recorded_method, replay
 from undrift.session.script import commands, python_script
 from undrift.session.store import Session

@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from undrift.studio.app import create_app
 from undrift.studio.guard import Guard
+from undrift.studio.http_errors import Refused
 from undrift.studio.password import ATTEMPTS, WINDOW_SECONDS, Door
-from undrift.studio.refusal import Refused
 from undrift.studio.studio import Studio
 
 PASSWORD = "correct horse"

@@ -21,10 +21,10 @@ from undrift.bench.runner.status import Status
 from undrift.bench.runner.status import status as states
 from undrift.bench.suites.registry import open_suite
 from undrift.cli.bench_progress import bar
+from undrift.cli.execution import load_model
 from undrift.cli.options import ModelChoice, shell
 from undrift.cli.output import emit
 from undrift.cli.progress import StopOnInterrupt
-from undrift.cli.work import load_model
 from undrift.errors import Cancelled, UndriftError
 
 

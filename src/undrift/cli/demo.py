@@ -32,20 +32,20 @@ def demo(
     output: Path | None, chosen_model: ModelChoice, chosen_method: MethodChoice, seed: int, as_json: bool
 ) -> None:
     """Edit a bundled picture over five turns and show them on one sheet."""
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.cli.placement import remember
     from undrift.littleworld import demo as bundled
     from undrift.session.engine import EditPlan, start_session
     from undrift.session.export import write_contact_sheet
 
-    chosen = work.choose_method(chosen_method)
-    backbone = work.load_model(chosen_model)
+    chosen = execution.choose_method(chosen_method)
+    backbone = execution.load_model(chosen_model)
     folder = output or free_folder("undrift-demo")
     opened = start_session(folder, bundled.picture(), bundled.prompt(), backbone)
     remember(opened, chosen_model.settled())
     method = chosen.fitted(backbone.tuned)
     plans = [EditPlan(prompt, seed=seed) for prompt in bundled.edits()]
-    turns = work.run_turns(opened, backbone, [(method, plan) for plan in plans])
+    turns = execution.run_turns(opened, backbone, [(method, plan) for plan in plans])
     sheet = folder / SHEET
     write_contact_sheet(opened, sheet)
     if as_json:

@@ -27,7 +27,7 @@ from undrift.outputs import check_ending
 
 if TYPE_CHECKING:
     from undrift.session.model import Turn
-    from undrift.session.record import Recorded
+    from undrift.session.provenance import Recorded
     from undrift.session.store import Session
 
 ENDINGS = {
@@ -154,14 +154,14 @@ def replay(
     With nothing changed, the same machine, threads and versions give the same bytes. Model, method and parameters
     are those recorded, unless given here.
     """
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.cli.progress import StopOnInterrupt
     from undrift.pictures import read_picture
     from undrift.session.replay import replay as run_again
 
     opened = open_session(session)
     picture = None if image is None else read_picture(image)
-    models = work.Recorded(opened, chosen_model)
+    models = execution.Recorded(opened, chosen_model)
     backbone = models.first(opened.turn(turn or "head"))
     with StopOnInterrupt() as stop:
         again = run_again(
@@ -171,7 +171,7 @@ def replay(
             image=picture,
             prompt=prompt,
             seed=seed,
-            method=lambda spec: work.recorded_or_chosen(chosen_method, spec, models.of(spec).tuned),
+            method=lambda spec: execution.recorded_or_chosen(chosen_method, spec, models.of(spec).tuned),
             model=models.of,
             turn=turn,
             observers=[stop],
@@ -188,7 +188,7 @@ def replay(
 def info(picture: Path, as_json: bool) -> None:
     """Show how PICTURE, a PNG made by undrift, came about."""
     from undrift.pictures import read_metadata
-    from undrift.session.record import recall
+    from undrift.session.provenance import recall
 
     text = _told(recall(picture))
     emit(as_json, read_metadata(picture), text)

@@ -88,18 +88,18 @@ def run(
     _check(edits, said, words)
     from dataclasses import replace
 
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.cli.placement import remember
     from undrift.pictures import read_picture
     from undrift.session.engine import EditPlan, start_session
 
     readings = _heard(prompt, said)
     edits = edits or tuple(reading.target for reading in readings)
-    chosen = work.choose_method(chosen_method)
+    chosen = execution.choose_method(chosen_method)
     picture = read_picture(image)
-    region = work.region_for(chosen_region, picture.size)
-    backbone = work.load_model(chosen_model)
-    work.advise(backbone, picture, [prompt, *edits])
+    region = execution.region_for(chosen_region, picture.size)
+    backbone = execution.load_model(chosen_model)
+    execution.advise(backbone, picture, [prompt, *edits])
     backbone.embed([prompt, *edits])  # so that a prompt the model refuses is refused before a session exists
     opened = start_session(session or free_folder(f"undrift-{image.stem}"), picture, prompt, backbone)
     remember(opened, chosen_model.settled())
@@ -111,8 +111,8 @@ def run(
         plans = [_with_saying(plan, reading) for plan, reading in zip(plans, readings, strict=True)]
     for reading in readings:
         announce(reading)
-    turns = work.run_turns(opened, backbone, [(method, plan) for plan in plans])
-    work.write_output(opened, turns[-1], output)
+    turns = execution.run_turns(opened, backbone, [(method, plan) for plan in plans])
+    execution.write_output(opened, turns[-1], output)
     if as_json:
         emit(True, {"session": str(opened.folder), "turns": [turn_json(opened, turn) for turn in turns]}, "")
         return

@@ -45,7 +45,7 @@ def studio(
 
     SESSION opens one made before, here or on the command line.
     """
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.cli.errors import describe
     from undrift.studio import server
     from undrift.studio.studio import Studio
@@ -53,7 +53,11 @@ def studio(
     server.check_password(host, password)
     root, opened = _where(session, sessions)
     listening = server.listen(host, port)
-    backbone = work.load_model(chosen_model) if opened is None else work.load_for(opened, opened.head, chosen_model)
+    backbone = (
+        execution.load_model(chosen_model)
+        if opened is None
+        else execution.load_for(opened, opened.head, chosen_model)
+    )
     served = Studio(backbone, root, None if opened is None else opened.folder.name, describe)
 
     def ready(url: str) -> None:

@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 @common
 def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoice, as_json: bool) -> None:
     """Start a session with IMAGE as its original picture."""
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.cli.placement import remember
     from undrift.pictures import read_picture
     from undrift.session.engine import start_session
 
     picture = read_picture(image)
-    backbone = work.load_model(chosen_model)
-    work.advise(backbone, picture, [prompt])
+    backbone = execution.load_model(chosen_model)
+    execution.advise(backbone, picture, [prompt])
     opened = start_session(session or DEFAULT_FOLDER, picture, prompt, backbone)
     remember(opened, chosen_model.settled())
     text = f"session {opened.folder}: {turn_line(opened.original)}\nedit it with: {edit_command(opened.folder)}"
@@ -112,7 +112,7 @@ def edit(
 
     It goes on with the method and preset of the turn before; parameters and the dial hold for one turn.
     """
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.session.engine import EditPlan
     from undrift.session.saying import heard
 
@@ -124,7 +124,7 @@ def edit(
     reading = heard(tree, text, start.id, source_prompt, chosen_form(caption, instruction))
     if reading.is_step:
         moved = step_back(opened, tree, start, reading)
-        work.write_output(opened, moved, output)
+        execution.write_output(opened, moved, output)
         emit(as_json, turn_json(opened, moved), f"now at {turn_line(moved)}")
         return
     given = EditPlan(
@@ -134,10 +134,10 @@ def edit(
         words=parse_words(words),
         seed=seed,
         handover=handover,
-        region=work.region_for(chosen_region, (start.width, start.height)),
+        region=execution.region_for(chosen_region, (start.width, start.height)),
     )
     plan, chosen_method = asked(opened, start, reading, given, chosen_method)
-    turns = work.add_turns(
+    turns = execution.add_turns(
         opened,
         tree,
         plan,
@@ -147,7 +147,7 @@ def edit(
         count=count,
         announce=lambda: announce(reading),
     )
-    work.write_output(opened, turns[0], output)
+    execution.write_output(opened, turns[0], output)
     if count == 1:
         _show_turn(opened, turns[0], output, as_json)
     else:
@@ -177,14 +177,14 @@ def rebase(
     """
     from dataclasses import replace
 
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.session.next_turn import rebase_plan
 
     opened = open_session(session)
     tree = opened.tree()
     plan = replace(rebase_plan(tree), seed=seed)
-    (turn,) = work.add_turns(opened, tree, plan, chosen_model, chosen_method, goes_on_from=tree.head)
-    work.write_output(opened, turn, output)
+    (turn,) = execution.add_turns(opened, tree, plan, chosen_model, chosen_method, goes_on_from=tree.head)
+    execution.write_output(opened, turn, output)
     _show_turn(opened, turn, output, as_json)
 
 
@@ -213,16 +213,16 @@ def restore(
     brush: Path, anchor: str, session: Path | None, output: Path | None, chosen_model: ModelChoice, as_json: bool
 ) -> None:
     """Add a turn that puts an earlier picture back where a mask says, and leaves the rest."""
-    from undrift.cli import work
+    from undrift.cli import execution
     from undrift.pictures import open_mask
     from undrift.session.engine import restore as put_back
 
     opened = open_session(session)
     painted = open_mask(brush)
-    backbone = work.load_for(opened, opened.head, chosen_model)
+    backbone = execution.load_for(opened, opened.head, chosen_model)
     turn = put_back(opened, backbone, painted.image, anchor)
-    work.tell_mask(brush, painted)
-    work.write_output(opened, turn, output)
+    execution.tell_mask(brush, painted)
+    execution.write_output(opened, turn, output)
     _show_turn(opened, turn, output, as_json)
 
 

@@ -22,12 +22,12 @@ from undrift.flow import Observer
 from undrift.methods.base import EditMethod
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import latents, region
+from undrift.session.making import Work, stored_latent
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import Outcome, Spec
-from undrift.session.record import recipe
+from undrift.session.provenance import recipe
 from undrift.session.store import Session
 from undrift.session.tree import Tree
-from undrift.session.work import Work, stored_latent
 
 log = logging.getLogger(__name__)
 

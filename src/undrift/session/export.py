@@ -13,7 +13,7 @@ from undrift.outputs import PICTURE_ENDINGS, check_ending, output_file, write_ou
 from undrift.pictures import png_bytes
 from undrift.session import database
 from undrift.session.model import Turn
-from undrift.session.record import FORMAT, SOFTWARE, chain
+from undrift.session.provenance import FORMAT, SOFTWARE, chain
 from undrift.session.sheet import contact_sheet
 from undrift.session.store import Session
 

@@ -32,7 +32,7 @@ from undrift.pictures import read_picture
 from undrift.session import database
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import FOLDERS, KINDS, SPEC, Outcome, Pending, Spec, file_name
-from undrift.session.owner import may_live, owner
+from undrift.session.process import may_live, owner
 from undrift.session.tree import Tree, check_branch
 
 log = logging.getLogger(__name__)

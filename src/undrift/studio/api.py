@@ -25,7 +25,7 @@ from undrift.session.compare import compare as compare_turns
 from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.session.unpack import import_zip
-from undrift.studio import heads, images, views, work
+from undrift.studio import images, navigation, submit, views
 from undrift.studio.forms import (
     BranchForm,
     DiffForm,
@@ -38,8 +38,8 @@ from undrift.studio.forms import (
     StartForm,
     parsed,
 )
+from undrift.studio.http_errors import Refused
 from undrift.studio.jobs import Job
-from undrift.studio.refusal import Refused
 from undrift.studio.studio import Studio
 from undrift.studio.uploads import Upload
 
@@ -185,7 +185,7 @@ def sessions(request: Request) -> Response:
 @takes(StartForm)
 def start(request: Request, form: StartForm) -> Any:
     """Start a session."""
-    return _queued(request, work.start(studio_of(request), form))
+    return _queued(request, submit.start(studio_of(request), form))
 
 
 def session(request: Request) -> Response:
@@ -196,31 +196,31 @@ def session(request: Request) -> Response:
 @takes(EditForm)
 def edit(request: Request, form: EditForm) -> Any:
     """Queue a turn, or several candidates of it."""
-    return _queued(request, work.edit(studio_of(request), request.path_params["name"], form))
+    return _queued(request, submit.edit(studio_of(request), request.path_params["name"], form))
 
 
 @takes(RebaseForm)
 def rebase(request: Request, form: RebaseForm) -> Any:
     """Queue a turn made anew from the original picture."""
-    return _queued(request, work.rebase(studio_of(request), request.path_params["name"], form))
+    return _queued(request, submit.rebase(studio_of(request), request.path_params["name"], form))
 
 
 @takes(RestoreForm)
 def restore(request: Request, form: RestoreForm) -> Any:
     """Queue putting an earlier picture back."""
-    return _queued(request, work.restore(studio_of(request), request.path_params["name"], form))
+    return _queued(request, submit.restore(studio_of(request), request.path_params["name"], form))
 
 
 @takes(ImportForm)
 def bring_in(request: Request, form: ImportForm) -> Any:
     """Queue putting in a picture made elsewhere."""
-    return _queued(request, work.bring_in(studio_of(request), request.path_params["name"], form))
+    return _queued(request, submit.bring_in(studio_of(request), request.path_params["name"], form))
 
 
 @takes(HeadForm)
 def head(request: Request, form: HeadForm) -> Any:
     """Move the head."""
-    turn = heads.move(session_of(request), form)
+    turn = navigation.move(session_of(request), form)
     studio_of(request).changed(request.path_params["name"])
     return {"head": turn.id}
 

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp
 from undrift.errors import UndriftError
 from undrift.studio import api, downloads, login, uploads
 from undrift.studio.guard import Guard
+from undrift.studio.http_errors import status_of
 from undrift.studio.password import Door
-from undrift.studio.refusal import status_of
 from undrift.studio.studio import Studio
 
 log = logging.getLogger(__name__)

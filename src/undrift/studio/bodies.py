@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from starlette.types import Message, Receive
 
-from undrift.studio.refusal import Refused
+from undrift.studio.http_errors import Refused
 
 MOST_LARGE = 4
 """Uploads taken at a time."""

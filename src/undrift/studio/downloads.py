@@ -18,7 +18,7 @@ from undrift.session.animation import animation
 from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.studio.api import session_of, turn_of
-from undrift.studio.refusal import Refused
+from undrift.studio.http_errors import Refused
 
 Write = Callable[[Session, Turn, Path], None]
 

@@ -11,7 +11,7 @@ from undrift.pictures import read_mask
 from undrift.session.engine import SEEDS
 from undrift.session.next_turn import DIALS
 from undrift.session.region import region_of
-from undrift.studio.refusal import Refused
+from undrift.studio.http_errors import Refused
 
 LONGEST_PROMPT = 4000
 MOST_CANDIDATES = len(DIALS)

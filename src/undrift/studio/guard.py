@@ -22,8 +22,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from undrift.studio.bodies import Bodies, too_large
+from undrift.studio.http_errors import Refused
 from undrift.studio.password import Door
-from undrift.studio.refusal import Refused
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 HEADERS: Mapping[str, str] = {

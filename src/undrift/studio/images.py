@@ -9,7 +9,7 @@ from undrift.pictures import png_bytes
 from undrift.session.compare import heat_map, mask_overlay
 from undrift.session.model import Turn
 from undrift.session.store import Session
-from undrift.studio.refusal import Refused
+from undrift.studio.http_errors import Refused
 
 THUMBNAIL = 160
 """Longer side in pixels: two screen pixels for each that is shown."""

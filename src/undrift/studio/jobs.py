@@ -21,7 +21,7 @@ from undrift.errors import Cancelled, UndriftError
 from undrift.flow import Observer, Step, StepEnd
 from undrift.pictures import png_bytes
 from undrift.studio.events import EventLog
-from undrift.studio.refusal import Refused
+from undrift.studio.http_errors import Refused
 from undrift.studio.stopping import stoppable
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from undrift.studio.http_errors import Refused
 from undrift.studio.password import Door, cookie_name
-from undrift.studio.refusal import Refused
 
 _PAGE = files("undrift.studio").joinpath("static", "login.html")
 _MESSAGE = "<!-- message -->"

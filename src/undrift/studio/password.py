@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 
-from undrift.studio.refusal import Refused
+from undrift.studio.http_errors import Refused
 
 SHORTEST = 8
 ATTEMPTS = 5

@@ -15,7 +15,7 @@ from undrift.studio import uploads, views
 from undrift.studio.events import EventLog
 from undrift.studio.forms import MOST_CANDIDATES, MethodForm
 from undrift.studio.jobs import JobQueue
-from undrift.studio.shelf import Shelf
+from undrift.studio.session_folders import SessionFolders
 
 
 class Studio:
@@ -32,7 +32,7 @@ class Studio:
         self, backbone: Backbone, root: Path, first: str | None = None, describe: Callable[[Exception], str] = repr
     ) -> None:
         self.backbone = backbone
-        self.shelf = Shelf(root)
+        self.shelf = SessionFolders(root)
         self.first = first
         self.describe = describe
         self.events = EventLog()

@@ -14,8 +14,8 @@ from PIL import Image
 from undrift.errors import PictureError
 from undrift.files import sha256
 from undrift.pictures import Check, NoMetadataError, png_bytes, read_metadata, read_picture
-from undrift.session.record import recall
-from undrift.studio.refusal import Refused
+from undrift.session.provenance import recall
+from undrift.studio.http_errors import Refused
 
 MAX_BYTES = 32 * 2**20
 MAX_MEGAPIXELS = 24.0

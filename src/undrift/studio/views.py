@@ -15,7 +15,7 @@ from undrift.session.model import Turn
 from undrift.session.prompts import prompt_diff, steering_words
 from undrift.session.store import Session
 from undrift.session.tree import Tree
-from undrift.studio.shelf import Shelf
+from undrift.studio.session_folders import SessionFolders
 
 
 def session_view(name: str, session: Session) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def diff_view(source: str, target: str) -> dict[str, Any]:
     return {"words": prompt_diff(source, target), "steering": steering}
 
 
-def card_view(name: str, shelf: Shelf) -> dict[str, Any]:
+def card_view(name: str, shelf: SessionFolders) -> dict[str, Any]:
     """A session in the list of sessions; one that cannot be opened says why."""
     try:
         tree = shelf.session(name).tree()

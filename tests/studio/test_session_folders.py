@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 from tests.studio.conftest import picture_file, started
 from tests.support.sessions import start
-from undrift.studio.refusal import Refused
-from undrift.studio.shelf import NEW_NAME, Shelf
+from undrift.studio.http_errors import Refused
+from undrift.studio.session_folders import NEW_NAME, SessionFolders
 from undrift.studio.studio import Studio
 
 HOSTILE = [
@@ -48,22 +48,22 @@ HOSTILE = [
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def shelf(tmp_path: Path) -> SessionFolders:
     """A shelf beside a session that is none of its own."""
     start(tmp_path / "outside")
     (tmp_path / "shelf").mkdir()
-    return Shelf(tmp_path / "shelf")
+    return SessionFolders(tmp_path / "shelf")
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_hostile_names_are_refused_for_new_sessions(shelf: Shelf, name: str) -> None:
+def test_hostile_names_are_refused_for_new_sessions(shelf: SessionFolders, name: str) -> None:
     with pytest.raises(Refused, match=r"^session name .*: expected 1 to 64 letters, digits") as refused:
         shelf.new(name)
     assert refused.value.status == 400
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_hostile_names_open_nothing(shelf: Shelf, name: str) -> None:
+def test_hostile_names_open_nothing(shelf: SessionFolders, name: str) -> None:
     with pytest.raises(Refused, match=r"^no session ") as refused:
         shelf.session(name)
     assert refused.value.status == 404
@@ -73,7 +73,7 @@ def test_hostile_names_open_nothing(shelf: Shelf, name: str) -> None:
 def test_whatever_is_accepted_lies_directly_in_the_folder(name: str) -> None:
     root = Path("/nowhere/sessions")
     try:
-        folder = Shelf(root).new(name)
+        folder = SessionFolders(root).new(name)
     except Refused:
         return
     assert folder.resolve().parent == root
@@ -83,11 +83,11 @@ def test_whatever_is_accepted_lies_directly_in_the_folder(name: str) -> None:
 
 @given(st.text(max_size=80))
 def test_a_free_name_is_always_accepted(wanted: str) -> None:
-    shelf = Shelf(Path("/nowhere/sessions"))
+    shelf = SessionFolders(Path("/nowhere/sessions"))
     shelf.new(shelf.free_name(wanted))
 
 
-def test_symbolic_links_are_not_followed(shelf: Shelf, tmp_path: Path) -> None:
+def test_symbolic_links_are_not_followed(shelf: SessionFolders, tmp_path: Path) -> None:
     (shelf.root / "link").symlink_to(tmp_path / "outside")
     half = shelf.root / "half"
     half.mkdir()
@@ -100,7 +100,7 @@ def test_symbolic_links_are_not_followed(shelf: Shelf, tmp_path: Path) -> None:
         shelf.new("link")
 
 
-def test_sessions_are_listed_newest_first_and_taken_names_counted_up(shelf: Shelf) -> None:
+def test_sessions_are_listed_newest_first_and_taken_names_counted_up(shelf: SessionFolders) -> None:
     for age, name in enumerate(("new", "old")):
         start(shelf.root / name)
         os.utime(shelf.root / name / "session.sqlite", (1e9 - age, 1e9 - age))
@@ -109,7 +109,7 @@ def test_sessions_are_listed_newest_first_and_taken_names_counted_up(shelf: Shel
     assert shelf.free_name("old") == "old-2"
 
 
-def test_a_session_replaced_by_another_is_read_anew(shelf: Shelf, tmp_path: Path) -> None:
+def test_a_session_replaced_by_another_is_read_anew(shelf: SessionFolders, tmp_path: Path) -> None:
     start(shelf.root / "cat")
     before = shelf.session("cat")
     assert shelf.session("cat") is before

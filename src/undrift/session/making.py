@@ -17,7 +17,7 @@ from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import drift, latents, region
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.outcome import Outcome
-from undrift.session.record import recipe
+from undrift.session.provenance import recipe
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 

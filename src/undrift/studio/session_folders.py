@@ -15,7 +15,7 @@ from pathlib import Path
 from undrift.errors import UndriftError
 from undrift.session.database import FILE
 from undrift.session.store import Session
-from undrift.studio.refusal import Refused
+from undrift.studio.http_errors import Refused
 
 NEW_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9_-])?")
 """Names that the page may give to a new session: safe on every file system, and in a URL."""
@@ -26,7 +26,7 @@ RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("c
 LONGEST = 255
 
 
-class Shelf:
+class SessionFolders:
     """The sessions in ``root``."""
 
     def __init__(self, root: Path) -> None:

@@ -15,7 +15,7 @@ from undrift.errors import PictureError
 from undrift.pictures import png_bytes
 from undrift.session.engine import EditPlan, import_picture, restore, run_turn
 from undrift.session.export import export_png
-from undrift.session.record import recall
+from undrift.session.provenance import recall
 from undrift.session.store import Session
 
 
