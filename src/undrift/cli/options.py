@@ -1,4 +1,14 @@
-"""Options that several commands share, named as the diffusers world names them."""
+"""Options that several commands share. Where diffusers has the same thing, this is its name there:
+
+- ``--model``: ``pretrained_model_name_or_path`` of ``from_pretrained``; ``--dtype``: its ``dtype`` (``torch_dtype``)
+- ``--steps``: ``num_inference_steps``, but for the inversion and the sampling each
+- ``--guidance``: ``guidance_scale`` while sampling
+- ``--seed``: ``generator``, drawn on the CPU for every device
+- ``--offload model``: ``enable_model_cpu_offload``; ``--offload group``: group offloading
+- ``--quantize``: a ``quantization_config``
+- ``--only``: ``mask_image``, white where the picture may change; ``--protect`` is its opposite
+- ``--set NAME=VALUE``: any other argument of a call
+"""
 
 from __future__ import annotations
 

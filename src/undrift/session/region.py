@@ -28,12 +28,12 @@ Weight = NDArray[np.float32]
 """(height, width) in [0, 1]: how much of the edit a pixel takes."""
 
 
-def region_of(only: Image.Image | None, never: Image.Image | None, size: tuple[int, int]) -> Image.Image | None:
+def region_of(only: Image.Image | None, protect: Image.Image | None, size: tuple[int, int]) -> Image.Image | None:
     """The region that two painted masks describe.
 
     Args:
         only: white where the picture may change; None for everywhere.
-        never: white where it must stay; wins over ``only``.
+        protect: white where it must stay; wins over ``only``.
         size: (width, height) of the picture.
 
     Returns:
@@ -44,8 +44,8 @@ def region_of(only: Image.Image | None, never: Image.Image | None, size: tuple[i
         PictureError: it cannot be told what a mask selects.
     """
     allowed = checked(only, size) or Image.new("L", size, 255)
-    if never is not None:
-        kept = _sized(never, size)
+    if protect is not None:
+        kept = _sized(protect, size)
         if kept.getextrema()[1] == 0:
             raise InputError(
                 "nothing is protected: the mask is black everywhere; paint white where the picture must stay"

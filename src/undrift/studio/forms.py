@@ -50,7 +50,7 @@ class MethodForm(Form):
 
 
 class EditForm(Form):
-    """A turn, or several candidates of one. ``only`` and ``never`` are PNGs, white where it was painted."""
+    """A turn, or several candidates of one. ``only`` and ``protect`` are PNGs, white where it was painted."""
 
     parent: TurnId
     prompt: Prompt
@@ -60,13 +60,13 @@ class EditForm(Form):
     seed: Seed | None = None
     count: int = Field(1, ge=1, le=MOST_CANDIDATES)
     only: Base64Bytes | None = None
-    never: Base64Bytes | None = None
+    protect: Base64Bytes | None = None
     tab: Tab = ""
 
     def region(self, size: tuple[int, int]) -> Image.Image | None:
         """Where the turn may change a picture of ``size``; None for everywhere."""
-        only, never = (None if mask is None else painted(mask, size) for mask in (self.only, self.never))
-        return region_of(only, never, size)
+        only, protect = (None if mask is None else painted(mask, size) for mask in (self.only, self.protect))
+        return region_of(only, protect, size)
 
 
 class RestoreForm(Form):

@@ -105,7 +105,7 @@ export function composer() {
     again.textContent = `Try turn ${shown.number} again`;
     if (before !== `${shownBefore} ${draft.prompt}` || !analysis.words.length) analyse();
   };
-  const drawAreas = () => state.session && fill(areas, ["only", "never"].filter((key) => coverage(key) > 0).map((key) => area(key)));
+  const drawAreas = () => state.session && fill(areas, ["only", "protect"].filter((key) => coverage(key) > 0).map((key) => area(key)));
 
   prompt.addEventListener("input", () => {
     Object.assign(draft, { prompt: prompt.value, words: null });
@@ -172,7 +172,7 @@ const settings = () => ({
   count: draft.count,
   ...(draft.seed !== "" && { seed: wholeNumber(draft.seed) }),
   ...(coverage("only") && { only: png("only") }),
-  ...(coverage("never") && { never: png("never") }),
+  ...(coverage("protect") && { protect: png("protect") }),
 });
 
 function wholeNumber(text) {

@@ -120,7 +120,7 @@ function follow(canvas) {
 }
 
 // Layers differ in colour and in the direction of their hatching.
-const LOOKS = { only: ["rgb(30 110 255 / .42)", 1], never: ["rgb(225 40 40 / .42)", -1], back: ["rgb(20 150 80 / .45)", 0] };
+const LOOKS = { only: ["rgb(30 110 255 / .42)", 1], protect: ["rgb(225 40 40 / .42)", -1], back: ["rgb(20 150 80 / .45)", 0] };
 
 function show(canvas) {
   const box = canvas.getBoundingClientRect();
