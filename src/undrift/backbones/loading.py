@@ -29,6 +29,7 @@ def load(
     offload: Offload = "none",
     quantize: Quantize = "none",
     revision: str | None = None,
+    download: bool = True,
 ) -> Backbone:
     """Load a model.
 
@@ -40,13 +41,14 @@ def load(
         offload: ``none``; ``model`` keeps one part at a time on the device; ``group`` streams layers through it.
         quantize: weights of the transformer and the large text encoder as ``nf4``, ``int8`` or ``fp8``.
         revision: branch, tag or commit of a hub id.
+        download: whether a hub id that is not on this machine may be downloaded; else nothing is contacted.
 
     Raises:
         InputError: an unknown value of an option.
         ModelError: the model or the machine does not allow it; the message says what to do.
     """
     placement = _placement(dtype, device, offload, quantize)
-    folder = locate(name, revision)
+    folder = locate(name, revision, download=download)
     family = families().get(folder.pipeline_class)
     if family is None:
         known = ", ".join(families())

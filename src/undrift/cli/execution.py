@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
 from PIL import Image
 
 from undrift.backbones import Backbone, load
 from undrift.backbones.knowledge import is_foreign, unknown_words
-from undrift.backbones.locate import EXAMPLE, LITTLEWORLD
+from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotHereError
 from undrift.cli.options import MethodChoice, ModelChoice, RegionChoice, shell
 from undrift.cli.output import say
 from undrift.cli.placement import recorded, remember, remembered
 from undrift.cli.progress import StopOnInterrupt, TurnsProgress
 from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
+from undrift.cli.text import line
 from undrift.errors import Cancelled, InputError, SessionError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
@@ -48,10 +51,23 @@ class Exactly:
 
 
 def load_model(choice: ModelChoice, default: str = LITTLEWORLD) -> Backbone:
-    """The model that the options name, or ``default``, held in memory as they say."""
-    name = choice.model or default
+    """The model that the options name, or ``default``, which may be what somebody else's session says.
+
+    Only what is named here, or confirmed at the terminal, is ever downloaded.
+    """
+    if choice.model is not None:
+        return _loaded(choice.model, choice, download=True)
+    try:
+        return _loaded(default, choice, download=False)
+    except NotHereError as error:
+        if not _confirmed(default):
+            raise NotHereError(f"the session was made with another model: {error}") from None
+        return _loaded(default, choice, download=True)
+
+
+def _loaded(name: str, choice: ModelChoice, *, download: bool) -> Backbone:
     with _status(f"loading {name}"):
-        return load(name, **choice.settled().placement)  # type: ignore[arg-type]
+        return load(name, **choice.settled().placement, download=download)  # type: ignore[arg-type]
 
 
 def load_for(session: Session, turn: Turn, choice: ModelChoice) -> Backbone:
@@ -70,7 +86,7 @@ class Recorded:
     def __init__(self, session: Session, choice: ModelChoice) -> None:
         self._session = session
         self._choice = choice
-        self._loaded: tuple[ModelChoice, Backbone] | None = None
+        self._loaded: tuple[str, ModelChoice, Backbone] | None = None
 
     def first(self, turn: Turn) -> Backbone:
         """The model of the first edit that led to ``turn``."""
@@ -81,11 +97,21 @@ class Recorded:
         """The model of a recorded turn, in its number format and on its device where that is here."""
         name = self._choice.model or spec.model
         usual = remembered(self._session, self._session.original) | recorded(spec) if name == spec.model else {}
-        wanted = replace(self._choice.settled(usual), model=name)
-        if self._loaded is None or self._loaded[0] != wanted:
+        wanted = self._choice.settled(usual)
+        if self._loaded is None or self._loaded[:2] != (name, wanted):
             self._loaded = None
-            self._loaded = wanted, load_model(wanted)
-        return self._loaded[1]
+            self._loaded = name, wanted, load_model(wanted, name)
+        return self._loaded[2]
+
+
+def _confirmed(name: str) -> bool:
+    """Ask whether to download the session's model; where there is nobody to ask, the answer is no."""
+    question = line(f"the session was made with {name}, which is not on this machine: download it?")
+    return _at_a_terminal() and click.confirm(question, err=True)
+
+
+def _at_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def session_model(session: Session, turn: Turn) -> str:
