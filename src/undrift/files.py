@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -11,14 +12,40 @@ from pathlib import Path
 from typing import BinaryIO
 
 from undrift.errors import SessionError
-
-_LONGEST = 230
-"""Bytes of a name that a ``.tmp`` ending can follow."""
+from undrift.temporary import File
 
 
 def sha256(data: bytes) -> str:
     """Hexadecimal SHA-256 of ``data``."""
     return hashlib.sha256(data).hexdigest()
+
+
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """``path`` opened for reading; what is no regular file is refused, because a FIFO or a device may never end.
+
+    Args:
+        path: what to open.
+        follow: whether it may be a link.
+
+    Raises:
+        OSError: as ``open`` does; a folder, a FIFO, a device; a link that is not to be followed.
+    """
+    _check_regular(os.stat(path, follow_symlinks=follow))
+    options = ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", *(() if follow else ("O_NOFOLLOW",)))
+    handle = os.open(path, os.O_RDONLY | sum(getattr(os, name, 0) for name in options))
+    try:
+        _check_regular(os.fstat(handle))  # what was put there between the two
+    except OSError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")
+
+
+def _check_regular(found: os.stat_result) -> None:
+    if stat.S_ISREG(found.st_mode):
+        return
+    kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+    raise OSError(errno.EINVAL, f"{kinds.get(stat.S_IFMT(found.st_mode), 'a device')}, expected a file")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -37,26 +64,23 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         SessionError: the disk is full, the folder is missing or read-only; nothing is left behind.
     """
-    temporary = path.with_name(f"{_short(path.name)}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        temporary = File(path)
+    except OSError as error:
+        raise SessionError(f"cannot write '{path}': {reason(error)}") from error
+    try:
+        with temporary.stream as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileNotFoundError):
-            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-        os.replace(temporary, path)
+            temporary.path.chmod(stat.S_IMODE(path.stat().st_mode))
+        os.replace(temporary.path, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise SessionError(f"cannot write '{path}': {reason(error)}") from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _short(name: str) -> str:
-    """``name``, or a digest of it where no room is left for an ending: file systems take 255 bytes."""
-    return name if len(os.fsencode(name)) <= _LONGEST else sha256(os.fsencode(name))[:32]
+        temporary.remove()
 
 
 def reason(error: OSError) -> str:

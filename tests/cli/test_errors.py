@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -179,3 +181,11 @@ def test_ctrl_c_at_once_keeps_what_is_done(session: Invoke, monkeypatch: pytest.
     assert result.stderr == (
         'stopped: 0 of 1 turns are done and kept in undrift-session; go on with: undrift edit "..."\n'
     )
+
+
+def test_a_damaged_session_is_one_line(session: Invoke, folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "undrift-session" / "session.sqlite", isolation_level=None)) as db:
+        db.execute("DELETE FROM head")
+    for command in (("log",), ("show",), ("edit", "a bird"), ("export", "-o", "x.zip"), ("undo",)):
+        assert fails(session, *command) == "the session 'undrift-session' is damaged: it has no head"
+    assert not (folder / "x.zip").exists()

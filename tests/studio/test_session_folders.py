@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -137,8 +138,6 @@ def test_a_new_session_with_a_hostile_name_is_not_made(client: TestClient, studi
 
 
 def test_a_session_that_points_out_of_its_folder_shows_nothing(client: TestClient, studio: Studio) -> None:
-    import sqlite3
-
     source = started(client)["turns"][0]
     folder = studio.shelf.root / "cat"
     (studio.shelf.root / "secret.png").write_bytes((folder / f"pictures/{source['id']}.png").read_bytes())
@@ -148,5 +147,22 @@ def test_a_session_that_points_out_of_its_folder_shows_nothing(client: TestClien
     (studio.shelf.root / "cat").rename(studio.shelf.root / "made up")
     for what in ("picture", "thumbnail"):
         answer = client.get(f"/api/sessions/made up/turns/{source['id']}/{what}")
-        assert answer.status_code == 404
-        assert "a file that is not one of its own" in answer.json()["error"]
+        assert answer.status_code == 400
+        assert "is damaged: turn" in answer.json()["error"]
+        assert "names a file that is not its own" in answer.json()["error"]
+
+
+def test_a_damaged_session_is_listed_as_damaged_and_harms_no_other(client: TestClient, studio: Studio) -> None:
+    started(client, "good")
+    bad = start(studio.shelf.root / "bad")
+    with closing(sqlite3.connect(bad.folder / "session.sqlite", isolation_level=None)) as db:
+        db.execute("DROP TRIGGER turns_fixed")
+        db.execute("UPDATE turns SET record = replace(record, '\"seconds\":0.0', '\"seconds\":1e999')")
+    answer = client.get("/api/sessions")
+    assert answer.status_code == 200
+    cards = {card["name"]: card for card in answer.json()["sessions"]}
+    assert cards["good"]["turns"] == 0
+    assert "is damaged: turn" in cards["bad"]["error"]
+    assert "seconds: input should be a finite number" in cards["bad"]["error"]
+    opened = client.get("/api/sessions/bad")
+    assert (opened.status_code, "is damaged" in opened.json()["error"]) == (400, True)

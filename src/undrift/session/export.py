@@ -6,6 +6,7 @@ import json
 import sqlite3
 import zipfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from undrift.files import sha256
@@ -15,7 +16,8 @@ from undrift.session import database
 from undrift.session.model import Turn
 from undrift.session.provenance import FORMAT, SOFTWARE, chain
 from undrift.session.sheet import contact_sheet
-from undrift.session.store import Session
+from undrift.session.store import Session, fill
+from undrift.session.tree import Tree
 
 MANIFEST = "manifest.json"
 ZIP_ENDINGS = (".zip",)
@@ -42,18 +44,22 @@ def export_zip(session: Session, path: str | Path) -> None:
 
     Raises:
         InputError: ``path`` ends in something else than .zip.
-        SessionError: ``path`` cannot be written, or a file of the session is missing.
+        SessionError: ``path`` cannot be written, or a file of the session is missing or another one than was stored.
     """
     check_ending(path, ZIP_ENDINGS)
-    copy, names = _snapshot(session)
+    tree = session.tree()
+    copy = _database(tree)
     root = session.folder.resolve().name
     hashes = {database.FILE: sha256(copy)}
     with output_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(f"{root}/{database.FILE}", _DATE), copy)
-        for name in names:
-            data = session.contents(name)
-            hashes[name] = sha256(data)
-            archive.writestr(zipfile.ZipInfo(f"{root}/{name}", _DATE), data)
+        for turn in tree.turns.values():
+            if turn.mask_hash is None:
+                session.mask(turn)  # old sessions have no hash of it: it has to be a picture at least
+            for name, expected in turn.hashes.items():
+                data = session.contents(name, expected)
+                hashes[name] = sha256(data)
+                archive.writestr(zipfile.ZipInfo(f"{root}/{name}", _DATE), data)
         manifest = {"format": FORMAT, "software": SOFTWARE, "sha256": hashes}
         archive.writestr(zipfile.ZipInfo(f"{root}/{MANIFEST}", _DATE), json.dumps(manifest, indent=1))
 
@@ -69,16 +75,9 @@ def write_contact_sheet(session: Session, path: str | Path, turns: Sequence[Turn
     write_output(path, png_bytes(contact_sheet(session, turns)))
 
 
-def _snapshot(session: Session) -> tuple[bytes, list[str]]:
-    """The database at one moment without unfinished turns, and the files that its turns name."""
-    memory = sqlite3.connect(":memory:")
-    try:
-        with database.transaction(session.folder, write=False) as db:
-            db.backup(memory)
-        memory.execute("DELETE FROM pending")
-        memory.commit()
-        turns = [Turn.model_validate_json(row[0]) for row in memory.execute("SELECT record FROM turns")]
-        names = [name for turn in turns for name in turn.files]
-        return memory.serialize(), names
-    finally:
-        memory.close()
+def _database(tree: Tree) -> bytes:
+    """A database of its own that holds ``tree`` and nothing that was ever in the session's and is not any more."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
+        database.migrate(memory, 0)
+        fill(memory, tree)
+        return memory.serialize()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
@@ -17,6 +18,10 @@ from undrift.session import drift
 
 _TENSOR = "packed"
 _KEY = "undrift"
+_LONGEST_HEADER = 64 * 1024
+_LONGEST_NAME = 4096
+PADDING = 1024
+"""Tokens beyond a picture's pixels that no model's padding reaches."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,11 @@ class StoredLatent:
 
     latent: Latent
     weights_hash: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its picture in pixels."""
+        return self.latent.geometry.width, self.latent.geometry.height
 
     def fits(self, backbone: Backbone) -> bool:
         """Whether ``backbone`` can continue from this latent."""
@@ -55,8 +65,13 @@ def from_bytes(data: bytes, backbone: Backbone) -> StoredLatent:
     """
     with _reading():
         about = _about(data)
-        packed = load(data)[_TENSOR].to(backbone.identity.device)
-        return StoredLatent(Latent(packed, _geometry(about)), str(about["weights_hash"]))
+        geometry = _geometry(about)
+        packed = load(data)[_TENSOR]
+        if packed.dtype != torch.float32 or packed.ndim != 3 or packed.shape[:2] != (1, geometry.tokens):
+            raise ValueError(f"a tensor {tuple(packed.shape)} of {packed.dtype} for {geometry.tokens} tokens")
+        if not bool(packed.isfinite().all()):
+            raise ValueError("it has values that are no numbers")
+        return StoredLatent(Latent(packed.to(backbone.identity.device), geometry), str(about["weights_hash"]))
 
 
 def model_of(data: bytes) -> str:
@@ -66,7 +81,10 @@ def model_of(data: bytes) -> str:
         SessionError: another kind of file.
     """
     with _reading():
-        return str(_about(data)["model"])
+        model = _about(data)["model"]
+        if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_NAME:
+            raise ValueError("it names no model")
+        return model
 
 
 def geometry_of(data: bytes) -> Geometry:
@@ -81,6 +99,11 @@ def geometry_of(data: bytes) -> Geometry:
 
 def _geometry(about: Mapping[str, Any]) -> Geometry:
     given = about["geometry"]
+    sides = [given["width"], given["height"], given["rows"], given["columns"], given.get("token_side", 1)]
+    if any(type(side) is not int or not 0 < side < 2**31 for side in sides):
+        raise ValueError(f"sizes {sides}")
+    if given["columns"] > given["width"] + PADDING or given["rows"] > given["height"] + PADDING:
+        raise ValueError(f"more tokens than pixels: {sides}")
     if "token_side" in given:
         return Geometry(**given)
     side = drift.unrecorded_token_side((given["columns"], given["rows"]), (given["width"], given["height"]))
@@ -97,5 +120,7 @@ def _reading() -> Iterator[None]:
 
 def _about(data: bytes) -> dict[str, Any]:
     size = int.from_bytes(data[:8], "little")
+    if size > _LONGEST_HEADER:
+        raise ValueError(f"a header of {size} bytes")
     about: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_KEY])
     return about

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from undrift.backbones.base import Backbone, Latent
+from undrift.errors import SessionError
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest
 from undrift.pictures import mask_bytes, png_bytes
@@ -123,6 +124,8 @@ def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | 
     """The stored latent of ``turn`` if it was made with the weights of ``backbone``."""
     data = session.latent(turn)
     stored = None if data is None else latents.from_bytes(data, backbone)
+    if stored is not None and stored.size != (turn.width, turn.height):
+        raise SessionError(f"the latent of turn {turn.id} is not of the size of its picture: the session is damaged")
     return stored.latent if stored is not None and stored.fits(backbone) else None
 
 

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 TurnKind = Annotated[
     Literal["original", "edit", "import", "restore"],
     BeforeValidator(lambda kind: "original" if kind == "source" else kind),
 ]
 """What a turn is; earlier versions called the original ``source``."""
+
+MOST_VALUES = 1000
+"""Values in the parameters of a turn, lists and what is nested counted through."""
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what no method has: numbers that are none, and more than ``MOST_VALUES`` values."""
+    left, count = [value], 0
+    while left:
+        one: Any = left.pop()
+        count += 1
+        if isinstance(one, float) and not math.isfinite(one):
+            raise ValueError("expected finite numbers")
+        if isinstance(one, dict | list):
+            left.extend(one.values() if isinstance(one, dict) else one)
+        if count + len(left) > MOST_VALUES:
+            raise ValueError(f"expected at most {MOST_VALUES} values")
+    return value
+
+
+Values = Annotated[dict[str, Any], AfterValidator(_plain)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class DriftNumbers(BaseModel):
@@ -25,11 +49,11 @@ class DriftNumbers(BaseModel):
         outside: fraction of the picture that counts as outside the edited region.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     psnr: float | None
-    changed: float
-    outside: float
+    changed: Fraction
+    outside: Fraction
 
     @property
     def text(self) -> str:
@@ -47,7 +71,7 @@ class Stored(BaseModel):
         before: the fields' names of today by their former ones.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     before: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
@@ -88,9 +112,9 @@ class TurnSpec(Stored):
     region_hash: str | None = None
     method: str
     preset: str
-    params: dict[str, Any]
+    params: Values
     dial: float | None = None
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     handover: Literal["latent", "image"] = "latent"
     model: str
     weights_hash: str
@@ -130,7 +154,7 @@ class Turn(Stored):
         image, latent, mask, region_file: paths of the files within the session folder, with forward slashes. The mask
             is a grey PNG with one pixel per token, white where the method edited, None if it has none; the region is
             a grey PNG of the picture's size, black where the turn left the picture as it was, None for nowhere.
-        image_hash, latent_hash: sha256 of the files.
+        image_hash, latent_hash, mask_hash: sha256 of the files; that of the mask was not recorded before.
         width, height: of the picture in pixels.
         token_side: in pixels, of the square that one pixel of the mask stands for; None without a mask, and in
             sessions of version 0.1.0, whose models' were powers of two.
@@ -143,7 +167,7 @@ class Turn(Stored):
     before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_file"})
 
     id: str
-    number: int
+    number: Count
     parent: str | None
     kind: TurnKind
     prompt: str
@@ -155,12 +179,13 @@ class Turn(Stored):
     region_file: str | None = None
     image_hash: str
     latent_hash: str | None
-    width: int
-    height: int
-    token_side: int | None = None
-    evaluations: int = 0
-    sample_evaluations: int = 0
-    seconds: float = 0.0
+    mask_hash: str | None = None
+    width: Annotated[int, Field(gt=0, lt=2**31)]
+    height: Annotated[int, Field(gt=0, lt=2**31)]
+    token_side: Annotated[int | None, Field(gt=0, lt=2**31)] = None
+    evaluations: Count = 0
+    sample_evaluations: Count = 0
+    seconds: Annotated[float, Field(ge=0)] = 0.0
     drift_original: DriftNumbers | None = None
     drift_previous: DriftNumbers | None = None
     created: str
@@ -175,6 +200,13 @@ class Turn(Stored):
         """What the picture shows, behind the instruction that led to it, if one did: ``make it blue: a blue dog``."""
         said = self.spec and self.spec.instruction
         return f"{said}: {self.prompt}" if said else self.prompt
+
+    @property
+    def hashes(self) -> dict[str, str | None]:
+        """sha256 of its files by their paths; None for a mask of before that was recorded."""
+        of = (self.image_hash, self.latent_hash, self.mask_hash, self.region_hash)
+        names = (self.image, self.latent, self.mask, self.region_file)
+        return {name: value for name, value in zip(names, of, strict=True) if name is not None}
 
     @property
     def region_hash(self) -> str | None:

@@ -11,28 +11,30 @@ A session is a folder::
 A turn is announced (``begin``) before its work starts and stored (``finish``) after it: first its files, each
 written completely or not at all, then one transaction that appends the turn and moves the head. A process killed in
 between leaves files that no turn names; the next ``open`` removes them.
+
+A session may come from anybody: its records are read by ``undrift.session.reading`` alone, its files by
+``undrift.session.inside``.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL import Image
 
 from undrift.errors import InputError, SessionError, UndriftError
-from undrift.files import reason, sha256, write_atomically
+from undrift.files import sha256
 from undrift.pictures import read_picture
-from undrift.session import database
+from undrift.session import database, inside, reading
+from undrift.session.appearing import appearing
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
-from undrift.session.outcome import FOLDERS, KINDS, SPEC, Outcome, Pending, Spec, file_name
-from undrift.session.process import may_live, owner
+from undrift.session.outcome import KINDS, Outcome, Pending, Spec, file_name
+from undrift.session.process import Claim, Owner, may_live, owner, sweep
 from undrift.session.tree import Tree, check_branch
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Session:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._parsed: dict[str, Turn] = {}
+        self._claims: dict[str, Claim] = {}
 
     @classmethod
     def create(cls, folder: str | Path, prompt: str, outcome: Outcome) -> Session:
@@ -54,33 +57,29 @@ class Session:
         Raises:
             SessionError: ``folder`` exists and is not empty, or cannot be written.
         """
-        with _appearing(folder) as building:
+        with appearing(folder) as building:
             cls(building)._start(prompt, outcome)
         return cls(folder)
 
     @classmethod
-    def assemble(cls, folder: str | Path, tree: Tree, contents: Callable[[str], bytes]) -> Session:
+    def assemble(cls, folder: str | Path, tree: Tree, contents: Callable[[Turn, str], bytes]) -> Session:
         """A session of turns that exist already, from elsewhere; it appears as a whole or not at all.
 
         Args:
             folder: where; it must not exist, or be empty.
             tree: all that the database is to hold.
-            contents: the contents of a turn's file by its path within the session.
+            contents: the contents of a turn's file by its path within the session; asked for one after another.
 
         Raises:
             SessionError: ``folder`` exists and is not empty, or cannot be written.
         """
-        with _appearing(folder) as building:
-            database.create(building)
+        with appearing(folder) as building:
             for turn in tree.turns.values():
                 for name in turn.files:
-                    write_atomically(building / name, contents(name))
+                    inside.write(building, name, contents(turn, name))
+            database.create(building)
             with database.transaction(building, write=True) as db:
-                for turn in tree.turns.values():
-                    _insert(db, turn)
-                db.executemany("INSERT INTO branches VALUES (?, ?)", tree.branches.items())
-                db.executemany("INSERT INTO trail VALUES (?, ?)", tree.trail.items())
-                db.execute("INSERT INTO head VALUES (?, ?)", (tree.head_id, tree.branch))
+                fill(db, tree)
         return cls(folder)
 
     @classmethod
@@ -92,7 +91,13 @@ class Session:
         """
         session = cls(folder)
         database.check(session.folder)
-        session._clear_interrupted()
+        working = set()
+        for turn, made_by in session._working():
+            if may_live(made_by, session.folder, turn.id):
+                working.add(turn.id)
+            else:
+                session._clear_interrupted(turn)
+        sweep(session.folder, working)
         return session
 
     def tree(self) -> Tree:
@@ -124,7 +129,9 @@ class Session:
 
     def picture(self, turn: Turn) -> Image.Image:
         """The picture of ``turn``, RGB."""
-        return read_picture(self.contents(turn.image, turn.image_hash), max_megapixels=float("inf"))
+        picture = read_picture(self.contents(turn.image, turn.image_hash))
+        self._check_size(turn, turn.image, picture)
+        return picture
 
     def latent(self, turn: Turn) -> bytes | None:
         """The safetensors file of ``turn``'s latent."""
@@ -132,15 +139,15 @@ class Session:
 
     def mask(self, turn: Turn) -> Image.Image | None:
         """Where ``turn`` edited: L, one pixel per token, 255 inside."""
-        return None if turn.mask is None else read_picture(self.contents(turn.mask)).convert("L")
+        return None if turn.mask is None else read_picture(self.contents(turn.mask, turn.mask_hash)).convert("L")
 
     def region(self, turn: Turn) -> Image.Image | None:
         """Where ``turn`` was allowed to change the picture: L, of the picture's size, 0 where it was not."""
         if turn.region_file is None:
             return None
-        return read_picture(self.contents(turn.region_file, turn.region_hash), max_megapixels=float("inf")).convert(
-            "L"
-        )
+        region = read_picture(self.contents(turn.region_file, turn.region_hash)).convert("L")
+        self._check_size(turn, turn.region_file, region)
+        return region
 
     def contents(self, name: str, expected: str | None = None) -> bytes:
         """The file ``name`` of the session, checked against its ``expected`` SHA-256.
@@ -148,10 +155,7 @@ class Session:
         Raises:
             SessionError: missing, unreadable, or not what was stored.
         """
-        try:
-            data = (self.folder / name).read_bytes()
-        except OSError as error:
-            raise SessionError(f"cannot read '{self.folder / name}' of the session: {reason(error)}") from None
+        data = inside.read(self.folder, name)
         if expected is not None and sha256(data) != expected:
             raise SessionError(f"'{self.folder / name}' was changed since its turn was made: restore it from a copy")
         return data
@@ -208,12 +212,19 @@ class Session:
             _move_head(db, self._tree(db).turn(head), branch)
 
     def begin(self, parent: Turn, prompt: str, spec: Spec | None = None) -> Pending:
-        """Record a turn before its work starts. End it with ``finish`` or ``abandon``."""
+        """Record a turn before its work starts. End it with ``finish`` or ``abandon``.
+
+        Raises:
+            InputError: more text than is recorded of a turn, or as many turns as a session can have.
+            SessionError: the folder cannot be written.
+        """
         with database.transaction(self.folder, write=True) as db:
+            reading.check_room(db, prompt, spec)
             taken = {row[0] for row in db.execute("SELECT id FROM turns UNION SELECT id FROM pending")}
             (head,) = db.execute("SELECT turn FROM head").fetchone()
             content = spec.model_dump_json() if spec else prompt
             pending = Pending(_free_id(taken, parent.id, content), parent.id, head, prompt, spec)
+            self._claims[pending.id] = Claim(self.folder, pending.id)
             row = (pending.id, parent.id, head, prompt, spec and spec.model_dump_json(), *owner(), _now())
             db.execute("INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return pending
@@ -237,6 +248,7 @@ class Session:
                 branch = followed if parent.id == head else None
                 db.execute("UPDATE branches SET turn = ? WHERE name = ?", (turn.id, branch))
                 _move_head(db, turn, branch)
+        self._release(pending.id)
         return turn
 
     def abandon(self, pending: Pending) -> None:
@@ -245,18 +257,15 @@ class Session:
             self._discard(pending.id)
         except (UndriftError, OSError):
             log.debug("could not clear away turn %s", pending.id, exc_info=True)
+        self._release(pending.id)
 
     def unfinished(self) -> tuple[Pending, ...]:
         """The turns being worked on."""
-        with database.transaction(self.folder, write=False) as db:
-            rows = db.execute("SELECT id, parent, head, prompt, spec FROM pending ORDER BY started").fetchall()
-        return tuple(
-            Pending(key, parent, head, prompt, SPEC.validate_json(spec) if spec else None)
-            for key, parent, head, prompt, spec in rows
-        )
+        return tuple(turn for turn, _ in self._working())
 
     def _start(self, prompt: str, outcome: Outcome) -> None:
         database.create(self.folder)
+        reading.check_size(prompt, None)
         key = _free_id(set(), "", f"{prompt}\n{sha256(outcome.image)}")
         turn = self._store(outcome, key, "original", prompt, None, None)
         with database.transaction(self.folder, write=True) as db:
@@ -280,7 +289,8 @@ class Session:
             mask=self._written("mask", key, outcome.mask),
             region_file=self._written("region", key, outcome.region),
             image_hash=sha256(outcome.image),
-            latent_hash=None if outcome.latent is None else sha256(outcome.latent),
+            latent_hash=_hashed(outcome.latent),
+            mask_hash=_hashed(outcome.mask),
             width=outcome.width,
             height=outcome.height,
             token_side=outcome.token_side,
@@ -294,69 +304,67 @@ class Session:
 
     def _write(self, what: str, key: str, data: bytes) -> str:
         name = file_name(what, key)
-        path = self.folder / name
-        with suppress(OSError):  # sessions of older versions have fewer folders; writing says what is wrong
-            path.parent.mkdir(exist_ok=True)
-        write_atomically(path, data)
+        inside.write(self.folder, name, data)
         return name
 
     def _written(self, what: str, key: str, data: bytes | None) -> str | None:
         return None if data is None else self._write(what, key, data)
 
     def _tree(self, db: sqlite3.Connection) -> Tree:
-        rows = db.execute("SELECT id, record FROM turns ORDER BY ordinal")
-        turns = {key: self._known(key, record) for key, record in rows}
-        head, branch = db.execute("SELECT turn, branch FROM head").fetchone()
-        branches = dict(db.execute("SELECT name, turn FROM branches ORDER BY rowid").fetchall())
-        return Tree(turns, head, branch, branches, dict(db.execute("SELECT parent, child FROM trail").fetchall()))
+        with self._reading():
+            return reading.tree(db, self._parsed)
 
     def _turn(self, db: sqlite3.Connection, key: str) -> Turn:
         (record,) = db.execute("SELECT record FROM turns WHERE id = ?", (key,)).fetchone()
-        return self._known(key, record)
+        with self._reading():
+            return reading.turn(key, record, self._parsed)
 
-    def _known(self, key: str, record: str) -> Turn:
-        """A turn from its record; turns never change, so each is read once."""
-        return self._parsed.get(key) or self._parsed.setdefault(key, Turn.model_validate_json(record))
-
-    def _clear_interrupted(self) -> None:
+    def _working(self) -> list[tuple[Pending, Owner]]:
         with database.transaction(self.folder, write=False) as db:
-            rows = db.execute("SELECT id, prompt, spec, host, pid, process, started FROM pending").fetchall()
-        for key, prompt, spec, *made_by in rows:
-            if not may_live(*made_by):
-                decided = SPEC.validate_json(spec) if spec else None
-                seed = f" (seed {decided.seed})" if isinstance(decided, TurnSpec) else ""
-                log.warning("a turn was interrupted and is not in the session: '%s'%s", prompt, seed)
-                self.abandon(Pending(key, "", "", prompt, None))
+            turns = self._tree(db).turns
+            with self._reading():
+                return reading.pending(db, turns)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except reading.Damaged as error:
+            raise SessionError(f"the session '{self.folder}' is damaged: {error}") from None
+
+    def _check_size(self, turn: Turn, name: str, picture: Image.Image) -> None:
+        if picture.size != (turn.width, turn.height):
+            raise SessionError(f"'{self.folder / name}' is not of the size that its turn says")
+
+    def _clear_interrupted(self, turn: Pending) -> None:
+        seed = f" (seed {turn.spec.seed})" if isinstance(turn.spec, TurnSpec) else ""
+        log.warning("a turn was interrupted and is not in the session: '%s'%s", turn.prompt, seed)
+        self.abandon(turn)
 
     def _discard(self, key: str) -> None:
         """Remove a pending turn and its files, unless it was finished in the meantime."""
         with database.transaction(self.folder, write=True) as db:
             if db.execute("SELECT 1 FROM pending WHERE id = ?", (key,)).fetchone():
                 # Files first: on a full disk, that makes the room the deletion needs.
-                for folder, suffix in FOLDERS.values():
-                    for file in (self.folder / folder).glob(f"{key}.{suffix}*"):
-                        file.unlink(missing_ok=True)
+                inside.remove(self.folder, key)
                 db.execute("DELETE FROM pending WHERE id = ?", (key,))
 
+    def _release(self, key: str) -> None:
+        if (claim := self._claims.pop(key, None)) is not None:
+            claim.release()
 
-@contextmanager
-def _appearing(folder: str | Path) -> Iterator[Path]:
-    """A new folder, with the folders of a session in it, that takes its name at the end of the ``with`` block."""
-    target = Path(folder).absolute()
-    building = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise SessionError(f"'{folder}' already exists: choose another name, or continue the session in it")
-        for name, _ in FOLDERS.values():
-            (building / name).mkdir(parents=True)
-        yield building
-        if target.exists():
-            target.rmdir()
-        building.rename(target)
-    except OSError as error:
-        raise SessionError(f"cannot create the session '{folder}': {reason(error)}") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+
+def fill(db: sqlite3.Connection, tree: Tree) -> None:
+    """Put ``tree`` into an empty database."""
+    for turn in tree.turns.values():
+        _insert(db, turn)
+    db.executemany("INSERT INTO branches VALUES (?, ?)", tree.branches.items())
+    db.executemany("INSERT INTO trail VALUES (?, ?)", tree.trail.items())
+    db.execute("INSERT INTO head VALUES (?, ?)", (tree.head_id, tree.branch))
+
+
+def _hashed(data: bytes | None) -> str | None:
+    return None if data is None else sha256(data)
 
 
 def _insert(db: sqlite3.Connection, turn: Turn) -> None:

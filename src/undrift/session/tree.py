@@ -89,21 +89,18 @@ class Tree:
         children: Children = {}
         for turn in self.turns.values():
             children.setdefault(turn.parent, []).append(turn)
-        return "\n".join(
-            self._label(turn, indent, width) for turn, indent in self._drawn(children, self.original, "")
-        )
+        return "\n".join(self._label(turn, indent, width) for turn, indent in self._drawn(children))
 
-    def _drawn(self, children: Children, turn: Turn, indent: str) -> Iterator[tuple[Turn, str]]:
+    def _drawn(self, children: Children) -> Iterator[tuple[Turn, str]]:
         """Turns in drawing order: the main line goes straight on, every other child starts an indented line."""
-        following: Turn | None = turn
-        while following is not None:
-            yield following, indent
-            born = children.get(following.id, [])
-            main = self.trail.get(following.id, born[-1].id if born else "")
-            for side in born:
-                if side.id != main:
-                    yield from self._drawn(children, side, indent + "| ")
-            following = self.turns.get(main)
+        left = [(self.original, "")]
+        while left:
+            turn, indent = left.pop()
+            yield turn, indent
+            born = children.get(turn.id, [])
+            main = self.trail.get(turn.id, born[-1].id if born else "")
+            left.extend((child, indent) for child in born if child.id == main)
+            left.extend((child, indent + "| ") for child in reversed(born) if child.id != main)
 
     def _label(self, turn: Turn, indent: str, width: int) -> str:
         names = ", ".join(name for name, tip in self.branches.items() if tip == turn.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.studio.api import session_of, turn_of
 from undrift.studio.http_errors import Refused
+from undrift.temporary import Folder
 
 Write = Callable[[Session, Turn, Path], None]
 
@@ -65,12 +65,12 @@ def export(request: Request) -> Response:
         raise Refused(404, f"no export of this kind, expected one of: {', '.join(KINDS)}")
     session = session_of(request)
     turn = turn_of(request, session)
-    folder = Path(tempfile.mkdtemp(prefix="undrift-"))
+    folder = Folder(Path(tempfile.gettempdir()), mode=0o700)
     name = request.path_params["name"] + ("" if kind.suffix == ".zip" else f"-{turn.number}") + kind.suffix
     try:
-        kind.write(session, turn, folder / "export")
+        kind.write(session, turn, folder.path / "export")
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
         raise
-    gone = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
-    return FileResponse(folder / "export", media_type=kind.media, filename=name, background=gone)
+    gone = BackgroundTask(folder.remove)
+    return FileResponse(folder.path / "export", media_type=kind.media, filename=name, background=gone)

@@ -1,0 +1,441 @@
+"""Session folders from strangers: each fault is one line that names the session, and nothing outside is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.sessions import append, outcome, start
+from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
+from undrift.errors import InputError, SessionError
+from undrift.session import database, reading
+from undrift.session.engine import EditPlan, run_turn
+from undrift.session.export import export_zip
+from undrift.session.store import Session
+from undrift.session.unpack import import_zip
+
+ROOT = Path(__file__).parents[2]
+Change = Callable[[sqlite3.Connection], object]
+Record = dict[str, Any]
+
+PENDING = "INSERT INTO pending VALUES (?, ?, ?, 'lost', NULL, ?, ?, ?, ?)"
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A folder beside the session that must stay as it is."""
+    folder = tmp_path / "victim"
+    folder.mkdir()
+    for name in ("a.png", "b.txt", "session.sqlite-journal"):
+        (folder / name).write_text("precious")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def tampered(session: Session, change: Change) -> Path:
+    """The session's folder with another database; the triggers do not keep anybody from changing a file."""
+    with closing(sqlite3.connect(session.folder / database.FILE, isolation_level=None)) as db:
+        db.executescript("DROP TRIGGER turns_stay; DROP TRIGGER turns_fixed; PRAGMA ignore_check_constraints = 1")
+        change(db)
+    return session.folder
+
+
+def with_record(session: Session, change: Callable[[Record], object]) -> Path:
+    """The session's folder with another record of its head."""
+    key = session.head.id
+
+    def rewrite(db: sqlite3.Connection) -> None:
+        (text,) = db.execute("SELECT record FROM turns WHERE id = ?", (key,)).fetchone()
+        record = json.loads(text)
+        change(record)
+        db.execute("UPDATE turns SET record = ? WHERE id = ?", (json.dumps(record), key))
+
+    return tampered(session, rewrite)
+
+
+DEAD = (os.uname().nodename, 2**22 + 1, "dead", "2020-01-01T00:00:00+00:00")
+
+
+def pending(key: object, *made_by: object) -> Change:
+    """An unfinished turn of a process that does not live, or of ``made_by``."""
+    owner = [*made_by, *DEAD[len(made_by) :]]
+
+    def add(db: sqlite3.Connection) -> None:
+        (head,) = db.execute("SELECT turn FROM head").fetchone()
+        db.execute(PENDING, (key, head, head, *owner))
+
+    return add
+
+
+def refuses(folder: Path, message: str) -> None:
+    before = contents(folder.parent)
+    with pytest.raises(SessionError, match=message) as caught:
+        Session.open(folder).tree()
+    assert folder.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert contents(folder.parent) == before
+
+
+@pytest.mark.parametrize("key", ["../../victim/*", "*", "../../victim/a", "", "[0-9a-f]*", b"0123456789ab", 7])
+def test_an_unfinished_turn_deletes_nothing_by_its_name(session: Session, victim: Path, key: object) -> None:
+    refuses(tampered(session, pending(key)), "an unfinished turn is called .*, expected 12 hexadecimal digits")
+
+
+def test_a_finished_turn_is_never_discarded(session: Session) -> None:
+    refuses(tampered(session, pending(session.head.id)), "the unfinished turn .* is finished")
+    assert session.picture(session.head).tobytes() == toy_picture().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("made_by", "message"),
+    [
+        (("h", "x"), "a process without a number"),
+        (("h", -1), "a process without a number"),
+        (("h", 2**40), "a process without a number"),
+        ((b"h", 5), "the host of the unfinished turn .* is no text"),
+        (("h", 5, b"p"), "the process of the unfinished turn .* is no text"),
+        (("h", 5, "p", "yesterday"), "the time of turn .* is none"),
+    ],
+)
+def test_wrong_owners(session: Session, made_by: tuple[object, ...], message: str) -> None:
+    refuses(tampered(session, pending("0" * 12, *made_by)), message)
+
+
+@pytest.mark.parametrize("folder", ["pictures", "latents"])
+def test_folders_that_are_links_lead_nowhere(session: Session, victim: Path, folder: str) -> None:
+    (victim / "0123456789ab.png").write_text("precious")
+    (session.folder / folder).rename(session.folder.parent / "elsewhere")
+    (session.folder / folder).symlink_to(victim, target_is_directory=True)
+    before = contents(victim)
+    opened = Session.open(tampered(session, pending("0123456789ab")))
+    assert not opened.unfinished()
+    assert contents(victim) == before
+    with pytest.raises(SessionError, match="its folder is a link"):
+        append(opened, 3)
+    assert contents(victim) == before
+
+
+@pytest.mark.parametrize("make", ["fifo", "link", "folder", "device"])
+def test_what_is_no_file_is_not_read(session: Session, victim: Path, make: str) -> None:
+    path = session.folder / session.head.image
+    path.unlink()
+    if make == "fifo":
+        os.mkfifo(path)
+    elif make == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if make == "device" else victim / "a.png")
+    with pytest.raises(
+        SessionError, match=r"cannot read '.*\.png' of the session: a (link|pipe|folder), expected a f"
+    ):
+        Session.open(session.folder).picture(session.head)
+
+
+def test_a_mask_elsewhere_is_not_exported(session: Session, backbone: ToyBackbone, victim: Path) -> None:
+    turn = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
+    refuses(with_record(session, lambda r: r.update(mask="../victim/b.txt")), "names a file that is not its own")
+    target = session.folder.parent / "x.zip"
+    with pytest.raises(SessionError):
+        export_zip(Session(session.folder), target)
+    assert not target.exists()
+    with_mask = with_record_of_mask(session, turn.mask)
+    (with_mask.folder / str(turn.mask)).write_bytes(b"another")
+    with pytest.raises(SessionError, match="was changed since its turn was made"):
+        export_zip(with_mask, target)
+    (with_mask.folder / str(turn.mask)).unlink()
+    (with_mask.folder / str(turn.mask)).symlink_to(victim / "b.txt")
+    with pytest.raises(SessionError, match="a link, expected a file"):
+        export_zip(with_mask, target)
+    assert not target.exists()
+
+
+def with_record_of_mask(session: Session, mask: str | None) -> Session:
+    with closing(sqlite3.connect(session.folder / database.FILE, isolation_level=None)) as db:
+        db.execute("UPDATE turns SET record = json_set(record, '$.mask', ?) WHERE record LIKE '%victim%'", (mask,))
+    return Session.open(session.folder)
+
+
+def test_an_archive_holds_nothing_that_is_not_in_the_tree(session: Session, tmp_path: Path) -> None:
+    session.abandon(session.begin(session.head, "a secret that was taken back"))
+    export_zip(session, tmp_path / "x.zip")
+    assert b"taken back" not in (tmp_path / "x.zip").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("DELETE FROM head", "it has no head"),
+        ("INSERT INTO head SELECT * FROM head", "it has several heads"),
+        ("UPDATE head SET turn = 'none'", "its head or a branch names a turn that is not there"),
+        ("UPDATE head SET turn = x'00'", "its head or a branch names a turn that is not there"),
+        ("UPDATE head SET branch = 'none'", "its head or a branch names a turn that is not there"),
+        ("UPDATE branches SET turn = 'none'", "its head or a branch names a turn that is not there"),
+        ("INSERT INTO branches SELECT x'00ff', turn FROM head", "a branch's name is no text"),
+        ("INSERT INTO branches SELECT '../up', turn FROM head", "branch name '../up'"),
+        ("INSERT INTO trail SELECT turn, turn FROM head", "its way back to the head does not follow the turns"),
+        ("UPDATE turns SET parent = id", "does not follow from the turn that its row says"),
+        ("UPDATE turns SET id = x'303132333435363738396162'", "a turn is called 'bytes', expected 12"),
+        ("UPDATE turns SET record = CAST(record AS BLOB)", "the record of turn .* is no text"),
+        ("UPDATE turns SET record = '{}'", "a turn that undrift did not write"),
+        ("UPDATE turns SET record = 'x'", "a turn that undrift did not write"),
+        ("DELETE FROM turns", "it has no turns"),
+        ("DROP TABLE trail", "has other tables than undrift makes"),
+        ("CREATE TABLE more (x)", "has other tables than undrift makes"),
+        ("CREATE TRIGGER t AFTER INSERT ON turns BEGIN DELETE FROM head; END", "has other tables"),
+        ("PRAGMA user_version = -1", "has format -1"),
+    ],
+)
+def test_made_up_databases(session: Session, statement: str, message: str) -> None:
+    refuses(tampered(session, lambda db: db.executescript(statement)), message)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.update(parent=r["id"]), "does not follow from the turn that its row says"),
+        (lambda r: r.update(seconds=float("inf")), "seconds: input should be a finite number"),
+        (lambda r: r.update(seconds=float("nan")), "seconds: input should be a finite number"),
+        (lambda r: r["spec"]["params"].update(steps=float("inf")), "spec.params: value error, expected finite"),
+        (lambda r: r["spec"]["params"].update(steps=[0] * 2000), "expected at most 1000 values"),
+        (lambda r: r["drift_previous"].update(psnr=float("nan")), "psnr: input should be a finite number"),
+        (lambda r: r["spec"].update(seed=-1), "seed: input should be greater"),
+        (lambda r: r.update(width=10**6, height=10**6), "has more than 64 megapixels"),
+        (lambda r: r.update(width=-4), "width: input should be greater"),
+        (lambda r: r.update(number=10**30), "number: input should be less"),
+        (lambda r: r.update(image_hash="short"), "no SHA-256"),
+        (lambda r: r.update(created="soon"), "the time of turn .* is none"),
+        (lambda r: r.update(prompt="x" * 300_000), "is longer than 256 KB"),
+        (lambda r: r.update(kind="import"), "is called import and was made otherwise"),
+    ],
+)
+def test_made_up_records(
+    session: Session, backbone: ToyBackbone, change: Callable[[Record], object], message: str
+) -> None:
+    run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
+    refuses(with_record(session, change), message)
+
+
+def test_1e999_seconds(session: Session) -> None:
+    change = "UPDATE turns SET record = replace(record, '\"seconds\":0.0', '\"seconds\":1e999')"
+    refuses(tampered(session, lambda db: db.execute(change)), "seconds: input should be a finite number")
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "DROP TABLE turns; CREATE VIEW turns AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        "SELECT i AS ordinal, 'x' AS id, NULL AS parent, '{}' AS record FROM n WHERE i < 0",
+        "DROP TABLE head; CREATE VIEW head AS SELECT 'x' AS turn, NULL AS branch",
+    ],
+)
+def test_a_view_instead_of_a_table(session: Session, view: str) -> None:
+    script = f"PRAGMA foreign_keys = 0; DROP VIEW log; {view}"
+    refuses(tampered(session, lambda db: db.executescript(script)), "has other tables than undrift makes")
+
+
+def test_a_schema_that_takes_for_ever_to_read(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's time for views grows with the square of their number."""
+    monkeypatch.setattr(database, "_OPENING_SECONDS", 0.2)
+    views = ((f"v{i}", f"v{i}", f"CREATE VIEW v{i} AS SELECT 1") for i in range(20_000))
+
+    def add(db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA writable_schema = 1")
+        db.execute("BEGIN")
+        db.executemany("INSERT INTO sqlite_master VALUES ('view', ?, ?, 0, ?)", views)
+        db.execute("COMMIT")
+
+    folder = tampered(session, add)
+    began = time.process_time()
+    refuses(folder, "takes too long, or too much memory, to read")
+    assert time.process_time() - began < 8
+
+
+def test_a_journal_deletes_no_file(session: Session, victim: Path) -> None:
+    """SQLite deletes the super-journal that a hot journal names, whatever file that is."""
+    name = str(victim / "b.txt").encode()
+    magic = bytes.fromhex("d9d505f920a163d7")
+    header = magic + struct.pack(">5I", 0, 0, (session.folder / database.FILE).stat().st_size // 4096, 512, 4096)
+    tail = struct.pack(">I", 2**30 // 4096 + 1) + name + struct.pack(">2I", len(name), sum(name)) + magic
+    (session.folder / f"{database.FILE}-journal").write_bytes(header.ljust(512, b"\0") + tail)
+    refuses(session.folder, "'session.sqlite-journal' is not undrift's, remove it")
+    assert (victim / "b.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", [database.FILE, f"{database.FILE}-journal", f"{database.FILE}-wal"])
+def test_databases_that_are_links_or_pipes(session: Session, victim: Path, name: str) -> None:
+    path = session.folder / name
+    path.unlink(missing_ok=True)
+    path.symlink_to(victim / "b.txt")
+    refuses(session.folder, f"'{re.escape(name)}' in it is no file")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SessionError, match="in it is no file"):
+        Session.open(session.folder)
+
+
+def test_a_temporary_file_that_is_a_link_is_not_written_through(session: Session, victim: Path) -> None:
+    pending_turn = session.begin(session.head, "next")
+    for name in ("pictures/{}.png", "pictures/{}.png.0.tmp", f"pictures/{{}}.png.{os.getpid()}.tmp"):
+        (session.folder / name.format(pending_turn.id)).symlink_to(victim / "a.png")
+    turn = session.finish(pending_turn, outcome(3))
+    assert (victim / "a.png").read_text() == "precious"
+    assert session.contents(turn.image, turn.image_hash)
+
+
+def test_latents_that_disagree(session: Session, backbone: ToyBackbone) -> None:
+    from safetensors.torch import load, save
+
+    from undrift.session import latents
+
+    data = session.latent(session.head)
+    assert data is not None
+    about = latents._about(data)
+    packed = load(data)["packed"]
+
+    def made(tensor: Any, **geometry: Any) -> bytes:
+        text = json.dumps(about | {"geometry": about["geometry"] | geometry})
+        stored: bytes = save({"packed": tensor.contiguous()}, metadata={"undrift": text})
+        return stored
+
+    assert latents.from_bytes(made(packed), backbone).size == (40, 32)
+    for wrong in (
+        made(packed[:, :-1]),
+        made(packed[0]),
+        made(packed.repeat(2, 1, 1)),
+        made(packed.half()),
+        made(packed * float("inf")),
+        made(packed, rows=-4, columns=-5),
+        made(packed, rows=10**9),
+        made(packed, width="40"),
+        made(packed, width=True),
+    ):
+        with pytest.raises(SessionError, match="a latent file of the session is not one of undrift's"):
+            latents.from_bytes(wrong, backbone)
+
+
+def test_1200_nested_branches(tmp_path: Path) -> None:
+    """Every turn has a sibling, so that each level is a branch of its own, deeper than Python's stack."""
+    session = start(tmp_path / "s")
+    turns = [
+        session.original.model_copy(update={"latent": None, "latent_hash": None, "mask": None, "mask_hash": None})
+    ]
+    source = turns[0].model_dump_json()
+    parent, rows, trail = turns[0].id, [], {}
+    for level in range(1, 1201):
+        for side in (0, 1):
+            key = f"{level * 2 + side:012x}"
+            record = {"id": key, "number": level, "parent": parent, "kind": "import", "image": f"pictures/{key}.png"}
+            rows.append((key, parent, json.dumps(json.loads(source) | record)))
+        trail[parent] = f"{level * 2:012x}"
+        parent = f"{level * 2 + 1:012x}"
+
+    def nest(db: sqlite3.Connection) -> None:
+        db.execute("BEGIN")
+        db.executemany("INSERT INTO turns (id, parent, record) VALUES (?, ?, ?)", rows)
+        db.executemany("INSERT INTO trail VALUES (?, ?)", trail.items())
+        db.execute("COMMIT")
+
+    opened = Session.open(tampered(session, nest))
+    assert len(opened.tree().text().splitlines()) == 2401
+
+
+def test_more_turns_than_a_session_can_have(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_TURNS", 3)
+    append(session, 1)
+    append(session, 2)
+    with pytest.raises(InputError, match="the session has 3 turns, as many as it can have"):
+        append(session, 3)
+    assert len(Session.open(session.folder).turns()) == 3
+    monkeypatch.setattr(reading, "MAX_TURNS", 2)
+    refuses(session.folder, "it has more than 2 turns")
+
+
+def test_a_prompt_that_could_not_be_read_again_is_refused(session: Session) -> None:
+    with pytest.raises(InputError, match="the texts of this turn have 200000 characters, at most 131072"):
+        session.begin(session.head, "x" * 200_000)
+    assert not session.unfinished()
+
+
+WORK = """
+import sys, time
+from undrift.session.store import Session
+session = Session.open(sys.argv[1])
+print(session.begin(session.head, "slow").id, flush=True)
+time.sleep(60)
+"""
+
+
+def worker(folder: Path, *before: str) -> tuple[subprocess.Popen[str], str]:
+    command = [*before, sys.executable, "-c", WORK, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def age(folder: Path, started: str) -> None:
+    with database.transaction(folder, write=True) as db:
+        db.execute("UPDATE pending SET started = ?", (started,))
+
+
+@pytest.mark.parametrize("started", ["1970-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"])
+def test_a_jump_of_the_clock_kills_nobody(session: Session, started: str) -> None:
+    process, key = worker(session.folder)
+    try:
+        age(session.folder, started)
+        assert [turn.id for turn in Session.open(session.folder).unfinished()] == [key]
+    finally:
+        end(process)
+    assert Session.open(session.folder).unfinished() == ()
+    assert not list((session.folder / "working").iterdir())
+
+
+def test_a_turn_in_another_pid_namespace_lives(session: Session) -> None:
+    unshare = ("unshare", "--pid", "--fork", "--kill-child")
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("PID namespaces are not permitted here")
+    process, key = worker(session.folder, *unshare)
+    try:
+        assert [turn.id for turn in Session.open(session.folder).unfinished()] == [key]
+    finally:
+        end(process)
+    deadline = time.monotonic() + 20
+    while Session.open(session.folder).unfinished() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert Session.open(session.folder).unfinished() == ()
+
+
+def test_a_copy_of_a_session_at_work_has_nothing_unfinished(session: Session, tmp_path: Path) -> None:
+    session.begin(session.head, "slow")
+    shutil.copytree(session.folder, tmp_path / "copy")
+    assert Session.open(tmp_path / "copy").unfinished() == ()
+    assert len(Session.open(session.folder).unfinished()) == 1
+
+
+def test_an_archive_that_is_a_pipe_or_a_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.zip")
+    for path in (tmp_path / "x.zip", Path("/dev/zero"), tmp_path):
+        with pytest.raises(SessionError, match=r"cannot read '.*': a (pipe|device|folder), expected a file"):
+            import_zip(path, tmp_path / "again")
