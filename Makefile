@@ -1,4 +1,4 @@
-# make demo | test | test-fast | fuzz | lint | docs | site | bench-core | bench-studio | clean
+# make demo | test | test-fast | fuzz | chaos | lint | docs | site | bench-core | bench-studio | clean
 # make table1 | table2 | reconstruction
 #
 # Each target sets up its own virtual environment first. Variables:
@@ -26,7 +26,7 @@ RECONSTRUCTING := reflow,rf_solver,fireflow,rf_inversion,uniedit_flow,steerflow,
 
 STAMP_DOCS := $(VENV)/.installed-docs
 
-.PHONY: demo test test-fast fuzz lint docs site bench-core bench-studio table1 table2 reconstruction clean
+.PHONY: demo test test-fast fuzz chaos lint docs site bench-core bench-studio table1 table2 reconstruction clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -38,6 +38,10 @@ test: $(STAMP)
 # All but what is marked slow, on two cores: within two minutes.
 test-fast: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile $(PYTEST_ARGS)
+
+# Processes at work on a session are killed at random moments; prints how many finished turns were lost.
+chaos: $(STAMP)
+	$(BIN)/python -m tests.support.chaos
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .

@@ -65,7 +65,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         SessionError: the disk is full, the folder is missing or read-only; nothing is left behind.
     """
     try:
-        temporary = File(path)
+        temporary = File(path.parent)
     except OSError as error:
         raise SessionError(f"cannot write '{path}': {reason(error)}") from error
     try:

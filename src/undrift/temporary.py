@@ -5,8 +5,6 @@ Each is locked by its maker for as long as it is needed, and the lock goes with 
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 import re
 import secrets
@@ -18,9 +16,6 @@ from typing import BinaryIO, Literal
 from undrift import locks
 
 _NAME = re.compile(r"\.undrift-[0-9a-f]{16}\.tmp")
-_LONGEST = 230
-"""Bytes of a name that an ending can follow: file systems take 255."""
-_TRIES = 1000
 
 
 class Folder:
@@ -41,35 +36,23 @@ class Folder:
             self._lock.release()
 
 
-def sweep(parent: Path) -> None:
-    """Remove the folders in ``parent`` that dead processes were making."""
-    with suppress(OSError), os.scandir(parent) as entries:
-        found = [Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name)]
-        for path in found:
-            if locks.is_dead(path):
-                shutil.rmtree(path, ignore_errors=True)
-
-
 class File:
-    """A new file beside ``path``, to be renamed to it; what dead processes began to write there is cleared away.
+    """A new file in ``parent`` to write and to rename; making it clears away those that dead processes left there.
 
     Raises:
         OSError: it cannot be made.
     """
 
-    def __init__(self, path: Path) -> None:
-        for count in range(_TRIES):
-            self.path = path.with_name(f"{_short(path.name)}.{count}.tmp")
-            if os.path.lexists(self.path) and _may_go(self.path):
-                self.path.unlink(missing_ok=True)
-            with suppress(FileExistsError):
-                self.stream: BinaryIO = self.path.open("xb")
-                lock = _locked(self.path)
-                if lock is not False:
-                    self._lock = lock
-                    return
-                self.stream.close()
-        raise FileExistsError(errno.EEXIST, f"{_TRIES} unfinished .tmp files lie beside it; remove them")
+    def __init__(self, parent: Path) -> None:
+        sweep(parent)
+        while True:
+            self.path = _free(parent)
+            self.stream: BinaryIO = self.path.open("xb")
+            lock = _locked(self.path)
+            if lock is not False:
+                self._lock = lock
+                return
+            self.stream.close()
 
     def remove(self) -> None:
         """Remove it; if it has another name by now, it stays."""
@@ -80,13 +63,33 @@ class File:
             self._lock.release()
 
 
+def sweep(parent: Path) -> None:
+    """Remove what dead processes were making in ``parent``."""
+    with suppress(OSError), os.scandir(parent) as entries:
+        found = [Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name)]
+        for path in found:
+            if locks.is_dead(path):
+                _removed(path)
+
+
+def _removed(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _made(parent: Path, mode: int) -> tuple[Path, locks.Lock | None]:
     while True:
-        path = parent / f".undrift-{secrets.token_hex(8)}.tmp"
+        path = _free(parent)
         path.mkdir(mode)
         lock = _locked(path)
         if lock is not False:
             return path, lock
+
+
+def _free(parent: Path) -> Path:
+    return parent / f".undrift-{secrets.token_hex(8)}.tmp"
 
 
 def _locked(path: Path) -> locks.Lock | Literal[False] | None:
@@ -99,14 +102,3 @@ def _locked(path: Path) -> locks.Lock | Literal[False] | None:
         if locks.works(error):
             raise
         return None
-
-
-def _may_go(path: Path) -> bool:
-    """Whether what lies there may go: left by a dead process, or a link, which nobody here makes."""
-    return path.is_symlink() or locks.is_dead(path)
-
-
-def _short(name: str) -> str:
-    """``name``, or a digest of it where no room is left for an ending."""
-    encoded = os.fsencode(name)
-    return name if len(encoded) <= _LONGEST else hashlib.sha256(encoded).hexdigest()[:32]

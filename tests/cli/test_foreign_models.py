@@ -36,22 +36,24 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @pytest.fixture
-def foreign(session: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+def foreign(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """A session that came as an archive and names a model of the hub; models are really looked for."""
     from undrift.backbones import load
 
     made = ToyBackbone()
     made.identity = ModelIdentity(FOREIGN, "toy-weights", "fp32", "cpu")
     monkeypatch.setattr(work, "load", lambda name, **options: made)
-    assert session("edit", "a bird", "--method", "toy").exit_code == 0
+    assert invoke("new", "cat.png", "-p", "a cat").exit_code == 0
+    assert invoke("edit", "a bird", "--method", "toy").exit_code == 0
     export_zip(Session.open(folder / "undrift-session"), folder / "gift.zip")
-    assert session("unpack", "gift.zip", "-o", "gift").exit_code == 0
+    assert invoke("unpack", "gift.zip", "-o", "gift").exit_code == 0
     monkeypatch.setattr(work, "load", load)
-    return session
+    return invoke
 
 
 COMMANDS = (
     ("edit", "a cow"),
+    ("rebase",),
     ("restore", "--brush", "cat.png"),
     ("replay",),
 )

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from undrift.cli.options import DTYPES, OFFLOADS, PLACEMENT, QUANTIZATIONS, ModelChoice
 from undrift.errors import SessionError
-from undrift.files import write_atomically
+from undrift.session import inside
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.script import DTYPE_OPTIONS
 from undrift.session.store import Session
@@ -15,20 +15,21 @@ from undrift.session.store import Session
 FILE = "placement.json"
 """In the session's folder and in no export: it says what suits this machine."""
 
+_LONGEST = 64 * 1024
 _KNOWN = {"dtype": DTYPES, "offload": OFFLOADS, "quantize": QUANTIZATIONS}
 
 
 def remember(session: Session, choice: ModelChoice) -> None:
     """Have later commands hold the model as this one does; a folder that cannot be written is no failure."""
     with suppress(SessionError):
-        write_atomically(session.folder / FILE, json.dumps(choice.placement).encode())
+        inside.write(session.folder, FILE, json.dumps(choice.placement).encode())
 
 
 def remembered(session: Session, turn: Turn) -> dict[str, str]:
     """How the session's model was held; where no command has said it, in the number format of ``turn``."""
     try:
-        found = json.loads((session.folder / FILE).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(inside.read(session.folder, FILE, _LONGEST))
+    except (SessionError, ValueError, RecursionError):
         return {} if turn.spec is None else recorded(turn.spec)
     said = found.items() if isinstance(found, dict) else ()
     return {

@@ -15,20 +15,21 @@ from pathlib import Path
 from undrift.errors import SessionError
 from undrift.files import open_regular, reason, write_atomically
 from undrift.session.outcome import FOLDERS, file_name
+from undrift.temporary import sweep
 
 MAX_FILE = 512 * 1024**2
 """Bytes of one file; a picture of 64 megapixels and its latent are smaller."""
 
 
 def read(folder: Path, name: str, limit: int = MAX_FILE) -> bytes:
-    """The contents of a session's file, ``name`` being one that ``outcome.file_name`` gives.
+    """The contents of a session's file, ``name`` being one that ``outcome.file_name`` gives, or a constant.
 
     Raises:
         SessionError: missing, unreadable, larger than ``limit`` bytes, no regular file, or not within the session.
     """
     path = folder / name
     try:
-        check_folder(path.parent)
+        _check_within(folder, path)
         with open_regular(path, follow=False) as file:
             data = file.read(limit + 1)
     except OSError as error:
@@ -47,7 +48,7 @@ def write(folder: Path, name: str, data: bytes) -> None:
     path = folder / name
     try:
         path.parent.mkdir(exist_ok=True)  # sessions of older versions have fewer folders
-        check_folder(path.parent)
+        _check_within(folder, path)
         if path.is_symlink():
             path.unlink()
     except OSError as error:
@@ -56,7 +57,7 @@ def write(folder: Path, name: str, data: bytes) -> None:
 
 
 def remove(folder: Path, key: str) -> None:
-    """Remove the files of the turn ``key``, and those that were never finished.
+    """Remove the files of the turn ``key``, and what dead processes never finished.
 
     Raises:
         OSError: one cannot be removed.
@@ -65,6 +66,7 @@ def remove(folder: Path, key: str) -> None:
         path = folder / file_name(what, key)
         with suppress(FileNotFoundError, NotADirectoryError):
             check_folder(path.parent)
+            sweep(path.parent)
             with os.scandir(path.parent) as entries:
                 found = [entry.path for entry in entries if _is_of(entry.name, path.name)]
             for each in found:
@@ -72,7 +74,13 @@ def remove(folder: Path, key: str) -> None:
 
 
 def _is_of(name: str, file: str) -> bool:
+    """Whether it is ``file``, or what an older version began to write in its place."""
     return name == file or (name.startswith(f"{file}.") and name.endswith(".tmp"))
+
+
+def _check_within(folder: Path, path: Path) -> None:
+    if path.parent != folder:  # which may be a link itself: it is the user's
+        check_folder(path.parent)
 
 
 def check_folder(folder: Path) -> None:
