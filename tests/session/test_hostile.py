@@ -252,7 +252,7 @@ def test_a_view_instead_of_a_table(session: Session, view: str) -> None:
 
 def test_a_schema_that_takes_for_ever_to_read(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's time for views grows with the square of their number."""
-    monkeypatch.setattr(database, "_OPENING_SECONDS", 0.2)
+    monkeypatch.setattr(database, "_OPENING_SECONDS", 0.02)
     views = ((f"v{i}", f"v{i}", f"CREATE VIEW v{i} AS SELECT 1") for i in range(20_000))
 
     def add(db: sqlite3.Connection) -> None:
