@@ -14,7 +14,7 @@ from tests.cli.conftest import Invoke
 from tests.support.toy import ToyBackbone
 from undrift.backbones.base import ModelIdentity
 from undrift.backbones.locate import locate
-from undrift.cli import work
+from undrift.cli import execution
 from undrift.errors import ModelError
 from undrift.session.export import export_zip
 from undrift.session.store import Session
@@ -42,12 +42,12 @@ def foreign(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> In
 
     made = ToyBackbone()
     made.identity = ModelIdentity(FOREIGN, "toy-weights", "fp32", "cpu")
-    monkeypatch.setattr(work, "load", lambda name, **options: made)
+    monkeypatch.setattr(execution, "load", lambda name, **options: made)
     assert invoke("new", "cat.png", "-p", "a cat").exit_code == 0
     assert invoke("edit", "a bird", "--method", "toy").exit_code == 0
     export_zip(Session.open(folder / "undrift-session"), folder / "gift.zip")
     assert invoke("unpack", "gift.zip", "-o", "gift").exit_code == 0
-    monkeypatch.setattr(work, "load", load)
+    monkeypatch.setattr(execution, "load", load)
     return invoke
 
 
@@ -86,7 +86,7 @@ def test_a_confirmation_at_the_terminal_is_enough(
         return True
 
     monkeypatch.setattr(click, "confirm", confirm)
-    monkeypatch.setattr(work, "_at_a_terminal", lambda: True)
+    monkeypatch.setattr(execution, "_at_a_terminal", lambda: True)
     foreign("edit", "a cow", "-s", "gift")
     assert questions == [f"the session was made with {FOREIGN}, which is not on this machine: download it?"]
     assert asked == [True, False]
