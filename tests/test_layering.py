@@ -73,3 +73,12 @@ def test_the_rule_itself_has_no_circle() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_modules_stay_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_two_classes_never_share_a_name_in_one_package() -> None:
+    homes: dict[tuple[str, str], list[Path]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault((layer(path), node.name), []).append(path)
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}

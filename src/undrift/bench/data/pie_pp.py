@@ -45,7 +45,7 @@ class Action(BaseModel):
     action: str
 
 
-class Row(BaseModel):
+class PiePlusRow(BaseModel):
     """A row without its picture."""
 
     model_config = ConfigDict(frozen=True)
@@ -94,7 +94,7 @@ def _clause(phrase: str, action: str) -> str:
 def _entries(number: int, file: ParquetFile) -> Iterator[PieEntry]:
     for place, raw in enumerate(file.rows(COLUMNS, [IMAGE])):
         try:
-            row = Row.model_validate(raw)
+            row = PiePlusRow.model_validate(raw)
         except ValidationError as error:
             raise InputError(f"'{file.path}', row {place} ({raw['id']}): {first_problem(error)}") from None
         pairs = [pair.partition(",") for pair in row.blended_words]

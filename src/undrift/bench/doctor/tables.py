@@ -53,7 +53,7 @@ def examine_magicbrush(path: Path, whole: bool) -> Examined:
 def _of_pie_pp(files: Sequence[tuple[int, ParquetFile]], whole: bool) -> Iterator[Finding]:
     names: list[str] = []
     for kind, file in files:
-        for place, where, row, found in _rows(file, pie_pp.Row, pie_pp.COLUMNS, [pie_pp.IMAGE]):
+        for place, where, row, found in _rows(file, pie_pp.PiePlusRow, pie_pp.COLUMNS, [pie_pp.IMAGE]):
             yield from found
             if row is not None:
                 names.append(row.id)
@@ -64,7 +64,7 @@ def _of_pie_pp(files: Sequence[tuple[int, ParquetFile]], whole: bool) -> Iterato
         yield from check_counts(names)
 
 
-def _of_pie_pp_row(row: pie_pp.Row, kind: int) -> Iterator[Finding]:
+def _of_pie_pp_row(row: pie_pp.PiePlusRow, kind: int) -> Iterator[Finding]:
     yield from check_type(row.id, row.id, kind)
     for field in ("source_prompt", "target_prompt"):
         yield from check_brackets(row.id, field, getattr(row, field))
@@ -92,7 +92,9 @@ def _of_mse(files: Sequence[ParquetFile], whole: bool) -> Iterator[Finding]:
 def _of_magicbrush(files: Sequence[ParquetFile], whole: bool) -> Iterator[Finding]:
     turns: dict[str, list[int]] = {}
     for file in files:
-        for place, where, row, found in _rows(file, magicbrush.Row, magicbrush.COLUMNS, [SOURCE, MASK, TARGET]):
+        for place, where, row, found in _rows(
+            file, magicbrush.MagicBrushRow, magicbrush.COLUMNS, [SOURCE, MASK, TARGET]
+        ):
             yield from found
             if row is not None:
                 turns.setdefault(row.img_id, []).append(row.turn_index)

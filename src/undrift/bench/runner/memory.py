@@ -9,7 +9,7 @@ import psutil  # type: ignore[import-untyped]
 import torch
 
 
-class PeakMemory:
+class MemoryGauge:
     """Measures the memory used at most while a ``with`` block runs.
 
     Args:

@@ -14,7 +14,7 @@ from undrift.backbones.base import Backbone, Latent
 from undrift.bench.case import Case
 from undrift.bench.records import Manifest, RunFolder, TurnRecord
 from undrift.bench.runner.ledger import Ledger, Made
-from undrift.bench.runner.memory import PeakMemory
+from undrift.bench.runner.memory import MemoryGauge
 from undrift.bench.runner.methods import method_of
 from undrift.bench.runner.plan import Unit
 from undrift.bench.runner.sharing import SharingBackbone, VelocityMemory
@@ -144,7 +144,7 @@ class Worker:
 
     def _made(self, rows: Sequence[Row], turn: int, method: EditMethod) -> list[Made]:
         taken, began = self._taken(), perf_counter()
-        with PeakMemory(self._backbone.identity.device) as memory:
+        with MemoryGauge(self._backbone.identity.device) as memory:
             result = method.edit(self._backbone, self._request(rows, turn), self._observers)
             pictures = result.images or self._backbone.decode(result.latent)
         cost = {

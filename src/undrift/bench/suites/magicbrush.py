@@ -40,7 +40,7 @@ EDIT_TYPE = "edit"
 WHITE = 250
 
 
-class Row(BaseModel):
+class MagicBrushRow(BaseModel):
     """One turn without its pictures.
 
     Attributes:
@@ -57,10 +57,10 @@ class Row(BaseModel):
 
 
 @dataclass(frozen=True)
-class Turn:
+class MagicBrushTurn:
     """One turn and where its pictures are."""
 
-    row: Row
+    row: MagicBrushRow
     file: ParquetFile
     place: int
 
@@ -77,7 +77,7 @@ class MagicBrushCase(Case):
     masks to the nearest pixel.
     """
 
-    def __init__(self, turns: Sequence[Turn], captions: Sequence[str], seed: int) -> None:
+    def __init__(self, turns: Sequence[MagicBrushTurn], captions: Sequence[str], seed: int) -> None:
         self.id, self.seed, self._turns = turns[0].row.img_id, seed, tuple(turns)
         self._noted: set[tuple[int, str]] = set()
         self.tasks = tuple(
@@ -136,13 +136,13 @@ class MagicBrush(Suite):
         ]
 
 
-def read_sessions(files: Sequence[ParquetFile]) -> dict[str, list[Turn]]:
+def read_sessions(files: Sequence[ParquetFile]) -> dict[str, list[MagicBrushTurn]]:
     """The turns of every picture by id, in order.
 
     Raises:
         InputError: a row is not what it should be, or a turn is missing or there twice.
     """
-    found: dict[str, list[Turn]] = {}
+    found: dict[str, list[MagicBrushTurn]] = {}
     for turn in (turn for file in files for turn in _turns(file)):
         found.setdefault(turn.row.img_id, []).append(turn)
     for name, turns in found.items():
@@ -171,7 +171,7 @@ def read_captions(data: Path) -> Mapping[str, Sequence[str]]:
     return {}
 
 
-def captions_of(turns: Sequence[Turn], captions: Mapping[str, Sequence[str]]) -> Sequence[str]:
+def captions_of(turns: Sequence[MagicBrushTurn], captions: Mapping[str, Sequence[str]]) -> Sequence[str]:
     """The captions of a session, source first.
 
     Raises:
@@ -201,13 +201,13 @@ def region(data: bytes) -> Mask:
         return white
 
 
-def _turns(file: ParquetFile) -> Iterator[Turn]:
+def _turns(file: ParquetFile) -> Iterator[MagicBrushTurn]:
     for place, raw in enumerate(file.rows(COLUMNS, [SOURCE, MASK, TARGET])):
-        yield Turn(_row(file, place, raw), file, place)
+        yield MagicBrushTurn(_row(file, place, raw), file, place)
 
 
-def _row(file: ParquetFile, place: int, raw: Any) -> Row:
+def _row(file: ParquetFile, place: int, raw: Any) -> MagicBrushRow:
     try:
-        return Row.model_validate(raw)
+        return MagicBrushRow.model_validate(raw)
     except ValidationError as error:
         raise InputError(f"'{file.path}', row {place}: {first_problem(error)}") from None
