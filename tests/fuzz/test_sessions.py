@@ -64,7 +64,7 @@ def rewritten(path: Path, cells: list[Any], keys: list[Any]) -> None:
                 stored = json.dumps(value, default=str) if isinstance(value, list | dict) else value
                 db.execute(f"UPDATE {table} SET {column} = ?{where}", (stored,))
         for row, at, value in keys:
-            with suppress(sqlite3.Error, ValueError, TypeError, IndexError):
+            with suppress(sqlite3.Error, ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError):
                 found = db.execute("SELECT ordinal, record FROM turns").fetchall()
                 ordinal, text = found[row % len(found)]
                 record = json.loads(text)
