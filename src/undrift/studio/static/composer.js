@@ -62,7 +62,7 @@ export function composer() {
     const asked = { source: source(), target: draft.prompt };
     const found = await post("/api/diff", asked);
     // An answer to a text that has been changed since says nothing any more.
-    if (asked.original !== source() || asked.target !== draft.prompt) return;
+    if (asked.source !== source() || asked.target !== draft.prompt) return;
     analysis = found;
     drawWords();
   });
