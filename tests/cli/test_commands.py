@@ -15,7 +15,8 @@ from undrift.session.store import Session
 
 TURN_KEYS = {
     *("session", "id", "number", "parent", "kind", "prompt", "spec", "restore"),
-    *("image", "latent", "mask", "token_side", "region_file", "image_hash", "latent_hash", "width", "height"),
+    *("image", "latent", "mask", "region_file", "image_hash", "latent_hash", "mask_hash"),
+    *("width", "height", "token_side"),
     *("evaluations", "sample_evaluations", "seconds", "drift_original", "drift_previous", "created"),
 }
 TOY = ("--method", "toy", "--seed", "1")
