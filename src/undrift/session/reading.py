@@ -79,14 +79,19 @@ def turn(key: object, record: object, known: dict[str, Turn]) -> Turn:
     return known.setdefault(name, made)
 
 
-def pending(db: sqlite3.Connection, turns: Mapping[str, Turn]) -> list[tuple[Pending, Owner]]:
+def pending(db: sqlite3.Connection, known: dict[str, Turn]) -> list[tuple[Pending, Owner]]:
     """The turns that are being worked on, the oldest first, and by whom.
+
+    Args:
+        db, known: as in ``tree``, which is read only if there are any.
 
     Raises:
         Damaged: undrift did not write this.
     """
     query = "SELECT id, parent, head, prompt, spec, host, pid, process, started FROM pending ORDER BY started"
-    return [_pending(row, turns) for row in _limited(db, query, "unfinished turns")]
+    rows = _limited(db, query, "unfinished turns")
+    turns = tree(db, known).turns if rows else {}
+    return [_pending(row, turns) for row in rows]
 
 
 def check_room(db: sqlite3.Connection, prompt: str, spec: Spec | None) -> None:

@@ -87,7 +87,8 @@ class Session:
         """Open the session in ``folder`` and clear away what killed processes left.
 
         Raises:
-            SessionError: no session there, one of a newer undrift, or a damaged one.
+            SessionError: no session there, one of a newer undrift, or one that is seen to be damaged; damage of its
+                turns is found by whoever reads them, or here if one of them is unfinished.
         """
         session = cls(folder)
         database.check(session.folder)
@@ -320,10 +321,8 @@ class Session:
             return reading.turn(key, record, self._parsed)
 
     def _working(self) -> list[tuple[Pending, Owner]]:
-        with database.transaction(self.folder, write=False) as db:
-            turns = self._tree(db).turns
-            with self._reading():
-                return reading.pending(db, turns)
+        with database.transaction(self.folder, write=False) as db, self._reading():
+            return reading.pending(db, self._parsed)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
