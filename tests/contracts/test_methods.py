@@ -36,6 +36,8 @@ from undrift.methods.registry import all_methods, get
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "flowedit": {"steps": 3, "n_max": 2, "n_min": 1},
     "stable_flow": {"steps": 2, "sites": ("double.0", "single.1")},
+    # Every change counts: a random network makes hardly any.
+    "undrift": {"steps": 3, "map_steps": 2, "weak": 0.0, "strong": 0.0},
     "multi_turn": {"steps": 3, "highlight_start": 1, "inversion_gain": 0.5},
     "from_original": {"method": "fireflow", "method_params": {"steps": 3}},
     "revert_unchanged": {"method": "fireflow", "method_params": {"steps": 3}},

@@ -105,7 +105,10 @@ def quick_overrides(method: EditMethod, site: str) -> dict[str, Any]:
     if "method_params" in fields:
         return {"method_params": {"steps": 2}}
     wanted: dict[str, Any] = {"steps": 2, "n_max": 2, "n_min": 1, "inject_steps": 1, "highlight_start": 1}
-    return {name: value for name, value in (wanted | {"sites": (site,)}).items() if name in fields}
+    every_change_counts = {"map_steps": 1, "weak": 0.0, "strong": 0.0}
+    return {
+        name: value for name, value in (wanted | every_change_counts | {"sites": (site,)}).items() if name in fields
+    }
 
 
 def test_without_noise_in_the_inversion_a_seed_means_nothing() -> None:

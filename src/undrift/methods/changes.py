@@ -1,0 +1,81 @@
+"""Where one picture differs from another, and putting back every other pixel bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What counts as a change, in the units of the largest channel difference, [0, 1].
+
+    Attributes:
+        weak: a cell beside a changed one has changed from here on.
+        strong: a cell has changed by itself from here on.
+        grow: cells by which what has changed is widened; the edge fades out within the outermost of them.
+    """
+
+    weak: float
+    strong: float
+    grow: int
+
+
+def changed_cells(before: Image.Image, after: Image.Image, cell: int, thresholds: Thresholds) -> Tensor:
+    """The cells of ``cell`` x ``cell`` pixels that changed, bool (rows, columns); pictures of any one size.
+
+    c is the largest channel difference, averaged over a cell and its eight neighbours. A cell has changed where
+    c > strong, and wherever c > weak is connected to such a cell (thresholding with hysteresis, Canny 1986, section
+    V): what a decoder alters faintly everywhere stays out, and a changed thing is taken whole.
+    """
+    difference = (_values(after) - _values(before)).abs().amax(-1)
+    height, width = difference.shape
+    padded = functional.pad(difference[None, None], (0, -width % cell, 0, -height % cell), mode="replicate")
+    mean = functional.avg_pool2d(functional.avg_pool2d(padded, cell), 3, 1, 1, count_include_pad=False)
+    found = _connected(mean > thresholds.strong, mean > thresholds.weak)
+    side = 2 * thresholds.grow + 1
+    return functional.max_pool2d(found.float(), side, 1, thresholds.grow)[0, 0] > 0
+
+
+def composed(before: Image.Image, after: Image.Image, cells: Tensor, cell: int) -> Image.Image:
+    """``after`` where cells changed, ``before`` bit for bit where they did not, and a seam of one cell between.
+
+    The seam lies inside the changed cells: weights rise linearly from the border of the outermost.
+    """
+    inner = -functional.max_pool2d(-functional.pad(cells[None, None].float(), (1, 1, 1, 1), mode="replicate"), 3, 1)
+    weight = functional.interpolate(inner, scale_factor=cell, mode="bilinear", align_corners=False)[0, 0]
+    weight = weight[: before.height, : before.width, None] * _enlarged(cells, cell, before.size)[..., None]
+    old, new = _values(before), _values(after)
+    mixed = ((old + weight * (new - old)) * 255.0).round().to(torch.uint8).numpy()
+    return Image.fromarray(np.where(weight.numpy() > 0, mixed, np.asarray(before.convert("RGB"))))
+
+
+def tokens_of(cells: Tensor, per_token: int) -> Tensor:
+    """Which tokens hold a changed cell, bool (token rows, token columns)."""
+    height, width = cells.shape
+    padded = functional.pad(cells[None, None].float(), (0, -width % per_token, 0, -height % per_token))
+    return functional.max_pool2d(padded, per_token)[0, 0] > 0
+
+
+def _connected(seeds: Tensor, within: Tensor) -> Tensor:
+    """The parts of ``within`` that hold a seed; 8-neighbours are connected."""
+    allowed, found = within.float(), (seeds & within).float()
+    while True:
+        grown = functional.max_pool2d(found, 3, 1, 1) * allowed
+        if torch.equal(grown, found):
+            return found > 0
+        found = grown
+
+
+def _enlarged(cells: Tensor, cell: int, size: tuple[int, int]) -> Tensor:
+    rows = cells.float().repeat_interleave(cell, 0).repeat_interleave(cell, 1)
+    return rows[: size[1], : size[0]]
+
+
+def _values(picture: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(picture.convert("RGB"))).float() / 255.0
