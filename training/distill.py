@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from training import run
-from training.flow import Dataset, Trainer, arguments, sample_sigmas, train
+from training.flow import Dataset, Trainer, arguments, sample_sigmas, train, weighted
 from training.nets import Nets
 from training.sample import load
 
 LEAST, MOST = 1.0, 5.0
 """Range of guidance values that the student learns; 1 is the plain conditional velocity."""
+NAME = "distilled"
+"""Of the checkpoint and the log."""
 SCALE = 0.5
 """Learning rates relative to those of the flow."""
 
@@ -38,14 +40,13 @@ class Distiller(Trainer):
 
     def loss(self, dataset: Dataset, size: int) -> Tensor:
         """Mean squared difference between one evaluation and the guided two at random guidance."""
-        x0, t5_ids, clip_ids = dataset.batch(size, self.generator)
+        x0, t5_ids, clip_ids, parts, _ = dataset.batch(size, self.generator)
         sigma = sample_sigmas(size, self.generator)
         noise = torch.randn(x0.shape, generator=self.generator)
         guidance = LEAST + (MOST - LEAST) * torch.rand(size, generator=self.generator)
         x = torch.lerp(x0, noise, sigma[:, None, None])
         target = guided(self.teacher, dataset, (x, sigma, t5_ids, clip_ids), guidance)
-        error: Tensor = self.nets(x, sigma, t5_ids, clip_ids, guidance) - target
-        return error.square().mean()
+        return weighted(self.nets(x, sigma, t5_ids, clip_ids, guidance) - target, parts)
 
 
 @torch.no_grad()
@@ -82,7 +83,7 @@ def agreement(student: Nets, teacher: Nets, dataset: Dataset, guidance: float, c
         `gap`: the same for the unguided teacher, the error of not guiding at all.
     """
     generator = torch.Generator().manual_seed(2)
-    x0, t5_ids, clip_ids = dataset.batch(count, generator)
+    x0, t5_ids, clip_ids, _, _ = dataset.batch(count, generator)
     sigma = sample_sigmas(count, generator)
     x = torch.lerp(x0, torch.randn(x0.shape, generator=generator), sigma[:, None, None])
     value = torch.full((count,), guidance)
@@ -96,9 +97,9 @@ def agreement(student: Nets, teacher: Nets, dataset: Dataset, guidance: float, c
     }
 
 
-def make_distiller(runs: Path, compiled: bool) -> Distiller:
-    """A distiller of the trained flow."""
-    distiller = Distiller(load(runs, "flow"))
+def make_distiller(runs: Path, teacher: str, compiled: bool) -> Distiller:
+    """A distiller of the trained flow of a checkpoint."""
+    distiller = Distiller(load(runs, teacher))
     if compiled:
         distiller.nets.compile_blocks()
         distiller.teacher.compile_blocks()
@@ -106,9 +107,11 @@ def make_distiller(runs: Path, compiled: bool) -> Distiller:
 
 
 def main() -> None:
-    args = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--teacher", default="annealed", help="checkpoint of the flow")
+    args = parser.parse_args()
     run.prepare(args.threads)
-    train(functools.partial(make_distiller, args.runs, args.compile), "distilled", args)
+    train(functools.partial(make_distiller, args.runs, args.teacher, args.compile), NAME, args, anneal=NAME)
 
 
 if __name__ == "__main__":

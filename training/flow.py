@@ -1,7 +1,10 @@
-"""Trains the flow and its text encoders: `python -m training.flow --double 4 --minutes 25 --total 85`.
+"""Trains the flow and its text encoders: `python -m training.flow --double 4 --minutes 25`.
 
 Depth comes in stages: an invocation with more `--double` blocks than the checkpoint has grows the net, keeping its
 function, and goes on. Shallow nets see several times more pictures a second.
+
+The learning rate is constant, so that the training can go on for as long as there is time. `--anneal` starts a branch
+of the last checkpoint, in which it falls to zero, and leaves usable weights beside the checkpoint.
 """
 
 from __future__ import annotations
@@ -12,17 +15,17 @@ import functools
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from training import data, latents, run, text
+from training import data, latents, oracle, run, text
 from training.helper import Helper
-from training.nets import DOUBLE_BLOCKS, Nets, grow, grown_names, rename
+from training.nets import DOUBLE_BLOCKS, WIDTH, Nets, grow, grown_names, rename
 from training.optim import Muon, set_lr
 
-BATCH = 32
+BATCH = 16
 MUON_LR = 0.015
 ADAM_LR = 1.5e-3
 TEXT_LR = 1e-3
@@ -32,28 +35,56 @@ SHIFT = 1.596
 """exp(mu) at 64 image tokens, mu = 0.5 + (64 - 256) 0.65 / 3840: the shift of FLUX's sampling schedule."""
 EMA_DECAY = 0.998
 SAVE_SECONDS = 120
+LOG_STEPS = 100
+WARMUP = 50
+"""Steps over which the learning rate rises."""
+FOREGROUND = 1.0
+"""Additional weight of image tokens that show a part of a thing."""
+ALIGN = 0.1
+"""Weight of the oracle head's cross entropy; it falls with the learning rate."""
+ALIGN_DEPTH = 0.4
+"""Where in the stack of double blocks the oracle head listens."""
+
+
+class Batch(NamedTuple):
+    """Latents (size, 64, 32), T5 and CLIP ids of their captions, and the oracle's parts and labels."""
+
+    x0: Tensor
+    t5_ids: Tensor
+    clip_ids: Tensor
+    parts: Tensor
+    labels: Tensor
 
 
 class Dataset:
-    """Latents of the seeds from 0 on with the token ids of their captions.
+    """The scenes of the seeds from 0 on with the token ids of their captions.
 
     Args:
-        packed: (count, 64, 32).
+        scenes: Latents, parts and labels.
         nets: Its tokenizers are used.
     """
 
-    def __init__(self, packed: Tensor, nets: Nets) -> None:
-        self.packed = packed
-        captions = [text.varied(data.text(seed), random.Random(seed)) for seed in range(len(packed))]
+    def __init__(self, scenes: latents.Shard, nets: Nets) -> None:
+        self.scenes = scenes
+        captions = [text.varied(data.text(seed), random.Random(seed)) for seed in range(len(self))]
         self.t5_ids = text.tokenise(nets.t5_tokenizer, ["", *captions], text.T5_LENGTH)
         self.clip_ids = text.tokenise(nets.clip_tokenizer, ["", *captions], text.CLIP_LENGTH)
 
-    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Random latents, T5 ids and CLIP ids; `EMPTY` of the captions are empty."""
-        index = torch.randint(len(self.packed), (size,), generator=generator)
+    def __len__(self) -> int:
+        return len(self.scenes.packed)
+
+    def batch(self, size: int, generator: torch.Generator) -> Batch:
+        """Random scenes; `EMPTY` of the captions are empty."""
+        index = torch.randint(len(self), (size,), generator=generator)
         empty = torch.rand(size, generator=generator) < EMPTY
         caption = torch.where(empty, 0, index + 1)
-        return self.packed[index].float(), self.t5_ids[caption], self.clip_ids[caption]
+        return Batch(
+            self.scenes.packed[index].float(),
+            self.t5_ids[caption],
+            self.clip_ids[caption],
+            self.scenes.parts[index],
+            self.scenes.labels[index],
+        )
 
 
 def sample_sigmas(count: int, generator: torch.Generator) -> Tensor:
@@ -95,20 +126,38 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(seed)
         self.count = 0
         self.samples = 0
+        self.rate = 1.0
+        """Factor of the learning rates and of the oracle head's weight in the last step."""
+        self.head: oracle.FlowHead | None = None
+        self._heard = torch.zeros(0)
+
+    def listen(self, head: oracle.FlowHead) -> None:
+        """Train `head` on the image stream of the block at `ALIGN_DEPTH` beside the flow."""
+        self.head = head
+        self.optimisers.append(torch.optim.AdamW(head.parameters(), 2e-3, weight_decay=0.0))
+        block = self.nets.transformer.transformer_blocks[round(ALIGN_DEPTH * self.nets.double_blocks) - 1]
+
+        def hear(module: nn.Module, inputs: Any, streams: tuple[Tensor, Tensor]) -> None:
+            self._heard = streams[1]  # [0] is the text
+
+        block.register_forward_hook(hear)
 
     def loss(self, dataset: Dataset, size: int) -> Tensor:
-        """Mean squared error of the velocity e - x0 on a random batch."""
-        x0, t5_ids, clip_ids = dataset.batch(size, self.generator)
+        """Mean squared error of the velocity e - x0 on a random batch, and of the oracle head if there is one."""
+        batch = dataset.batch(size, self.generator)
         sigma = sample_sigmas(size, self.generator)
-        noise = torch.randn(x0.shape, generator=self.generator)
-        x = torch.lerp(x0, noise, sigma[:, None, None])
-        velocity = self.nets(x, sigma, t5_ids, clip_ids, torch.ones(size))
-        error: Tensor = velocity - (noise - x0)
-        return error.square().mean()
+        noise = torch.randn(batch.x0.shape, generator=self.generator)
+        x = torch.lerp(batch.x0, noise, sigma[:, None, None])
+        velocity = self.nets(x, sigma, batch.t5_ids, batch.clip_ids, torch.ones(size))
+        loss = weighted(velocity - (noise - batch.x0), batch.parts)
+        if self.head is not None:
+            loss = loss + ALIGN * self.rate * self.head(self._heard, batch.parts, batch.labels)
+        return loss
 
-    def step(self, dataset: Dataset, progress: float, size: int = BATCH, helper: Helper | None = None) -> float:
-        """One update at `progress` (0 to 1) of the whole training; the loss before it."""
-        set_lr(self.optimisers, run.lr_factor(progress, self.count, decay_from=0.0))
+    def step(self, dataset: Dataset, rate: float, size: int = BATCH, helper: Helper | None = None) -> float:
+        """One update at `rate` times the learning rates; the loss before it."""
+        self.rate = rate
+        set_lr(self.optimisers, rate)
         loss = self.loss(dataset, size)
         loss.backward()  # type: ignore[no-untyped-call]
         self.samples += size + (helper.collect() if helper else 0)
@@ -127,7 +176,8 @@ class Trainer:
             "double": self.nets.double_blocks,
             "weights": {name: p.detach() for name, p in self.nets.named_parameters()},
             "ema": self.ema,
-            "optimisers": [{named[p]: s for p, s in o.state.items()} for o in self.optimisers],
+            "optimisers": [{named[p]: s for p, s in o.state.items()} for o in self.optimisers[:2]],
+            "head": [self.head.state_dict(), self.optimisers[2].state_dict()] if self.head else [],
             "generator": self.generator.get_state(),
             "count": self.count,
             "samples": self.samples,
@@ -141,11 +191,21 @@ class Trainer:
         load_parameters(self.nets, grow(state["weights"], shallow, deep))
         self.ema = grow(state["ema"], shallow, deep)
         self.ema = {name: self.ema[name] for name in parameters}
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+        if self.head and len(state["head"]) == 2:
+            self.head.load_state_dict(state["head"][0])
+            self.optimisers[2].load_state_dict(state["head"][1])
+        for optimiser, saved in zip(self.optimisers[:2], state["optimisers"], strict=True):
             for name, values in saved.items():
                 optimiser.state[parameters[rename(name, prefixes)]] = values
         self.generator.set_state(state["generator"])
         self.count, self.samples = state["count"], state["samples"]
+
+
+def weighted(error: Tensor, parts: Tensor) -> Tensor:
+    """Mean square of the error (batch, 64, 32), in which tokens with a part of a thing count `FOREGROUND` more."""
+    weight = 1 + FOREGROUND * (parts > 0).any(-1).float()
+    mean: Tensor = (weight * error.square().mean(-1)).sum() / weight.sum()
+    return mean
 
 
 def load_parameters(module: nn.Module, weights: dict[str, Tensor]) -> None:
@@ -155,15 +215,16 @@ def load_parameters(module: nn.Module, weights: dict[str, Tensor]) -> None:
             p.copy_(weights[name])
 
 
-def train(make: Callable[[], Trainer], name: str, args: argparse.Namespace) -> None:
-    """Go on for `args.minutes` of a budget of `args.total`, from the last checkpoint of `name` if there is one.
+def train(make: Callable[[], Trainer], name: str, args: argparse.Namespace, anneal: str | None = None) -> None:
+    """Go on for `args.minutes` from the last checkpoint of `name` if there is one.
 
     Args:
         make: Makes the trainer, here and in the helper process if there is one.
         name: Of the checkpoint and the log.
         args: The options of `arguments`.
+        anneal: Name of a branch, in which the learning rate falls to zero within the minutes.
     """
-    trainer, elapsed, total = make(), 0.0, 60 * (args.total or args.minutes)
+    trainer, elapsed, own = make(), 0.0, args.runs / (anneal or name)
     if saved := run.load_checkpoint(args.runs / f"{name}.pt"):
         elapsed = saved["elapsed"]
         trainer.restore(saved)
@@ -171,9 +232,14 @@ def train(make: Callable[[], Trainer], name: str, args: argparse.Namespace) -> N
     helping: contextlib.AbstractContextManager[Helper | None] = contextlib.nullcontext()
     if args.helper is not None:
         helping = Helper(trainer, make, load, BATCH, args.helper)
-    clock, stop = run.Clock(elapsed), run.Stop()
+    start, end = elapsed, elapsed + 60 * args.minutes
+
+    def rate(seconds: float) -> float:
+        falling = (end - seconds) / (end - start) if anneal else 1.0
+        return max(0.01, min(1.0, (trainer.count + 1) / WARMUP, falling))
+
     with helping as helper:
-        _loop(trainer, load, helper, clock, stop, min(total, elapsed + 60 * args.minutes), total, args.runs / name)
+        _loop(trainer, load, helper, run.Clock(elapsed), end, rate, own)
 
 
 def _loop(
@@ -181,16 +247,15 @@ def _loop(
     load: Callable[[Trainer], Dataset],
     helper: Helper | None,
     clock: run.Clock,
-    stop: run.Stop,
     end: float,
-    total: float,
+    rate: Callable[[float], float],
     path: Path,
 ) -> None:
-    dataset = load(trainer)
+    dataset, stop = load(trainer), run.Stop()
     last_save, losses = clock.elapsed, []
     while clock.elapsed < end and not stop.requested:
-        losses.append(trainer.step(dataset, clock.elapsed / total, helper=helper))
-        if trainer.count % 50 == 0:
+        losses.append(trainer.step(dataset, rate(clock.elapsed), helper=helper))
+        if trainer.count % LOG_STEPS == 0:
             run.log(
                 path.with_suffix(".jsonl"),
                 step=trainer.count,
@@ -198,13 +263,13 @@ def _loop(
                 seconds=clock.elapsed,
                 double=trainer.nets.double_blocks,
                 loss=sum(losses) / len(losses),
-                scenes=len(dataset.packed),
+                scenes=len(dataset),
             )
             losses = []
         if clock.elapsed - last_save > SAVE_SECONDS:
             last_save = clock.elapsed
             run.save_checkpoint(path.with_suffix(".pt"), trainer.state() | {"elapsed": clock.elapsed})
-            if latents.shard_path(path.parent, len(dataset.packed) // latents.SHARD).exists():
+            if latents.shard_path(path.parent, len(dataset) // latents.SHARD).exists():
                 dataset = load(trainer)
     run.save_checkpoint(path.with_suffix(".pt"), trainer.state() | {"elapsed": clock.elapsed})
 
@@ -220,7 +285,9 @@ def make_trainer(double: int, compiled: bool) -> Trainer:
     nets = Nets(double)
     if compiled:
         nets.compile_blocks()
-    return Trainer(nets)
+    trainer = Trainer(nets)
+    trainer.listen(oracle.FlowHead(WIDTH))
+    return trainer
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -228,7 +295,6 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--minutes", type=float, default=85.0, help="time for this invocation")
-    parser.add_argument("--total", type=float, default=None, help="time over all invocations")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="compile the blocks (a minute, then faster steps)")
     parser.add_argument("--helper", type=int, metavar="NICE", help="second process, so much nicer than this one")
@@ -238,9 +304,10 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--double", type=int, default=DOUBLE_BLOCKS, help="double-stream blocks")
+    parser.add_argument("--anneal", metavar="NAME", help="let the learning rate fall to zero, into a checkpoint NAME")
     args = parser.parse_args()
     run.prepare(args.threads)
-    train(functools.partial(make_trainer, args.double, args.compile), "flow", args)
+    train(functools.partial(make_trainer, args.double, args.compile), "flow", args, args.anneal)
 
 
 if __name__ == "__main__":

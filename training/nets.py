@@ -42,9 +42,12 @@ class Nets(nn.Module):
         quicken(self)
 
     def compile_blocks(self) -> None:
-        """Compile the blocks one by one; they share their code, so depth does not matter."""
+        """Compile the blocks one by one; they share their code, so depth does not matter.
+
+        Their `forward` is compiled and not the module, so that hooks stay outside and run eagerly.
+        """
         for block in (*self.transformer.transformer_blocks, *self.transformer.single_transformer_blocks):
-            block.compile(dynamic=False)
+            block.forward = torch.compile(block.forward, dynamic=False)
 
     @property
     def double_blocks(self) -> int:

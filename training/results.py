@@ -23,14 +23,6 @@ def lines(runs: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def autoencoder(runs: Path, name: str) -> dict[str, Any]:
-    """Steps, minutes and held-out PSNR of a part of the autoencoder's training."""
-    log = lines(runs, name)
-    psnr = [{"step": line["step"], "psnr_db": line["psnr"]} for line in log if "psnr" in line]
-    last = max((line for line in log if "seconds" in line), key=lambda line: float(line["seconds"]))
-    return {"steps": last["step"], "minutes": round(last["seconds"] / 60, 1), "held_out": psnr}
-
-
 def curve(runs: Path, name: str) -> list[dict[str, Any]]:
     """The losses of the flow or the distillation, one in `EVERY` steps and the last."""
     log = lines(runs, name)
@@ -39,7 +31,7 @@ def curve(runs: Path, name: str) -> list[dict[str, Any]]:
 
 def distillation(runs: Path) -> dict[str, dict[str, float]]:
     """How far one evaluation of the student is from two of the teacher, for several guidance values."""
-    teacher, student = load(runs, "flow"), load(runs, "distilled")
+    teacher, student = load(runs, "annealed"), load(runs, "distilled")
     dataset = Dataset(latents.load(runs), teacher)
     return {str(value): agreement(student, teacher, dataset, value) for value in (1.0, 2.0, 3.0, 5.0)}
 
@@ -55,12 +47,12 @@ def main() -> None:
         "device": args.device,
         "held_out_from_seed": data.HELD_OUT,
         "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in Nets().named_children()},
-        "vae": autoencoder(args.runs, "vae"),
+        "autoencoder": lines(args.runs, "vae-robust"),
+        "decoder": lines(args.runs, "vae-crisp"),
         "flow": curve(args.runs, "flow"),
+        "annealed": curve(args.runs, "annealed"),
         "distillation": {"loss": curve(args.runs, "distilled"), "agreement": distillation(args.runs)},
     }
-    if lines(args.runs, "vae-decoder"):
-        results["decoder"] = autoencoder(args.runs, "vae-decoder")
     args.out.write_text(json.dumps(results, indent=1) + "\n")
 
 

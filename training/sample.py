@@ -73,20 +73,21 @@ def load(runs: Path, name: str = "flow") -> Nets:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--name", default="flow", help="flow or distilled")
+    parser.add_argument("--name", default="flow", help="checkpoint: flow, annealed or distilled")
+    parser.add_argument("--vae", default="vae-robust", help="folder in runs of the autoencoder")
     parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--columns", type=int, default=8)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     run.prepare(1)
     nets = load(args.runs, args.name)
-    vae = AutoencoderKL.from_pretrained(args.runs / "vae").eval()
+    vae = AutoencoderKL.from_pretrained(args.runs / args.vae).eval()
     rows = []
     for row in range(2):
         seeds = range(data.HELD_OUT + row * args.columns, data.HELD_OUT + (row + 1) * args.columns)
         captions = [data.text(seed) for seed in seeds]
         print(*captions, sep="\n")
-        rows += [data.pictures(seeds), decode(vae, sample(nets, captions, args.guidance, args.name != "flow"))]
+        rows += [data.pictures(seeds), decode(vae, sample(nets, captions, args.guidance, args.name == "distilled"))]
     sheet(rows).save(args.out)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def save(nets: Nets, vae: AutoencoderKL, folder: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     pipe = pipeline(nets, vae).to(torch.float16)
     pipe.save_pretrained(temporary, max_shard_size=MAX_SHARD)
+    forget_paths(temporary)
     if TUNED.exists():
         shutil.copyfile(TUNED, temporary / "undrift.json")
     for file in temporary.rglob("*"):
@@ -61,6 +63,14 @@ def save(nets: Nets, vae: AutoencoderKL, folder: Path) -> None:
         folder.rename(old)
     temporary.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def forget_paths(folder: Path) -> None:
+    """Take the folders that parts were loaded from out of the configurations: they are this machine's paths."""
+    for file in folder.rglob("*.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and content.pop("_name_or_path", None) is not None:
+            file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load_grown(runs: Path, name: str, double: int = DOUBLE_BLOCKS) -> Nets:
@@ -76,8 +86,8 @@ def load_grown(runs: Path, name: str, double: int = DOUBLE_BLOCKS) -> Nets:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--name", default="distilled", help="checkpoint: flow or distilled")
-    parser.add_argument("--vae", default="vae", help="autoencoder: vae or vae-decoder")
+    parser.add_argument("--name", default="distilled", help="checkpoint: flow, annealed or distilled")
+    parser.add_argument("--vae", default="vae-robust", help="folder in runs of the autoencoder")
     parser.add_argument("--out", type=Path, default=FOLDER)
     args = parser.parse_args()
     vae = AutoencoderKL.from_pretrained(args.runs / args.vae)

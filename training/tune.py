@@ -10,34 +10,39 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from training import run
+from training import chains, run
 from undrift.attention.sites import Site
 from undrift.backbones import Backbone, load
 from undrift.backbones.base import Latent
 from undrift.backbones.flux import FLUX_BLOCKS, VITAL_SITES
 from undrift.backbones.locate import LITTLEWORLD
-from undrift.littleworld.scoring import TurnScore, mean_score, score_turn
-from undrift.littleworld.sequences import EditSequence, sample_sequence
+from undrift.littleworld.scoring import TurnScore, mean_score
+from undrift.littleworld.sequences import EditSequence
 from undrift.littleworld.weights import model_path
-from undrift.methods.base import EditRequest, EditResult
 from undrift.methods.registry import get
 
 TUNED, RECORD = Path(__file__).with_name("tuned.json"), Path(__file__).with_name("tuning.json")
 FIRST_SEED = 50_000_000
 """Sequences from here on are for tuning alone."""
 
-FIXED: Mapping[str, Mapping[str, Any]] = {"rf_inversion": {"inversion_guidance": 1.0}}
-"""The distilled guidance is known from 1 to 5; 0, which one method inverts with, means nothing to it."""
+FIXED: Mapping[str, Mapping[str, Any]] = {
+    "rf_inversion": {"inversion_guidance": 1.0},
+    "undrift": {"source_guidance": 1.5, "guidance": 1.5, "map_steps": 0},
+}
+"""The distilled guidance is known from 1 to 5; 0, which one method inverts with, means nothing to it.
+
+At equal guidance of source and target, the steps of the edit give the map of `undrift`, without a first pass.
+"""
 
 SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
+    "undrift": {"skipped": (4,), "weak": (0.1, 0.2), "grow": (0,)},
     "multi_turn": {"guidance": (2.0, 2.5, 3.0)},
     "fireflow": {"guidance": (1.5, 2.5, 3.0, 4.0), "inject_steps": (2, 3)},
     "steerflow": {"agreement": (False,), "guidance": (2.0, 2.75), "alpha": (2.0, 10.0), "closing": (1, 3)},
@@ -58,9 +63,9 @@ SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
 SHORTER: Mapping[str, Mapping[str, Any]] = {"stable_flow": {"steps": 25}}
 """Steps while searching, for methods whose guidance and strength do not hang on their number."""
 
-SEQUENCES, TURNS = 10, 5
+SEQUENCES, TURNS = 6, 3
 
-FEWER: Mapping[str, tuple[int, int]] = {"rf_solver": (8, 3), "stable_flow": (8, 3)}
+FEWER: Mapping[str, tuple[int, int]] = {"rf_solver": (4, 2), "stable_flow": (4, 2)}
 """Sequences and turns for the methods that cost the most."""
 
 FLUX_SHARE = len(VITAL_SITES) / sum(FLUX_BLOCKS)
@@ -89,37 +94,14 @@ class Trials:
         for trial in self._kept:
             if key.items() <= trial.items():
                 return float(trial["objective"])
-        scores = list(self._scores(method, resolved))
-        value = sum(max(-1.0, s.edit) + s.outside / 30.0 for s in scores) / len(scores)
-        self._kept.append({**key, "objective": round(value, 4), "scores": _rounded(mean_score(scores))})
+        editor = get(method, overrides=resolved)
+        scores = list(chains.scores(self._backbone, editor, self._sequences, self._turns))
+        # Rounded before anything is decided, so that the record leads to the same decisions.
+        value = round(sum(max(-1.0, s.edit) + s.outside / 30.0 for s in scores) / len(scores), 4)
+        self._kept.append({**key, "objective": value, "scores": _rounded(mean_score(scores))})
         RECORD.write_text(_lines(self._kept), encoding="utf-8")
         print(f"{method:<18} {value:.3f}  {dict(overrides)}", flush=True)
         return value
-
-    def _scores(self, method: str, params: Mapping[str, Any]) -> Iterator[TurnScore]:
-        editor, original = get(method, overrides=params), self._encoded()
-        previous, images = original, [s.picture(0) for s in self._sequences]
-        for turn in range(1, self._turns + 1):
-            result: EditResult = editor.edit(self._backbone, self._request(original, previous, images, turn))
-            previous = result.latent
-            images = list(result.images or self._backbone.decode(previous))
-            yield from (score_turn(s, turn, image) for s, image in zip(self._sequences, images, strict=True))
-
-    def _encoded(self) -> Latent:
-        return self._backbone.encode([s.picture(0) for s in self._sequences])
-
-    def _request(self, original: Latent, previous: Latent, images: Sequence[Any], turn: int) -> EditRequest:
-        return EditRequest(
-            original=original,
-            previous=previous,
-            turn=turn,
-            source_prompts=[s.captions[turn - 1] for s in self._sequences],
-            target_prompts=[s.captions[turn] for s in self._sequences],
-            words=[None] * len(self._sequences),
-            seeds=range(len(self._sequences)),
-            original_prompts=[s.captions[0] for s in self._sequences],
-            previous_images=images,
-        )
 
 
 def search(trials: Trials, method: str, tuned: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -175,8 +157,8 @@ def _sampled(backbone: Backbone, field: Any, noise: torch.Tensor, like: Latent) 
     return integrate(field, Euler(), noise, backbone.sigmas(10, like.geometry)).final
 
 
-def _sequences(count: int, turns: int = 5) -> list[EditSequence]:
-    return [sample_sequence(random.Random(FIRST_SEED + i), turns) for i in range(count)]
+def _sequences(count: int) -> list[EditSequence]:
+    return chains.sequences(FIRST_SEED, count)
 
 
 def _rounded(score: TurnScore) -> dict[str, float]:

@@ -28,7 +28,7 @@ def test_doing_nothing_keeps_everything_and_edits_nothing(sequences: list[EditSe
     scores = [score_turn(s, 1, s.picture(0)) for s in sequences]
     assert all(score.edit == 0.0 and score.outside == 99.0 for score in scores)
     assert mean_score(scores).asked <= 0.2
-    assert mean_score(scores).kept >= 0.99
+    assert mean_score(scores).kept >= 0.98
 
 
 def test_halfway_is_half_an_edit(sequences: list[EditSequence]) -> None:

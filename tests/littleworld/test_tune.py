@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from tests.support.toy import ToyBackbone
-from training import tune
+from training import chains, tune
 from undrift.backbones import load
 from undrift.littleworld.weights import model_path
 from undrift.methods.registry import get
@@ -53,7 +53,7 @@ def test_every_searched_parameter_exists_and_its_values_are_allowed() -> None:
 
 def test_a_trial_is_recorded_and_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "RECORD", tmp_path / "record.json")
-    backbone, sequences = ToyBackbone(), tune._sequences(1, turns=2)
+    backbone, sequences = ToyBackbone(), chains.sequences(tune.FIRST_SEED, 1, 2)
     first = tune.Trials(backbone, sequences, 2).objective("no_edit", {}, {})
     encoded = backbone.encoded
     # The record keeps four decimals.
