@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.studio.browser.conftest import DESK, PHONE, Open, Running, make_turn, rows, serve, write
 from undrift.backbones import Backbone
@@ -92,6 +92,21 @@ def test_shift_enter_writes_a_new_line(open_page: Open, running: Running) -> Non
     text.fill("a dog")
     text.press("Shift+Enter")
     expect(text).to_have_value("a dog\n")
+
+
+def test_the_address_decides_if_an_earlier_view_comes_late(open_page: Open, running: Running, turns: str) -> None:
+    page = open_page(f"#/s/{turns}")
+    expect(rows(page)).to_have_count(4)
+    held: list[Route] = []
+    page.route("**/api/sessions", lambda route: held.append(route))
+    with page.expect_request("**/api/sessions"):
+        page.evaluate("location.hash = '#/'")
+    page.evaluate(f"location.hash = '#/s/{turns}'")
+    expect(rows(page)).to_have_count(4)
+    with page.expect_response("**/api/sessions"):
+        held.pop().continue_()
+    page.wait_for_timeout(300)  # the view that came late would take the page's place by now
+    expect(rows(page)).to_have_count(4)
 
 
 def test_a_phone_is_enough(open_page: Open, running: Running, turns: str) -> None:

@@ -19,8 +19,11 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 let shownView = null;
 let session = null; // one view for all sessions: it follows the state
+let routes = 0;
 
+// Shows what the address says. A view that took so long that the address has changed meanwhile is not shown any more.
 async function route() {
+  const mine = ++routes;
   const [kind, name, turn] = location.hash.slice(2).split("/").map(decodeURIComponent);
   if (kind === "s" && name) {
     if (state.session?.name === name && shownView === "session") {
@@ -28,12 +31,14 @@ async function route() {
       return;
     }
     const opened = await attempt(async () => (await open(name, turn), true));
+    if (mine !== routes) return;
     if (opened) return show("session", (session ??= sessionView()));
     history.replaceState(null, "", "#/");
   }
   update({ session: null, shown: null });
   document.title = "undrift studio";
-  show("start", await startView());
+  const start = await startView();
+  if (mine === routes) show("start", start);
 }
 
 function show(kind, view) {
