@@ -95,6 +95,15 @@ def test_the_map_is_the_norm_of_the_summed_steps_of_the_middle_half() -> None:
     assert weights[0, 1:].max() < 0.01
 
 
+def test_every_step_of_a_first_pass_over_the_middle_counts() -> None:
+    edit_map = EditMap(every_step=True)
+    integrate(
+        lambda x, sigma: torch.ones_like(x), Euler(), torch.zeros(1, 4, 2), linear_sigmas(8), observers=(edit_map,)
+    )
+    assert isinstance(edit_map.total, torch.Tensor)
+    assert edit_map.total[0, 0].tolist() == [-1.0, -1.0]
+
+
 def test_otsu_parts_two_groups_between_them() -> None:
     threshold, low, high = otsu(torch.tensor([9.0, 1.0, 2.0, 10.0, 11.0, 1.0]))
     assert (threshold, low, high) == (5.5, 4 / 3, 10.0)

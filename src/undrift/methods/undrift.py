@@ -56,20 +56,24 @@ class UndriftParams(Params):
 
 
 class EditMap(Observer):
-    """E = |sum over the middle half of the steps of h dV|, per token: vectors are summed, then measured.
+    """E = |sum of h dV over some steps|, per token: vectors are summed, then measured.
 
     Source: DecFlowEdit, arXiv 2609.34237: noise of single steps cancels in the sum, what the words ask for adds up.
+
+    Args:
+        every_step: of a pass over the middle of the schedule alone; else only the middle half of the steps counts.
 
     Attributes:
         total: the sum so far, (batch, tokens, channels).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every_step: bool = False) -> None:
+        self._every_step = every_step
         self.total: Tensor | float = 0.0
 
     def end(self, event: StepEnd) -> None:
         step = event.step
-        if step.count <= 4 * step.index + 3 and 4 * step.index < 3 * step.count:
+        if self._every_step or (step.count <= 4 * step.index + 3 and 4 * step.index < 3 * step.count):
             self.total = self.total + (step.sigma_next - step.sigma) * event.velocity
 
     def weights(self, softness: float) -> Tensor:
@@ -138,11 +142,10 @@ class Undrift(EditMethod):
 
     def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p, previous = self.params, request.previous
-        edit_map = EditMap()
+        edit_map = EditMap(every_step=p.map_steps > 0)
         grid = backbone.sigmas(p.steps, previous.geometry)[p.skipped :]
         if p.map_steps:
-            middle = torch.linspace(float(grid[0]), float(grid[-1]), 2 * p.map_steps + 1)
-            quarter = p.map_steps // 2
+            middle, quarter = backbone.sigmas(2 * p.map_steps, previous.geometry), p.map_steps // 2
             self._pass(
                 backbone, request, middle[quarter : quarter + p.map_steps + 1], (1.0, 1.0), (edit_map, *observers)
             )
