@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from training import robust, run, vae
 from training.optim import set_lr
-from undrift.littleworld.judge import _trained
+from undrift.littleworld.judge import load_judge
 
 NOISE = 0.5
 """The deviation of the latent noise is uniform from 0 to this; it stands for the flow's errors."""
@@ -59,7 +59,7 @@ class Trainer:
     def __init__(self, model: AutoencoderKL) -> None:
         self.model, self.critic = model, Discriminator()
         model.encoder.requires_grad_(False)
-        self.judge = _trained().requires_grad_(False)
+        self.judge = load_judge().requires_grad_(False)
         self.own = torch.optim.AdamW(model.decoder.parameters(), 5e-4, betas=(0.5, 0.95), weight_decay=0.0)
         self.other = torch.optim.AdamW(self.critic.parameters(), 1e-3, betas=(0.5, 0.95), weight_decay=0.0)
 

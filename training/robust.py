@@ -19,7 +19,7 @@ from torch import Tensor
 
 from training import data, oracle, run, vae
 from training.optim import set_lr
-from undrift.littleworld.judge import AttributeClassifier, _trained
+from undrift.littleworld.judge import AttributeClassifier, load_judge
 
 NOISE = 0.8
 """The deviation of the latent noise is uniform from 0 to this, once per picture."""
@@ -86,7 +86,7 @@ class Trainer:
     def __init__(self, source: Path) -> None:
         self.model = AutoencoderKL.from_pretrained(source).float().to(memory_format=torch.channels_last).train()
         self.head = oracle.LatentHead(vae.LATENT_CHANNELS)
-        self.judge = _trained().requires_grad_(False)
+        self.judge = load_judge().requires_grad_(False)
         self.optimisers: list[torch.optim.Optimizer] = [
             *vae.optimisers(self.model, 0.01, 1e-3),
             torch.optim.AdamW(self.head.parameters(), 2e-3, weight_decay=0.0),

@@ -18,6 +18,7 @@ from training.nets import HEADS, WIDTH, Nets, fast_gelu, grow, sources
 from training.run import load_checkpoint, save_checkpoint
 from undrift.littleworld import scenes
 from undrift.littleworld.captions import VOCABULARY
+from undrift.littleworld.judge import judge
 
 
 def operations(double: int, evaluations: int = 1) -> int:
@@ -155,6 +156,7 @@ def test_noised_latents_have_the_deviation_asked_for() -> None:
 
 
 def test_the_adversarial_end_changes_the_decoder_alone() -> None:
+    judge(torch.zeros(1, 3, 128, 128))  # its network, made in inference mode, is another than the trainer's
     torch.manual_seed(0)
     model = vae.build().train()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}

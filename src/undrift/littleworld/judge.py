@@ -98,8 +98,12 @@ def _read_one(logits: dict[str, Tensor]) -> dict[str, str]:
     return found
 
 
-@cache
-def _trained() -> AttributeClassifier:
+def load_judge() -> AttributeClassifier:
+    """The trained network, the caller's own to change or to send gradients through."""
     model = AttributeClassifier()
     model.load_state_dict(load_file(WEIGHTS))
     return model.eval()
+
+
+_trained = cache(load_judge)
+"""The one that `judge` shares; made in inference mode, it carries no gradients."""
