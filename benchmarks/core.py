@@ -107,8 +107,8 @@ def highlight_over_plain(backbone: Backbone, kernel: KernelName, repeats: int = 
     field = backbone.velocity_field(conditioning, geometry, 3.5)
     words = TextColumns.of([[1, 2]])
     sites = backbone.capabilities.map_sites
-    settings = HighlightSettings(ranks=(0, len(sites)), threshold=0.0, kernel=kernel)
-    tap = AdaptiveHighlight(words, words, sites, settings)
+    settings = HighlightSettings(ranks=(0, len(sites)), threshold=0.0)
+    tap = AdaptiveHighlight(words, words, sites, settings, kernel)
 
     def highlighted() -> None:
         tap.begin(Step(STEP, STEPS, 0.5, 0.4))

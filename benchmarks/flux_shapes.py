@@ -15,7 +15,7 @@ import json
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import fastest, peak_bytes, reset_peak
-from undrift.attention.highlight import HighlightSettings
 from undrift.attention.kernel import KernelName
 from undrift.attention.words import changed_spans
 from undrift.backbones import Backbone, Conditioning, Geometry, Latent, PromptTokens, load
@@ -88,12 +87,8 @@ class KernelMultiTurn(MultiTurn):
     """The paper's method with a chosen attention kernel, and a mask that is never empty."""
 
     def __init__(self, kernel: KernelName | None) -> None:
-        super().__init__(MultiTurnParams(steps=STEPS, highlight=kernel is not None))
-        self._kernel = kernel
-
-    def highlight_settings(self) -> HighlightSettings:
-        depth = HighlightSettings.ranks[1]
-        return replace(super().highlight_settings(), kernel=self._kernel or "auto", ranks=(0, depth), threshold=0.0)
+        super().__init__(MultiTurnParams(steps=STEPS, highlight=kernel is not None, ranks=(0, 15), threshold=0.0))
+        self.kernel = kernel or "auto"
 
 
 def measure(

@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.attention.reference import highlighted
 from tests.support.closeness import assert_rounded
 from undrift.attention import AdaptiveHighlight, HighlightSettings, MapCapture, Site, TextColumns
-from undrift.attention.kernel import attention
+from undrift.attention.kernel import KernelName, attention
 from undrift.errors import InputError
 from undrift.flow import Euler, ReusedMidpoint, Solver, integrate, linear_sigmas
 
@@ -45,16 +45,17 @@ def run(
     columns: Sequence[Sequence[int]],
     patterns: Tensor,
     settings: HighlightSettings,
+    kernel: KernelName = "auto",
     steps: int = 6,
     solver: Solver | None = None,
 ) -> tuple[AdaptiveHighlight, Network]:
-    tap = AdaptiveHighlight(TextColumns.of(columns), TextColumns.of(columns), SITES, settings)
+    tap = AdaptiveHighlight(TextColumns.of(columns), TextColumns.of(columns), SITES, settings, kernel)
     network = Network(tap, patterns)
     integrate(network, solver or Euler(), torch.ones(1), linear_sigmas(steps), observers=[tap])
     return tap, network
 
 
-SMALL = HighlightSettings(ranks=(1, 4), start_step=2)
+SMALL = HighlightSettings(ranks=(1, 4), highlight_start=2)
 
 
 def test_the_mask_is_where_the_word_is_seen() -> None:
@@ -64,9 +65,9 @@ def test_the_mask_is_where_the_word_is_seen() -> None:
 
 
 @pytest.mark.parametrize("name", ["fused", "materialised"])
-def test_attention_is_scaled_from_the_start_step_on(name: str) -> None:
-    settings = HighlightSettings(ranks=(1, 4), start_step=2, kernel=name, inside=1.7, outside=0.6)  # type: ignore[arg-type]
-    _, network = run([[2]], PATTERN[None], settings)
+def test_attention_is_scaled_from_the_start_step_on(name: KernelName) -> None:
+    settings = HighlightSettings(ranks=(1, 4), highlight_start=2, inside=1.7, outside=0.6)
+    _, network = run([[2]], PATTERN[None], settings, name)
     plain = attention(*network.qkv)
     factors = torch.where(PATTERN > 0, 1.7, 0.6)[None]
     scaled = highlighted(*network.qkv, TEXT, factors, [[2]])
@@ -79,7 +80,7 @@ def test_attention_is_scaled_from_the_start_step_on(name: str) -> None:
 
 
 def test_a_row_with_an_empty_mask_is_left_unscaled() -> None:
-    _, network = run([[2], []], torch.stack([PATTERN, PATTERN]), HighlightSettings(ranks=(1, 4), start_step=1))
+    _, network = run([[2], []], torch.stack([PATTERN, PATTERN]), HighlightSettings(ranks=(1, 4), highlight_start=1))
     plain = attention(*network.qkv)
     for out in network.outputs[-1]:
         assert out is not None
@@ -88,7 +89,7 @@ def test_a_row_with_an_empty_mask_is_left_unscaled() -> None:
 
 
 def test_nothing_is_done_when_every_mask_is_empty() -> None:
-    tap, network = run([[2]], PATTERN[None], HighlightSettings(ranks=(1, 4), start_step=2, threshold=1.0))
+    tap, network = run([[2]], PATTERN[None], HighlightSettings(ranks=(1, 4), highlight_start=2, threshold=1.0))
     assert tap.mask is not None
     assert not tap.mask.any()
     assert network.outputs[-1] == [None] * BLOCKS, "the last step has no mask to make and none to use"
@@ -104,7 +105,7 @@ def test_the_last_evaluation_of_a_step_makes_the_mask() -> None:
             return super().__call__(x, sigma)
 
     tap = AdaptiveHighlight(
-        TextColumns.of([[2]]), TextColumns.of([[2]]), SITES, HighlightSettings(ranks=(1, 4), start_step=1)
+        TextColumns.of([[2]]), TextColumns.of([[2]]), SITES, HighlightSettings(ranks=(1, 4), highlight_start=1)
     )
     network = Changing(tap, PATTERN[None])
     integrate(network, ReusedMidpoint(), torch.ones(1), linear_sigmas(2), observers=[tap])

@@ -11,6 +11,7 @@ from torch import Tensor
 from tests.support import tiny_flux
 from tests.support.closeness import assert_rounded
 from undrift.attention import AdaptiveHighlight, AttentionTap, HighlightSettings, MapCapture, Site, TextColumns
+from undrift.attention.kernel import KernelName
 from undrift.backbones.base import Geometry, PromptTokens
 from undrift.backbones.flux import FluxBackbone
 from undrift.backbones.prompts import conditioning_of
@@ -45,9 +46,9 @@ def sample(*taps: AttentionTap, rows: tuple[int, ...] = (0, 1), steps: int = 4) 
         return integrate(field, ReusedMidpoint(), start, shifted_sigmas(steps, GEOMETRY.tokens))
 
 
-def highlight(columns: list[list[int]], **settings: object) -> AdaptiveHighlight:
-    chosen = HighlightSettings(ranks=(0, 2), start_step=1, **settings)  # type: ignore[arg-type]
-    return AdaptiveHighlight(TextColumns.of(columns), TextColumns.of(columns), MAPS, chosen)
+def highlight(columns: list[list[int]], kernel: KernelName = "auto", **factors: float) -> AdaptiveHighlight:
+    settings = HighlightSettings.model_validate({"ranks": (0, 2), "highlight_start": 1, **factors})
+    return AdaptiveHighlight(TextColumns.of(columns), TextColumns.of(columns), MAPS, settings, kernel)
 
 
 def test_capture_changes_no_bit_of_the_output() -> None:
@@ -63,7 +64,8 @@ def test_highlighting_with_factors_of_one_is_plain_attention() -> None:
 
 
 def test_both_kernels_give_the_same_picture() -> None:
-    fused, materialised = (highlight([[2], [1, 5]], inside=4.0, kernel=name) for name in ("fused", "materialised"))
+    fused = highlight([[2], [1, 5]], "fused", inside=4.0)
+    materialised = highlight([[2], [1, 5]], "materialised", inside=4.0)
     plain, first, second = sample().final, sample(fused).final, sample(materialised).final
     assert_rounded(first, second, tiny_flux.OPERATIONS)
     assert (first - plain).abs().max() > 0.01

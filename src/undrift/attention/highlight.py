@@ -7,9 +7,9 @@ the next, within which image tokens attend to the words more and outside of whic
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from undrift.attention.columns import TextColumns
@@ -20,28 +20,17 @@ from undrift.attention.taps import AttentionTap
 from undrift.flow import Step
 
 
-@dataclass(frozen=True)
-class HighlightSettings:
-    """How the mask is made and what it does.
+class HighlightSettings(BaseModel):
+    """How the mask is made and what it does. A method that highlights has these among its own parameters."""
 
-    Attributes:
-        ranks: blocks [start, stop) by total activation whose maps are averaged.
-        threshold: of the mean map.
-        inside, outside: factors on the attention of image rows to the scaled columns.
-        start_step: first step that is scaled; its mask comes from the step before.
-        quantise: round the maps to 8 bits.
-        renormalise: let the scaled rows sum to 1 again.
-        kernel: see ``undrift.attention.kernel``.
-    """
+    model_config = ConfigDict(frozen=True)
 
-    ranks: tuple[int, int] = (10, 15)
-    threshold: float = 0.3
-    inside: float = 2.0
-    outside: float = 0.8
-    start_step: int = 4
-    quantise: bool = False
-    renormalise: bool = False
-    kernel: KernelName = "auto"
+    highlight_start: int = Field(4, ge=1, description="first sampling step whose attention is scaled")
+    ranks: tuple[int, int] = Field((10, 15), description="blocks that make the mask, [start, stop) by activation")
+    threshold: float = Field(0.3, ge=0, le=1, description="of the mean map, for the binary mask")
+    inside: float = Field(2.0, ge=0, description="attention factor inside the mask")
+    outside: float = Field(0.8, ge=0, description="attention factor outside the mask")
+    quantise: bool = Field(False, description="round the maps to 8 bits, as maps kept in PNG files are")
 
 
 class AdaptiveHighlight(AttentionTap):
@@ -55,6 +44,7 @@ class AdaptiveHighlight(AttentionTap):
         scaled_columns: the columns that are scaled, per row of the batch.
         sites: the layers, such as the ``map_sites`` of a backbone's capabilities; maps are ranked in this order.
         settings: see ``HighlightSettings``.
+        kernel: see ``undrift.attention.kernel``.
     """
 
     def __init__(
@@ -63,11 +53,13 @@ class AdaptiveHighlight(AttentionTap):
         scaled_columns: TextColumns,
         sites: Sequence[Site],
         settings: HighlightSettings | None = None,
+        kernel: KernelName = "auto",
     ) -> None:
         self._map_columns = map_columns
         self._scaled_columns = scaled_columns
         self._sites = tuple(sites)
         self._settings = settings or HighlightSettings()
+        self._kernel = kernel
         self._raw: dict[Site, Tensor] = {}
         self._mask: Tensor | None = None
         self._scaling: Scaling | None = None
@@ -88,9 +80,9 @@ class AdaptiveHighlight(AttentionTap):
     def begin(self, step: Step) -> None:
         if step.index == 0:
             self._mask = None
-        self._scaling = self._next_scaling() if step.index >= self._settings.start_step and self._raw else None
+        self._scaling = self._next_scaling() if step.index >= self._settings.highlight_start and self._raw else None
         self._raw = {}
-        self._reading = self._settings.start_step <= step.index + 1 < step.count
+        self._reading = self._settings.highlight_start <= step.index + 1 < step.count
 
     def attend(
         self,
@@ -112,7 +104,7 @@ class AdaptiveHighlight(AttentionTap):
             mask=mask,
             read=self._map_columns if self._reading else None,
             scaling=self._scaling,
-            kernel=self._settings.kernel,
+            kernel=self._kernel,
         )
         if weights is not None:
             self._raw[site] = self._map_columns.mean(weights)
@@ -128,4 +120,4 @@ class AdaptiveHighlight(AttentionTap):
             return None
         factors = torch.where(self._mask > 0, s.inside, s.outside)
         columns = self._scaled_columns.to(self._mask.device)
-        return Scaling(torch.where(shown, factors, 1.0), columns, s.renormalise)
+        return Scaling(torch.where(shown, factors, 1.0), columns)

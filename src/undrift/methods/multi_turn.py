@@ -21,6 +21,7 @@ from torch.nn.functional import avg_pool2d, pad
 
 from undrift.attention.columns import TextColumns
 from undrift.attention.highlight import AdaptiveHighlight, HighlightSettings
+from undrift.attention.kernel import KernelName
 from undrift.attention.words import changed_columns, word_columns
 from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Conditioning, Geometry
@@ -44,8 +45,8 @@ from undrift.methods.needs import Need
 TimeName = Literal["sigma", "index", "late_midpoint"]
 
 
-class MultiTurnParams(Params):
-    """Parameters of ``multi_turn``. docs/parity.md says where the paper and its released code differ."""
+class PathParams(Params):
+    """The way to the noise and back (sections 3.2 and 3.3)."""
 
     steps: int = Field(15, ge=1, le=1000, description="N; a turn costs 2 (N + 1) evaluations")
     guidance: float = Field(3.5, ge=0, description="guidance while sampling the target prompt")
@@ -56,18 +57,17 @@ class MultiTurnParams(Params):
     control_steps: int = Field(2, ge=0, description="number of first sampling steps that are controlled")
     control_time: TimeName = Field("sigma", description="remaining sigma the sampling control divides by")
     previous_weight: float = Field(0.7, ge=0, le=1, description="anchor = X_0 + weight (X_{k-1} - X_0) (lambda)")
-    highlight: bool = Field(True, description="adaptive attention highlighting")
-    highlight_start: int = Field(4, ge=1, description="first sampling step whose attention is scaled")
-    map_column: int | None = Field(None, ge=0, description="text column of the maps; none takes the edited words")
-    scaled_columns: int | None = Field(None, ge=1, description="scale the first n text columns; none: edited words")
-    ranks: tuple[int, int] = Field((10, 15), description="blocks that make the mask, [start, stop) by activation")
-    threshold: float = Field(0.3, ge=0, le=1, description="of the mean map, for the binary mask")
-    inside: float = Field(2.0, ge=0, description="attention factor inside the mask")
-    outside: float = Field(0.8, ge=0, description="attention factor outside the mask")
     retain: tuple[float, float] | None = Field(
         (0.3, 0.6), description="ramp of velocity change over which a token leaves the inverted path; null: all leave"
     )
-    quantise: bool = Field(False, description="round the maps to 8 bits, as maps kept in PNG files are")
+
+
+class MultiTurnParams(HighlightSettings, PathParams):
+    """Parameters of ``multi_turn``. docs/parity.md says where the paper and its released code differ."""
+
+    highlight: bool = Field(True, description="adaptive attention highlighting")
+    map_column: int | None = Field(None, ge=0, description="text column of the maps; none takes the edited words")
+    scaled_columns: int | None = Field(None, ge=1, description="scale the first n text columns; none: edited words")
 
 
 FAITHFUL = MultiTurnParams(
@@ -109,6 +109,8 @@ class MultiTurn(EditMethod):
     params: MultiTurnParams
 
     solver: ClassVar[ReusedMidpoint] = ReusedMidpoint()
+    kernel: KernelName = "auto"
+    """How attention is computed while it is read or scaled; what comes out is the same but for rounding."""
 
     def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
         p, calls = self.params, evaluations(self.solver, self.params.steps)
@@ -212,19 +214,7 @@ class MultiTurn(EditMethod):
         maps = edited if p.map_column is None else TextColumns.of([[p.map_column]] * batch)
         first = min(p.scaled_columns or 0, target.text_tokens)
         scaled = TextColumns.first(first, batch) if first else edited
-        return AdaptiveHighlight(maps, scaled, backbone.capabilities.map_sites, self.highlight_settings())
-
-    def highlight_settings(self) -> HighlightSettings:
-        """This method's parameters as the tap takes them."""
-        p = self.params
-        return HighlightSettings(
-            ranks=p.ranks,
-            threshold=p.threshold,
-            inside=p.inside,
-            outside=p.outside,
-            start_step=p.highlight_start,
-            quantise=p.quantise,
-        )
+        return AdaptiveHighlight(maps, scaled, backbone.capabilities.map_sites, p, self.kernel)
 
 
 def box_mean(values: Tensor, geometry: Geometry) -> Tensor:
