@@ -86,7 +86,7 @@ def test_import(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "pictures.json").write_text(json.dumps({"suite": spec, "label": "rival", "pictures": "{case}.png"}))
     first, second = open_suite(SuiteSpec.model_validate(spec))
-    first.source().save(folder / f"{first.id}.png")
+    first.original().save(folder / f"{first.id}.png")
     result = invoke("import", folder, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()

@@ -98,7 +98,7 @@ def test_a_bad_picture_is_one_recorded_error(rival: Path, tmp_path: Path) -> Non
     assert (imported.taken, imported.left_out) == (1, 2)
     assert [(problem.case, problem.turn) for problem in imported.problems] == [(first, 2), (first, 3), (second, 1)]
     assert imported.problems == tuple(find_problems(rival)[1])
-    assert "has 100x90 pixels, the source has 128x128: save it unresized" in imported.problems[0].why
+    assert "has 100x90 pixels, the original has 128x128: save it unresized" in imported.problems[0].why
     assert [record.error is None for record in run.records("rival", first)] == [True, False]
     (failed,) = run.records("rival", second)
     assert failed.error == imported.problems[2].why

@@ -106,9 +106,9 @@ def test_what_failed_is_told_and_ends_with_1(invoke: Invoke, folder: Path, monke
 def test_bad_input_is_refused_before_a_model_is_loaded(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
 ) -> None:
-    from undrift.cli import bench_work
+    from undrift.cli import bench_execution
 
-    monkeypatch.setattr(bench_work, "load_model", lambda choice: pytest.fail("loaded"))
+    monkeypatch.setattr(bench_execution, "load_model", lambda choice: pytest.fail("loaded"))
     result = invoke(*RUN, *arguments)
     assert result.stderr.startswith(f"error: {message}")
     assert (result.exit_code, result.stdout) == (2, "")

@@ -1,4 +1,4 @@
-"""What the benchmark asks of an editor: a source picture and the turns to make of it."""
+"""What the benchmark asks of an editor: an original picture, and the turns to make of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Task:
 
 
 class Case(ABC):
-    """A source picture and its turns; turn 0 is the source, turn k (from 1) is ``tasks[k - 1]``.
+    """A picture and its turns: turn 0 is the original, turn k (from 1) is ``tasks[k - 1]``.
 
     Attributes:
         id: unique in its suite, letters, digits, "-" and "_" only: it names a folder.
@@ -59,7 +59,7 @@ class Case(ABC):
         return short
 
     @abstractmethod
-    def source(self) -> Image.Image:
+    def original(self) -> Image.Image:
         """The picture of turn 0, RGB.
 
         Raises:
@@ -67,15 +67,15 @@ class Case(ABC):
         """
 
     def truth(self, turn: int) -> Image.Image | None:
-        """The right picture after ``turn``, of the source's size; None where nobody knows it."""
-        return self.source() if turn == 0 else None
+        """The right picture after ``turn``, of the original's size; None where nobody knows it."""
+        return self.original() if turn == 0 else None
 
     def mask(self, turn: int) -> Mask | None:
         """Where ``turn`` (from 1) was to change the picture before it; None where nobody knows it."""
         return None
 
-    def mask_since_source(self, turn: int) -> Mask | None:
-        """Where turns 1 to ``turn`` together were to change the source: the union of their masks if all are known."""
+    def mask_since_original(self, turn: int) -> Mask | None:
+        """Where turns 1 to ``turn`` together were to change turn 0: the union of their masks if all are known."""
         masks = [self.mask(k) for k in range(1, turn + 1)]
         known = [mask for mask in masks if mask is not None]
         return None if len(known) < len(masks) or not known else np.logical_or.reduce(known)

@@ -104,7 +104,7 @@ def read_description(folder: Path) -> Pictures:
 def import_pictures(folder: Path, run: Path) -> Imported:
     """Make the run folder ``run`` of the pictures in ``folder``; it is there complete or not at all.
 
-    A picture that is missing, damaged or of another size than its case's source is an error of its turn in the run;
+    A picture that is missing, damaged or of another size than its case's original is an error of its turn in the run;
     the turns after it are left out, as in any run, because nobody knows what they would have started from. All such
     pictures are returned. Nothing is resized.
 
@@ -187,9 +187,9 @@ def _record(label: str, case: Case, turn: int, got: Image.Image | Problem, place
 def _pictures(folder: Path, said: Pictures, case: Case) -> Iterator[Image.Image | Problem]:
     """Each turn's picture, or why there is none."""
     try:
-        size: tuple[int, int] | str = case.source().size
+        size: tuple[int, int] | str = case.original().size
     except PictureError as error:
-        size = f"the source cannot be read: {error}"
+        size = f"the original cannot be read: {error}"
     for turn in range(1, case.turns + 1):
         try:
             yield _picture(folder, said, case.id, turn, size)
@@ -204,7 +204,7 @@ def _picture(folder: Path, said: Pictures, case: str, turn: int, size: tuple[int
     picture = right_square(read_picture(file)) if said.strip else read_picture(file)
     if picture.size != size:
         given, wanted = ("x".join(map(str, pair)) for pair in (picture.size, size))
-        raise PictureError(f"'{file}' has {given} pixels, the source has {wanted}: save it unresized")
+        raise PictureError(f"'{file}' has {given} pixels, the original has {wanted}: save it unresized")
     return picture
 
 

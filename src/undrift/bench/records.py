@@ -12,18 +12,25 @@ RUN/sets.json                          numbers of whole sets: label -> turn -> {
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from undrift.bench.suites.base import SuiteSpec
 from undrift.errors import InputError
 from undrift.files import write_atomically
 
 MANIFEST, TURNS, RECORDS, SCORES, SETS = "manifest.json", "turns", "records.jsonl", "scores.jsonl", "sets.json"
+
+_EARLIER = re.compile(
+    r"source-(psnr|colour-shift|shift|perceptual-\w+)-(outside|whole)"
+    r"|(fid|kid)-\w+-source|(drift-rate|unasked-changes)-since-source"
+)
+"""Metrics against turn 0 as versions up to 0.1 named them, when they called the original ``source``."""
 
 
 class MethodSpec(BaseModel):
@@ -117,6 +124,12 @@ class TurnRecord(BaseModel):
 
 Line = TypeVar("Line", bound=BaseModel)
 Scores = dict[str, float | None]
+Named = TypeVar("Named")
+
+
+def by_current_name(values: dict[str, Named]) -> dict[str, Named]:
+    """What stands under the names of metrics, under the names that they have now."""
+    return {name.replace("source", "original") if _EARLIER.fullmatch(name) else name: v for name, v in values.items()}
 
 
 class TurnScores(BaseModel):
@@ -132,8 +145,8 @@ class TurnScores(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     turn: int
-    values: dict[str, float | None]
-    errors: dict[str, str] = {}
+    values: Annotated[Scores, AfterValidator(by_current_name)]
+    errors: Annotated[dict[str, str], AfterValidator(by_current_name)] = {}
     image_hash: str | None = None
 
 
@@ -188,8 +201,10 @@ class RunFolder:
 
     def sets(self) -> dict[str, dict[int, Scores]]:
         """Numbers of whole sets: label -> turn -> metric name -> number."""
-        data = self._sets().items()
-        return {label: {int(turn): dict(entry["values"]) for turn, entry in turns.items()} for label, turns in data}
+        return {
+            label: {int(turn): by_current_name(entry["values"]) for turn, entry in turns.items()}
+            for label, turns in self._sets().items()
+        }
 
     def set_mark(self, label: str, turn: int) -> str | None:
         """What ``write_set`` was told of the pictures behind the numbers of a set."""

@@ -102,7 +102,7 @@ def run(
     from undrift.bench.records import RunFolder
     from undrift.bench.runner.methods import split_words
     from undrift.bench.runner.start import Order, suite_spec
-    from undrift.cli import bench_work
+    from undrift.cli import bench_execution
 
     order = Order(
         suite=suite_spec(suite, data, limit, turns),
@@ -113,7 +113,7 @@ def run(
         batch=batch,
     )
     folder = RunFolder(output or RUNS / f"{order.suite.name}-{order.suite.variant}")
-    bench_work.run(order, folder, chosen_model, None if no_score else _names(metrics, ()), ray, as_json)
+    bench_execution.run(order, folder, chosen_model, None if no_score else _names(metrics, ()), ray, as_json)
 
 
 @bench.command()
@@ -125,9 +125,9 @@ def run(
 def score(folder: Path, metrics: str | None, again: bool, as_json: bool) -> None:
     """Give every turn of RUN the scores that it lacks."""
     from undrift.bench.records import RunFolder
-    from undrift.cli import bench_work
+    from undrift.cli import bench_execution
 
-    bench_work.score(RunFolder(folder), _names(metrics, ()), again, as_json)
+    bench_execution.score(RunFolder(folder), _names(metrics, ()), again, as_json)
 
 
 @bench.command()
@@ -137,9 +137,9 @@ def score(folder: Path, metrics: str | None, again: bool, as_json: bool) -> None
 def status(folder: Path, as_json: bool) -> None:
     """How far RUN is, method by method."""
     from undrift.bench.records import RunFolder
-    from undrift.cli import bench_work
+    from undrift.cli import bench_execution
 
-    bench_work.status(RunFolder(folder), as_json)
+    bench_execution.status(RunFolder(folder), as_json)
 
 
 def _names(text: str | None, all_of_them: tuple[str, ...]) -> tuple[str, ...]:

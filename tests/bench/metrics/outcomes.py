@@ -36,8 +36,8 @@ def right(number: int, case: Case, turn: int) -> Image.Image:
 
 
 def untouched(number: int, case: Case, turn: int) -> Image.Image:
-    """The source again."""
-    return case.source()
+    """The original again."""
+    return case.original()
 
 
 def shuffled(number: int, case: Case, turn: int) -> Image.Image:
@@ -52,7 +52,7 @@ def played(shown: Shown) -> list[Outcome]:
 
 def outcome(case: Case, turn: int, shown: Shown, number: int = 0) -> Outcome:
     """One turn, the turn before it made by the same hand."""
-    before = shown(number, case, turn - 1) if turn > 1 else case.source()
+    before = shown(number, case, turn - 1) if turn > 1 else case.original()
     return single(case, turn, shown(number, case, turn), before)
 
 
@@ -61,7 +61,7 @@ def single(case: Case, turn: int, picture: Image.Image, previous: Image.Image, *
     task = case.tasks[turn - 1]
     told = {"edit_type": task.edit_type, "source_prompt": task.source_prompt, "target_prompt": task.target_prompt}
     line = TurnRecord(label="m", case=case.id, turn=turn, seed=turn, **told, **record)
-    return Outcome(case, turn, picture, previous, case.source(), line)
+    return Outcome(case, turn, picture, previous, case.original(), line)
 
 
 def scored(name: str, outcomes: Sequence[Outcome]) -> list[float | None]:
@@ -81,12 +81,12 @@ def numbers(name: str, outcomes: Sequence[Outcome]) -> list[float]:
 class PhotoCase(Case):
     """A picture of another world: no scenes; right answers and a mask only if given."""
 
-    def __init__(self, source: Image.Image, mask: Mask | None = None, turns: int = 2) -> None:
+    def __init__(self, original: Image.Image, mask: Mask | None = None, turns: int = 2) -> None:
         self.id, self.tasks = "photo", (Task("a dog on a sofa", "a cat on a sofa", "object"),) * turns
-        self._source, self._mask = source, mask
+        self._original, self._mask = original, mask
 
-    def source(self) -> Image.Image:
-        return self._source
+    def original(self) -> Image.Image:
+        return self._original
 
     def mask(self, turn: int) -> Mask | None:
         return self._mask

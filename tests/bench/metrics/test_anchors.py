@@ -1,4 +1,4 @@
-"""PSNR, colour shift and perceptual distance against truth, source and the turn before, on known differences."""
+"""PSNR, colour shift and perceptual distance against truth, original and the turn before, on known differences."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from undrift.bench.metrics.registry import all_metrics
 from undrift.errors import InputError
 
 OUTSIDE_TURN = ("previous-psnr-outside", "previous-colour-shift-outside")
-OUTSIDE_SOURCE = ("source-psnr-outside", "source-colour-shift-outside")
-PSNR_99 = ("source-psnr-whole", "previous-psnr-whole")
+OUTSIDE_ORIGINAL = ("original-psnr-outside", "original-colour-shift-outside")
+PSNR_99 = ("original-psnr-whole", "previous-psnr-whole")
 IN_10 = 20 * math.log10(255 / 10)
 
 
@@ -55,25 +55,25 @@ def test_a_known_error_has_a_known_psnr(grey: Image.Image) -> None:
     everywhere = np.ones((128, 128), dtype=bool)
     case = PhotoCase(grey, half())
     turn = single(case, 1, brighter(grey, 10, everywhere), grey)
-    for name in ("source-psnr-outside", "previous-psnr-outside", *PSNR_99):
+    for name in ("original-psnr-outside", "previous-psnr-outside", *PSNR_99):
         assert numbers(name, [turn]) == [pytest.approx(IN_10)]
 
 
 def test_inside_the_mask_anything_may_happen(grey: Image.Image) -> None:
     turn = single(PhotoCase(grey, half()), 1, brighter(grey, 60, half()), grey)
-    assert [numbers(name, [turn])[0] for name in (*OUTSIDE_TURN, *OUTSIDE_SOURCE)] == [99.0, 0.0, 99.0, 0.0]
-    assert numbers("source-psnr-whole", [turn]) == [pytest.approx(20 * math.log10(255 / 60) + 10 * math.log10(2))]
+    assert [numbers(name, [turn])[0] for name in (*OUTSIDE_TURN, *OUTSIDE_ORIGINAL)] == [99.0, 0.0, 99.0, 0.0]
+    assert numbers("original-psnr-whole", [turn]) == [pytest.approx(20 * math.log10(255 / 60) + 10 * math.log10(2))]
 
 
-def test_the_anchors_are_the_source_and_the_turn_before(grey: Image.Image) -> None:
+def test_the_anchors_are_the_original_and_the_turn_before(grey: Image.Image) -> None:
     outside = ~half()
     before, after = brighter(grey, 10, outside), brighter(grey, 30, outside)
     turn = single(PhotoCase(grey, half()), 2, after, before)
-    assert numbers("source-psnr-outside", [turn]) == [pytest.approx(20 * math.log10(255 / 30))]
+    assert numbers("original-psnr-outside", [turn]) == [pytest.approx(20 * math.log10(255 / 30))]
     assert numbers("previous-psnr-outside", [turn]) == [pytest.approx(20 * math.log10(255 / 20))]
 
 
-@pytest.mark.parametrize("name", [*OUTSIDE_TURN, *OUTSIDE_SOURCE])
+@pytest.mark.parametrize("name", [*OUTSIDE_TURN, *OUTSIDE_ORIGINAL])
 def test_without_a_mask_or_an_outside_there_is_no_number(name: str, grey: Image.Image) -> None:
     nearly_all = np.ones((128, 128), dtype=bool)
     nearly_all[:12, :13] = False  # 156 of 16384 pixels
@@ -83,9 +83,9 @@ def test_without_a_mask_or_an_outside_there_is_no_number(name: str, grey: Image.
 
 def test_pictures_of_two_sizes_are_refused(grey: Image.Image) -> None:
     with pytest.raises(
-        InputError, match="64x64 and 128x128 pixels cannot be compared; give pictures of the source's"
+        InputError, match="64x64 and 128x128 pixels cannot be compared; give pictures of the original's"
     ):
-        numbers("source-psnr-whole", [single(PhotoCase(grey), 1, noise(0, (64, 64)), grey)])
+        numbers("original-psnr-whole", [single(PhotoCase(grey), 1, noise(0, (64, 64)), grey)])
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ def test_colour_shift_is_the_distance_of_the_mean_colours() -> None:
     flat = [Image.new("RGB", (128, 128), colour) for colour in ((255, 0, 0), (0, 0, 255))]
     expected = math.dist((53.2408, 80.0925, 67.2032), (32.2970, 79.1875, -107.8602))
     turn = single(PhotoCase(flat[0]), 1, flat[1], flat[0])
-    for name in ("source-colour-shift-whole", "previous-colour-shift-whole"):
+    for name in ("original-colour-shift-whole", "previous-colour-shift-whole"):
         assert numbers(name, [turn]) == [pytest.approx(expected, abs=0.02)]  # twice that of a colour
 
 
 def test_details_that_move_are_no_colour_shift() -> None:
     moved = Image.fromarray(np.roll(np.asarray(noise(1)), 20, axis=1))
-    assert numbers("source-colour-shift-whole", [single(PhotoCase(noise(1)), 1, moved, noise(1))]) == [
+    assert numbers("original-colour-shift-whole", [single(PhotoCase(noise(1)), 1, moved, noise(1))]) == [
         pytest.approx(0.0, abs=1e-9)  # a mean of 16384 numbers, added up in another order
     ]
 

@@ -76,9 +76,9 @@ def test_a_real_clip_is_read_from_disk_and_asked_as_transformers_defines_it(empt
     case = PhotoCase(noise(0, (80, 60)))
     turn = single(case, 2, noise(1, (80, 60)), noise(2, (80, 60)))
     assert [get(name).missing() for name in REAL] == [None] * 3
-    picture, source, previous = (image_vector(folder, p) for p in (turn.picture, turn.source, turn.previous))
+    picture, original, previous = (image_vector(folder, p) for p in (turn.picture, turn.original, turn.previous))
     text = text_vector(folder, case.tasks[1].target_prompt)
-    expected = [100 * max(0.0, float(text @ picture)), float(source @ picture), float(previous @ picture)]
+    expected = [100 * max(0.0, float(text @ picture)), float(original @ picture), float(previous @ picture)]
     assert [numbers(name, [turn])[0] for name in REAL] == pytest.approx(expected, abs=rounding(1000, 100.0))
 
 

@@ -13,7 +13,7 @@ from undrift.bench.metrics.base import SetMetric
 from undrift.bench.metrics.distribution import frechet, kernel_distance
 from undrift.bench.metrics.registry import get
 
-LITTLE = ("fid-littleworld-source", "fid-littleworld-previous", "kid-littleworld-source")
+LITTLE = ("fid-littleworld-original", "fid-littleworld-previous", "kid-littleworld-original")
 
 
 def textbook(x: Tensor, y: Tensor) -> float:

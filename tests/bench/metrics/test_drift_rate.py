@@ -28,7 +28,7 @@ from undrift.littleworld.render import render
 from undrift.littleworld.scenes import Placement, Scene, Thing
 from undrift.littleworld.sequences import EditSequence
 
-BOTH = ("drift-rate", "drift-rate-since-source")
+BOTH = ("drift-rate", "drift-rate-since-original")
 
 
 @pytest.fixture(scope="module")
@@ -71,25 +71,25 @@ def test_another_sequences_pictures_drift_always(name: str) -> None:
     assert scored(name, played(shuffled)).count(100.0) > 20
 
 
-def test_drift_counts_in_the_turn_that_makes_it_and_since_the_source_for_ever() -> None:
+def test_drift_counts_in_the_turn_that_makes_it_and_since_the_original_for_ever() -> None:
     case, spoiled = pair()
-    turns = [single(case, 1, spoiled.truth(1), case.source()), single(case, 2, spoiled.truth(2), spoiled.truth(1))]
+    turns = [single(case, 1, spoiled.truth(1), case.original()), single(case, 2, spoiled.truth(2), spoiled.truth(1))]
     assert numbers("drift-rate", turns) == [100.0, 0.0]
-    assert numbers("drift-rate-since-source", turns) == [100.0, 100.0]
+    assert numbers("drift-rate-since-original", turns) == [100.0, 100.0]
 
 
 def test_only_what_is_outside_of_the_mask_counts() -> None:
     case, _ = pair()
     asked_otherwise = render(replace(case.sequence.scenes[1], companion=Thing("gift", "pink")))
-    assert numbers("drift-rate", [single(case, 1, asked_otherwise, case.source())]) == [0.0]
+    assert numbers("drift-rate", [single(case, 1, asked_otherwise, case.original())]) == [0.0]
 
 
 def test_a_tint_below_the_threshold_shows_when_it_has_added_up() -> None:
     case, _ = pair()
-    steps = [case.source(), *(tinted(case.truth(turn), 20 * turn) for turn in (1, 2))]
+    steps = [case.original(), *(tinted(case.truth(turn), 20 * turn) for turn in (1, 2))]
     turns = [single(case, turn, steps[turn], steps[turn - 1]) for turn in (1, 2)]
     assert numbers("drift-rate", turns) == [0.0, 0.0]
-    assert numbers("drift-rate-since-source", turns) == [0.0, 100.0]
+    assert numbers("drift-rate-since-original", turns) == [0.0, 100.0]
 
 
 @pytest.mark.parametrize("name", BOTH)

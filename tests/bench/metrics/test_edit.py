@@ -48,7 +48,7 @@ def test_an_editor_that_does_nothing_scores_nothing() -> None:
     turns = played(untouched)
     assert numbers("freeze-rate", turns) == [100.0] * 32
     assert numbers("edit-success", turns) == [0.0] * 32
-    assert set(scored("edit-progress", turns)) <= {0.0, None}  # None where the source looks right by chance
+    assert set(scored("edit-progress", turns)) <= {0.0, None}  # None where the original looks right by chance
 
 
 def test_pictures_of_another_sequence_succeed_as_often_as_chance_has_it() -> None:
@@ -62,7 +62,7 @@ def test_pictures_of_another_sequence_succeed_as_often_as_chance_has_it() -> Non
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
 def test_progress_is_the_share_of_the_way(share: float) -> None:
     case = quick()[0]
-    turn = single(case, 1, blend(case.truth(0), case.truth(1), share), case.source())
+    turn = single(case, 1, blend(case.truth(0), case.truth(1), share), case.original())
     for name in ("edit-progress", "edit-score"):
         assert numbers(name, [turn]) == [pytest.approx(share, abs=0.02)]  # 8-bit rounding
 
@@ -80,7 +80,7 @@ def test_what_returns_to_an_earlier_value_must_still_be_done() -> None:
     scenes = [painted("red"), painted("blue"), painted("red")]
     case = LittleWorldCase("back", EditSequence(tuple(scenes)), 0)
     turn = outcome(case, 2, untouched)
-    assert numbers("edit-success", [turn]) == [100.0]  # the source happens to show what is asked
+    assert numbers("edit-success", [turn]) == [100.0]  # the original happens to show what is asked
     assert numbers("freeze-rate", [turn]) == [100.0]
 
 
@@ -99,7 +99,7 @@ def test_a_thing_that_is_put_elsewhere_is_not_frozen() -> None:
     asked_for = replace(bare, companion=Thing("star", "pink"))
     case = LittleWorldCase("star", EditSequence((bare, asked_for)), 0)
     elsewhere = replace(asked_for, placement=replace(bare.placement, companion_x=46))
-    turn = single(case, 1, render(elsewhere), case.source())
+    turn = single(case, 1, render(elsewhere), case.original())
     assert numbers("edit-progress", [turn])[0] < 0.2
     assert numbers("edit-success", [turn]) == [100.0]
     assert numbers("freeze-rate", [turn]) == [0.0]
@@ -108,7 +108,7 @@ def test_a_thing_that_is_put_elsewhere_is_not_frozen() -> None:
 def test_half_of_the_way_without_being_seen_is_frozen_and_more_is_not() -> None:
     """Blends of two colours are neither, so that the judge may see anything: the way made decides."""
     case = LittleWorldCase("paint", EditSequence((painted("blue"), painted("yellow"))), 0)
-    turns = [single(case, 1, blend(case.truth(0), case.truth(1), share), case.source()) for share in (0.3, 0.7)]
+    turns = [single(case, 1, blend(case.truth(0), case.truth(1), share), case.original()) for share in (0.3, 0.7)]
     assert numbers("edit-success", turns[:1]) == [0.0]
     assert numbers("freeze-rate", turns) == [100.0, 0.0]
 

@@ -13,7 +13,7 @@ from undrift.bench.case import Mask
 from undrift.bench.metrics.global_shift import measured_shift
 from undrift.bench.metrics.pixels import pixels
 
-NAMES = ("source-shift-whole", "previous-shift-whole", "source-shift-outside", "previous-shift-outside")
+NAMES = ("original-shift-whole", "previous-shift-whole", "original-shift-outside", "previous-shift-outside")
 
 
 def moved(picture: Image.Image, right: float, down: float) -> Image.Image:
@@ -56,8 +56,8 @@ def test_pictures_without_anything_in_common_have_no_shift() -> None:
 
 def test_flat_pictures_and_unknown_masks_have_none(photo: Image.Image) -> None:
     flat = Image.new("RGB", (128, 128), "red")
-    assert scored("source-shift-whole", [single(PhotoCase(flat), 1, flat, flat)]) == [None]
-    assert scored("source-shift-outside", [single(PhotoCase(photo), 1, photo, photo)]) == [None]
+    assert scored("original-shift-whole", [single(PhotoCase(flat), 1, flat, flat)]) == [None]
+    assert scored("original-shift-outside", [single(PhotoCase(photo), 1, photo, photo)]) == [None]
 
 
 def corner() -> Mask:

@@ -48,8 +48,8 @@ def network(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_every_variant_is_its_layer_and_its_reference(network: Any) -> None:
     turns = outcomes()
-    pictures, sources, previous = (
-        features(network, [getattr(turn, which) for turn in turns]) for which in ("picture", "source", "previous")
+    pictures, originals, previous = (
+        features(network, [getattr(turn, which) for turn in turns]) for which in ("picture", "original", "previous")
     )
     assert len(NAMES) == 9
     for name in NAMES:
@@ -57,7 +57,7 @@ def test_every_variant_is_its_layer_and_its_reference(network: Any) -> None:
         assert isinstance(metric, SetMetric)
         assert metric.missing() is None
         size = name.partition("inception")[2].partition("-")[0]
-        x, y = pictures[size], (previous if name.endswith("previous") else sources)[size]
+        x, y = pictures[size], (previous if name.endswith("previous") else originals)[size]
         assert x.shape == (len(turns), int(size))
         expected = 1000 * kernel_distance(x, y) if name.startswith("kid") else frechet(x, y)
         assert abs(expected) > 1e-6
@@ -66,7 +66,7 @@ def test_every_variant_is_its_layer_and_its_reference(network: Any) -> None:
 
 
 def test_missing_weights_and_dangerous_ones(network: Any, empty: Path) -> None:
-    metric = get("fid-inception2048-source")
+    metric = get("fid-inception2048-original")
     assert isinstance(metric, SetMetric)
     file = empty / INCEPTION.name
     encoders._inception.cache_clear()
@@ -80,7 +80,7 @@ def test_missing_weights_and_dangerous_ones(network: Any, empty: Path) -> None:
 def test_without_torch_fidelity_the_way_to_it_is_named(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
     encoders._torch_fidelity_missing.cache_clear()
-    assert "pip install 'undrift[metrics]'" in (get("fid-inception64-source").missing() or "")
+    assert "pip install 'undrift[metrics]'" in (get("fid-inception64-original").missing() or "")
     encoders._torch_fidelity_missing.cache_clear()
 
 

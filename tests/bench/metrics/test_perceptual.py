@@ -62,9 +62,9 @@ def test_pasting_takes_the_mask_from_the_other_picture() -> None:
 
 
 def test_the_truth_is_at_no_distance_and_a_shuffled_picture_far() -> None:
-    name, since = (f"{anchor}-perceptual-littleworld-outside" for anchor in ("truth", "source"))
+    name, since = (f"{anchor}-perceptual-littleworld-outside" for anchor in ("truth", "original"))
     assert numbers(name, played(right)[:8]) == [0.0] * 8
-    softened = [single(case, 1, blurred(case.truth(1))[0], case.source()) for case in quick()]
+    softened = [single(case, 1, blurred(case.truth(1))[0], case.original()) for case in quick()]
     assert fmean(numbers(name, played(shuffled)[:8])) > 5 * fmean(numbers(name, softened))
     for shown in (right, untouched):
         assert set(scored(since, played(shown)[:8])) <= {0.0, None}
@@ -72,8 +72,8 @@ def test_the_truth_is_at_no_distance_and_a_shuffled_picture_far() -> None:
 
 def test_a_stronger_change_is_farther_in_the_drawn_world() -> None:
     case = quick()[0]
-    turns = [single(case, 1, picture, case.source()) for picture in blurred(case.truth(1))]
-    for name in ("truth-perceptual-littleworld-outside", "source-perceptual-littleworld-outside"):
+    turns = [single(case, 1, picture, case.original()) for picture in blurred(case.truth(1))]
+    for name in ("truth-perceptual-littleworld-outside", "original-perceptual-littleworld-outside"):
         found = numbers(name, turns)
         assert 0 < found[0] < found[1] < found[2] < 4
 
@@ -81,8 +81,8 @@ def test_a_stronger_change_is_farther_in_the_drawn_world() -> None:
 @installed
 def test_a_stronger_change_is_farther_on_photographs() -> None:
     case = PhotoCase(noise(0), left())
-    turns = [single(case, 1, picture, case.source()) for picture in blurred(case.source())]
-    for name in ("source-perceptual-efflite0-outside", "source-perceptual-efflite0-whole"):
+    turns = [single(case, 1, picture, case.original()) for picture in blurred(case.original())]
+    for name in ("original-perceptual-efflite0-outside", "original-perceptual-efflite0-whole"):
         found = numbers(name, turns)
         assert 0 < found[0] < found[1] < found[2] < 4
 
@@ -91,28 +91,28 @@ def blurred(picture: Image.Image) -> list[Image.Image]:
     return [picture.filter(ImageFilter.GaussianBlur(radius)) for radius in (0.5, 2, 6)]
 
 
-@pytest.mark.parametrize("name", ["source-perceptual-efflite0-whole", "truth-perceptual-efflite0-outside"])
+@pytest.mark.parametrize("name", ["original-perceptual-efflite0-whole", "truth-perceptual-efflite0-outside"])
 def test_the_network_for_photographs_is_not_asked_about_drawings(name: str) -> None:
     assert scored(name, [outcome(quick()[0], 1, right)]) == [None]
 
 
 def test_littleworlds_network_is_not_asked_about_photographs() -> None:
     mixed = [single(PhotoCase(noise(0), left()), 1, noise(1), noise(0)), outcome(quick()[0], 1, right)]
-    assert scored("source-perceptual-littleworld-outside", mixed) == [None, 0.0]
+    assert scored("original-perceptual-littleworld-outside", mixed) == [None, 0.0]
 
 
 @installed
 def test_photographs_of_several_sizes_are_compared_outside_and_whole() -> None:
     small, large = PhotoCase(noise(0, (64, 96))), PhotoCase(noise(0), left())
-    turns = [single(small, 1, noise(1, (64, 96)), small.source()), single(large, 1, noise(1), large.source())]
-    outside = scored("source-perceptual-efflite0-outside", turns)
-    whole = numbers("source-perceptual-efflite0-whole", turns)
+    turns = [single(small, 1, noise(1, (64, 96)), small.original()), single(large, 1, noise(1), large.original())]
+    outside = scored("original-perceptual-efflite0-outside", turns)
+    whole = numbers("original-perceptual-efflite0-whole", turns)
     assert outside[0] is None
     assert outside[1] is not None
     assert 0 < outside[1] < whole[1]
-    distribution = get("fid-efflite0-source")
+    distribution = get("fid-efflite0-original")
     assert isinstance(distribution, SetMetric)
-    still = [single(turn.case, 1, turn.source, turn.source) for turn in turns]
+    still = [single(turn.case, 1, turn.original, turn.original) for turn in turns]
     assert distribution.score_set(still) == pytest.approx(0.0, abs=1e-6)  # traces of float64 cancel
     assert (distribution.score_set(turns) or 0.0) > 1e-3
 

@@ -69,7 +69,7 @@ def test_ssim_is_torchmetrics_own() -> None:
 def test_ssim_counts_black_windows_as_right_in_compat_only() -> None:
     """Constant pictures: beyond the 5 pixels at the border, every window is either all mask or all background."""
     case = PhotoCase(Image.new("RGB", (128, 128), (102, 102, 102)), left(0.5))
-    turn = single(case, 1, Image.new("RGB", (128, 128), (153, 153, 153)), case.source())
+    turn = single(case, 1, Image.new("RGB", (128, 128), (153, 153, 153)), case.original())
     outside = 100 * (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)
     assert numbers("pie-ssim", [turn]) == [pytest.approx(outside)]
     black, clear, mixed = 59 / 128, 59 / 128, 10 / 128

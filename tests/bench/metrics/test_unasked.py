@@ -12,7 +12,7 @@ from undrift.littleworld.render import render
 from undrift.littleworld.scenes import Placement, Scene, Thing
 from undrift.littleworld.sequences import EditSequence
 
-BOTH = ("unasked-changes", "unasked-changes-since-source")
+BOTH = ("unasked-changes", "unasked-changes-since-original")
 PLACE = Placement(x=84, y=112, scale=1.1, facing="left", companion_x=24, companion_y=116)
 FIRST = Scene("meadow", Thing("cat", "red"), Thing("hat", "blue"), Thing("gift", "red"), PLACE)
 
@@ -26,10 +26,10 @@ def test_right_and_untouched_pictures_have_none(name: str) -> None:
 def test_every_attribute_counts_in_the_turn_that_changed_it() -> None:
     case = companions("blue", "white")
     spoiled = [replace(case.sequence.scenes[turn], background="night", wearable=None) for turn in (1, 2)]
-    pictures = [case.source(), *map(render, spoiled)]
+    pictures = [case.original(), *map(render, spoiled)]
     turns = [single(case, turn, pictures[turn], pictures[turn - 1]) for turn in (1, 2)]
     assert numbers("unasked-changes", turns) == [3.0, 0.0]  # background, hat and the hat's colour
-    assert numbers("unasked-changes-since-source", turns) == [3.0, 3.0]
+    assert numbers("unasked-changes-since-original", turns) == [3.0, 3.0]
 
 
 def test_what_an_earlier_turn_asked_for_counts_against_the_turn_that_undoes_it_alone() -> None:
@@ -37,7 +37,7 @@ def test_what_an_earlier_turn_asked_for_counts_against_the_turn_that_undoes_it_a
     case = LittleWorldCase("two", EditSequence(scenes), 0)
     undone = single(case, 2, render(replace(FIRST, wearable=None)), render(scenes[1]))
     assert numbers("unasked-changes", [undone]) == [1.0]
-    assert numbers("unasked-changes-since-source", [undone]) == [0.0]
+    assert numbers("unasked-changes-since-original", [undone]) == [0.0]
 
 
 def test_when_everything_was_asked_for_nothing_can_count() -> None:
@@ -47,7 +47,7 @@ def test_when_everything_was_asked_for_nothing_can_count() -> None:
     scenes.append(replace(scenes[-1], subject=Thing("dog", "green")))
     case = LittleWorldCase("all", EditSequence(tuple(scenes)), 0)
     turns = [outcome(case, turn, right) for turn in range(1, 6)]
-    assert scored("unasked-changes-since-source", turns) == [0.0] * 4 + [None]
+    assert scored("unasked-changes-since-original", turns) == [0.0] * 4 + [None]
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -143,7 +143,7 @@ def test_markdown_links_to_files_that_are_there(written: Written) -> None:
 
 def test_sheets_show_the_truth_first_and_every_method(written: Written) -> None:
     with Image.open(written.markdown.parent / "figures" / "sheet-lw-000.webp") as sheet:
-        # head, ground truth, two methods; source and two turns
+        # head, ground truth, two methods; original and two turns
         assert sheet.size[1] == HEAD + 3 * (SIDE + GAP)
         picture = sheet.convert("RGB")
     left, right, pitch = picture.width - 3 * (SIDE + GAP), picture.width - GAP, SIDE + GAP
@@ -293,7 +293,7 @@ def test_many_turns_are_shown_in_groups() -> None:
 def test_reconstruction_is_shown_by_rounds(tmp_path: Path) -> None:
     suite = SuiteSpec(name="littleworld", variant="reconstruct", limit=2, turns=4)
     psnr = [[30.0, 28.0, 26.0, 24.0], [20.0, 18.0, 16.0, 14.0]]
-    run = write_run(tmp_path / "run", {"multi_turn": {"source-psnr-whole": psnr}}, suite=suite).path
+    run = write_run(tmp_path / "run", {"multi_turn": {"original-psnr-whole": psnr}}, suite=suite).path
     page = Page(write_report([run]).html.read_text())
     assert ["method", "round 1", "round 2", "round 4"] in page.rows
     assert ["multi_turn", "25.00 (n=2)", "23.00 (n=2)", "19.00 (n=2)"] in page.rows

@@ -32,14 +32,14 @@ SUITE = SuiteSpec(name="littleworld", variant="quick", limit=3, turns=2)
 
 
 class PictureCase(Case):
-    """A case of one toy picture; ``source`` may be missing."""
+    """A case of one toy picture; ``original`` may be missing."""
 
     def __init__(self, name: str, size: tuple[int, int] = (16, 16), turns: int = 2, missing: bool = False) -> None:
         self.id, self.seed, self.missing, self.size = name, sum(map(ord, name)), missing, size
         prompts = [f"{name} {turn}" for turn in range(turns + 1)]
         self.tasks = tuple(Task(a, b, "replace") for a, b in zip(prompts, prompts[1:], strict=False))
 
-    def source(self) -> Image.Image:
+    def original(self) -> Image.Image:
         if self.missing:
             raise PictureError(f"'{self.id}.png' is missing")
         return toy_picture(*self.size)

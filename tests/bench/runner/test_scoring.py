@@ -91,7 +91,7 @@ def lines(run: RunFolder, case: str) -> dict[int, TurnScores]:
 
 def test_every_finished_turn_gets_its_numbers(run: RunFolder) -> None:
     problems = scoring.score(run, LABELS, CASES, scoring.chosen(["red", "spread"]))
-    red = float(np.asarray(CASES[0].source())[..., 0].mean())
+    red = float(np.asarray(CASES[0].original())[..., 0].mean())
     assert problems == {}
     assert [line.values for line in lines(run, "a").values()] == [{"red": red}] * 2
     assert [line.values for line in lines(run, "b").values()] == [{"red": red}, {"red": None}]

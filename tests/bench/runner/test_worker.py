@@ -62,7 +62,7 @@ def test_every_record_says_what_the_turn_took(tmp_path: Path) -> None:
     assert (first.batch, first.device, first.error) == (2, "cpu", None)
 
 
-def test_each_source_is_encoded_once_for_all_methods(tmp_path: Path) -> None:
+def test_each_original_is_encoded_once_for_all_methods(tmp_path: Path) -> None:
     backbone = ToyBackbone()
     cases = [PictureCase("a"), PictureCase("b"), PictureCase("c")]
     make(tmp_path, backbone, order(["reflow::steps=1", "no_edit", "flowedit::steps=1;n_max=1"], batch=2), cases)
@@ -86,7 +86,7 @@ def test_only_pictures_of_one_size_share_a_batch() -> None:
     ]
 
 
-def test_a_missing_source_is_one_error(tmp_path: Path) -> None:
+def test_a_missing_original_is_one_error(tmp_path: Path) -> None:
     cases = [PictureCase("a"), PictureCase("gone", missing=True), PictureCase("b")]
     run = make(tmp_path, ToyBackbone(), order(["no_edit"]), cases)
     assert errors(records(run, cases)) == {("gone", 1): "'gone.png' is missing"}

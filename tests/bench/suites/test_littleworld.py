@@ -29,19 +29,19 @@ def test_sizes(variant: str, count: int, turns: int) -> None:
 
 def test_the_same_every_time_and_no_variant_has_anothers_pictures() -> None:
     assert [case.scenes for case in cases_of("quick")] == [case.scenes for case in cases_of("quick")]
-    sources = [{case.scenes[0] for case in cases_of(name)} for name in ("standard", "long", "reconstruct")]
-    assert len(set.union(*sources)) == sum(map(len, sources)) == 64 + 24 + 16
+    originals = [{case.scenes[0] for case in cases_of(name)} for name in ("standard", "long", "reconstruct")]
+    assert len(set.union(*originals)) == sum(map(len, originals)) == 64 + 24 + 16
 
 
 def test_an_edit_is_right_where_its_mask_is_and_nowhere_else() -> None:
     case = cases_of("long", limit=1)[0]
     assert isinstance(case, LittleWorldCase)
     pictures = [np.asarray(case.truth(turn)) for turn in range(case.turns + 1)]
-    assert np.array_equal(pictures[0], np.asarray(case.source()))
+    assert np.array_equal(pictures[0], np.asarray(case.original()))
     for turn in range(1, case.turns + 1):
         changed = (pictures[turn] != pictures[turn - 1]).any(axis=-1)
         assert np.array_equal(changed, case.mask(turn))
-        assert np.array_equal((pictures[turn] != pictures[0]).any(axis=-1), case.mask_since_source(turn))
+        assert np.array_equal((pictures[turn] != pictures[0]).any(axis=-1), case.mask_since_original(turn))
 
 
 def test_the_prompts_of_a_sequence_lead_on_from_each_other() -> None:
@@ -50,13 +50,13 @@ def test_the_prompts_of_a_sequence_lead_on_from_each_other() -> None:
         assert [task.source_prompt for task in case.tasks] == prompts[:-1]
 
 
-def test_a_reconstruction_asks_for_the_source_and_changes_nothing() -> None:
+def test_a_reconstruction_asks_for_the_original_and_changes_nothing() -> None:
     for case in cases_of("reconstruct"):
         assert isinstance(case, ReconstructCase)
         assert {(t.source_prompt, t.target_prompt) for t in case.tasks} == {(case.tasks[0].source_prompt,) * 2}
-        assert case.truth(16).tobytes() == case.source().tobytes()
+        assert case.truth(16).tobytes() == case.original().tobytes()
         assert not case.mask(16).any()
-        assert not case.mask_since_source(16).any()
+        assert not case.mask_since_original(16).any()
     assert len({case.tasks[0].source_prompt for case in cases_of("reconstruct")}) > 12
 
 

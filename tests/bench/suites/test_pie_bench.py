@@ -55,7 +55,7 @@ def test_pictures_masks_and_prompts_come_back(suite: str, written: Written) -> N
         assert mask is not None
         assert np.array_equal(mask, bordered(sequence.mask(1, SIZE)))
         drawn = np.asarray(sequence.picture(0, SIZE)).astype(int)
-        read = np.asarray(case.source()).astype(int)
+        read = np.asarray(case.original()).astype(int)
         assert np.abs(drawn - read).mean() <= (2.0 if suite == "pie-bench" else 0.0)
         assert case.truth(1) is None
 
@@ -111,7 +111,7 @@ def test_multi_turn_prompts(suite: str, written: Written) -> None:
     assert mask is not None
     assert np.array_equal(mask, bordered(shown[own].mask(1, SIZE)))
     assert cases[own].mask(2) is None
-    assert cases[own].mask_since_source(2) is None
+    assert cases[own].mask_since_original(2) is None
     assert cases[other].mask(1) is None
     (folder / "MTC_prompts").rename(folder.parent / "MTC_prompts")
     assert list(opened(suite, folder, "multi-turn")) == [own, other]
@@ -137,10 +137,10 @@ def test_pictures_of_another_size_are_not_resized(tmp_path: Path) -> None:
     file = next((tmp_path / PICTURES).rglob("*.jpg"))
     Image.new("RGB", (500, 400)).save(file)
     with pytest.raises(PictureError, match=r"has 500x400 pixels, PIE-Bench pictures have 512x512: use the originals"):
-        case.source()
+        case.original()
     file.unlink()
     with pytest.raises(PictureError, match="no picture at"):
-        case.source()
+        case.original()
 
 
 def test_the_hubs_converted_layout_is_read_too(tmp_path: Path) -> None:

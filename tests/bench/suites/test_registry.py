@@ -40,7 +40,7 @@ def specs() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "variant"), specs())
 def test_every_variant_of_every_suite(data: Path, name: str, variant: str) -> None:
-    """Ids name folders, seeds differ, prompts lead on, masks and truths are of the source's size, cases travel."""
+    """Ids name folders, seeds differ, prompts lead on, masks and truths are of the original's size, cases travel."""
     needs = all_suites()[name].needs_data
     spec = SuiteSpec(name=name, variant=variant, data=data / name if needs else None, limit=3)
     cases = open_suite(SuiteSpec.model_validate_json(spec.model_dump_json()))
@@ -51,8 +51,8 @@ def test_every_variant_of_every_suite(data: Path, name: str, variant: str) -> No
     assert len({case.seed for case in cases}) == 3
     for case in cases:
         sent = pickle.loads(pickle.dumps(case))
-        source = case.source()
-        assert np.array_equal(np.asarray(sent.source()), np.asarray(source))
+        original = case.original()
+        assert np.array_equal(np.asarray(sent.original()), np.asarray(original))
         for turn, task in enumerate(case.tasks, 1):
             if turn > 1:
                 assert task.source_prompt == case.tasks[turn - 2].target_prompt
@@ -60,10 +60,10 @@ def test_every_variant_of_every_suite(data: Path, name: str, variant: str) -> No
             assert task.target_prompt
             assert task.edit_type
             mask, truth = case.mask(turn), case.truth(turn)
-            assert mask is None or (mask.dtype == np.bool_ and mask.shape == source.size[::-1])
-            assert truth is None or truth.size == source.size
+            assert mask is None or (mask.dtype == np.bool_ and mask.shape == original.size[::-1])
+            assert truth is None or truth.size == original.size
         assert case.shortened(1).turns == 1
-        assert case.shortened(1).mask_since_source(1) is None or case.mask(1) is not None
+        assert case.shortened(1).mask_since_original(1) is None or case.mask(1) is not None
 
 
 def test_without_yaml(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,14 +34,14 @@ def test_mse_bench(tmp_path: Path) -> None:
     cases = opened("mse-bench", tmp_path)
     assert [case.id for case in cases] == [f"mse-{n:03}" for n in range(5)]
     for case, sequence in zip(cases, drawn, strict=True):
-        assert same(case.source(), sequence.picture(0, SIZE))
+        assert same(case.original(), sequence.picture(0, SIZE))
         so_far = [" ".join(sequence.captions[: turn + 1]) for turn in range(6)]
         assert [task.source_prompt for task in case.tasks] == so_far[:-1]
         assert [task.target_prompt for task in case.tasks] == so_far[1:]
         assert [task.edit_type for task in case.tasks] == [edit.type for edit in sequence.edits]
         assert [task.instruction for task in case.tasks] == [edit.label for edit in sequence.edits]
         assert case.mask(1) is None
-        assert case.mask_since_source(5) is None
+        assert case.mask_since_original(5) is None
     assert [case.id for case in opened("mse-bench", file)] == [case.id for case in cases]
     for case, sequence in zip(opened("mse-bench", tmp_path, "captions"), drawn, strict=True):
         assert [task.source_prompt for task in case.tasks] == list(sequence.captions[:-1])
@@ -61,14 +61,14 @@ def test_magicbrush(tmp_path: Path) -> None:
     assert [case.id for case in opened("magicbrush", tmp_path, "train")] == ["9"]
     for case in cases:
         sequence = drawn[case.id]
-        assert same(case.source(), sequence.picture(0, 256))
+        assert same(case.original(), sequence.picture(0, 256))
         for turn in (1, 2, 3):
             assert same(case.truth(turn), sequence.picture(turn, 256))
             mask = case.mask(turn)
             assert mask is not None
             assert np.array_equal(mask, sequence.mask(turn, 256))
         union = np.logical_or.reduce([sequence.mask(turn, 256) for turn in (1, 2, 3)])
-        found = case.mask_since_source(3)
+        found = case.mask_since_original(3)
         assert found is not None
         assert np.array_equal(found, union)
 
@@ -124,8 +124,8 @@ def test_targets_and_masks_of_another_size_are_fitted_with_a_note(
     assert np.array_equal(mask, wanted)
     case.truth(1), case.mask(1)
     assert caplog.messages == [
-        "target_img of 7, turn 1 is 512x512, resized to its source's 256x256",
-        "mask_img of 7, turn 1 is 128x64, resized to its source's 256x256",
+        "target_img of 7, turn 1 is 512x512, resized to its original's 256x256",
+        "mask_img of 7, turn 1 is 128x64, resized to its original's 256x256",
     ]
 
 
@@ -136,7 +136,7 @@ def test_pictures_may_lie_beside_the_table(tmp_path: Path) -> None:
     rows[0]["target_img"] = {"bytes": None, "path": "gone.png"}
     write_rows(tmp_path / "dev-0.parquet", rows)
     case = opened("magicbrush", tmp_path)[0]
-    assert same(case.source(), sequences(1)[0].picture(0, 256))
+    assert same(case.original(), sequences(1)[0].picture(0, 256))
     with pytest.raises(PictureError, match=r"no picture in column target_img of .* none at 'gone.png' beside it"):
         case.truth(1)
 

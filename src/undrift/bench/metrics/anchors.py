@@ -1,7 +1,7 @@
-"""How far a picture has come from an anchor: the source (turn 0), or the method's own picture of the turn before.
+"""How far a picture has come from an anchor: the original (turn 0), or the method's own picture of the turn before.
 
 ``-outside`` looks where nothing was to change: against the turn before outside of the turn's mask, against the
-source outside of the masks of all turns so far; None where a mask is unknown or leaves less than a hundredth of the
+original outside of the masks of all turns so far; None where a mask is unknown or leaves less than a hundredth of the
 picture. ``-whole`` looks everywhere, so that the edit itself counts too: on suites without masks only the comparison
 of methods on the same turns means something.
 """
@@ -20,8 +20,8 @@ from undrift.bench.metrics.base import Outcome, TurnMetric
 from undrift.bench.metrics.pixels import Pixels, enough, pixels_of
 from undrift.comparison import bounded_psnr
 
-Anchor = Literal["source", "previous"]
-WORDS = {"source": "turn 0", "previous": "the turn before"}
+Anchor = Literal["original", "previous"]
+WORDS = {"original": "turn 0", "previous": "the turn before"}
 """The anchors as titles name them."""
 
 Measured = Callable[[Pixels, Pixels, Mask | None], float | None]
@@ -83,13 +83,13 @@ def of_values(number: Callable[[Pixels, Pixels], float]) -> Measured:
 
 def anchor_of(outcome: Outcome, anchor: Anchor) -> Image.Image:
     """The picture that is compared with."""
-    return outcome.source if anchor == "source" else outcome.previous
+    return outcome.original if anchor == "original" else outcome.previous
 
 
 def mask_of(outcome: Outcome, anchor: Anchor) -> Mask | None:
     """Where something was to change since the anchor; None where nobody knows it."""
     case, turn = outcome.case, outcome.turn
-    return case.mask_since_source(turn) if anchor == "source" else case.mask(turn)
+    return case.mask_since_original(turn) if anchor == "original" else case.mask(turn)
 
 
 METRICS = everywhere(Formula("psnr", "PSNR to", "dB", True, of_values(bounded_psnr)))

@@ -24,8 +24,8 @@ class Outcome:
         case: what was asked, with the right answers where they are known.
         turn: k, from 1.
         picture: what the method made.
-        previous: what it made of the turn before (the source at turn 1).
-        source: turn 0.
+        previous: what it made of the turn before (the original at turn 1).
+        original: turn 0.
         record: cost and provenance.
     """
 
@@ -33,7 +33,7 @@ class Outcome:
     turn: int
     picture: Image.Image
     previous: Image.Image
-    source: Image.Image
+    original: Image.Image
     record: TurnRecord
 
 

@@ -1,7 +1,7 @@
 """CLIP-T, how well a picture fits its caption, and CLIP-I, how near it is to another picture.
 
 CLIP-T = max(100 cos(picture, target prompt), 0): about 24 to 27 is what papers print for ViT-L/14; doing nothing at
-all scores 23.5 on PIE-Bench. CLIP-I = cos(picture, source), which doing nothing wins: it says nothing without
+all scores 23.5 on PIE-Bench. CLIP-I = cos(picture, original), which doing nothing wins: it says nothing without
 CLIP-T. Numbers of two CLIPs never compare, so the CLIP is part of the name; ``littleworld`` is this package's own
 small one. Source: Hessel et al. 2021 for the score; the paper's model and partner of CLIP-I are not published.
 """
@@ -90,6 +90,6 @@ def readable(clip: Clip, outcome: Outcome) -> bool:
 
 METRICS = (
     *(ClipText(clip) for clip in (LITTLEWORLD, L14, B32)),
-    *(ClipImage(clip, "source") for clip in (LITTLEWORLD, L14, B32)),
+    *(ClipImage(clip, "original") for clip in (LITTLEWORLD, L14, B32)),
     *(ClipImage(clip, "previous") for clip in (LITTLEWORLD, L14)),
 )

@@ -34,7 +34,7 @@ def asked(sequence: EditSequence, turn: int) -> Attributes:
     return {name: value for name, value in after.items() if before[name] != value}
 
 
-def asked_since_source(sequence: EditSequence, turn: int) -> set[str]:
+def asked_since_original(sequence: EditSequence, turn: int) -> set[str]:
     """Names of the attributes that any of the turns 1 to ``turn`` was to change."""
     return {name for k in range(1, turn + 1) for name in asked(sequence, k)}
 

@@ -53,7 +53,7 @@ class DriftRate(TurnMetric):
 
 METRICS = (
     DriftRate("drift-rate", "Drift rate", "previous"),
-    DriftRate("drift-rate-since-source", "Drift rate since turn 0", "source"),
+    DriftRate("drift-rate-since-original", "Drift rate since turn 0", "original"),
 )
 
 

@@ -2,7 +2,7 @@
 
 Which FID the paper prints is not published, and 700 pictures are too few for 2048 features: the number depends on
 layer, reference and count more than on the method. So all of it is part of the name, and no two of these compare.
-The reference are the same cases' sources, or what the method itself made of the turn before.
+The reference are the same cases' originals, or what the method itself made of the turn before.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class DistributionMetric(SetMetric):
 
     def __init__(self, distance: Distance, features: Features, anchor: Anchor) -> None:
         words = distance.official if features.official else distance.title
-        anchors = "sources" if anchor == "source" else "turns before"
+        anchors = "originals" if anchor == "original" else "turns before"
         self.distance, self.features, self.unit = distance, features, distance.unit
         self.anchor: Anchor = anchor
         self.name = f"{distance.name}-{features.name}-{anchor}"
@@ -108,9 +108,9 @@ PHOTOS = Features(
 """The pooled features of EfficientNet-Lite0, of photographs; not FID."""
 
 METRICS = (
-    *(DistributionMetric(FID, DRAWN, anchor) for anchor in ("source", "previous")),
-    DistributionMetric(KID, DRAWN, "source"),
-    DistributionMetric(FID, PHOTOS, "source"),
-    *(DistributionMetric(FID, inception(n), anchor) for n in INCEPTION_SIZES for anchor in ("source", "previous")),
-    DistributionMetric(KID, inception(2048), "source"),
+    *(DistributionMetric(FID, DRAWN, anchor) for anchor in ("original", "previous")),
+    DistributionMetric(KID, DRAWN, "original"),
+    DistributionMetric(FID, PHOTOS, "original"),
+    *(DistributionMetric(FID, inception(n), anchor) for n in INCEPTION_SIZES for anchor in ("original", "previous")),
+    DistributionMetric(KID, inception(2048), "original"),
 )

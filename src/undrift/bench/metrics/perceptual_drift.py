@@ -1,4 +1,4 @@
-"""Perceptual distance to the right picture and to the source, outside of what was to change.
+"""Perceptual distance to the right picture and to the original, outside of what was to change.
 
 What lies inside the mask is pasted from the other picture, so that only the outside can differ. The formula is in
 ``perceptual.py``; the network is part of the name: ``littleworld`` is this package's own small CLIP and reads drawn
@@ -85,21 +85,21 @@ def to_truth(outcome: Outcome) -> Pair | None:
     return pasted(outcome.picture, truth, mask), truth
 
 
-def to_source(outcome: Outcome) -> Pair | None:
-    """The picture and the source, which is pasted into the mask of all turns so far."""
-    mask = mask_of(outcome, "source")
+def to_original(outcome: Outcome) -> Pair | None:
+    """The picture and the original, which is pasted into the mask of all turns so far."""
+    mask = mask_of(outcome, "original")
     if mask is None or not enough(~mask):
         return None
-    return pasted(outcome.picture, outcome.source, mask), outcome.source
+    return pasted(outcome.picture, outcome.original, mask), outcome.original
 
 
 def whole(outcome: Outcome) -> Pair | None:
-    """The picture and the source as they are, edits included."""
-    return outcome.picture, outcome.source
+    """The picture and the original as they are, edits included."""
+    return outcome.picture, outcome.original
 
 
 METRICS = (
     *(PerceptualMetric("truth-outside", "truth", each, to_truth, "ground truth") for each in (LITTLEWORLD, EFFLITE)),
-    *(PerceptualMetric("source-outside", "turn 0", each, to_source) for each in (LITTLEWORLD, EFFLITE)),
-    PerceptualMetric("source-whole", "turn 0", EFFLITE, whole),
+    *(PerceptualMetric("original-outside", "turn 0", each, to_original) for each in (LITTLEWORLD, EFFLITE)),
+    PerceptualMetric("original-whole", "turn 0", EFFLITE, whole),
 )

@@ -2,7 +2,7 @@
 
 ``-compat`` repeats the evaluator, for comparison with published numbers: what lies inside the mask is painted black
 in both pictures and then averaged over as if it were right, so a small background flatters. Without the suffix only
-the background counts. Both compare with the source outside of the masks of all turns so far, which at turn 1 is
+the background counts. Both compare with the original outside of the masks of all turns so far, which at turn 1 is
 PIE-Bench's own definition; where the mask is unknown, as in PIE-Bench's later turns, they give None. Units follow
 the paper's tables. One difference remains: the evaluator reads its pictures back from JPEG files, and this does
 not. Source: Ju et al. 2024 (PnP Inversion).
@@ -30,19 +30,19 @@ from undrift.comparison import bounded_psnr
 
 
 class PieMetric(TurnMetric):
-    """A number of the picture, the source and the background, 0 < background < all."""
+    """A number of the picture, the original and the background, 0 < background < all."""
 
     group = "pie-bench"
 
     def score_one(self, outcome: Outcome) -> float | None:
-        mask = outcome.case.mask_since_source(outcome.turn)
+        mask = outcome.case.mask_since_original(outcome.turn)
         if mask is None or mask.all():
             return None
-        picture, source = pixels_of(outcome.picture, outcome.source)
-        return self.number(picture, source, ~mask)
+        picture, original = pixels_of(outcome.picture, outcome.original)
+        return self.number(picture, original, ~mask)
 
     @abstractmethod
-    def number(self, picture: Pixels, source: Pixels, background: Mask) -> float | None:
+    def number(self, picture: Pixels, original: Pixels, background: Mask) -> float | None:
         """Of values (height, width, 3) from 0 to 255."""
 
 
@@ -52,8 +52,8 @@ class PiePsnrCompat(PieMetric):
     name, title, unit = "pie-psnr-compat", "PSNR outside (PIE-Bench, compat)", "dB"
     higher_is_better = True
 
-    def number(self, picture: Pixels, source: Pixels, background: Mask) -> float:
-        return bounded_psnr(blackened(picture, background), blackened(source, background))
+    def number(self, picture: Pixels, original: Pixels, background: Mask) -> float:
+        return bounded_psnr(blackened(picture, background), blackened(original, background))
 
 
 class PiePsnr(PieMetric):
@@ -62,8 +62,8 @@ class PiePsnr(PieMetric):
     name, title, unit = "pie-psnr", "PSNR outside (PIE-Bench)", "dB"
     higher_is_better = True
 
-    def number(self, picture: Pixels, source: Pixels, background: Mask) -> float:
-        return bounded_psnr(picture[background], source[background])
+    def number(self, picture: Pixels, original: Pixels, background: Mask) -> float:
+        return bounded_psnr(picture[background], original[background])
 
 
 class PieMseCompat(PieMetric):
@@ -72,8 +72,8 @@ class PieMseCompat(PieMetric):
     name, title, unit = "pie-mse-compat", "MSE outside (PIE-Bench, compat)", "10⁻⁴"
     higher_is_better = False
 
-    def number(self, picture: Pixels, source: Pixels, background: Mask) -> float:
-        return _squared_error(blackened(picture, background), blackened(source, background))
+    def number(self, picture: Pixels, original: Pixels, background: Mask) -> float:
+        return _squared_error(blackened(picture, background), blackened(original, background))
 
 
 class PieMse(PieMetric):
@@ -82,8 +82,8 @@ class PieMse(PieMetric):
     name, title, unit = "pie-mse", "MSE outside (PIE-Bench)", "10⁻⁴"
     higher_is_better = False
 
-    def number(self, picture: Pixels, source: Pixels, background: Mask) -> float:
-        return _squared_error(picture[background], source[background])
+    def number(self, picture: Pixels, original: Pixels, background: Mask) -> float:
+        return _squared_error(picture[background], original[background])
 
 
 class PieSsimCompat(PieMetric):
@@ -95,8 +95,8 @@ class PieSsimCompat(PieMetric):
     name, title, unit = "pie-ssim-compat", "SSIM outside (PIE-Bench, compat)", "10⁻²"
     higher_is_better = True
 
-    def number(self, picture: Pixels, source: Pixels, background: Mask) -> float:
-        shown = (mirrored(blackened(values, background)) for values in (picture, source))
+    def number(self, picture: Pixels, original: Pixels, background: Mask) -> float:
+        shown = (mirrored(blackened(values, background)) for values in (picture, original))
         return 100.0 * float(ssim_map(*shown).mean())
 
 
@@ -106,9 +106,9 @@ class PieSsim(PieMetric):
     name, title, unit = "pie-ssim", "SSIM outside (PIE-Bench)", "10⁻²"
     higher_is_better = True
 
-    def number(self, picture: Pixels, source: Pixels, background: Mask) -> float | None:
+    def number(self, picture: Pixels, original: Pixels, background: Mask) -> float | None:
         inner = ~grown(~background, REACH)[REACH:-REACH, REACH:-REACH]
-        return 100.0 * float(ssim_map(picture, source)[inner].mean()) if inner.any() else None
+        return 100.0 * float(ssim_map(picture, original)[inner].mean()) if inner.any() else None
 
 
 class PieLpipsCompat(PieMetric):
@@ -120,12 +120,12 @@ class PieLpipsCompat(PieMetric):
     def missing(self) -> str | None:
         return lpips_network.missing()
 
-    def number(self, picture: Pixels, source: Pixels, background: Mask) -> float:
-        return 1000.0 * _lpips(blackened(picture, background), blackened(source, background))
+    def number(self, picture: Pixels, original: Pixels, background: Mask) -> float:
+        return 1000.0 * _lpips(blackened(picture, background), blackened(original, background))
 
 
 class PieLpips(PieMetric):
-    """LPIPS (SqueezeNet) with the source pasted into the mask, divided by the background's share of the picture."""
+    """LPIPS (SqueezeNet) with the original pasted into the mask, divided by the background's share of the picture."""
 
     name, title, unit = "pie-lpips-squeeze", "LPIPS outside (PIE-Bench)", "10⁻³"
     higher_is_better = False
@@ -133,13 +133,13 @@ class PieLpips(PieMetric):
     def missing(self) -> str | None:
         return lpips_network.missing()
 
-    def number(self, picture: Pixels, source: Pixels, background: Mask) -> float:
-        kept = np.where(background[..., None], picture, source)
-        return 1000.0 * _lpips(kept, source) / float(background.mean())
+    def number(self, picture: Pixels, original: Pixels, background: Mask) -> float:
+        kept = np.where(background[..., None], picture, original)
+        return 1000.0 * _lpips(kept, original) / float(background.mean())
 
 
 class PieStructureCompat(Metric):
-    """Structure distance of the whole picture to the source, on values from 0 to 255 (see ``structure.py``)."""
+    """Structure distance of the whole picture to the original, on values from 0 to 255 (see ``structure.py``)."""
 
     name, title, unit = "pie-structure-compat", "Structure distance (PIE-Bench, compat)", "10⁻³"
     higher_is_better = False
@@ -150,12 +150,12 @@ class PieStructureCompat(Metric):
         return DINO_B8.missing()
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
-        pairs = [(outcome.picture, outcome.source) for outcome in outcomes]
+        pairs = [(outcome.picture, outcome.original) for outcome in outcomes]
         return [1000.0 * distance for distance in structure_distances(pairs, compat=self.compat)]
 
 
 class PieStructure(PieStructureCompat):
-    """Structure distance of the whole picture to the source, on values from 0 to 1, resized with antialiasing."""
+    """Structure distance of the whole picture to the original, on values from 0 to 1, resized with antialiasing."""
 
     name, title, compat = "pie-structure", "Structure distance (PIE-Bench)", False
 
@@ -187,7 +187,7 @@ class PieClipEditedCompat(PieClipWhole):
     name, title = "pie-clip-edited-vit-l14-compat", "CLIP edited (PIE-Bench, compat)"
 
     def shown(self, outcome: Outcome) -> Image.Image | None:
-        mask = outcome.case.mask_since_source(outcome.turn)
+        mask = outcome.case.mask_since_original(outcome.turn)
         if mask is None or not mask.any():
             return None
         return Image.fromarray(blackened(pixels(outcome.picture), mask).astype(np.uint8))
@@ -199,7 +199,7 @@ class PieClipEdited(PieClipWhole):
     name, title = "pie-clip-edited-vit-l14", "CLIP edited (PIE-Bench)"
 
     def shown(self, outcome: Outcome) -> Image.Image | None:
-        mask = outcome.case.mask_since_source(outcome.turn)
+        mask = outcome.case.mask_since_original(outcome.turn)
         return None if mask is None or not mask.any() else outcome.picture.crop(_box(mask))
 
 

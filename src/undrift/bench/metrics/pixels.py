@@ -28,7 +28,7 @@ def pixels_of(*pictures: Image.Image) -> list[Pixels]:
     sizes = {picture.size for picture in pictures}
     if len(sizes) > 1:
         given = " and ".join(f"{width}x{height}" for width, height in sorted(sizes))
-        raise InputError(f"pictures of {given} pixels cannot be compared; give pictures of the source's size")
+        raise InputError(f"pictures of {given} pixels cannot be compared; give pictures of the original's size")
     return [pixels(picture) for picture in pictures]
 
 

@@ -21,10 +21,10 @@ CURVES = (
     "edit-success",
     "edit-score",
     "truth-psnr-outside",
-    "drift-rate-since-source",
-    "unasked-changes-since-source",
-    "source-psnr-outside",
-    "source-colour-shift-outside",
+    "drift-rate-since-original",
+    "unasked-changes-since-original",
+    "original-psnr-outside",
+    "original-colour-shift-outside",
 )
 TYPES = ("edit-success", FREEZE, DRIFT)
 RANKING = ("edit-score", "edit-success")
@@ -63,8 +63,8 @@ def curves(results: Results) -> list[Info]:
     return known if present(results, HEADLINES) else _without_truth(results) + known
 
 
-def since_source(results: Results) -> list[Info]:
-    """How far whole pictures are from the source: the paper's metrics and the drift ones."""
+def since_original(results: Results) -> list[Info]:
+    """How far whole pictures are from the original: the paper's metrics and the drift ones."""
     infos = [info for group in (PAPER, DRIFTING) for info in of_group(results, group)]
     whole = [info for info in infos if "previous" not in info.name and not info.name.endswith("-outside")]
     return sorted(whole, key=lambda info: (info.group != PAPER, info.unit != "dB"))

@@ -84,10 +84,10 @@ def _reconstruction(results: Results) -> list[Block]:
     if not _is_reconstruction(results):
         return []
     intro = (
-        "Every round asks for what the picture already shows, so the right answer is the source. The paper shows "
+        "Every round asks for what the picture already shows, so the right answer is the original. The paper shows "
         "this experiment as pictures only (its figure 2) and publishes no numbers for it."
     )
-    infos = choice.since_source(results)
+    infos = choice.since_original(results)
     pairs = ((curve_figure(results, info, smooth=False), tables.rounds(results, info)) for info in infos)
     return [Text(intro), *(block for pair in pairs for block in pair)]
 

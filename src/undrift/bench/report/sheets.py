@@ -25,7 +25,7 @@ QUALITY = 72
 _PAPER, _INK, _EMPTY = (253, 253, 251), (28, 30, 34), (226, 227, 224)
 
 Draw = Callable[[int], Image.Image | None]
-"""Turn (0 is the source) to picture; None if there is none."""
+"""Turn (0 is the original) to picture; None if there is none."""
 
 
 def contact_sheets(results: Results, reference: Arm) -> list[Figure]:
@@ -58,7 +58,7 @@ def _ranked(results: Results, reference: Arm) -> Iterator[tuple[str, str]]:
 
 
 def shown_turns(turns: int) -> list[int]:
-    """The source, and at most seven turns, evenly, the first and the last among them."""
+    """The original, and at most seven turns, evenly, the first and the last among them."""
     if turns <= MOST_TURNS:
         return list(range(turns + 1))
     return [0, *(int(turn) for turn in np.linspace(1, turns, MOST_TURNS).round())]
@@ -85,7 +85,7 @@ def _rows(results: Results, name: str, case: Case | None) -> list[tuple[str, Dra
 def _made(arm: Arm, name: str, case: Case | None) -> Draw:
     def draw(turn: int) -> Image.Image | None:
         if turn == 0:
-            return None if case is None else _tolerant(case.source)
+            return None if case is None else _tolerant(case.original)
         file = arm.picture(name, turn)
         return None if file is None else _tolerant(lambda: read_picture(file))
 
@@ -106,11 +106,11 @@ def _asked(results: Results, name: str, turns: Sequence[int]) -> str:
         return ""
     first = tasks[min(tasks)]
     asked = [f"turn {turn}: {tasks[turn].target_prompt}" for turn in turns if turn in tasks]
-    return f"Source: {first.source_prompt}; {'; '.join(asked)}."
+    return f"Original: {first.source_prompt}; {'; '.join(asked)}."
 
 
 def _turn_title(turn: int) -> str:
-    return "source" if turn == 0 else f"turn {turn}"
+    return "original" if turn == 0 else f"turn {turn}"
 
 
 def _drawn(rows: Sequence[tuple[str, Draw]], turns: Sequence[int]) -> Image.Image:

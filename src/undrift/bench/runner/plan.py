@@ -42,7 +42,7 @@ def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
 
 
 def _by_size(cases: Iterable[Case]) -> Iterable[list[Case]]:
-    """Cases whose source pictures have one size, in order; unreadable ones last, where they harm nobody."""
+    """Cases whose original pictures have one size, in order; unreadable ones last, where they harm nobody."""
     sizes: dict[tuple[int, int], list[Case]] = {}
     for case in cases:
         sizes.setdefault(_size(case), []).append(case)
@@ -55,7 +55,7 @@ UNREADABLE = (0, 0)
 
 def _size(case: Case) -> tuple[int, int]:
     try:
-        return case.source().size
+        return case.original().size
     except Exception:
         # Whatever is wrong with the picture is recorded when the case's turn comes.
         return UNREADABLE

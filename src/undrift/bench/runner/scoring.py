@@ -59,10 +59,10 @@ def outcome(folder: Path, case: Case, record: TurnRecord) -> Outcome:
     Raises:
         PictureError: a picture is missing or damaged.
     """
-    source = case.source()
-    previous = source if record.turn == 1 else read_picture(folder / f"{record.turn - 1}.png")
+    original = case.original()
+    previous = original if record.turn == 1 else read_picture(folder / f"{record.turn - 1}.png")
     picture = read_picture(folder / f"{record.turn}.png")
-    return Outcome(case=case, turn=record.turn, picture=picture, previous=previous, source=source, record=record)
+    return Outcome(case=case, turn=record.turn, picture=picture, previous=previous, original=original, record=record)
 
 
 def chosen(names: Sequence[str] | None) -> list[Measure]:

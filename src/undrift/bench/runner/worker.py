@@ -23,14 +23,14 @@ from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest, EditResult
 from undrift.session.engine import SEEDS
 
-KEPT_SOURCES = 64
-"""Encoded sources in memory, beyond which those not used for longest go."""
+KEPT_ORIGINALS = 64
+"""Encoded originals in memory, beyond which those not used for longest go."""
 
 Told = Callable[[TurnRecord], None]
 
 
 @dataclass(frozen=True)
-class Source:
+class Original:
     """Turn 0 of a case."""
 
     picture: Image.Image
@@ -42,7 +42,7 @@ class Row:
     """One picture on its way through a turn."""
 
     ledger: Ledger
-    source: Source
+    original: Original
     before: Image.Image
     previous: Latent
 
@@ -76,7 +76,7 @@ class Worker:
         self._backbone = backbone if memory is None else SharingBackbone(backbone, memory)
         self._methods = {spec.label: spec for spec in manifest.methods}
         self._observers, self._told = observers, told
-        self._sources: OrderedDict[str, Source] = OrderedDict()
+        self._originals: OrderedDict[str, Original] = OrderedDict()
 
     def work(self, unit: Unit) -> None:
         """Make what is missing of a unit. Cases that failed before are tried again, each on its own.
@@ -115,11 +115,11 @@ class Worker:
 
     def _row(self, ledger: Ledger, turn: int) -> Row | None:
         try:
-            source = self._source(ledger.case)
+            original = self._original(ledger.case)
             if turn == 1:
-                return Row(ledger, source, source.picture, source.latent)
+                return Row(ledger, original, original.picture, original.latent)
             before = ledger.picture(turn - 1)
-            return Row(ledger, source, before, ledger.latent(turn - 1, self._backbone))
+            return Row(ledger, original, before, ledger.latent(turn - 1, self._backbone))
         except Exception as error:
             self._fail(ledger, turn, error)
             return None
@@ -166,7 +166,7 @@ class Worker:
         before = [row.before for row in rows]
         again = self._manifest.handover == "image" and turn > 1
         return EditRequest(
-            original=_joined([row.source.latent for row in rows]),
+            original=_joined([row.original.latent for row in rows]),
             previous=self._backbone.encode(before) if again else _joined([row.previous for row in rows]),
             turn=turn,
             source_prompts=[task.source_prompt for task in tasks],
@@ -198,15 +198,15 @@ class Worker:
     def _seed(self, case: Case, turn: int) -> int:
         return (self._manifest.seed + case.seed + turn - 1) % SEEDS
 
-    def _source(self, case: Case) -> Source:
-        if case.id not in self._sources:
-            picture = case.source()
-            # Singly, so that a source's latent does not depend on the batch it came in.
-            self._sources[case.id] = Source(picture, self._backbone.encode([picture]))
-        self._sources.move_to_end(case.id)
-        while len(self._sources) > KEPT_SOURCES:
-            self._sources.popitem(last=False)
-        return self._sources[case.id]
+    def _original(self, case: Case) -> Original:
+        if case.id not in self._originals:
+            picture = case.original()
+            # Singly, so that an original's latent does not depend on the batch it came in.
+            self._originals[case.id] = Original(picture, self._backbone.encode([picture]))
+        self._originals.move_to_end(case.id)
+        while len(self._originals) > KEPT_ORIGINALS:
+            self._originals.popitem(last=False)
+        return self._originals[case.id]
 
     def _taken(self) -> int:
         return 0 if self._memory is None else self._memory.taken

@@ -27,13 +27,13 @@ class DrawnCase(Case):
     """A case of the drawn world.
 
     Attributes:
-        scenes: the right scene after turn 0 (the source), 1, 2, ...; the judge knows its attributes.
+        scenes: the right scene after turn 0 (the original), 1, 2, ...; the judge knows its attributes.
     """
 
     def __init__(self, name: str, scenes: Sequence[Scene], tasks: Sequence[Task], seed: int) -> None:
         self.id, self.scenes, self.tasks, self.seed = name, tuple(scenes), tuple(tasks), seed
 
-    def source(self) -> Image.Image:
+    def original(self) -> Image.Image:
         return self.truth(0)
 
     def truth(self, turn: int) -> Image.Image:
@@ -42,7 +42,7 @@ class DrawnCase(Case):
     def mask(self, turn: int) -> Mask:
         return changed_pixels(self.scenes[turn - 1], self.scenes[turn])
 
-    def mask_since_source(self, turn: int) -> Mask:
+    def mask_since_original(self, turn: int) -> Mask:
         return changed_pixels(self.scenes[0], self.scenes[turn])
 
 
@@ -60,7 +60,7 @@ class LittleWorldCase(DrawnCase):
 
 
 class ReconstructCase(DrawnCase):
-    """A drawn picture whose every turn asks for what it already shows: the right answer is the source, each mask
+    """A drawn picture whose every turn asks for what it already shows: the right answer is the original, each mask
     empty.
     """
 

@@ -2,9 +2,9 @@
 
 Parquet files ``data/dev-*.parquet`` and ``data/train-*.parquet``, one row a turn, pictures of any size.
 
-It has instructions but no captions. Prompts are therefore "a photo" for the source, and "a photo, ", then the
+It has instructions but no captions. Prompts are therefore "a photo" for the original, and "a photo, ", then the
 instructions so far with commas, for the turns. With a file ``captions.json`` beside the data, an object of
-``{img_id: [caption of the source, after turn 1, after turn 2, ...]}``, the captions are the prompts instead.
+``{img_id: [caption of the original, after turn 1, after turn 2, ...]}``, the captions are the prompts instead.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class MagicBrushTurn:
 class MagicBrushCase(Case):
     """A session; truth is what people made, the mask is where they let the editor work.
 
-    Some masks and targets are published in another size than their source. They are resized to it as a whole, targets
+    Some masks and targets are published in another size than the original. They are resized to it as a whole, targets
     with Pillow's usual filter, as the data set's own evaluation resizes what it compares (evaluation/image_eval.py),
     masks to the nearest pixel.
     """
@@ -84,12 +84,12 @@ class MagicBrushCase(Case):
             Task(captions[k], captions[k + 1], EDIT_TYPE, turn.row.instruction) for k, turn in enumerate(turns)
         )
 
-    def source(self) -> Image.Image:
+    def original(self) -> Image.Image:
         return self._turns[0].picture(SOURCE)
 
     def truth(self, turn: int) -> Image.Image:
         if turn == 0:
-            return self.source()
+            return self.original()
         picture = self._turns[turn - 1].picture(TARGET)
         return picture if self._fits(picture.size, turn, TARGET) else picture.resize(self._size)
 
@@ -103,16 +103,16 @@ class MagicBrushCase(Case):
 
     @cached_property
     def _size(self) -> tuple[int, int]:
-        return self.source().size
+        return self.original().size
 
     def _fits(self, size: tuple[int, int], turn: int, column: str) -> bool:
-        """Whether a picture has the source's size; if not, that it is resized to it is said once."""
+        """Whether a picture has the original's size; if not, that it is resized to it is said once."""
         if size == self._size:
             return True
         if (turn, column) not in self._noted:
             self._noted.add((turn, column))
             given, wanted = (f"{width}x{height}" for width, height in (size, self._size))
-            log.warning("%s of %s, turn %d is %s, resized to its source's %s", column, self.id, turn, given, wanted)
+            log.warning("%s of %s, turn %d is %s, resized to its original's %s", column, self.id, turn, given, wanted)
         return False
 
 
@@ -172,7 +172,7 @@ def read_captions(data: Path) -> Mapping[str, Sequence[str]]:
 
 
 def captions_of(turns: Sequence[MagicBrushTurn], captions: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    """The captions of a session, source first.
+    """The captions of a session, original first.
 
     Raises:
         InputError: the file of captions has another number of them.

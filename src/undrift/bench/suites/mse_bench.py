@@ -1,8 +1,8 @@
 """MSE-Bench (VINCIE): 100 sessions of five turns with captions, ``data/train-00000-of-00001.parquet``.
 
 A published target caption says what is new after its turn ("The snowman is now in a snowy forest ..."), not all that
-the picture shows. A prompt that says everything is therefore the caption of the source followed by those of the turns
-so far; most are longer than CLIP's 77 tokens, which T5 still reads. The variant ``captions`` takes each alone.
+the picture shows. A prompt that says everything is therefore the caption of the original and those of the turns so
+far; most are longer than CLIP's 77 tokens, which T5 still reads. The variant ``captions`` takes each alone.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class MseCase(Case):
         self.id, self.tasks, self.seed = f"mse-{session.index:03}", session.tasks(cumulative), session.index
         self._file, self._row = file, row
 
-    def source(self) -> Image.Image:
+    def original(self) -> Image.Image:
         return self._file.picture(self._row, IMAGE)
 
 
@@ -84,7 +84,7 @@ class MseBench(Suite):
     title: ClassVar[str] = "MSE-Bench (arXiv 2506.10941)"
     variants: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
-            "default": "the source's caption followed by those of the turns so far",
+            "default": "the original's caption followed by those of the turns so far",
             CAPTIONS: "each turn's caption alone, as published",
         }
     )

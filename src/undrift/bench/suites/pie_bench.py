@@ -27,7 +27,7 @@ class PieCase(Case):
         self.id, self.tasks, self.seed = entry.id, tuple(tasks), seed
         self._entry, self._masks = entry, masks
 
-    def source(self) -> Image.Image:
+    def original(self) -> Image.Image:
         return self._entry.picture()
 
     def mask(self, turn: int) -> Mask | None:

@@ -16,7 +16,7 @@ class GreyCase(Case):
     id = "grey"
     tasks = (Task("grey", "another grey", "tone"),)
 
-    def source(self) -> Image.Image:
+    def original(self) -> Image.Image:
         return Image.new("RGB", (32, 32), (55, 55, 55))
 
 
