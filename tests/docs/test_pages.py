@@ -15,6 +15,7 @@ from tests.test_layering import FREE, MAY_IMPORT
 from tools import architecture
 
 DOCS = ROOT / "docs"
+PACKAGE = ROOT / "src" / "undrift"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)")
 PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
 
@@ -27,10 +28,17 @@ def test_pictures_are_as_drawn(name: str) -> None:
 
 def test_the_layers_drawn_are_those_that_are_enforced() -> None:
     rows = {layer.name: layer.row for layer in architecture.LAYERS}
-    packages = {path.parent.name for path in (ROOT / "src" / "undrift").glob("*/__init__.py")} - FREE
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - FREE
     assert set(rows) == packages
     for name, row in rows.items():
         assert all(rows[below] < row for below in MAY_IMPORT[name] & packages), name
+
+
+def test_the_architecture_names_every_module_beside_the_layers_and_of_a_session() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    beside = [f"{name}/" if (PACKAGE / name).is_dir() else f"{name}.py" for name in FREE]
+    of_a_session = [path.name for path in (PACKAGE / "session").glob("*.py") if path.name != "__init__.py"]
+    assert [name for name in sorted(beside + of_a_session) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -126,7 +126,7 @@ def test_candidates_say_where_the_dial_stood(client: TestClient) -> None:
     ]
 
 
-def test_only_here_and_never_here_hold_to_the_bit(client: TestClient, studio: Studio) -> None:
+def test_only_here_and_protect_hold_to_the_bit(client: TestClient, studio: Studio) -> None:
     source = started(client)["turns"][0]
     method = {"name": "toy", "preset": "global"}
     form = {"only": painted(0, 0, 20, 32), "protect": painted(0, 0, 8, 32)}

@@ -94,7 +94,7 @@ def paint(page: Page) -> None:
     """The sky may change, the cactus may not."""
     drag(page, (0.12, 0.14), (0.88, 0.14))
     drag(page, (0.12, 0.3), (0.88, 0.3))
-    page.get_by_role("radio", name="Never here").check()
+    page.get_by_role("radio", name="Protect").check()
     drag(page, (0.14, 0.62), (0.14, 0.86))
 
 

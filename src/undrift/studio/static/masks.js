@@ -4,7 +4,7 @@ import { recall, remember, state, update } from "./state.js";
 
 export const LAYERS = {
   only: { title: "Only here", help: "The next turn may change nothing else." },
-  protect: { title: "Never here", help: "The next turn leaves this as it is, to the bit." },
+  protect: { title: "Protect", help: "The next turn leaves this as it is, to the bit." },
   back: { title: "Put back", help: "Shows again what an earlier picture had here." },
 };
 
