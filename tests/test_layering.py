@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "session": {"instructions", "methods", "backbones", "attention", "flow"},
     "bench": {"session", "methods", "backbones", "attention", "flow", "littleworld"},
     "cli": {"bench", "studio", "session", "instructions", "methods", "backbones", "attention", "flow", "littleworld"},
-    "studio": {"bench", "session", "methods", "backbones", "attention", "flow", "littleworld"},
+    "studio": {"bench", "session", "instructions", "methods", "backbones", "attention", "flow", "littleworld"},
     "__init__": {"session", "instructions", "methods", "backbones"},
     "__main__": {"cli"},
 }

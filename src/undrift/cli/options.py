@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -26,6 +26,9 @@ from undrift.cli.logs import loud
 from undrift.cli.paths import Folder, OutputFile
 from undrift.errors import InputError
 from undrift.outputs import PICTURE_ENDINGS
+
+if TYPE_CHECKING:
+    from undrift.instructions.chat_model import ChatModel
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -94,6 +97,24 @@ class MethodChoice:
         return {name: value for name, value in named.items() if value is not None} | dict(
             map(_setting, self.settings)
         )
+
+
+@dataclass(frozen=True)
+class LanguageChoice:
+    """The language model that reads instructions; None leaves them to the grammar."""
+
+    llm: str | None
+    llm_model: str | None
+
+    def opened(self) -> ChatModel | None:
+        """The model, its key from the environment.
+
+        Raises:
+            InputError: half of it is given, or it cannot be used.
+        """
+        from undrift.instructions.chat_model import chat_model
+
+        return chat_model(self.llm, self.llm_model)
 
 
 @dataclass(frozen=True)
@@ -267,6 +288,27 @@ region_options = _bundle(
     ),
 )
 """The options that say where; the command receives one ``RegionChoice`` as ``chosen_region``."""
+
+language_options = _bundle(
+    "chosen_language",
+    LanguageChoice,
+    (
+        click.option(
+            "--llm",
+            metavar="URL",
+            envvar="UNDRIFT_LLM",
+            help="OpenAI-compatible address, up to /v1, of a language model that reads instructions; its key goes "
+            "into $UNDRIFT_LLM_KEY. Default: $UNDRIFT_LLM, else the grammar, offline.",
+        ),
+        click.option(
+            "--llm-model",
+            metavar="NAME",
+            envvar="UNDRIFT_LLM_MODEL",
+            help="The model's name there. Default: $UNDRIFT_LLM_MODEL.",
+        ),
+    ),
+)
+"""The options that choose a language model; the command receives one ``LanguageChoice`` as ``chosen_language``."""
 
 seed_option: Decorator = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Default: drawn, and recorded with the turn."

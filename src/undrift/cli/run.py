@@ -9,12 +9,14 @@ import click
 
 from undrift.cli.options import (
     Handover,
+    LanguageChoice,
     MethodChoice,
     ModelChoice,
     RegionChoice,
     common,
     handover_option,
     json_option,
+    language_options,
     method_options,
     model_options,
     output_option,
@@ -30,6 +32,7 @@ from undrift.errors import InputError
 
 if TYPE_CHECKING:
     from undrift.instructions import Reading
+    from undrift.instructions.chat_model import ChatModel
     from undrift.session.engine import EditPlan
 
 
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     help="Folder of the new session. Default: undrift-NAME after the picture.",
 )
 @output_option
+@language_options
 @model_options
 @method_options
 @region_options
@@ -72,6 +76,7 @@ def run(
     words: tuple[str, ...],
     session: Path | None,
     output: Path | None,
+    chosen_language: LanguageChoice,
     chosen_model: ModelChoice,
     chosen_method: MethodChoice,
     chosen_region: RegionChoice,
@@ -93,7 +98,7 @@ def run(
     from undrift.pictures import read_picture
     from undrift.session.engine import EditPlan, start_session
 
-    readings = _heard(prompt, said)
+    readings = _heard(prompt, said, chosen_language.opened() if said else None)
     edits = edits or tuple(reading.target for reading in readings)
     chosen = execution.choose_method(chosen_method)
     picture = read_picture(image)
@@ -123,32 +128,37 @@ def run(
     say(f"go on with: {edit_command(opened.folder)}")
 
 
-def _heard(prompt: str, said: tuple[str, ...]) -> list[Reading]:
+def _heard(prompt: str, said: tuple[str, ...], model: ChatModel | None) -> list[Reading]:
     """What is asked for, one after the other, before anything is made.
 
     Raises:
         InputError: something has no sure reading, or is no edit.
     """
     from undrift.instructions import understand
+    from undrift.instructions.asking import Said, ask
 
-    captions = [prompt]
+    turns = [Said(None, prompt)]
     readings: list[Reading] = []
     for number, text in enumerate(said, 1):
-        reading = understand(text, captions[-1], captions)
+        now, captions = turns[-1].caption, [turn.caption for turn in turns]
+        reading = understand(text, now, captions) if model is None else ask(model, text, now, turns)
         if reading.is_step or reading.strength:
             raise InputError(f"--say number {number}, '{text}', is no edit: leave it out, or use undrift edit")
         readings.append(reading)
-        captions.append(reading.target)
+        turns.append(Said(text if reading.form == "instruction" else None, reading.target))
     return readings
 
 
 def _with_saying(plan: EditPlan, reading: Reading) -> EditPlan:
     from dataclasses import replace
 
+    from undrift.session.saying import recorded
+
     if reading.form == "caption":
         return plan
     implied = reading.source if not plan.source_prompt else plan.source_prompt
-    return replace(plan, instruction=reading.text, words=plan.words or reading.words, source_prompt=implied)
+    words = plan.words or reading.words
+    return replace(plan, instruction=reading.text, exchange=recorded(reading), words=words, source_prompt=implied)
 
 
 def _check(edits: tuple[str, ...], said: tuple[str, ...], words: tuple[str, ...]) -> None:

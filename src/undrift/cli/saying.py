@@ -34,6 +34,8 @@ def announce(reading: Reading) -> None:
     """Say on stderr what a text was taken for, an instruction with what it changes in the caption."""
     if shell().quiet:
         return
+    if reading.note:
+        say(f"note: {line(reading.note)}", err=True)
     if reading.form == "caption":
         say("read as a caption", err=True)
     else:

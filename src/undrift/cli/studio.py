@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from undrift.cli.options import ModelChoice, common, model_options
+from undrift.cli.options import LanguageChoice, ModelChoice, common, language_options, model_options
 from undrift.cli.output import say
 from undrift.cli.paths import Folder
 from undrift.cli.sessions import open_session
@@ -30,6 +30,7 @@ PASSWORD_VARIABLE = "UNDRIFT_PASSWORD"
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: 7860, or a free one if that is taken.")
 @click.option("--password", envvar=PASSWORD_VARIABLE, help=f"Ask for this first; better set ${PASSWORD_VARIABLE}.")
 @click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
+@language_options
 @model_options
 @common
 def studio(
@@ -39,6 +40,7 @@ def studio(
     port: int | None,
     password: str | None,
     no_browser: bool,
+    chosen_language: LanguageChoice,
     chosen_model: ModelChoice,
 ) -> None:
     """Edit in the browser, on a page that this machine serves to itself; Ctrl-C ends it.
@@ -51,6 +53,7 @@ def studio(
     from undrift.studio.studio import Studio
 
     server.check_password(host, password)
+    language = chosen_language.opened()
     root, opened = _where(session, sessions)
     listening = server.listen(host, port)
     backbone = (
@@ -58,7 +61,7 @@ def studio(
         if opened is None
         else execution.load_for(opened, opened.head, chosen_model)
     )
-    served = Studio(backbone, root, None if opened is None else opened.folder.name, describe)
+    served = Studio(backbone, root, None if opened is None else opened.folder.name, describe, language)
 
     def ready(url: str) -> None:
         say(f"studio: {url}")

@@ -10,12 +10,14 @@ import click
 
 from undrift.cli.options import (
     Handover,
+    LanguageChoice,
     MethodChoice,
     ModelChoice,
     RegionChoice,
     common,
     handover_option,
     json_option,
+    language_options,
     method_options,
     model_options,
     output_option,
@@ -80,6 +82,7 @@ def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoic
 )
 @session_option
 @output_option
+@language_options
 @model_options
 @method_options
 @region_options
@@ -98,6 +101,7 @@ def edit(
     count: int,
     session: Path | None,
     output: Path | None,
+    chosen_language: LanguageChoice,
     chosen_model: ModelChoice,
     chosen_method: MethodChoice,
     chosen_region: RegionChoice,
@@ -121,7 +125,8 @@ def edit(
     opened = open_session(session)
     tree = opened.tree()
     start = tree.turn(parent)
-    reading = heard(tree, text, start.id, source_prompt, chosen_form(caption, instruction))
+    form = chosen_form(caption, instruction)
+    reading = heard(tree, text, start.id, source_prompt, form, chosen_language.opened())
     if reading.is_step:
         moved = step_back(opened, tree, start, reading)
         execution.write_output(opened, moved, output)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from undrift.errors import InputError
+from undrift.instructions.exchange import Exchange
 
 Kind = Literal[
     "object", "add", "delete", "colour", "material", "content", "pose", "background", "style", "position",
@@ -34,6 +35,8 @@ class Reading:
             the words that differ (captions, and edits that only take something away).
         turn: for a step back, the number, from the source (0), of the turn on the path to go back to; else None.
         strength: 1 for "more", -1 for "less" of the last turn, else 0.
+        exchange: what was said to a language model and what it answered, where one read the text.
+        note: what whoever asked should know of how it was read, in a line; empty for nothing.
     """
 
     text: str
@@ -44,6 +47,8 @@ class Reading:
     words: tuple[str, ...] | None = None
     turn: int | None = None
     strength: int = 0
+    exchange: Exchange | None = None
+    note: str = ""
 
     @property
     def is_step(self) -> bool:

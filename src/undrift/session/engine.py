@@ -23,7 +23,7 @@ from undrift.methods.base import EditMethod
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import latents, region
 from undrift.session.making import Work, stored_latent
-from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
+from undrift.session.model import Exchange, RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import Outcome, Spec
 from undrift.session.provenance import recipe
 from undrift.session.store import Session
@@ -43,6 +43,7 @@ class EditPlan:
         prompt: what the result is to show.
         source_prompt: what the parent shows; None takes the parent's prompt.
         instruction: what was said, where ``prompt`` was made from an instruction (``undrift.understand``); recorded.
+        exchange: how a language model read it, where one did; recorded.
         words: words of ``prompt`` that steer the highlighting; None takes those that differ.
         seed: None draws one, which is recorded.
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
@@ -55,6 +56,7 @@ class EditPlan:
     prompt: str
     source_prompt: str | None = None
     instruction: str | None = None
+    exchange: Exchange | None = None
     words: tuple[str, ...] | None = None
     seed: int | None = None
     handover: Literal["latent", "image"] = "latent"
@@ -196,6 +198,7 @@ def _resolved(
         source_prompt=source_prompt,
         target_prompt=plan.prompt,
         instruction=plan.instruction,
+        exchange=plan.exchange,
         words=plan.words,
         region_hash=None if allowed is None else sha256(mask_bytes(allowed)),
         method=method.name,

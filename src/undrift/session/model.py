@@ -83,6 +83,14 @@ class Stored(BaseModel):
         return {cls.before.get(name, name): value for name, value in record.items()}
 
 
+class Exchange(Stored):
+    """How a language model read an instruction, verbatim; see ``undrift.instructions.exchange``."""
+
+    model: str
+    messages: tuple[tuple[str, str], ...]
+    answer: str
+
+
 class TurnSpec(Stored):
     """Everything that decides a turn's result, resolved and recorded before the work starts.
 
@@ -91,6 +99,7 @@ class TurnSpec(Stored):
         target_prompt: what the turn is to show.
         instruction: what was said, where that was an instruction from which the target prompt was made; None where
             the prompt was given as it is.
+        exchange: what was said to the language model that read the instruction, and what it answered; None without.
         words: words of the target prompt that steer the highlighting, None for those that differ.
         region_hash: sha256 of the file that says where the picture may change, None for everywhere.
         method, preset, params: the editor, its preset's name (``custom`` if it has other parameters than a preset),
@@ -108,6 +117,7 @@ class TurnSpec(Stored):
     source_prompt: str
     target_prompt: str
     instruction: str | None = None
+    exchange: Exchange | None = None
     words: tuple[str, ...] | None = None
     region_hash: str | None = None
     method: str

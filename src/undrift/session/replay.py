@@ -109,6 +109,7 @@ def _again(old: Turn, spec: TurnSpec, tree: Tree, parent: str, seed: int | None)
         prompt=spec.target_prompt,
         source_prompt=spec.source_prompt if told else None,
         instruction=spec.instruction,
+        exchange=spec.exchange,
         words=spec.words,
         seed=spec.seed if seed is None else seed,
         handover=spec.handover,

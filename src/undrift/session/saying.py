@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from undrift.errors import InputError
 from undrift.instructions import Reading, TextForm, understand
+from undrift.instructions.exchange import LanguageModel
 from undrift.session.engine import EditPlan
-from undrift.session.model import Turn
+from undrift.session.model import Exchange, Turn
 from undrift.session.tree import Tree
 
 DIAL_STEP = 0.5
@@ -13,7 +14,12 @@ DIAL_STEP = 0.5
 
 
 def heard(
-    tree: Tree, text: str, turn: str = "head", source_prompt: str | None = None, form: TextForm | None = None
+    tree: Tree,
+    text: str,
+    turn: str = "head",
+    source_prompt: str | None = None,
+    form: TextForm | None = None,
+    model: LanguageModel | None = None,
 ) -> Reading:
     """What ``text`` asks for when it is said of ``turn``.
 
@@ -23,14 +29,24 @@ def heard(
         turn: anything that ``Tree.turn`` understands.
         source_prompt: what the turn shows; None takes its prompt.
         form: what the text is; None finds out.
+        model: a language model that reads it, the turns so far being its conversation; None leaves it to the grammar.
 
     Raises:
         NotUnderstood: an instruction without a sure reading.
         InputError: no such turn.
     """
-    prompts = [step.prompt for step in tree.path(tree.turn(turn))]
-    now = prompts[-1] if source_prompt is None else source_prompt
-    return understand(text, now, [*prompts[:-1], now], form)
+    steps = tree.path(tree.turn(turn))
+    now = steps[-1].prompt if source_prompt is None else source_prompt
+    captions = [*(step.prompt for step in steps[:-1]), now]
+    if model is None:
+        return understand(text, now, captions, form)
+    from undrift.instructions.asking import Said, ask
+
+    told = [
+        Said(step.spec.instruction if step.spec else None, caption)
+        for step, caption in zip(steps, captions, strict=True)
+    ]
+    return ask(model, text, now, told, form)
 
 
 def said_plan(reading: Reading, parent: Turn, source_prompt: str | None = None) -> EditPlan:
@@ -43,7 +59,22 @@ def said_plan(reading: Reading, parent: Turn, source_prompt: str | None = None) 
         raise InputError(f"'{reading.text}' is no edit of its own: say what to change")
     implied = reading.source if source_prompt is None and reading.source != parent.prompt else source_prompt
     said = reading.text if reading.form == "instruction" else None
-    return EditPlan(reading.target, source_prompt=implied, instruction=said, words=reading.words, parent=parent.id)
+    return EditPlan(
+        reading.target,
+        source_prompt=implied,
+        instruction=said,
+        exchange=recorded(reading),
+        words=reading.words,
+        parent=parent.id,
+    )
+
+
+def recorded(reading: Reading) -> Exchange | None:
+    """What a turn records of the language model that read its instruction; None if none did."""
+    said = reading.exchange
+    if said is None or reading.form == "caption":
+        return None
+    return Exchange(model=said.model, messages=said.messages, answer=said.answer)
 
 
 def again_plan(reading: Reading, turn: Turn) -> tuple[EditPlan, float]:
@@ -62,6 +93,7 @@ def again_plan(reading: Reading, turn: Turn) -> tuple[EditPlan, float]:
         spec.target_prompt,
         source_prompt=spec.source_prompt,
         instruction=reading.text,
+        exchange=recorded(reading),
         words=spec.words,
         seed=spec.seed,
         handover=spec.handover,

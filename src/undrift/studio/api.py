@@ -35,11 +35,13 @@ from undrift.studio.forms import (
     ImportForm,
     RebaseForm,
     RestoreForm,
+    SayForm,
     StartForm,
     parsed,
 )
 from undrift.studio.http_errors import Refused
 from undrift.studio.jobs import Job
+from undrift.studio.saying import understood
 from undrift.studio.studio import Studio
 from undrift.studio.uploads import Upload
 
@@ -197,6 +199,13 @@ def session(request: Request) -> Response:
 def edit(request: Request, form: EditForm) -> Any:
     """Queue a turn, or several candidates of it."""
     return _queued(request, submit.edit(studio_of(request), request.path_params["name"], form))
+
+
+@takes(SayForm)
+def say(request: Request, form: SayForm) -> Any:
+    """What a text asks for; nothing is made."""
+    studio = studio_of(request)
+    return understood(session_of(request).tree(), form, studio.language, studio.exchanges)
 
 
 @takes(RebaseForm)

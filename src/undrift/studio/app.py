@@ -112,6 +112,7 @@ ROUTES = [
     Route("/api/sessions", api.sessions, methods=["GET"]),
     Route("/api/sessions", api.start, methods=["POST"]),
     Route(_SESSION, api.session),
+    Route(_SESSION + "/say", api.say, methods=["POST"]),
     Route(_SESSION + "/edit", api.edit, methods=["POST"]),
     Route(_SESSION + "/rebase", api.rebase, methods=["POST"]),
     Route(_SESSION + "/restore", api.restore, methods=["POST"]),

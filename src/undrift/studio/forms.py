@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from PIL import Image
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 
+from undrift.instructions import TextForm
 from undrift.pictures import read_mask
 from undrift.session.engine import SEEDS
 from undrift.session.next_turn import DIALS
@@ -50,11 +51,16 @@ class MethodForm(Form):
 
 
 class EditForm(Form):
-    """A turn, or several candidates of one. ``only`` and ``protect`` are PNGs, white where it was painted."""
+    """A turn, or several candidates of one. ``only`` and ``protect`` are PNGs, white where it was painted.
+
+    ``instruction`` is what the prompt was made from, ``exchange`` names how a language model read it (``SayForm``).
+    """
 
     parent: TurnId
     prompt: Prompt
     source_prompt: Prompt | None = None
+    instruction: Prompt | None = None
+    exchange: Annotated[str, Field(max_length=64)] | None = None
     words: tuple[Annotated[str, Field(max_length=200)], ...] | None = None
     method: MethodForm
     seed: Seed | None = None
@@ -67,6 +73,16 @@ class EditForm(Form):
         """Where the turn may change a picture of ``size``; None for everywhere."""
         only, protect = (None if mask is None else painted(mask, size) for mask in (self.only, self.protect))
         return region_of(only, protect, size)
+
+
+class SayForm(Form):
+    """What was said of ``turn``: an instruction or a caption; ``ask_model`` puts it to the language model."""
+
+    turn: TurnId
+    text: Prompt
+    source_prompt: Prompt | None = None
+    form: TextForm | None = None
+    ask_model: bool = False
 
 
 class RestoreForm(Form):

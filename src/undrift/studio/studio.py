@@ -9,12 +9,14 @@ from typing import Any
 
 from undrift import __version__
 from undrift.backbones.base import Backbone
+from undrift.instructions.exchange import LanguageModel
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.studio import uploads, views
 from undrift.studio.events import EventLog
 from undrift.studio.forms import MOST_CANDIDATES, MethodForm
 from undrift.studio.jobs import JobQueue
+from undrift.studio.saying import Exchanges
 from undrift.studio.session_folders import SessionFolders
 
 
@@ -26,15 +28,23 @@ class Studio:
         root: the folder that holds the sessions.
         first: the session that the page opens with; None opens the list.
         describe: an unexpected error in one line.
+        language: reads instructions where a page asks it to; None leaves them to the grammar.
     """
 
     def __init__(
-        self, backbone: Backbone, root: Path, first: str | None = None, describe: Callable[[Exception], str] = repr
+        self,
+        backbone: Backbone,
+        root: Path,
+        first: str | None = None,
+        describe: Callable[[Exception], str] = repr,
+        language: LanguageModel | None = None,
     ) -> None:
         self.backbone = backbone
         self.shelf = SessionFolders(root)
         self.first = first
         self.describe = describe
+        self.language = language
+        self.exchanges = Exchanges()
         self.events = EventLog()
         self.jobs = JobQueue(self.events, describe)
         self.uploads = uploads.Uploads()
@@ -70,6 +80,7 @@ class Studio:
             "vocabulary": self.backbone.capabilities.vocabulary,
             "folder": str(self.shelf.root.resolve()),
             "first": self.first,
+            "language_model": None if self.language is None else self.language.name,
             "default_method": registry.DEFAULT,
             "methods": views.methods_view(self.backbone),
             "limits": {

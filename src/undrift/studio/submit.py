@@ -46,6 +46,8 @@ def edit(studio: Studio, name: str, form: EditForm) -> Job:
     plan = EditPlan(
         prompt=form.prompt,
         source_prompt=form.source_prompt,
+        instruction=form.instruction,
+        exchange=studio.exchanges.get(form.exchange),
         words=form.words,
         seed=form.seed,
         parent=parent.id,

@@ -6,6 +6,7 @@ import { field, fill, h } from "./dom.js";
 import { clear, coverage, LAYERS, masks, png } from "./masks.js";
 import { chosenMethod, dialField, drawInto, methodFields } from "./method.js";
 import { attempt } from "./say.js";
+import { saidOf, sayBox, stepBack, stepsBack, unheard } from "./saying.js";
 import { recall, remember, shownTurn, state, turnOf, update, watch } from "./state.js";
 import { chips, marked } from "./words.js";
 
@@ -20,14 +21,14 @@ function follow() {
   const key = `draft:${state.session.name}`;
   const shown = shownTurn();
   if (draft?.key !== key) {
-    draft = { key, prompt: shown.prompt, source: null, words: null, seed: "", count: 1, ...recall(key) };
+    draft = { key, prompt: shown.prompt, source: null, words: null, seed: "", count: 1, say: null, ...recall(key) };
     shownBefore = recall(`${key}:at`) ?? shown.id;
   }
   if (shownBefore !== shown.id) {
     const before = turnOf(shownBefore);
     // A text nobody changed follows the picture; one that somebody wrote stays.
     if (!before || draft.prompt === before.prompt || draft.prompt === shown.prompt) draft.prompt = shown.prompt;
-    Object.assign(draft, { source: null, words: null });
+    Object.assign(draft, { source: null, words: null, say: null });
     shownBefore = shown.id;
   }
   store();
@@ -40,6 +41,7 @@ function store() {
 
 const source = () => draft.source ?? shownTurn().prompt;
 const changes = () => draft.prompt.trim() !== "" && draft.prompt.trim() !== source().trim();
+const ready = () => !unheard(draft) && (changes() || stepsBack(draft) || Boolean(draft.say?.heard?.again));
 
 export function composer() {
   follow();
@@ -58,6 +60,19 @@ export function composer() {
   const dial = h("div");
   const method = h("div", { class: "stack" });
 
+  const said = sayBox({ draft: () => draft, take: (heard) => take(heard), submit: () => start.disabled || form.requestSubmit() });
+  // What was understood fills the caption in, where it can be corrected.
+  const take = (heard) => {
+    const shown = shownTurn();
+    const aim = heard?.target ?? shown.prompt;
+    const implied = heard?.source && heard.source !== shown.prompt && draft.source === null ? { source: heard.source } : {};
+    Object.assign(draft, { prompt: aim, words: heard?.words ?? null, ...implied });
+    store();
+    if (prompt.value !== draft.prompt) prompt.value = draft.prompt;
+    if (document.activeElement !== caption) caption.value = source();
+    analyse();
+  };
+
   const compare = debounced(async () => {
     const asked = { source: source(), target: draft.prompt };
     const found = await post("/api/diff", asked);
@@ -67,7 +82,8 @@ export function composer() {
     drawWords();
   });
   const analyse = () => {
-    start.disabled = !changes();
+    start.disabled = !ready();
+    start.textContent = stepsBack(draft) ? "Go back" : "Make the turn";
     compare();
   };
   const drawWords = () => {
@@ -77,7 +93,7 @@ export function composer() {
       draft.words && h("button", { type: "button", class: "quiet fine", onclick: () => setWords(null) }, "as they differ")]);
     if (changes() && !chosen.size) steer.append(h("span", { class: "note" }, "No word steers where this edits."));
     if (analysis.unknown.length) diff.append(h("span", { class: "note" }, `LittleWorld does not know: ${analysis.unknown.join(", ")}`));
-    start.disabled = !changes();
+    start.disabled = !ready();
   };
   const setWords = (words) => {
     draft.words = words;
@@ -103,6 +119,7 @@ export function composer() {
     const shown = shownTurn();
     again.hidden = shown.kind !== "edit";
     again.textContent = `Try turn ${shown.number} again`;
+    said.draw();
     if (before !== `${shownBefore} ${draft.prompt}` || !analysis.words.length) analyse();
   };
   const drawAreas = () => state.session && fill(areas, ["only", "protect"].filter((key) => coverage(key) > 0).map((key) => area(key)));
@@ -134,13 +151,14 @@ export function composer() {
 
   const form = h(
     "form", { class: "stack", onsubmit: (event) => (event.preventDefault(), attempt(makeTurn)) },
-    h("h2", {}, "Next turn"), note, field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
+    h("h2", {}, "Next turn"), note, said.element, field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
     h("div", { class: "pair" }, field("Candidates", count), field("Seed", seed)),
     h("div", { class: "row" }, start, again),
     h("details", { class: "expert" }, h("summary", { class: "fine" }, "Method and parameters"), method),
     vocabulary(),
   );
   draw();
+  if (draft.say?.text && !draft.say.heard) said.later();
   drawAreas();
   drawMethod();
   analyse();
@@ -181,13 +199,16 @@ function wholeNumber(text) {
 }
 
 async function makeTurn() {
-  await queue("edit", { parent: state.shown, prompt: draft.prompt.trim(), source_prompt: draft.source, words: draft.words, ...settings() });
+  const { again, dial } = draft.say?.heard ?? {};
+  if (stepsBack(draft)) await stepBack(draft);
+  else if (again) await queue("edit", { ...settings(), ...again, method: { ...chosenMethod(), dial }, ...saidOf(draft) });
+  else await queue("edit", { parent: state.shown, prompt: draft.prompt.trim(), source_prompt: draft.source, words: draft.words, ...saidOf(draft), ...settings() });
 }
 
 // The shown turn once more, beside it: another method, dial or seed on the same picture and the same words.
 async function redoTurn() {
   const { parent, spec, prompt } = shownTurn();
-  await queue("edit", { parent, prompt, source_prompt: spec.source_prompt, words: spec.words, ...settings() });
+  await queue("edit", { parent, prompt, source_prompt: spec.source_prompt, instruction: spec.instruction, words: spec.words, ...settings() });
 }
 
 // Another page or a dropped picture fills the next turn in.

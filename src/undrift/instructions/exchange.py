@@ -1,0 +1,46 @@
+"""What is said to a language model and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from undrift.errors import UndriftError
+
+Message = tuple[str, str]
+"""Who speaks (``system``, ``user`` or ``assistant``), and what."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One instruction put to a language model, verbatim. Neither its address nor its key is part of it.
+
+    Attributes:
+        model: the model's name.
+        messages: all that the model was given, in order; a first answer that was no answer is among them.
+        answer: what it answered in the end.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    answer: str
+
+
+class NoAnswer(UndriftError):
+    """A language model gave nothing that can be used; why, in one line."""
+
+
+class LanguageModel(Protocol):
+    """Answers messages with JSON."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+
+    def answer(self, messages: Sequence[Message], schema: dict[str, Any]) -> str:
+        """The text of the answer to ``messages``; it is asked to fit the JSON ``schema``.
+
+        Raises:
+            NoAnswer: there is none.
+        """

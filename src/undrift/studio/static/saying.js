@@ -1,0 +1,81 @@
+// The box for plain words: what was said of the shown turn, and what it is understood as.
+
+import { post, sessionPath } from "./api.js";
+import { step } from "./actions.js";
+import { field, fill, h } from "./dom.js";
+import { attempt } from "./say.js";
+import { shownTurn, state } from "./state.js";
+
+const WAIT_MS = 150;
+const NOTHING = { text: "", form: null, heard: null };
+
+// `draft` gives the next turn, whose `say` this box fills in; `take` is called with what was understood.
+export function sayBox({ draft, take, submit }) {
+  const box = h("textarea", { rows: 2, maxlength: 4000, placeholder: "make the hat blue", "aria-describedby": "heard" });
+  const told = h("p", { class: "fine", id: "heard", "aria-live": "polite" });
+  const say = () => (draft().say ??= { ...NOTHING });
+  let timer = 0;
+
+  const listen = async (askModel = false) => {
+    const { text, form } = say();
+    const asked = { turn: state.shown, text, form, source_prompt: draft().source };
+    if (!text.trim()) return;
+    const heard = await post(`${sessionPath(state.session.name)}/say`, { ...asked, ask_model: askModel });
+    // An answer to what has been changed since says nothing any more.
+    if (asked.turn !== state.shown || say().text !== text || say().form !== form) return;
+    say().heard = heard;
+    take(heard);
+    draw();
+  };
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => attempt(listen), WAIT_MS);
+  };
+  const change = (values) => {
+    Object.assign(say(), values, { heard: null });
+    take(null);
+    draw();
+    later();
+  };
+  const button = (label, run) => h("button", { type: "button", class: "quiet fine", onclick: run }, label);
+  const other = (form) => button(form === "caption" ? "It is an instruction" : "It is a caption", () => change({ form: form === "caption" ? "instruction" : "caption" }));
+
+  const draw = () => {
+    const { text, heard } = say();
+    if (box.value !== text) box.value = text;
+    const askable = state.about.language_model && heard && !heard.undo && heard.form !== "caption" && !heard.exchange;
+    fill(told, text.trim() && heard && [
+      h("span", { class: heard.problem ? "note" : "muted" }, heard.problem ?? words(heard)), " ",
+      heard.note && h("span", { class: "note" }, heard.note),
+      other(heard.form), askable && button(`Ask ${state.about.language_model}`, () => attempt(() => listen(true)))]);
+  };
+  box.addEventListener("input", () => change({ text: box.value, form: null }));
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    submit();
+  });
+  return { element: h("div", {}, field("Say what to change", box), told), draw, later };
+}
+
+function words(heard) {
+  if (heard.undo) return `Goes ${heard.undo} ${heard.undo === 1 ? "turn" : "turns"} back.`;
+  if (heard.again) return `Makes turn ${shownTurn().number} anew, with the dial at ${heard.dial}.`;
+  return heard.form === "caption" ? "Read as the whole caption." : `Read as an instruction (${heard.kinds.join(", ")}).`;
+}
+
+// Whether what was said still waits to be understood, or could not be.
+export const unheard = ({ say }) => Boolean(say?.text.trim()) && (!say.heard || Boolean(say.heard.problem));
+
+// Whether what was said goes back in the history, and is no turn.
+export const stepsBack = ({ say }) => say?.heard?.undo > 0;
+
+export async function stepBack({ say }) {
+  for (let left = say.heard.undo; left > 0; left -= 1) await step("undo");
+}
+
+// What a turn records of what was said: the words, and how a language model read them.
+export function saidOf({ say }) {
+  if (!say?.text.trim() || say.heard?.form !== "instruction") return {};
+  return { instruction: say.text.trim(), ...(say.heard.exchange && { exchange: say.heard.exchange }) };
+}

@@ -1,0 +1,61 @@
+"""The box for plain words in a real browser: shown as a difference, corrected, forced, recorded."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.studio.browser.conftest import Open, Running, rows
+from undrift.littleworld import demo
+
+MAKE = "Make the turn"
+
+
+def said(page: Page, text: str) -> None:
+    """Say something and wait until it is understood."""
+    page.get_by_label("Say what to change").fill(text)
+    expect(page.locator("#heard")).not_to_be_empty()
+
+
+def test_an_instruction_is_shown_corrected_and_recorded(open_page: Open, running: Running) -> None:
+    running.begin("said")
+    page = open_page("#/s/said")
+    caption = page.get_by_label("What the picture is to show")
+    said(page, "make the dog blue")
+    expect(page.locator("#heard")).to_contain_text("Read as an instruction (colour).")
+    wanted = demo.prompt().replace("yellow dog", "blue dog")
+    expect(caption).to_have_value(wanted)
+    expect(page.locator(".diff ins")).to_have_text("blue")
+    expect(page.locator(".diff del")).to_have_text("yellow")
+    caption.fill(wanted.replace("blue", "pink"))
+    expect(page.locator(".diff ins")).to_have_text("pink")
+    page.get_by_label("Say what to change").press("Enter")
+    expect(rows(page)).to_have_count(2)
+    expect(page.get_by_label("Say what to change")).to_have_value("")
+    spec = running.session("said").head.spec
+    assert spec is not None
+    assert (spec.instruction, spec.target_prompt) == ("make the dog blue", wanted.replace("blue", "pink"))
+
+    said(page, "undo that")
+    expect(page.locator("#heard")).to_contain_text("Goes 1 turn back.")
+    page.get_by_role("button", name="Go back").click()
+    expect(page.locator(".caption")).to_have_text(demo.prompt())
+    assert running.session("said").head.number == 0
+
+
+def test_what_is_not_understood_makes_no_turn_and_can_be_taken_as_a_caption(
+    open_page: Open, running: Running
+) -> None:
+    running.begin("not said")
+    page = open_page("#/s/not said")
+    said(page, "make the horse blue")
+    expect(page.locator("#heard")).to_contain_text("the caption has no 'the horse'")
+    expect(page.get_by_role("button", name=MAKE)).to_be_disabled()
+    page.get_by_label("Say what to change").press("Enter")
+    page.get_by_role("button", name="It is a caption").click()
+    expect(page.get_by_label("What the picture is to show")).to_have_value("make the horse blue")
+    expect(page.get_by_role("button", name=MAKE)).to_be_enabled()
+    page.get_by_role("button", name="It is an instruction").click()
+    expect(page.locator("#heard")).to_contain_text("the caption has no 'the horse'")
+    page.get_by_label("Say what to change").fill("")
+    expect(page.get_by_label("What the picture is to show")).to_have_value(demo.prompt())
+    assert len(running.session("not said").turns()) == 1
