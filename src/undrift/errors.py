@@ -1,16 +1,22 @@
 """Every error a user can cause, one clear line each.
 
-The command line prints ``str(error)`` and exits with ``error.exit_code``; library users catch ``UndriftError``.
+The command line prints ``str(error)``, which is always one line that can be read, and exits with
+``error.exit_code``; library users catch ``UndriftError``.
 A message says what was given, what was expected and how to fix it.
 """
 
 from __future__ import annotations
+
+from undrift.wording import one_line
 
 
 class UndriftError(Exception):
     """Base of all errors that are the input's or the environment's, not the program's."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class InputError(UndriftError):

@@ -212,7 +212,7 @@ def test_made_up_databases(session: Session, statement: str, message: str) -> No
         (lambda r: r.update(parent=r["id"]), "does not follow from the turn that its row says"),
         (lambda r: r.update(seconds=float("inf")), "seconds: input should be a finite number"),
         (lambda r: r.update(seconds=float("nan")), "seconds: input should be a finite number"),
-        (lambda r: r["spec"]["params"].update(steps=float("inf")), "spec.params: value error, expected finite"),
+        (lambda r: r["spec"]["params"].update(steps=float("inf")), "spec.params: expected finite"),
         (lambda r: r["spec"]["params"].update(steps=[0] * 2000), "expected at most 1000 values"),
         (lambda r: r["drift_previous"].update(psnr=float("nan")), "psnr: input should be a finite number"),
         (lambda r: r["spec"].update(seed=-1), "seed: input should be greater"),

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from undrift.errors import ModelError
+from undrift.wording import size
 
 Offload = Literal["none", "model", "group"]
 Quantize = Literal["none", "nf4", "int8", "fp8"]
@@ -118,7 +119,7 @@ def check_memory(name: str, needed: int, placement: Placement) -> None:
     if needed > free:
         where = str(placement.device) if on_gpu else "main memory"
         raise ModelError(
-            f"{name} needs {needed / 1e9:.1f} GB in {placement.dtype_name}, {where} has {free / 1e9:.1f} GB free:"
+            f"{name} needs {size(needed)} in {placement.dtype_name}, {where} has {size(free)} free:"
             f" {memory_advice(placement)}"
         )
 

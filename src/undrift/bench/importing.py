@@ -22,13 +22,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 
 import undrift
 from undrift.bench.case import Case
-from undrift.bench.data.pie import Text, first_problem
+from undrift.bench.data.pie import Text
 from undrift.bench.records import Manifest, MethodSpec, RunFolder, TurnRecord
 from undrift.bench.suites.base import SuiteSpec
 from undrift.bench.suites.registry import open_suite
 from undrift.errors import InputError, PictureError
 from undrift.files import sha256, write_atomically
 from undrift.pictures import png_bytes, read_picture
+from undrift.wording import problem
 
 DESCRIPTION = "pictures.json"
 ELSEWHERE = "elsewhere"
@@ -94,7 +95,7 @@ def read_description(folder: Path) -> Pictures:
             f"'{folder}' has no {DESCRIPTION}, which says what the pictures are: see docs/data.md"
         ) from None
     except ValidationError as error:
-        raise InputError(f"'{file}': {first_problem(error)}; see docs/data.md") from None
+        raise InputError(f"'{file}': {problem(error)}; see docs/data.md") from None
     if found.suite.data is None:
         return found
     data = (folder / found.suite.data).resolve()

@@ -23,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from undrift.bench.suites.base import SuiteSpec
 from undrift.errors import InputError
 from undrift.files import write_atomically
+from undrift.wording import problem
 
 MANIFEST, TURNS, RECORDS, SCORES, SETS = "manifest.json", "turns", "records.jsonl", "scores.jsonl", "sets.json"
 
@@ -170,9 +171,7 @@ class RunFolder:
                 f"'{self.path}' is no run folder: it has no {MANIFEST}; make one: undrift bench run"
             ) from None
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"'{file}' is no manifest of a run: {where}: {first['msg'].lower()}") from None
+            raise InputError(f"'{file}' is no manifest of a run: {problem(error)}") from None
 
     def start(self, manifest: Manifest) -> None:
         """Create the folder with its manifest."""

@@ -8,6 +8,7 @@ import click
 
 from undrift.cli.options import common, json_option
 from undrift.cli.output import emit, say
+from undrift.wording import size
 
 MODELS = {
     "littleworld": "embedded, needs no download or GPU; knows its own drawn world only (Apache-2.0)",
@@ -89,14 +90,9 @@ def _cost(method: EditMethod, long: bool) -> str:
     from undrift.backbones.flux_architecture import FLUX_1
 
     cost = method.cost(FLUX_1)
-    calls, rows = cost.evaluations, cost.sample_evaluations
+    calls, rows, kept = cost.evaluations, cost.sample_evaluations, cost.kept_bytes(FLUX_1)
     text = f"{calls} evaluations a turn" + (f" ({rows} rows)" if rows != calls else "")
-    return f"{text}, keeps {_size(cost.kept_bytes(FLUX_1))} at 1024 px" if long else text
-
-
-def _size(size: int) -> str:
-    """Bytes as a reader takes them in."""
-    return "nothing" if size == 0 else f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
+    return f"{text}, keeps {size(kept) if kept else 'nothing'} at 1024 px" if long else text
 
 
 def _parameters(method: type[EditMethod]) -> list[str]:

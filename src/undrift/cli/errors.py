@@ -13,12 +13,11 @@ import click
 
 from undrift.cli.output import say
 from undrift.errors import UndriftError
+from undrift.wording import one_line
 
 DEBUG_HINT = "add --debug to see the traceback"
 MEMORY_HINT = "not enough memory: try --offload model or group, --quantize nf4, --dtype bf16 or a smaller picture"
 INTERRUPTED = 130
-LONGEST = 1200
-"""Of a message, in characters: what was given may be a whole file."""
 
 
 def guarded(action: Callable[[], Any], debug: Callable[[], bool]) -> int:
@@ -48,9 +47,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    if len(line) > LONGEST:
-        line = f"{line[: LONGEST // 2]} [...] {line[-LONGEST // 4 :]}"
+    line = one_line(message)
     say(line if code == INTERRUPTED else f"error: {line}", err=True)
     return code
 

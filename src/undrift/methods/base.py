@@ -15,6 +15,7 @@ from PIL import Image
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
+from undrift import wording
 from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Geometry, Latent
 from undrift.errors import InputError
@@ -116,8 +117,8 @@ class Params(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
-            where = f"parameter {name}={first['input']!r}" if name else "parameters"
-            raise InputError(f"{where}: {first['msg'].lower()}") from None
+            where = f"parameter {name}={wording.value(first['input'])}" if name else "parameters"
+            raise InputError(f"{where}: {wording.said(first['msg'])}") from None
 
 
 def _numbers(value: Any) -> Iterator[float]:

@@ -16,6 +16,7 @@ from undrift.errors import SessionError
 from undrift.files import open_regular, reason, write_atomically
 from undrift.session.outcome import FOLDERS, file_name
 from undrift.temporary import sweep
+from undrift.wording import size
 
 MAX_FILE = 512 * 1024**2
 """Bytes of one file; a picture of 64 megapixels and its latent are smaller."""
@@ -35,7 +36,7 @@ def read(folder: Path, name: str, limit: int = MAX_FILE) -> bytes:
     except OSError as error:
         raise SessionError(f"cannot read '{path}' of the session: {reason(error)}") from None
     if len(data) > limit:
-        raise SessionError(f"cannot read '{path}' of the session: it is larger than {limit / 1e6:.0f} MB")
+        raise SessionError(f"cannot read '{path}' of the session: it is larger than {size(limit)}")
     return data
 
 

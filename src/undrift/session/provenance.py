@@ -12,6 +12,7 @@ from undrift import __version__
 from undrift.errors import PictureError
 from undrift.pictures import read_metadata
 from undrift.session.model import Turn, TurnKind, TurnSpec
+from undrift.wording import problem
 
 FORMAT = 1
 SOFTWARE = f"undrift {__version__}"
@@ -66,6 +67,4 @@ def recall(source: str | Path | bytes) -> Recorded:
     try:
         return Recorded.model_validate(read_metadata(source))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PictureError(f"the undrift metadata is damaged: {where}: {first['msg'].lower()}") from None
+        raise PictureError(f"the undrift metadata is damaged: {problem(error)}") from None

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from undrift import wording
 from undrift.errors import InputError
 from undrift.pictures import MAX_MEGAPIXELS
 from undrift.session.model import Turn
@@ -49,7 +50,7 @@ def tree(db: sqlite3.Connection, known: dict[str, Turn]) -> Tree:
     """
     rows = _limited(db, "SELECT id, parent, record FROM turns ORDER BY ordinal", "turns")
     if sum(len(record) for *_, record in rows if isinstance(record, str)) > MAX_RECORDS:
-        raise Damaged(f"its turns take more than {MAX_RECORDS // 1024**2} MB of records")
+        raise Damaged(f"its turns take more than {wording.size(MAX_RECORDS)} of records")
     heads = db.execute("SELECT turn, branch FROM head LIMIT 2").fetchall()
     branches = _limited(db, "SELECT name, turn FROM branches ORDER BY rowid", "branches")
     trail = _limited(db, "SELECT parent, child FROM trail", "steps of its trail")
@@ -74,7 +75,7 @@ def turn(key: object, record: object, known: dict[str, Turn]) -> Turn:
     try:
         made = Turn.model_validate_json(_text(record, f"the record of turn {name}"))
     except ValidationError as error:
-        raise Damaged(f"turn {name} is a turn that undrift did not write: {_first(error)}") from None
+        raise Damaged(f"turn {name} is a turn that undrift did not write: {wording.problem(error)}") from None
     _check_values(made, name)
     return known.setdefault(name, made)
 
@@ -130,7 +131,7 @@ def _pending(row: Iterable[object], turns: Mapping[str, Turn]) -> tuple[Pending,
     try:
         decided = None if spec is None else SPEC.validate_json(_text(spec, f"the specification {about}"))
     except ValidationError as error:
-        raise Damaged(f"the specification {about} is not one of undrift's: {_first(error)}") from None
+        raise Damaged(f"the specification {about} is not one of undrift's: {wording.problem(error)}") from None
     _check_time(_text(started, f"the start {about}"), name)
     made_by = Owner(_text(host, f"the host {about}"), pid, _text(process, f"the process {about}"))
     return Pending(name, str(parent), str(head), _text(prompt, f"the prompt {about}"), decided), made_by
@@ -222,10 +223,5 @@ def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise Damaged(f"{what} is no text")
     if len(value) > MAX_RECORD:
-        raise Damaged(f"{what} is longer than {MAX_RECORD // 1024} KB")
+        raise Damaged(f"{what} is longer than {wording.size(MAX_RECORD)}")
     return value
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].lower()}"

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from undrift import wording
 from undrift.errors import InputError, PictureError, SessionError
 from undrift.files import open_regular, reason
 from undrift.session import database, reading, verify
@@ -117,7 +118,7 @@ def _members(archive: zipfile.ZipFile, name: str, max_bytes: int) -> Mapping[str
     members = {wanted[entry.filename]: entry for entry in archive.infolist() if entry.filename in wanted}
     size = sum(entry.file_size for entry in members.values())
     if size > max_bytes:
-        raise SessionError(f"{name} unpacks to {size / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} MB are opened")
+        raise SessionError(f"{name} unpacks to {wording.size(size)}, at most {wording.size(max_bytes)} are opened")
     return members
 
 
@@ -132,7 +133,7 @@ def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> by
     if entry.compress_type not in _KINDS:
         raise Damaged(f"'{path}' is compressed in another way than stored or deflated")
     if entry.file_size > most:
-        raise Damaged(f"'{path}' unpacks to {entry.file_size / 1e6:.0f} MB, at most {most / 1e6:.0f} MB are opened")
+        raise Damaged(f"'{path}' unpacks to {wording.size(entry.file_size)}, at most {wording.size(most)} are opened")
     with archive.open(entry) as file:
         return file.read(most)
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from starlette.types import Message, Receive
 
 from undrift.studio.http_errors import Refused
+from undrift.wording import size
 
 MOST_LARGE = 4
 """Uploads taken at a time."""
@@ -87,4 +88,4 @@ class _Body:
 
 def too_large(limit: int) -> str:
     """What a body of more than ``limit`` bytes is told."""
-    return f"this is larger than the {limit / 2**20:g} MB that are taken"
+    return f"this is larger than the {size(limit)} that are taken"

@@ -13,6 +13,7 @@ from undrift.session.engine import SEEDS
 from undrift.session.next_turn import DIALS
 from undrift.session.region import region_of
 from undrift.studio.http_errors import Refused
+from undrift.wording import problem
 
 LONGEST_PROMPT = 4000
 MOST_CANDIDATES = len(DIALS)
@@ -142,9 +143,7 @@ def parsed(kind: type[F], body: bytes) -> F:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Refused(422, f"{where or 'the request'}: {first['msg'].lower()}") from None
+        raise Refused(422, f"the request cannot be used: {problem(error)}") from None
 
 
 def painted(data: bytes, size: tuple[int, int]) -> Image.Image:

@@ -23,6 +23,7 @@ from undrift.pictures import png_bytes
 from undrift.studio.events import EventLog
 from undrift.studio.http_errors import Refused
 from undrift.studio.stopping import stoppable
+from undrift.wording import one_line
 
 log = logging.getLogger(__name__)
 
@@ -251,7 +252,7 @@ class JobQueue:
 
     def _end(self, job: Job, state: State, error: str = "") -> None:
         with self._changed:
-            job.state, job.error, job.preview = state, " ".join(error.split()), None
+            job.state, job.error, job.preview = state, one_line(error), None
             self._tell(job)
 
     def _queued(self) -> list[Job]:

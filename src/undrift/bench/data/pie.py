@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from undrift.bench.case import Mask
 from undrift.errors import InputError, PictureError
 from undrift.pictures import read_picture
+from undrift.wording import problem
 
 MAPPING, PICTURES = "mapping_file.json", "annotation_images"
 SIZE = 512
@@ -191,27 +192,12 @@ def wrong_size(name: str, picture: Image.Image) -> str:
     return f"{name} has {given} pixels, PIE-Bench pictures have {expected}: use the originals"
 
 
-def first_problem(error: ValidationError) -> str:
-    """The first thing that is wrong with a record, such as "mask: 3 numbers, expected pairs"."""
-    return problems(error)[0]
-
-
-def problems(error: ValidationError) -> list[str]:
-    """Everything that is wrong with a record, a line each."""
-    return [_problem(detail["loc"], detail["msg"]) for detail in error.errors()]
-
-
-def _problem(where: Sequence[int | str], message: str) -> str:
-    said = message.removeprefix("Value error, ")
-    return ": ".join(filter(None, (".".join(map(str, where)), said[:1].lower() + said[1:])))
-
-
 def _entry(folder: Path, name: str, record: object) -> PieEntry:
     try:
         TypeAdapter(CaseId).validate_python(name)
         read = MappingEntry.model_validate(record)
     except ValidationError as error:
-        said = first_problem(error)
+        said = problem(error)
         raise InputError(
             f"'{folder / MAPPING}', {name}: {said}; all problems: undrift bench doctor {folder}"
         ) from None

@@ -23,13 +23,13 @@ from undrift.bench.data.pie import (
     PieEntry,
     RunLengths,
     Text,
-    first_problem,
     marked_parts,
     strip_brackets,
     type_folder,
     wrong_size,
 )
 from undrift.errors import InputError, PictureError
+from undrift.wording import problem
 
 COLUMNS = ("id", "source_prompt", "target_prompt", "edit_action", "aspect_mapping", "blended_words", "mask")
 IMAGE = "image"
@@ -96,7 +96,7 @@ def _entries(number: int, file: ParquetFile) -> Iterator[PieEntry]:
         try:
             row = PiePlusRow.model_validate(raw)
         except ValidationError as error:
-            raise InputError(f"'{file.path}', row {place} ({raw['id']}): {first_problem(error)}") from None
+            raise InputError(f"'{file.path}', row {place} ({raw['id']}): {problem(error)}") from None
         pairs = [pair.partition(",") for pair in row.blended_words]
         yield PieEntry(
             id=row.id,

@@ -30,9 +30,10 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from undrift.bench.data.optional import needed
-from undrift.bench.data.pie import CaseId, RunLengths, Text, TypeId, first_problem
+from undrift.bench.data.pie import CaseId, RunLengths, Text, TypeId
 from undrift.errors import InputError
 from undrift.files import reason, write_atomically
+from undrift.wording import problem, size
 
 FOLDER = "MTC_prompts"
 SCHEMA = 1
@@ -148,7 +149,7 @@ def read_file(file: Path) -> MultiTurn:
             }
         )
     except ValidationError as error:
-        raise InputError(f"'{file}': {first_problem(error)}") from None
+        raise InputError(f"'{file}': {problem(error)}") from None
 
 
 def cut_prompts(file: Path) -> list[tuple[int, str, str]]:
@@ -270,7 +271,7 @@ def _text(file: Path) -> str:
     with file.open("rb") as opened:
         data = opened.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise InputError(f"'{file}' has more than {MAX_BYTES / 2**20:g} MB, expected the prompts of one picture")
+        raise InputError(f"'{file}' has more than {size(MAX_BYTES)}, expected the prompts of one picture")
     return data.decode("utf-8")
 
 

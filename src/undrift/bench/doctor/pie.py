@@ -16,13 +16,13 @@ from undrift.bench.data.pie import (
     TYPES,
     MappingEntry,
     checked_picture,
-    problems,
     read_mapping,
     strip_brackets,
     type_folder,
 )
 from undrift.bench.doctor.finding import GET_ALL, Finding, check_blend, check_brackets, check_mask, check_type
 from undrift.errors import PictureError
+from undrift.wording import problems
 
 _SORTS = {"1": "artificial", "2": "natural"}
 _SUBJECTS = {"1": "animal", "2": "human", "3": "indoor", "4": "outdoor"}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from undrift.bench.data import pie_pp
 from undrift.bench.data.parquet import ParquetFile, parquet_files
-from undrift.bench.data.pie import SIZE, problems, strip_brackets
+from undrift.bench.data.pie import SIZE, strip_brackets
 from undrift.bench.doctor.finding import (
     AGAIN,
     GET_ALL,
@@ -25,6 +25,7 @@ from undrift.bench.doctor.pie import check_counts
 from undrift.bench.suites import magicbrush, mse_bench
 from undrift.bench.suites.magicbrush import MASK, SOURCE, TARGET
 from undrift.errors import InputError, PictureError
+from undrift.wording import problems
 
 Examined = tuple[str, Iterator[Finding]]
 

@@ -6,11 +6,12 @@ import json
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from undrift.bench.data.pie import TYPES, PieEntry, Text, TypeId, first_problem
+from undrift.bench.data.pie import TYPES, PieEntry, Text, TypeId
 from undrift.bench.data.prompts import MAX_WORDS, Generator
 from undrift.bench.make_turns.chat import Chat
 from undrift.bench.make_turns.contract import Dropped, Proposal, complaints, kept_phrases
 from undrift.files import sha256
+from undrift.wording import problem
 
 TRIES = 3
 
@@ -103,7 +104,7 @@ def parsed(answer: str) -> Answer:
     try:
         return Answer.model_validate(json.loads(text))
     except ValidationError as error:
-        raise ValueError(first_problem(error)) from None
+        raise ValueError(problem(error)) from None
     except (json.JSONDecodeError, RecursionError):
         raise ValueError("the answer is not JSON alone") from None
 

@@ -25,10 +25,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from undrift.bench.case import Case, Mask, Task
 from undrift.bench.data.parquet import ParquetFile, parquet_files
-from undrift.bench.data.pie import CaseId, Text, first_problem
+from undrift.bench.data.pie import CaseId, Text
 from undrift.bench.suites.base import Suite
 from undrift.errors import InputError
 from undrift.pictures import read_picture
+from undrift.wording import problem
 
 log = logging.getLogger(__name__)
 
@@ -210,4 +211,4 @@ def _row(file: ParquetFile, place: int, raw: Any) -> MagicBrushRow:
     try:
         return MagicBrushRow.model_validate(raw)
     except ValidationError as error:
-        raise InputError(f"'{file.path}', row {place}: {first_problem(error)}") from None
+        raise InputError(f"'{file.path}', row {place}: {problem(error)}") from None

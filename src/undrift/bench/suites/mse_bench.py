@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from undrift.bench.case import Case, Task
 from undrift.bench.data.parquet import ParquetFile, parquet_files
-from undrift.bench.data.pie import Text, first_problem
+from undrift.bench.data.pie import Text
 from undrift.bench.suites.base import Suite
 from undrift.errors import InputError
+from undrift.wording import problem
 
 COLUMNS = ("index", "context", "description_source", "description_target", "operation", "summary")
 IMAGE = "image"
@@ -111,4 +112,4 @@ def _session(file: ParquetFile, place: int, row: object) -> Session:
     try:
         return Session.model_validate(row)
     except ValidationError as error:
-        raise InputError(f"'{file.path}', row {place}: {first_problem(error)}") from None
+        raise InputError(f"'{file.path}', row {place}: {problem(error)}") from None
