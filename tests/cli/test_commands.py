@@ -46,10 +46,8 @@ def test_run_prints_a_table_and_the_way_on(invoke: Invoke) -> None:
 
 def test_run_gives_each_edit_its_words(invoke: Invoke) -> None:
     edits = ("-e", "a red dog", "-e", "a red cow")
-    result = parsed(
-        invoke("run", "cat.png", "-p", "a cat", *edits, "--words", "red, dog", "--words", "", *TOY, "--json")
-    )
-    assert [turn["spec"]["words"] for turn in result["turns"]] == [["red", "dog"], None]
+    result = parsed(invoke("run", "cat.png", "-p", "a cat", *edits, "--words", "", "--words", "null", *TOY, "--json"))
+    assert [turn["spec"]["words"] for turn in result["turns"]] == [[], None]
 
 
 def test_run_equals_new_and_edit(invoke: Invoke) -> None:

@@ -304,7 +304,8 @@ def test_words_as_a_list_and_no_words_at_all(session: Invoke) -> None:
     assert words("red, hat") == ["red", "hat"]
     assert words('["red, hat"]') == ["red, hat"]
     assert words("[]") == []
-    assert words("") is None
+    assert words("") == words(" , ") == []
+    assert words("null") is None
     assert words("[red]") == ["[red]"]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,11 @@ from tests.cli.conftest import Invoke
 from tests.support.toy import ToyBackbone
 from undrift.backbones.base import ModelIdentity
 from undrift.backbones.locate import locate
+from undrift.backbones.named import was_named
 from undrift.cli import execution
 from undrift.errors import ModelError
+from undrift.pictures import read_picture
+from undrift.session.engine import start_session
 from undrift.session.export import export_zip
 from undrift.session.store import Session
 
@@ -36,12 +42,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @pytest.fixture
-def foreign(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+def foreign(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Invoke:
     """A session that came as an archive and names a model of the hub; models are really looked for."""
     from undrift.backbones import load
 
     made = ToyBackbone()
-    made.identity = ModelIdentity(FOREIGN, "toy-weights", "fp32", "cpu")
+    made.identity = ModelIdentity(getattr(request, "param", FOREIGN), "toy-weights", "fp32", "cpu")
     monkeypatch.setattr(execution, "load", lambda name, **options: made)
     assert invoke("new", "cat.png", "-p", "a cat").exit_code == 0
     assert invoke("edit", "a bird", "--method", "toy").exit_code == 0
@@ -96,3 +102,79 @@ def test_a_confirmation_at_the_terminal_is_enough(
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(ModelError, match="no model"):
         locate(name)
+
+
+FOLDERS = ("/somewhere/a model", "./gift/model", "~/model", "//elsewhere.example/share/model", "/dev/zero", "a\0b")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("foreign", FOLDERS, indirect=True)
+def test_a_folder_that_nobody_named_here_is_not_looked_at(
+    foreign: Invoke, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    looked_at: list[str] = []
+    monkeypatch.setattr("undrift.backbones.locate.existing", looked_at.append)
+    result = foreign(*command, "-s", "gift")
+    assert result.exit_code == 2, result.output
+    last = result.stderr.splitlines()[-1]
+    assert "is a folder that nobody named on this machine before; to open it, add: --model" in last
+    assert looked_at == []
+
+
+@pytest.fixture
+def own_model(invoke: Invoke, tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """A session of a local folder's model, started from Python: nobody has named the folder on the command line."""
+    from undrift.backbones import load
+
+    monkeypatch.setattr(execution, "load", load)
+    monkeypatch.setenv("XDG_STATE_HOME", str(Path.cwd() / "state"))
+    start_session(
+        Path("undrift-session"), read_picture("cat.png"), "a cat", load(str(tiny_flux_folder), device="cpu")
+    )
+    return invoke
+
+
+def test_a_folder_is_named_once(own_model: Invoke, tiny_flux_folder: Path) -> None:
+    edit = ("edit", "a dog", "--caption", "--method", "no_edit", "--quiet")
+    refused = own_model(*edit)
+    assert refused.exit_code == 2
+    assert f"to open it, add: --model {tiny_flux_folder}" in refused.stderr
+    named = own_model(*edit, "--model", f"{tiny_flux_folder}/../{tiny_flux_folder.name}")
+    assert named.exit_code == 0, named.stderr
+    assert own_model(*edit, "--from", "original").exit_code == 0
+    assert not was_named(f"{tiny_flux_folder}-other")
+
+
+def test_a_state_that_cannot_be_kept_is_no_failure(
+    own_model: Invoke, tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("blocked").write_text("no folder")
+    monkeypatch.setenv("XDG_STATE_HOME", str(Path.cwd() / "blocked"))
+    result = own_model("edit", "a dog", "--caption", "--method", "no_edit", "--model", str(tiny_flux_folder))
+    assert result.exit_code == 0, result.stderr
+    assert not was_named(str(tiny_flux_folder))
+
+
+def test_a_record_that_names_another_model_than_its_latent_is_not_continued(foreign: Invoke) -> None:
+    folder = Path("undrift-session")
+    with closing(sqlite3.connect(folder / "session.sqlite", isolation_level=None)) as db:
+        db.execute("DROP TRIGGER turns_fixed")
+        db.execute(f"UPDATE turns SET record = replace(record, '{FOREIGN}', 'black-forest-labs/FLUX.1-dev')")
+    continued = (("edit", "a cow"), ("restore", "--brush", "cat.png"), ("edit", "a cow", "--model", "littleworld"))
+    for command in continued:
+        result = foreign(*command, "-s", str(folder))
+        assert result.exit_code == 2, (command, result.output)
+        assert "was made by the model black-forest-labs/FLUX.1-dev (toy-weights) as its record says, and by" in (
+            result.stderr
+        ), command
+
+
+@pytest.mark.parametrize("device", ["meta", "xla", "vulkan:0", "cuda:127", "cuda:256", "x" * 9999])
+def test_devices_that_a_session_names(session: Invoke, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    from undrift.backbones import load
+
+    monkeypatch.setattr(execution, "load", lambda name, **options: load("littleworld", **options))
+    (Path("undrift-session") / "placement.json").write_text(json.dumps({"device": device}))
+    result = session("edit", "a cow")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("error: device is '")

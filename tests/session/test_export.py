@@ -121,7 +121,7 @@ def test_commands_of_equal_turns_are_one_run(edited: Session) -> None:
     assert words[3:9] == ["--prompt", "a cat", "--edit", "it's turn 1", "--edit", "it's turn 2"]
     assert words[9:] == [
         *("--session", "undrift-again"),
-        *("--model", "toy", "--dtype", "fp32", "--device", "cpu", "--quantize", "none"),
+        *("--model", "toy", "--weights", "toy-weights", "--dtype", "fp32", "--device", "cpu", "--quantize", "none"),
         *("--method", "toy", "--seed", "7", "--handover", "latent"),
         *("--set", "steps=4", "--set", "strength=0.6", "--set", "masked=true", "--recorded-as", "default"),
     ]

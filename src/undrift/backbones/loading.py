@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
-from undrift.backbones.base import Backbone
+from undrift.backbones.base import Backbone, ModelIdentity
 from undrift.backbones.components import PACKAGES, require_package
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.locate import LITTLEWORLD, locate
@@ -20,6 +22,8 @@ from undrift.backbones.placement import (
 from undrift.backbones.registry import families
 from undrift.errors import InputError, ModelError
 
+log = logging.getLogger(__name__)
+
 
 def load(
     name: str = LITTLEWORLD,
@@ -29,7 +33,8 @@ def load(
     offload: Offload = "none",
     quantize: Quantize = "none",
     revision: str | None = None,
-    download: bool = True,
+    weights: str | None = None,
+    named: bool = True,
 ) -> Backbone:
     """Load a model.
 
@@ -41,20 +46,36 @@ def load(
         offload: ``none``; ``model`` keeps one part at a time on the device; ``group`` streams layers through it.
         quantize: weights of the transformer and the large text encoder as ``nf4``, ``int8`` or ``fp8``.
         revision: branch, tag or commit of a hub id.
-        download: whether a hub id that is not on this machine may be downloaded; else nothing is contacted.
+        weights: the weights hash that is expected; other weights are warned of, see ``ModelIdentity``.
+        named: whether somebody at this machine named it, see ``undrift.backbones.locate.locate``.
 
     Raises:
         InputError: an unknown value of an option.
         ModelError: the model or the machine does not allow it; the message says what to do.
     """
     placement = _placement(dtype, device, offload, quantize)
-    folder = locate(name, revision, download=download)
+    folder = locate(name, revision, named=named)
     family = families().get(folder.pipeline_class)
     if family is None:
         known = ", ".join(families())
         raise ModelError(f"{folder.name} is a {folder.pipeline_class}: expected one of {known}")
     _check_memory(folder, placement)
-    return family.from_folder(folder, placement)
+    backbone = family.from_folder(folder, placement)
+    if weights is not None:
+        tell_other_weights(backbone.identity, name, weights)
+    return backbone
+
+
+def tell_other_weights(here: ModelIdentity, name: str, weights: str, what: str = "the turn") -> None:
+    """Warn that ``what`` cannot be made again where the model ``name`` has other weights than made it."""
+    if here.name == name and here.weights_hash != weights:
+        log.warning(
+            "%s was made by other weights of '%s' (%s, here %s): its picture will be another",
+            what,
+            name,
+            weights,
+            here.weights_hash,
+        )
 
 
 def _placement(dtype: str, device: str, offload: str, quantize: str) -> Placement:
@@ -83,8 +104,11 @@ def _device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         raise InputError(f"device is '{device}', expected auto, cpu, cuda, cuda:N or mps") from None
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+    index = int(device.partition(":")[2] or 0)  # torch keeps eight bits of it
+    if chosen.type == "cuda" and index >= torch.cuda.device_count():
         raise ModelError(f"device is '{device}', but {_cuda_devices()}: use --device cpu or auto")
+    if chosen.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"device is '{device}', expected auto, cpu, cuda, cuda:N or mps")
     if chosen.type == "mps" and not torch.backends.mps.is_available():
         raise ModelError("device is 'mps', but this machine has none: use --device cpu or auto")
     return chosen

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 from undrift.backbones.folder import ModelFolder, read_folder
+from undrift.backbones.named import was_named
 from undrift.errors import ModelError
 
 LITTLEWORLD = "littleworld"
@@ -17,34 +19,47 @@ FILES = ["model_index.json", "undrift.json", "*/*.json", "*/*.safetensors", "*/*
 """What is fetched from the hub: configurations, tokenizers and safetensors of the parts, nothing that runs."""
 
 
-class NotHereError(ModelError):
-    """A model of the hub that is not on this machine, and was not to be downloaded."""
+class NotNamedError(ModelError):
+    """A model that somebody's file names and nobody here has: it would have to be downloaded or opened.
+
+    Attributes:
+        question: whether to do that, for whoever is at the terminal.
+    """
+
+    def __init__(self, name: str, lacks: str, to_do: str) -> None:
+        super().__init__(f"{name} {lacks}; to {to_do} it, add: --model {shlex.quote(name)}")
+        self.question = f"{name}, which {lacks}: {to_do} it?"
 
 
-def locate(name: str, revision: str | None = None, *, download: bool = True) -> ModelFolder:
+def locate(name: str, revision: str | None = None, *, named: bool = True) -> ModelFolder:
     """The folder of ``littleworld``, of a local path, or of a hub id.
 
     Args:
-        name: which; it may come from somebody else's session.
+        name: which.
         revision: branch, tag or commit of a hub id.
-        download: whether the hub may be asked for what is not cached; else nothing is ever contacted.
+        named: whether somebody at this machine named it. What only somebody's file names, a session's, is opened
+            if it is the embedded model, in the hub's cache, or a folder that was named here before
+            (``undrift.backbones.named``); the hub is not contacted for it, and no other folder looked at.
 
     Raises:
-        NotHereError: it is not cached, and not to be downloaded.
+        NotNamedError: it would have to be downloaded, or is a folder that was never named.
         ModelError: it cannot be found, reached or read; the message says what to do.
     """
     if name == LITTLEWORLD:
         return _littleworld()
-    if (path := _existing(name)) is not None:
+    if (named or was_named(name)) and (path := existing(name)) is not None:
         return read_folder(path, name)
-    if HUB_ID.fullmatch(name) and not name.startswith("."):
-        return _from_hub(name, revision, download)
+    if HUB_ID.fullmatch(name):
+        return _from_hub(name, revision, named)
+    if not named:
+        raise NotNamedError(name, "is a folder that nobody named on this machine before", "open")
     raise ModelError(
         f"no model '{name}': expected '{LITTLEWORLD}', an existing folder, or a hub id such as {EXAMPLE}"
     )
 
 
-def _existing(name: str) -> Path | None:
+def existing(name: str) -> Path | None:
+    """The file or folder that is called ``name``, if there is one."""
     try:
         path = Path(name).expanduser()
         return path if path.exists() else None
@@ -60,7 +75,7 @@ def _littleworld() -> ModelFolder:
     return replace(folder, extra={**folder.extra, "vocabulary": VOCABULARY})
 
 
-def _from_hub(name: str, revision: str | None, download: bool) -> ModelFolder:
+def _from_hub(name: str, revision: str | None, named: bool) -> ModelFolder:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -72,7 +87,7 @@ def _from_hub(name: str, revision: str | None, download: bool) -> ModelFolder:
     )
 
     try:
-        path = Path(snapshot_download(name, revision=revision, allow_patterns=FILES, local_files_only=not download))
+        path = Path(snapshot_download(name, revision=revision, allow_patterns=FILES, local_files_only=not named))
     except GatedRepoError:
         raise ModelError(
             f"{name} is gated: accept its licence at https://huggingface.co/{name}, then run 'hf auth login'"
@@ -86,8 +101,8 @@ def _from_hub(name: str, revision: str | None, download: bool) -> ModelFolder:
     except HFValidationError as error:
         raise ModelError(f"'{name}' is no hub id: {_line(error)}") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        if not download:
-            raise NotHereError(f"{name} is not on this machine; to download it, add: --model {name}") from None
+        if not named:
+            raise NotNamedError(name, "is not on this machine", "download") from None
         raise ModelError(
             f"{name} is not on this machine and cannot be downloaded ({_line(error)}):"
             f" check the network, or give a local folder"

@@ -13,7 +13,8 @@ from PIL import Image
 
 from undrift.backbones import Backbone, load
 from undrift.backbones.knowledge import is_foreign, unknown_words
-from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotHereError
+from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotNamedError, existing
+from undrift.backbones.named import remember as remember_named
 from undrift.cli.options import MethodChoice, ModelChoice, RegionChoice, shell
 from undrift.cli.output import say
 from undrift.cli.placement import recorded, remember, remembered
@@ -21,15 +22,15 @@ from undrift.cli.progress import StopOnInterrupt, TurnsProgress
 from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
 from undrift.cli.text import line
-from undrift.errors import Cancelled, InputError, SessionError
+from undrift.errors import Cancelled, InputError, ModelError, SessionError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
 from undrift.methods.registry import Chosen, Tuned
 from undrift.pictures import Mask, open_mask
-from undrift.session import latents
 from undrift.session.engine import EditPlan, run_turn
 from undrift.session.export import export_png
+from undrift.session.maker import usual_model
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.next_turn import candidate_plans, last_method
 from undrift.session.prompts import nothing_steers
@@ -53,26 +54,30 @@ class Exactly:
 def load_model(choice: ModelChoice, default: str = LITTLEWORLD) -> Backbone:
     """The model that the options name, or ``default``, which may be what somebody else's session says.
 
-    Only what is named here, or confirmed at the terminal, is ever downloaded.
+    Only what is named here, or confirmed at the terminal, is ever downloaded, and only such folders are opened.
     """
     if choice.model is not None:
-        return _loaded(choice.model, choice, download=True)
+        return _loaded(choice.model, choice, named=True)
     try:
-        return _loaded(default, choice, download=False)
-    except NotHereError as error:
-        if not _confirmed(default):
-            raise NotHereError(f"the session was made with another model: {error}") from None
-        return _loaded(default, choice, download=True)
+        return _loaded(default, choice, named=False)
+    except NotNamedError as error:
+        if not _confirmed(error.question):
+            raise ModelError(f"the session was made with another model: {error}") from None
+        return _loaded(default, choice, named=True)
 
 
-def _loaded(name: str, choice: ModelChoice, *, download: bool) -> Backbone:
+def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
     with _status(f"loading {name}"):
-        return load(name, **choice.settled().placement, download=download)  # type: ignore[arg-type]
+        held = choice.settled().placement
+        backbone = load(name, **held, weights=choice.weights, named=named)  # type: ignore[arg-type]
+    if named and existing(name) is not None:
+        remember_named(name)
+    return backbone
 
 
 def load_for(session: Session, turn: Turn, choice: ModelChoice) -> Backbone:
     """The model to go on with from ``turn``: the session's, held in memory as before, unless the options say else."""
-    usual = session_model(session, turn)
+    usual = usual_model(session, session.tree(), turn)
     before = remembered(session, turn) if choice.model in (None, usual) else {}
     settled = choice.settled(before)
     backbone = load_model(settled, usual)
@@ -104,20 +109,13 @@ class Recorded:
         return self._loaded[2]
 
 
-def _confirmed(name: str) -> bool:
-    """Ask whether to download the session's model; where there is nobody to ask, the answer is no."""
-    question = line(f"the session was made with {name}, which is not on this machine: download it?")
-    return _at_a_terminal() and click.confirm(question, err=True)
+def _confirmed(question: str) -> bool:
+    """Ask whether to take the session's model; where there is nobody to ask, the answer is no."""
+    return _at_a_terminal() and click.confirm(line(f"the session was made with {question}"), err=True)
 
 
 def _at_a_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def session_model(session: Session, turn: Turn) -> str:
-    """The model that ``turn`` was made with: a session goes on with it unless another is named."""
-    data = session.latent(turn)
-    return LITTLEWORLD if data is None else latents.model_of(data)
 
 
 def choose_method(choice: MethodChoice) -> Chosen | Exactly:

@@ -63,6 +63,7 @@ class ModelChoice:
     device: str | None
     offload: str | None
     quantize: str | None
+    weights: str | None = None
 
     @property
     def placement(self) -> dict[str, str]:
@@ -71,7 +72,8 @@ class ModelChoice:
 
     def settled(self, usual: Mapping[str, str] | None = None) -> ModelChoice:
         """The choice with ``usual`` where it says nothing, and ``PLACEMENT`` where neither does."""
-        return ModelChoice(self.model, **{**PLACEMENT, **(usual or {}), **self.placement})
+        held = {**PLACEMENT, **(usual or {}), **self.placement}
+        return ModelChoice(self.model, **held, weights=self.weights)
 
 
 @dataclass(frozen=True)
@@ -131,15 +133,19 @@ def shell() -> Shell:
 
 
 def parse_words(text: str | None) -> tuple[str, ...] | None:
-    """``"red, hat"`` as ("red", "hat"), and so is the JSON list ``["red", "hat"]``; ``[]`` is no word at all.
+    """``"red, hat"`` as ("red", "hat"), and so is the JSON list ``["red", "hat"]``; None for the words that differ.
 
-    None or nothing but commas is None, the words that differ.
+    Those are meant by ``null``, too; an empty text, commas alone and ``[]`` are no word at all.
     """
+    if text is None:
+        return None
     with suppress(ValueError, RecursionError):
-        listed = json.loads(text or "")
+        listed = json.loads(text)
+        if listed is None:
+            return None
         if isinstance(listed, list) and all(isinstance(word, str) for word in listed):
             return tuple(listed)
-    return tuple(word.strip() for word in (text or "").split(",") if word.strip()) or None
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def common(command: Command) -> Command:
@@ -234,6 +240,11 @@ model_options = _bundle(
             "--quantize",
             type=click.Choice(QUANTIZATIONS),
             help="Hold the transformer's weights in fewer bits. Default: as with --offload.",
+        ),
+        click.option(
+            "--weights",
+            metavar="HASH",
+            help="Warn if the model has other weights than these; for exported commands.",
         ),
     ),
 )

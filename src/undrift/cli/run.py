@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     "--words",
     multiple=True,
     metavar="WORDS",
-    help="Words of an edit to highlight, with commas; one per --edit, in order. Default: those that differ.",
+    help='Words of an edit to highlight, with commas; one per --edit, in order. "" for none, null for those that '
+    "differ, as without it.",
 )
 @click.option(
     "--session",
@@ -157,7 +158,7 @@ def _with_saying(plan: EditPlan, reading: Reading) -> EditPlan:
     if reading.form == "caption":
         return plan
     implied = reading.source if not plan.source_prompt else plan.source_prompt
-    words = plan.words or reading.words
+    words = reading.words if plan.words is None else plan.words
     return replace(plan, instruction=reading.text, exchange=recorded(reading), words=words, source_prompt=implied)
 
 
@@ -170,5 +171,6 @@ def _check(edits: tuple[str, ...], said: tuple[str, ...], words: tuple[str, ...]
         raise InputError(f"{option} number {empty[0]} is empty: say what the picture is to show")
     if words and len(words) != len(edits):
         raise InputError(
-            f'--words is given {len(words)} times for {len(edits)} edits: give one per {option} ("" for none)'
+            f"--words is given {len(words)} times for {len(edits)} edits: give one per {option} "
+            '("" for none, null for those that differ)'
         )

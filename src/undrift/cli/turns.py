@@ -69,7 +69,7 @@ def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoic
 @click.option(
     "--words",
     metavar="WORDS",
-    help="Words of the caption to highlight, separated by commas. Default: those that differ.",
+    help='Words of the caption to highlight, separated by commas, "" for none. Default: those that differ.',
 )
 @click.option(
     "--candidates",

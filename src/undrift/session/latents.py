@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -74,17 +74,25 @@ def from_bytes(data: bytes, backbone: Backbone) -> StoredLatent:
         return StoredLatent(Latent(packed.to(backbone.identity.device), geometry), str(about["weights_hash"]))
 
 
-def model_of(data: bytes) -> str:
-    """The name of the model that made the latent in a file of ``to_bytes``.
+class Maker(NamedTuple):
+    """A model: its name and its weights hash, see ``ModelIdentity``."""
+
+    name: str
+    weights_hash: str
+
+
+def maker_of(data: bytes) -> Maker:
+    """The model that made the latent in a file of ``to_bytes``.
 
     Raises:
         SessionError: another kind of file.
     """
     with _reading():
-        model = _about(data)["model"]
-        if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_NAME:
+        about = _about(data)
+        named = (about["model"], about["weights_hash"])
+        if not all(isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME for name in named):
             raise ValueError("it names no model")
-        return model
+        return Maker(*named)
 
 
 def geometry_of(data: bytes) -> Geometry:

@@ -16,6 +16,7 @@ from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import drift, latents, region
+from undrift.session.maker import agreed
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.outcome import Outcome
 from undrift.session.provenance import recipe
@@ -121,8 +122,13 @@ class Work:
 
 
 def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | None:
-    """The stored latent of ``turn`` if it was made with the weights of ``backbone``."""
+    """The stored latent of ``turn`` if it was made with the weights of ``backbone``.
+
+    Raises:
+        SessionError: it is none, of another size than the picture, or of another model than the record says.
+    """
     data = session.latent(turn)
+    agreed(session, turn, data)
     stored = None if data is None else latents.from_bytes(data, backbone)
     if stored is not None and stored.size != (turn.width, turn.height):
         raise SessionError(f"the latent of turn {turn.id} is not of the size of its picture: the session is damaged")

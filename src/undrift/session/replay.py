@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from undrift.backbones.base import Backbone
+from undrift.backbones.loading import tell_other_weights
 from undrift.errors import InputError
 from undrift.flow import Observer
 from undrift.methods import registry
@@ -18,8 +18,6 @@ from undrift.session.engine import EditPlan, import_picture, restore, run_turn, 
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.store import Session
 from undrift.session.tree import Tree
-
-log = logging.getLogger(__name__)
 
 
 def recorded_method(spec: TurnSpec) -> EditMethod:
@@ -72,7 +70,7 @@ def replay(
         if old.spec is not None:
             backbone = backbone if model is None else model(old.spec)
             plan = replace(_again(old, old.spec, tree, parent, seed), region=drawn)
-            _tell_other_weights(old, old.spec, backbone)
+            tell_other_weights(backbone.identity, old.spec.model, old.spec.weights_hash, f"turn {old.number}")
             made = run_turn(new, backbone, method(old.spec), plan, observers)
         elif old.restore is not None and drawn is not None:
             made = restore(new, backbone, drawn, ids[old.restore.anchor], parent)
@@ -83,19 +81,6 @@ def replay(
     if turn is None:
         _restore_names(new, tree, ids)
     return new
-
-
-def _tell_other_weights(old: Turn, spec: TurnSpec, backbone: Backbone) -> None:
-    """Say so where a model of the recorded name has other weights: the picture will be another."""
-    here = backbone.identity
-    if here.name == spec.model and here.weights_hash != spec.weights_hash:
-        log.warning(
-            "turn %d was made by other weights of '%s' (%s, here %s): its picture will be another",
-            old.number,
-            here.name,
-            spec.weights_hash,
-            here.weights_hash,
-        )
 
 
 def _restore_names(new: Session, old: Tree, ids: Mapping[str, str]) -> None:

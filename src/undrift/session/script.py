@@ -2,7 +2,8 @@
 
 Both write out all that a turn records: model and number format, method and every parameter, seed, words and region.
 Nothing is left to a preset or to a model's own values, which may be others where the lines are run: on the
-same machine, with the same threads and versions, the picture is the same file. The session's pictures and regions are
+same machine, with the same threads and versions, the picture is the same file. Where the model has other weights than
+made the turn, a warning says so. The session's pictures and regions are
 named by their full paths.
 """
 
@@ -12,12 +13,12 @@ import json
 import pprint
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from undrift.backbones.locate import LITTLEWORLD
+from undrift.backbones.locate import LITTLEWORLD, existing
 from undrift.errors import InputError
-from undrift.session import latents
+from undrift.session.latents import Maker
+from undrift.session.maker import maker
 from undrift.session.model import RestoreSpec, Turn, TurnSpec
 from undrift.session.store import Session
 
@@ -53,7 +54,7 @@ def commands(session: Session, turn: Turn) -> list[str]:
         shared = [*_only(session, edits[0]), *_model(specs[0]), *_how(specs[0])]
         return [_line("run", image, "--prompt", original.prompt, *prompts, *given, "--session", FOLDER, *shared)]
     first = _first_model(session, original, specs)
-    model = _model(first) if isinstance(first, TurnSpec) else ["--model", first]
+    model = _model(first) if isinstance(first, TurnSpec) else _named(first)
     start = _line("new", image, "--prompt", original.prompt, "--session", FOLDER, *model)
     return [start, *(_command(session, edit, path) for edit in edits)]
 
@@ -68,7 +69,7 @@ def python_script(session: Session, turn: Turn) -> str:
     first = _first_model(session, original, [edit.spec for edit in edits if edit.spec is not None])
     return _SCRIPT.format(
         title=json.dumps(turn.prompt),
-        model=_loaded(first) if isinstance(first, TurnSpec) else {"name": first},
+        model=_loaded(first),
         folder=FOLDER,
         image=_file(session, original.image),
         prompt=original.prompt,
@@ -77,9 +78,9 @@ def python_script(session: Session, turn: Turn) -> str:
 
 
 def written_words(words: Sequence[str] | None) -> str:
-    """Words as ``--words`` takes them: with commas where that is enough, else as JSON; None as nothing."""
+    """Words as ``--words`` takes them: with commas where that is enough, else as JSON; None as ``null``."""
     if words is None:
-        return ""
+        return "null"
     plain = bool(words) and all(word.strip() == word and word and not set(word) & set(',["') for word in words)
     return ",".join(words) if plain and not _is_json(",".join(words)) else json.dumps(list(words), ensure_ascii=False)
 
@@ -131,9 +132,14 @@ def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
     return {"model": _loaded(spec), "method": method, "plan": plan, **where}
 
 
-def _loaded(spec: TurnSpec) -> dict[str, str]:
-    """How ``undrift.load`` is called for what made a turn."""
-    return {"name": _located(spec.model), "dtype": spec.dtype, "device": spec.device, "quantize": spec.quantize}
+def _loaded(made: TurnSpec | Maker | None) -> dict[str, str]:
+    """How ``undrift.load`` is called for what made a turn; it warns where that has other weights by now."""
+    if made is None:
+        return {"name": LITTLEWORLD}
+    if isinstance(made, Maker):
+        return {"name": _located(made.name), "weights": made.weights_hash}
+    of = {"name": _located(made.model), "weights": made.weights_hash}
+    return {**of, "dtype": made.dtype, "device": made.device, "quantize": made.quantize}
 
 
 def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:
@@ -163,11 +169,17 @@ def _anchor(spec: RestoreSpec, path: Sequence[Turn]) -> str:
     return str(numbers[0])
 
 
-def _first_model(session: Session, original: Turn, specs: Sequence[TurnSpec]) -> TurnSpec | str:
-    """What the original was encoded with: what made the first edit, if it has that model's name, else the name."""
-    data = session.latent(original)
-    name = LITTLEWORLD if data is None else latents.model_of(data)
-    return specs[0] if specs and specs[0].model == name else _located(name)
+def _first_model(session: Session, original: Turn, specs: Sequence[TurnSpec]) -> TurnSpec | Maker | None:
+    """What the original was encoded with: what made the first edit, if that is the same model, else the model."""
+    encoded = maker(session, original)
+    same = specs and encoded == (specs[0].model, specs[0].weights_hash)
+    return specs[0] if same else encoded
+
+
+def _named(made: Maker | None) -> list[str]:
+    return (
+        ["--model", LITTLEWORLD] if made is None else ["--model", _located(made.name), "--weights", made.weights_hash]
+    )
 
 
 def _model(spec: TurnSpec) -> list[str]:
@@ -180,7 +192,7 @@ def _model(spec: TurnSpec) -> list[str]:
         "--quantize",
         spec.quantize,
     ]
-    return ["--model", _located(spec.model), *held]
+    return [*_named(Maker(spec.model, spec.weights_hash)), *held]
 
 
 def _how(spec: TurnSpec) -> list[str]:
@@ -206,8 +218,8 @@ def _is_json(text: str) -> bool:
 
 def _located(model: str) -> str:
     """A model's name, a folder's by its full path; a name that is no folder's is that of the hub."""
-    path = Path(model).expanduser()
-    return str(path.resolve()) if model != LITTLEWORLD and path.is_dir() else model
+    path = None if model == LITTLEWORLD else existing(model)
+    return model if path is None else str(path.resolve())
 
 
 def _file(session: Session, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from undrift.files import sha256
 from undrift.pictures import read_picture
-from undrift.session import latents
+from undrift.session import latents, maker
 from undrift.session.inside import MAX_FILE
 from undrift.session.latents import PADDING
 from undrift.session.model import Turn
@@ -23,7 +23,7 @@ def check(turn: Turn, name: str, data: bytes) -> None:
     """Check the file ``name`` of ``turn``: its hash; that pictures can be read; sizes.
 
     Raises:
-        Damaged: it is another file.
+        Damaged: it is another file, or a latent of another model than the turn's record says.
         PictureError: it is no picture.
         SessionError: it is no latent.
     """
@@ -31,6 +31,7 @@ def check(turn: Turn, name: str, data: bytes) -> None:
     if expected is not None and sha256(data) != expected:
         raise Damaged(f"'{name}' is not the file that its turn was stored with")
     if name == turn.latent:
+        maker.checked(turn, data)
         grid = latents.geometry_of(data)
         size = (grid.width, grid.height)
     elif name == turn.mask:

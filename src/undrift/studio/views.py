@@ -10,7 +10,8 @@ from undrift.errors import UndriftError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import can_turn
-from undrift.session import drift, latents
+from undrift.session import drift
+from undrift.session.maker import maker
 from undrift.session.model import Turn
 from undrift.session.prompts import prompt_diff, steering_words
 from undrift.session.store import Session
@@ -78,9 +79,9 @@ def methods_view(backbone: Backbone) -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=64)
 def session_model(session: Session, turn_id: str) -> str | None:
-    """The model that made a turn's latent; None if it has none."""
-    data = session.latent(session.turn(turn_id))
-    return None if data is None else latents.model_of(data)
+    """The model that made a turn; None if nothing says it."""
+    made_by = maker(session, session.turn(turn_id))
+    return None if made_by is None else made_by.name
 
 
 def _method_view(method: type[EditMethod], backbone: Backbone) -> dict[str, Any]:
