@@ -25,7 +25,7 @@ from tests.support.picture_files import (
     tiff_of_pages,
 )
 from undrift.errors import Cancelled, PictureError
-from undrift.pictures import MAX_SIDE, meter, read_metadata, read_picture
+from undrift.pictures import MAX_SIDE, limits, meter, read_metadata, read_picture
 from undrift.pictures.limits import PNG_CHANNELS, png_bytes_expected
 
 
@@ -144,6 +144,56 @@ def test_jpegs_of_very_many_scans_are_refused() -> None:
     with pytest.raises(PictureError, match=r"has 2\d\d scans, too many to read"):
         read_picture(data[:-2] + scan * 200 + b"\xff\xd9")
     assert read_picture(saved(noise(64, 64), "JPEG", progressive=True)).size == (64, 64)
+
+
+def jpegs() -> dict[str, bytes]:
+    smooth = noise(20, 15).resize((200, 150))
+    return {
+        "baseline": saved(smooth, "JPEG"),
+        "progressive": saved(smooth, "JPEG", progressive=True),
+        "restart markers": saved(smooth, "JPEG", restart_marker_blocks=3),
+        "no subsampling": saved(smooth, "JPEG", subsampling=0),
+        "grey": saved(smooth.convert("L"), "JPEG"),
+        "CMYK": saved(smooth.convert("CMYK"), "JPEG"),
+        "RGB": saved(smooth, "JPEG", keep_rgb=True),
+    }
+
+
+@pytest.mark.parametrize("name", jpegs())
+def test_a_jpeg_whose_rows_end_before_its_end_marker_is_refused(name: str) -> None:
+    """Pillow fills the rows that are missing with grey, without a word."""
+    data = jpegs()[name]
+    assert read_picture(data).size == (200, 150)
+    for kept in (0.3, 0.6, 0.9, 0.99):
+        with pytest.raises(PictureError, match=r"is damaged or cut off: premature end|is truncated"):
+            read_picture(data[: int(len(data) * kept)] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("name", jpegs())
+def test_harmless_bytes_between_and_behind_the_parts_of_a_jpeg(name: str) -> None:
+    data = jpegs()[name]
+    padded = data[:2] + b"\xff\xe9\x00\x04ab" + data[2:-2] + bytes(5) + data[-2:] + b"the film of a motion photo"
+    assert read_picture(padded).tobytes() == read_picture(data).tobytes()
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_jpeg_within_a_tiff_that_is_cut_off_is_refused(tiled: bool) -> None:
+    options = {"tiffinfo": {322: 64, 323: 64}} if tiled else {}
+    data = saved(noise(20, 15).resize((200, 150)), "TIFF", compression="jpeg", **options)
+    with Image.open(io.BytesIO(data)) as image:
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        counts = tags.get(279) or tags[325]
+    assert read_picture(data).size == (200, 150)
+    whole = struct.pack(f"<{len(counts)}I", *counts)
+    assert data.count(whole) == 1
+    with pytest.raises(PictureError, match="is damaged or cut off"):
+        read_picture(data.replace(whole, struct.pack(f"<{len(counts)}I", *(count // 2 for count in counts))))
+
+
+def test_a_jpeg_larger_than_any_picture_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_JPEG", 1000)
+    with pytest.raises(PictureError, match=r"has \d+ KB, JPEGs of at most 1000 bytes are read"):
+        read_picture(saved(noise(64, 64), "JPEG"))
 
 
 def test_decoding_can_be_stopped() -> None:
