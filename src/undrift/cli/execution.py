@@ -77,7 +77,7 @@ def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
 
 def load_for(session: Session, turn: Turn, choice: ModelChoice) -> Backbone:
     """The model to go on with from ``turn``: the session's, held in memory as before, unless the options say else."""
-    usual = usual_model(session, session.tree(), turn)
+    usual = usual_model(session, turn)
     before = remembered(session, turn) if choice.model in (None, usual) else {}
     settled = choice.settled(before)
     backbone = load_model(settled, usual)

@@ -13,7 +13,6 @@ from undrift.session.latents import Maker
 from undrift.session.model import Turn
 from undrift.session.reading import Damaged
 from undrift.session.store import Session
-from undrift.session.tree import Tree
 
 
 def checked(turn: Turn, latent: bytes | None) -> Maker | None:
@@ -50,7 +49,10 @@ def agreed(session: Session, turn: Turn, latent: bytes | None) -> Maker | None:
         raise SessionError(f"the session '{session.folder}' is damaged: {error}") from None
 
 
-def usual_model(session: Session, tree: Tree, turn: Turn) -> str:
+def usual_model(session: Session, turn: Turn) -> str:
     """The name of the model that made ``turn``, or the last turn before it that one made: sessions go on with it."""
-    makers = (maker(session, step) for step in reversed(tree.path(turn)))
-    return next((found.name for found in makers if found is not None), LITTLEWORLD)
+    found = maker(session, turn)
+    if found is None and turn.parent is not None:
+        makers = (maker(session, step) for step in reversed(session.path(turn)[:-1]))
+        found = next((each for each in makers if each is not None), None)
+    return LITTLEWORLD if found is None else found.name
