@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from undrift.backbones import load
 from undrift.backbones.base import Backbone
@@ -35,7 +36,7 @@ Pixels = NDArray[np.int16]
 def made(backbone: Backbone, method: EditMethod, cases: Sequence[EditSequence], batch: int, threads: int) -> Pixels:
     """The pictures of the first turn of ``cases``, ``batch`` at a time on ``threads`` threads."""
     torch.set_num_threads(threads)
-    pictures = []
+    pictures: list[Image.Image] = []
     for first in range(0, len(cases), batch):
         rows = cases[first : first + batch]
         original = backbone.encode([case.picture(0) for case in rows])

@@ -15,7 +15,7 @@ from undrift.session.region import region_of, weights
 SIZES = [(1, 1), (3, 2), (8, 8)]
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
-levels = st.one_of(st.sampled_from([0, 1, 9, 127, 128, 247, 255]), st.integers(0, 255))
+grey_levels = st.one_of(st.sampled_from([0, 1, 9, 127, 128, 247, 255]), st.integers(0, 255))
 
 
 @st.composite
@@ -23,7 +23,7 @@ def painted(draw: st.DrawFn, size: tuple[int, int]) -> Image.Image:
     """A picture of ``size`` in any mode, mostly of few values."""
     mode = draw(st.sampled_from(["1", "P", "I", "F", "L", "LA", "RGB", "RGBA"]))
     shape = (size[1], size[0], CHANNELS.get(mode, 1))
-    values = draw(arrays(np.uint8, shape, elements=levels))
+    values = draw(arrays(np.uint8, shape, elements=grey_levels))
     image = Image.fromarray(values if mode in ("RGB", "RGBA", "LA") else values[..., 0])
     return image if image.mode == mode else image.convert(mode)
 
@@ -45,18 +45,18 @@ def test_a_region_is_made_or_refused(
         return
     assert isinstance(region, Image.Image)
     assert (region.mode, region.size) == ("L", size)
-    low, high = region.getextrema()
-    assert low < 255, "a region of everything is none"
-    assert high > 0, "a region of nothing is refused"
+    levels = np.asarray(region)
+    assert levels.min() < 255, "a region of everything is none"
+    assert levels.max() > 0, "a region of nothing is refused"
     weight = weights(region)
     assert weight.min() >= 0
     assert weight.max() <= 1
-    assert not weight[np.asarray(region) == 0].any(), "black stays"
+    assert not weight[levels == 0].any(), "black stays"
 
 
 @fuzzed
 @given(st.sampled_from(SIZES).flatmap(painted))
 def test_a_mask_is_its_own_mask(image: Image.Image) -> None:
     mask = attempt("painted masks", lambda: mask_of(image).image)
-    if isinstance(mask, Image.Image) and mask.getextrema()[1] > 0:
+    if isinstance(mask, Image.Image) and np.asarray(mask).any():
         assert mask_of(mask).image.tobytes() == mask.tobytes()

@@ -102,7 +102,7 @@ def main(folder: Path) -> None:
     sessions = sorted(folder.glob("s-*"))
     unpacked = sorted(Path().glob("*-unpacked"))
     for loading in (load, lambda name, **options: ToyBackbone()):
-        execution.load = loading  # type: ignore[assignment]
+        execution.load = loading  # type: ignore[assignment, attr-defined]
         for session in (*sessions, *unpacked):
             for command in COMMANDS if session in sessions else OF_A_MODEL:
                 run(*command, "-s", str(session))

@@ -11,11 +11,18 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from undrift.attention.sites import Site
 from undrift.errors import ModelError
+from undrift.files import open_regular
+from undrift.wording import problem, size
 
 HASH_WHOLE_UP_TO = 2**30
 """Files with more bytes than this enter the weights hash by their header and size alone."""
+
+MOST_JSON = 32 * 2**20
+"""Bytes of a configuration; the indexes of the largest models' weights have some megabytes."""
 
 NOT_SAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -62,7 +69,7 @@ class ModelFolder:
 
     def parts(self) -> tuple[str, ...]:
         """Names of the parts that the index declares present."""
-        return tuple(name for name, value in self.index.items() if isinstance(value, list) and value[0] is not None)
+        return tuple(name for name, value in self.index.items() if name.isidentifier() and _is_part(value))
 
     def weight_files(self) -> list[Path]:
         """The parts' safetensors files, sorted."""
@@ -119,19 +126,36 @@ def read_folder(path: Path, name: str, revision: str = "") -> ModelFolder:
     if not index.is_file():
         raise ModelError(f"{path} has no model_index.json: expected the folder of a diffusers pipeline")
     extra = path / "undrift.json"
-    return ModelFolder(
-        name=name,
-        path=path,
-        index=_read_json(index),
-        extra=_read_json(extra) if extra.is_file() else {},
-        revision=revision,
-    )
+    known = _read_json(extra) if extra.is_file() else {}
+    try:
+        _Extra.model_validate(known)
+    except ValidationError as error:
+        raise ModelError(f"{extra} is not what undrift writes: {problem(error)}") from None
+    return ModelFolder(name=name, path=path, index=_read_json(index), extra=known, revision=revision)
+
+
+class _Extra(BaseModel):
+    """What ``undrift.json`` may hold."""
+
+    tuned: dict[str, dict[str, Any]] = {}
+    vital_sites: list[tuple[str, int]] | None = None
+    vocabulary: list[str] | None = None
+    notes: str = ""
+
+
+def _is_part(value: object) -> bool:
+    """Whether an entry of the index is a part: its library and its class, which are null for a part left out."""
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with open_regular(file) as stream:
+            data = stream.read(MOST_JSON + 1)
+        if len(data) > MOST_JSON:
+            raise ModelError(f"{file} has more than {size(MOST_JSON)}, expected a configuration")
+        content = json.loads(data.decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise ModelError(f"{file} holds a {type(content).__name__}, expected an object")
@@ -140,35 +164,45 @@ def _read_json(file: Path) -> Mapping[str, Any]:
 
 def _missing_shards(path: Path) -> Iterator[str]:
     for index in path.glob("*.safetensors.index.json"):
-        shards = set(_read_json(index).get("weight_map", {}).values())
-        yield from sorted(shard for shard in shards if not (path / shard).is_file())
+        named = _read_json(index).get("weight_map", {})
+        shards = {str(shard) for shard in named.values()} if isinstance(named, dict) else set()
+        yield from sorted(shard for shard in shards if Path(shard).name != shard or not (path / shard).is_file())
+
+
+_NO_HEADER = (
+    *(OSError, struct.error, ValueError, AttributeError, TypeError),
+    *(LookupError, ArithmeticError, RecursionError),
+)
+"""What reading made-up headers raises."""
 
 
 def _read_header(file: Path) -> tuple[int, Mapping[str, Any]]:
     """Length in bytes and content of a safetensors header; raises ModelError if the file cannot be whole."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             # The format caps headers at 100 MB; a larger number is not a header's length.
             raw = stream.read(length) if length <= 100_000_000 else b""
         header = json.loads(raw)
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
-        end = max((value["data_offsets"][1] for value in tensors.values()), default=0)
-    except (OSError, struct.error, ValueError, AttributeError, TypeError, KeyError, IndexError):
+        end = max((int(value["data_offsets"][1]) for value in tensors.values()), default=0)
+        if any(int(side) < 0 for value in tensors.values() for side in value["shape"]):
+            raise ValueError("a tensor of less than nothing")
+    except _NO_HEADER:
         raise ModelError(f"{file} is damaged (no safetensors header): download it again") from None
-    size = file.stat().st_size
-    if size != 8 + length + end:
-        raise ModelError(f"{file} is damaged ({size} bytes, expected {8 + length + end}): download it again")
+    found = file.stat().st_size
+    if found != 8 + length + end:
+        raise ModelError(f"{file} is damaged ({found} bytes, expected {8 + length + end}): download it again")
     return length, tensors
 
 
 def _numbers(file: Path) -> int:
-    return sum(prod(value["shape"]) for value in _read_header(file)[1].values())
+    return sum(prod(map(int, value["shape"])) for value in _read_header(file)[1].values())
 
 
 def _hashed_blocks(file: Path) -> Iterator[bytes]:
     size = file.stat().st_size
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         if size > HASH_WHOLE_UP_TO:
             yield stream.read(8 + _read_header(file)[0])
             yield str(size).encode()
