@@ -26,7 +26,7 @@ from undrift.methods.base import EditMethod, EditRequest
 FIRST_SEED = 20_000_000
 """Beyond the training and the held-out scenes."""
 
-METHODS = ("multi_turn", "multi_turn:paper", "flowedit", "undrift")
+METHODS = ("multi_turn", "flowedit", "undrift")
 BATCH = 8
 
 Pixels = NDArray[np.int16]

@@ -184,6 +184,12 @@ def test_read_only_files_and_folders(tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
 
 
+@pytest.mark.parametrize("name", ["x.png/", "./", "x/."])
+def test_the_name_of_a_folder_is_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SessionError, match="cannot write"):
+        check_output(f"{tmp_path}/{name}")
+
+
 @pytest.mark.parametrize("name", ["a.png", "A.PNG", "a", ".png", "/dev/stdout", "b.jpg/a"])
 def test_endings_that_are_kept(name: str) -> None:
     check_ending(name, (".png",))

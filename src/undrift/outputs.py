@@ -61,7 +61,7 @@ def check_output(path: str | Path) -> None:
         SessionError: empty, a folder, in a folder that is not there or not writable, a name that is too long.
     """
     try:
-        if not str(path).strip() or Path(path) == Path():
+        if os.path.basename(path).strip() in ("", ".", ".."):
             raise IsADirectoryError(0, "expected the name of a file")
         if _descriptor(path) is None:
             _check_target(Path(path))

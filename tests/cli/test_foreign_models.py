@@ -104,6 +104,14 @@ def test_names_that_are_none(name: str) -> None:
         locate(name)
 
 
+@pytest.mark.parametrize("file", ["x.sh", "x.py"])
+def test_what_running_an_exported_script_would_fetch_is_said(foreign: Invoke, asked: list[bool], file: str) -> None:
+    result = foreign("export", "-s", "gift", "-o", file)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == f"note: running it takes the model {FOREIGN}, which is not on this machine\n"
+    assert asked == [True]
+
+
 FOLDERS = ("/somewhere/a model", "./gift/model", "~/model", "//elsewhere.example/share/model", "/dev/zero", "a\0b")
 
 

@@ -96,10 +96,10 @@ def main(folder: Path) -> None:
     os.chdir(folder / "here")
     known = {**registry.all_methods(), "toy": ToyMethod}
     registry.all_methods = lambda: known  # type: ignore[assignment]
+    archives, sessions = sorted(folder.glob("*.zip")), sorted(folder.glob("s-*"))
     sys.addaudithook(hear)
-    for archive in sorted(folder.glob("*.zip")):
+    for archive in archives:
         run("unpack", str(archive), "-o", f"{archive.stem}-unpacked")
-    sessions = sorted(folder.glob("s-*"))
     unpacked = sorted(Path().glob("*-unpacked"))
     for loading in (load, lambda name, **options: ToyBackbone()):
         execution.load = loading  # type: ignore[assignment, attr-defined]

@@ -23,12 +23,14 @@ class NotNamedError(ModelError):
     """A model that somebody's file names and nobody here has: it would have to be downloaded or opened.
 
     Attributes:
-        question: whether to do that, for whoever is at the terminal.
+        what: the model and why it is not taken, in words.
+        question: whether to take it, for whoever is at the terminal.
     """
 
     def __init__(self, name: str, lacks: str, to_do: str) -> None:
         super().__init__(f"{name} {lacks}; to {to_do} it, add: --model {shlex.quote(name)}")
-        self.question = f"{name}, which {lacks}: {to_do} it?"
+        self.what = f"{name}, which {lacks}"
+        self.question = f"{self.what}: {to_do} it?"
 
 
 def locate(name: str, revision: str | None = None, *, named: bool = True) -> ModelFolder:

@@ -206,8 +206,24 @@ def _write(session: Session, turn: Turn, output: Path, kind: str) -> None:
         export.write_contact_sheet(session, output, session.path(turn))
     elif kind == "commands":
         write_output(output, os.fsencode("\n".join(script.commands(session, turn)) + "\n"))
+        _tell_models(script.models(session, turn))
     else:
         write_output(output, script.python_script(session, turn).encode())
+        _tell_models(script.models(session, turn))
+
+
+def _tell_models(names: tuple[str, ...]) -> None:
+    """Say which models running a script would download or open that nobody at this machine has named."""
+    from undrift.backbones.locate import NotNamedError, locate
+    from undrift.errors import ModelError
+
+    for name in names:
+        try:
+            locate(name, named=False)
+        except NotNamedError as error:
+            say(f"note: running it takes the model {line(error.what)}", err=True)
+        except ModelError:
+            continue
 
 
 def _tell(turn: Turn) -> None:

@@ -77,6 +77,12 @@ def python_script(session: Session, turn: Turn) -> str:
     )
 
 
+def models(session: Session, turn: Turn) -> tuple[str, ...]:
+    """The names of the models that the commands and the script load, each once."""
+    made_by = (maker(session, step) for step in session.path(turn))
+    return tuple(dict.fromkeys(found.name for found in made_by if found is not None))
+
+
 def written_words(words: Sequence[str] | None) -> str:
     """Words as ``--words`` takes them: with commas where that is enough, else as JSON; None as ``null``."""
     if words is None:
