@@ -45,7 +45,8 @@ class Layer:
 
 
 LAYERS = (
-    Layer("cli", "the command line", 7),
+    Layer("cli", "the command line", 8),
+    Layer("services", "tables, the images API, agents", 7),
     Layer("studio", "the page in the browser", 6),
     Layer("bench", "suites, metrics, runner, reports", 5),
     Layer("session", "the tree of turns; the engine", 4, "session"),
@@ -57,7 +58,7 @@ LAYERS = (
     Layer("littleworld", "the drawn world and its weights", 0),
 )
 
-ROWS = 8
+ROWS = 9
 
 
 @dataclass

@@ -1,0 +1,188 @@
+"""The table of a batch: which pictures, and what is asked of each.
+
+A CSV file has a header. Its columns are ``picture``, ``prompt``, ``turn`` or ``turn1``, ``turn2`` and so on, and
+the options of ``Row`` by their names, ``params`` as JSON. A JSON Lines file has one object a line with the same names, the
+turns as a list ``turns``. Files are named relative to the table. Everything is checked here, before any work.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from undrift.errors import InputError
+from undrift.files import open_regular, reason
+from undrift.instructions import TextForm
+from undrift.session.engine import SEEDS
+
+MAX_BYTES = 64 * 2**20
+MAX_ROWS = 100_000
+ENDINGS = (".csv", ".jsonl")
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_-])?")
+_TURN = re.compile(r"turn ?(\d{0,4})")
+
+Text = Annotated[str, Field(max_length=4000, pattern=r"^[^\x00]*$")]
+File = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
+
+
+class Row(BaseModel):
+    """One row as it stands in the table.
+
+    Attributes:
+        picture: the picture's file.
+        prompt: what it shows; empty if nobody said.
+        turns: instructions or captions, one after another.
+        id: names the row's session and picture; None makes one of the row's number and the picture's name.
+        read_as: "caption" or "instruction" for all turns; None has it found out.
+        method, preset, dial, params: the editor; None takes the command's.
+        seed: of every turn; None takes the command's.
+        only, protect: mask files.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    picture: File
+    prompt: Text = ""
+    turns: tuple[Text, ...] = Field(min_length=1, max_length=100)
+    id: str | None = None
+    read_as: TextForm | None = None
+    method: str | None = None
+    preset: str | None = None
+    dial: float | None = Field(None, ge=-1, le=1)
+    params: dict[str, Any] = Field(default_factory=dict)
+    seed: int | None = Field(None, ge=0, lt=SEEDS)
+    only: File | None = None
+    protect: File | None = None
+
+    @field_validator("turns")
+    @classmethod
+    def _said(cls, turns: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not turn.strip() for turn in turns):
+            raise ValueError("a turn is empty")
+        return turns
+
+
+@dataclass(frozen=True)
+class Item:
+    """A row that can be worked on.
+
+    Attributes:
+        id: unique in the table.
+        row: what it says.
+        folder: where its files are named from.
+    """
+
+    id: str
+    row: Row
+    folder: Path
+
+    def file(self, name: str) -> Path:
+        """A file of the row."""
+        return self.folder / name
+
+
+def read_table(path: Path) -> list[Item]:
+    """The rows of a table.
+
+    Raises:
+        InputError: no such file, of another kind, too large, empty, or a line that is no row; the message names it.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise InputError(f"'{path}' ends in '{path.suffix}', expected a table: {' or '.join(ENDINGS)}")
+    text = _text(path)
+    lines = _csv(text, path) if path.suffix.lower() == ".csv" else _json_lines(text, path)
+    items: list[Item] = []
+    taken: dict[str, int] = {}
+    for line, values in lines:
+        row = _row(values, path, line)
+        name = row.id or f"{len(items) + 1:04}-{_plain(Path(row.picture).stem)}"
+        if not NAME.fullmatch(name):
+            raise InputError(
+                f"'{path}' line {line}: id {name[:80]!a}: expected 1 to 80 letters, digits, '.', '-', '_'"
+            )
+        if name.lower() in taken:
+            raise InputError(f"'{path}' line {line}: id '{name}' is that of line {taken[name.lower()]}: give another")
+        taken[name.lower()] = line
+        items.append(Item(name, row, path.parent))
+        if len(items) > MAX_ROWS:
+            raise InputError(f"'{path}' has more than {MAX_ROWS} rows: split it")
+    if not items:
+        raise InputError(f"'{path}' has no rows")
+    return items
+
+
+def _text(path: Path) -> str:
+    try:
+        with open_regular(path) as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot read the table '{path}': {why}") from None
+    if len(data) > MAX_BYTES:
+        raise InputError(f"'{path}' has more than {MAX_BYTES // 2**20} MB: split it")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"'{path}' is not UTF-8 text, at byte {error.start}") from None
+
+
+def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            raise InputError(f"'{path}' line {number} is not JSON") from None
+        if not isinstance(value, dict):
+            raise InputError(f"'{path}' line {number}: expected an object with picture and turns")
+        yield number, value
+
+
+def _csv(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip().lower() for name in reader.fieldnames or ()]
+        if len(set(header)) < len(header):
+            raise InputError(f"'{path}': two columns have one name")
+        reader.fieldnames = header
+        for cells in reader:
+            if None in cells or None in cells.values():
+                raise InputError(f"'{path}' line {reader.line_num}: expected {len(header)} cells, as in the header")
+            if any(value.strip() for value in cells.values()):
+                yield reader.line_num, _cells(cells, path, reader.line_num)
+    except csv.Error as error:
+        raise InputError(f"'{path}' line {reader.line_num} is not CSV: {error}") from None
+
+
+def _cells(cells: Mapping[str, str], path: Path, line: int) -> dict[str, Any]:
+    """The cells of a line as a row's values: those that are empty say nothing."""
+    said = {name: cell.strip() for name, cell in cells.items() if cell.strip()}
+    turns = {int(found[1] or 0): said.pop(name) for name in list(said) if (found := _TURN.fullmatch(name))}
+    values: dict[str, Any] = {**said, "turns": [turns[number] for number in sorted(turns)]}
+    try:
+        return values | {name: json.loads(said[name]) for name in ("params", "dial", "seed") if name in said}
+    except (ValueError, RecursionError):
+        raise InputError(f"'{path}' line {line}: params has to be JSON, dial and seed numbers") from None
+
+
+def _row(values: Mapping[str, Any], path: Path, line: int) -> Row:
+    try:
+        return Row.model_validate({str(name).lower(): value for name, value in values.items()})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        known = f"; known: {', '.join(Row.model_fields)}" if first["type"] == "extra_forbidden" else ""
+        raise InputError(f"'{path}' line {line}: {where}: {first['msg'].lower()}{known}") from None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] or "picture"
