@@ -10,8 +10,9 @@ import pytest
 from tests.support.language_model import Reply, answer, scripted
 from undrift.errors import InputError
 from undrift.instructions import NotUnderstood, Reading
-from undrift.instructions.asking import LONGEST, SYSTEM, Said, ask, schema
+from undrift.instructions.asking import LONGEST, SYSTEM, ask, schema
 from undrift.instructions.chat_model import LARGEST_ANSWER, ChatModel, chat_model
+from undrift.instructions.exchange import Said
 
 DOG = "a green dog on a beach"
 BLUE = answer(caption="a blue dog on a beach", kinds=["colour"], words=["blue"])

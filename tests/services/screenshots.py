@@ -6,19 +6,27 @@ python -m tests.services.screenshots docs/images batch
 from __future__ import annotations
 
 import argparse
+import base64
 import io
 import json
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import openai
 from click.testing import CliRunner
 from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
-from tests.studio.browser.conftest import CHROMIUM
+from tests.studio.browser.conftest import CHROMIUM, serve
+from undrift.backbones import load
 from undrift.cli.main import cli
 from undrift.littleworld import demo
+from undrift.pictures import png_bytes
+from undrift.services.images_api.app import create_api
+from undrift.studio import server
+from undrift.studio.studio import Studio
 
 WINDOW = ViewportSize(width=1100, height=760)
 
@@ -54,13 +62,40 @@ def batch(browser: Browser, desk: Path, target: Path) -> None:
     save(page.screenshot(full_page=True), target)
 
 
+def images_api(browser: Browser, desk: Path, target: Path) -> None:
+    """The studio on the session that the official client made over three turns."""
+    sessions = desk / "api"
+    sessions.mkdir()
+    studio = Studio(load("littleworld"), sessions)
+    for running in serve(studio):
+        listening = server.listen("127.0.0.1", 0)
+        beside = Studio(studio.backbone, sessions)
+        serving = server.server_of(beside, "127.0.0.1", None, create_api)
+        thread = threading.Thread(target=serving.run, args=([listening],), daemon=True)
+        thread.start()
+        with openai.OpenAI(base_url=f"{server.address(listening, '127.0.0.1')}v1", api_key="none") as client:
+            picture, more = png_bytes(demo.picture()), {"caption": demo.prompt(), "seed": 7}
+            for said in ("make the dog blue", "add a red hat", "make it night"):
+                made = client.images.edit(image=picture, prompt=said, extra_body=more)
+                assert made.data is not None
+                picture = base64.b64decode(str(made.data[0].b64_json))
+                more = {"session": made.session, "seed": 7}  # type: ignore[attr-defined]
+        serving.should_exit = True
+        thread.join()
+        page = browser.new_context(viewport=WINDOW).new_page()
+        page.goto(f"{running.url}/#/s/{more['session']}")
+        page.locator("[role=treeitem]").nth(3).wait_for()
+        page.wait_for_timeout(700)
+        save(page.screenshot(), target)
+
+
 def save(screenshot: bytes, path: Path) -> None:
     """A screenshot as a small PNG."""
     Image.open(io.BytesIO(screenshot)).convert("RGB").quantize(128).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
-PICTURES: Mapping[str, Callable[[Browser, Path, Path], None]] = {"batch": batch}
+PICTURES: Mapping[str, Callable[[Browser, Path, Path], None]] = {"batch": batch, "images-api": images_api}
 
 if __name__ == "__main__":
     main()

@@ -135,14 +135,13 @@ def _heard(prompt: str, said: tuple[str, ...], model: ChatModel | None) -> list[
     Raises:
         InputError: something has no sure reading, or is no edit.
     """
-    from undrift.instructions import understand
-    from undrift.instructions.asking import Said, ask
+    from undrift.instructions.exchange import Said
+    from undrift.session.saying import heard_after
 
     turns = [Said(None, prompt)]
     readings: list[Reading] = []
     for number, text in enumerate(said, 1):
-        now, captions = turns[-1].caption, [turn.caption for turn in turns]
-        reading = understand(text, now, captions) if model is None else ask(model, text, now, turns)
+        reading = heard_after(turns, text, model=model)
         if reading.is_step or reading.strength:
             raise InputError(f"--say number {number}, '{text}', is no edit: leave it out, or use undrift edit")
         readings.append(reading)

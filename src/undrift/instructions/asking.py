@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from undrift.instructions.exchange import Exchange, LanguageModel, Message, NoAnswer
+from undrift.instructions.exchange import Exchange, LanguageModel, Message, NoAnswer, Said
 from undrift.instructions.reading import Kind, NotUnderstood, Reading, TextForm
 from undrift.instructions.understanding import understand
 
@@ -67,14 +67,6 @@ class Answer(BaseModel):
     words: list[Caption] = Field(max_length=40)
     turn: int
     question: Caption
-
-
-@dataclass(frozen=True)
-class Said:
-    """One turn so far: what was said, None for the original and for a caption, and what it showed."""
-
-    instruction: str | None
-    caption: str
 
 
 class Wrong(ValueError):

@@ -27,6 +27,14 @@ class Exchange:
     answer: str
 
 
+@dataclass(frozen=True)
+class Said:
+    """One turn so far: what was said, None for the original and for a caption, and what it showed."""
+
+    instruction: str | None
+    caption: str
+
+
 class NoAnswer(UndriftError):
     """A language model gave nothing that can be used; why, in one line."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from undrift.errors import InputError
 from undrift.instructions import Reading, TextForm, understand
-from undrift.instructions.exchange import LanguageModel
+from undrift.instructions.exchange import LanguageModel, Said
 from undrift.session.engine import EditPlan
 from undrift.session.model import Exchange, Turn
 from undrift.session.tree import Tree
@@ -38,15 +40,34 @@ def heard(
     steps = tree.path(tree.turn(turn))
     now = steps[-1].prompt if source_prompt is None else source_prompt
     captions = [*(step.prompt for step in steps[:-1]), now]
-    if model is None:
-        return understand(text, now, captions, form)
-    from undrift.instructions.asking import Said, ask
+    spoken = [step.spec.instruction if step.spec else None for step in steps]
+    return heard_after([Said(*both) for both in zip(spoken, captions, strict=True)], text, form, model)
 
-    told = [
-        Said(step.spec.instruction if step.spec else None, caption)
-        for step, caption in zip(steps, captions, strict=True)
-    ]
-    return ask(model, text, now, told, form)
+
+def heard_after(
+    turns: Sequence[Said], text: str, form: TextForm | None = None, model: LanguageModel | None = None
+) -> Reading:
+    """What ``text`` asks for when it is said after ``turns``, the original first.
+
+    Raises:
+        NotUnderstood: an instruction without a sure reading.
+    """
+    now = turns[-1].caption
+    if model is None:
+        return understand(text, now, [turn.caption for turn in turns], form)
+    from undrift.instructions.asking import ask
+
+    return ask(model, text, now, turns, form)
+
+
+def check_edit(reading: Reading) -> None:
+    """Refuse a step back and "more", which are no edits of their own.
+
+    Raises:
+        InputError: it is one.
+    """
+    if reading.is_step or reading.strength:
+        raise InputError(f"'{reading.text}' is no edit of its own: say what to change")
 
 
 def said_plan(reading: Reading, parent: Turn, source_prompt: str | None = None) -> EditPlan:
@@ -55,8 +76,7 @@ def said_plan(reading: Reading, parent: Turn, source_prompt: str | None = None) 
     Raises:
         InputError: a step back or "more", which are no edits of ``parent``.
     """
-    if reading.is_step or reading.strength:
-        raise InputError(f"'{reading.text}' is no edit of its own: say what to change")
+    check_edit(reading)
     implied = reading.source if source_prompt is None and reading.source != parent.prompt else source_prompt
     said = reading.text if reading.form == "instruction" else None
     return EditPlan(

@@ -13,7 +13,8 @@ from __future__ import annotations
 import ipaddress
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -23,7 +24,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from undrift.studio.bodies import Bodies, too_large
 from undrift.studio.http_errors import Refused
-from undrift.studio.password import Door
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 HEADERS: Mapping[str, str] = {
@@ -43,6 +43,19 @@ JSON_BYTES = 8 * 2**20
 """A request of the page: three painted masks at most."""
 
 
+class Lock(Protocol):
+    """Knows who may come in."""
+
+    missing: str
+    """What everybody else is told."""
+
+    def knows(self, request: Request) -> bool:
+        """Whether ``request`` may."""
+
+
+Refusal = Callable[[int, str], Response]
+
+
 class Guard:
     """ASGI middleware around the whole studio.
 
@@ -51,13 +64,25 @@ class Guard:
         host: the address that the studio listens on.
         door: checks the login's cookie; None lets everyone on this machine in.
         limits: bytes that a body may have, by path; ``JSON_BYTES`` for every other path.
+        inside: what addresses for programs begin with; pages of other sites get nothing from there.
+        refusal: an answer with a status and a message; None takes ``{"error": message}``.
     """
 
-    def __init__(self, app: ASGIApp, host: str, door: Door | None, limits: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        door: Lock | None,
+        limits: Mapping[str, int],
+        inside: str = "/api/",
+        refusal: Refusal | None = None,
+    ) -> None:
         self._app = app
         self._host = host
         self._door = door
         self._limits = limits
+        self._inside = inside
+        self._refusal = refusal or _error
         self._bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,23 +98,23 @@ class Guard:
             with self._bodies.taking(receive, limit, large=limit > JSON_BYTES) as taken:
                 await self._app(scope, taken, _with_headers(send))
         except Refused as refused:
-            await _error(refused.status, str(refused))(scope, receive, _with_headers(send))
+            await self._refusal(refused.status, str(refused))(scope, receive, _with_headers(send))
 
     def _turned_away(self, request: Request) -> Response | None:
         """The answer to a request that goes no further."""
         if not self._is_own(request.headers.get("host", "")):
-            return _error(421, "this address is not one of the studio's")
-        if not _from_own_page(request):
-            return _error(403, "requests from other sites are refused")
+            return self._refusal(421, "this address is not one of the studio's")
+        if not _from_own_page(request, self._inside):
+            return self._refusal(403, "requests from other sites are refused")
         path = request.scope["path"]
         length = request.headers.get("content-length", "0")
         limit = self._limits.get(path, JSON_BYTES)
         if not length.isdecimal() or int(length) > limit:
-            return _error(413, too_large(limit))
+            return self._refusal(413, too_large(limit))
         if self._door is None or path in OPEN_PATHS or self._door.knows(request):
             return None
-        if path.startswith("/api/"):
-            return _error(401, "log in first")
+        if path.startswith(self._inside):
+            return self._refusal(401, self._door.missing)
         return RedirectResponse("/login", 303)
 
     def _is_own(self, host: str) -> bool:
@@ -113,12 +138,12 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _from_own_page(request: Request) -> bool:
+def _from_own_page(request: Request, inside: str) -> bool:
     headers = request.headers
     site = headers.get("sec-fetch-site", "none")
     if request.method in SAFE:
         # Links from elsewhere may lead to the page itself, not to its pictures and numbers.
-        return site != "cross-site" or not request.scope["path"].startswith("/api/")
+        return site != "cross-site" or not request.scope["path"].startswith(inside)
     if site not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")

@@ -27,6 +27,8 @@ class Door:
     ``WINDOW_SECONDS``, then nobody new gets in until the oldest is past. Whoever is in stays in.
     """
 
+    missing = "log in first"
+
     def __init__(self, password: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._digest = _digest(password)
         self._clock = clock

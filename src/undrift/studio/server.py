@@ -12,6 +12,7 @@ from types import FrameType
 
 import torch
 import uvicorn
+from starlette.types import ASGIApp
 
 from undrift.errors import InputError
 from undrift.files import reason
@@ -20,6 +21,8 @@ from undrift.studio.connections import Connection
 from undrift.studio.guard import is_loopback
 from undrift.studio.password import SHORTEST
 from undrift.studio.studio import Studio
+
+MakeApp = Callable[[Studio, str, str | None], ASGIApp]
 
 USUAL_PORT = 7860
 GRACE_SECONDS = 3
@@ -30,7 +33,12 @@ SWITCH_SECONDS = 0.0005
 
 
 def serve(
-    studio: Studio, listening: socket.socket, host: str, password: str | None, ready: Callable[[str], None]
+    studio: Studio,
+    listening: socket.socket,
+    host: str,
+    password: str | None,
+    ready: Callable[[str], None],
+    make_app: MakeApp = create_app,
 ) -> None:
     """Serve until Ctrl-C.
 
@@ -39,16 +47,17 @@ def serve(
         listening: from ``listen``.
         host, password: as given to ``listen`` and ``check_password``.
         ready: told the page's address once it is served.
+        make_app: what answers, made of the studio, the address and the password.
     """
     make_room()
     threading.Timer(0.0, ready, [address(listening, host)]).start()
-    server_of(studio, host, password).run([listening])
+    server_of(studio, host, password, make_app).run([listening])
 
 
-def server_of(studio: Studio, host: str, password: str | None) -> uvicorn.Server:
+def server_of(studio: Studio, host: str, password: str | None, make_app: MakeApp = create_app) -> uvicorn.Server:
     """What serves ``studio`` on the sockets given to its ``run``."""
     config = uvicorn.Config(
-        create_app(studio, host, password),
+        make_app(studio, host, password),
         http=Connection,
         ws="none",
         backlog=BACKLOG,
@@ -84,18 +93,22 @@ def listen(host: str, port: int | None) -> socket.socket:
     raise InputError(f"cannot listen on {host} port {port}: {reason(failure)}; choose another --port")
 
 
-def check_password(host: str, password: str | None) -> None:
+def check_password(
+    host: str,
+    password: str | None,
+    shortest: int = SHORTEST,
+    called: str = "password",
+    given: str = "--password or $UNDRIFT_PASSWORD",
+) -> None:
     """Refuse to listen where others can reach it without a password worth its name.
 
     Raises:
         InputError: none or a short one.
     """
     if password is None and not is_loopback(host):
-        raise InputError(
-            f"--host {host} can be reached from other machines: set a password with --password or $UNDRIFT_PASSWORD"
-        )
-    if password is not None and len(password) < SHORTEST:
-        raise InputError(f"the password has {len(password)} characters, expected at least {SHORTEST}")
+        raise InputError(f"--host {host} can be reached from other machines: set a {called} with {given}")
+    if password is not None and len(password) < shortest:
+        raise InputError(f"the {called} has {len(password)} characters, expected at least {shortest}")
 
 
 def address(listening: socket.socket, host: str) -> str:

@@ -54,7 +54,7 @@ def edit(studio: Studio, name: str, form: EditForm) -> Job:
         region=form.region((parent.width, parent.height)),
     )
     about = About("edit", name, form.prompt, form.tab, parent.id)
-    return studio.jobs.submit(about, _edits(studio, name, tree, studio.method(form.method), plan, form.count))
+    return studio.jobs.submit(about, edits(studio, name, tree, studio.method(form.method), plan, form.count))
 
 
 def rebase(studio: Studio, name: str, form: RebaseForm) -> Job:
@@ -62,7 +62,7 @@ def rebase(studio: Studio, name: str, form: RebaseForm) -> Job:
     tree = studio.shelf.session(name).tree()
     plan = replace(rebase_plan(tree, form.turn), seed=form.seed)
     about = About("rebase", name, f"from the original: {plan.prompt}", form.tab, plan.parent)
-    return studio.jobs.submit(about, _edits(studio, name, tree, studio.method(form.method), plan))
+    return studio.jobs.submit(about, edits(studio, name, tree, studio.method(form.method), plan))
 
 
 def restore(studio: Studio, name: str, form: RestoreForm) -> Job:
@@ -93,7 +93,7 @@ def bring_in(studio: Studio, name: str, form: ImportForm) -> Job:
     return studio.jobs.submit(About("import", name, form.prompt or "a picture", form.tab, parent.id), work)
 
 
-def _edits(studio: Studio, name: str, tree: Tree, method: EditMethod, plan: EditPlan, count: int = 1) -> Work:
+def edits(studio: Studio, name: str, tree: Tree, method: EditMethod, plan: EditPlan, count: int = 1) -> Work:
     """Work that makes every candidate; the head goes to the first, the others stay beside it."""
     session, original = studio.shelf.session(name), tree.original
     turns = candidate_plans(tree, method, plan, count)

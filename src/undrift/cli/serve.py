@@ -1,0 +1,54 @@
+"""``undrift serve``: what other programs talk to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from undrift.cli.options import LanguageChoice, ModelChoice, common, language_options, model_options
+from undrift.cli.output import say
+from undrift.cli.paths import Folder
+from undrift.errors import InputError
+
+
+@click.command()
+@click.option("--api", is_flag=True, help="Serve the images API: /v1/images/edits and /v1/models.")
+@click.option(
+    "--sessions", type=Folder(), default=Path(), help="Folder where the sessions go. Default: the current folder."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; elsewhere needs a key.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: 7860, or a free one if that is taken.")
+@click.option("--key", envvar="UNDRIFT_KEY", help="Programs have to send this; better set $UNDRIFT_KEY.")
+@language_options
+@model_options
+@common
+def serve(
+    api: bool,
+    sessions: Path,
+    host: str,
+    port: int | None,
+    key: str | None,
+    chosen_language: LanguageChoice,
+    chosen_model: ModelChoice,
+) -> None:
+    """Serve the model to other programs on this machine; Ctrl-C ends it."""
+    if not api:
+        raise InputError("say what to serve: --api is the images API; the page is undrift studio")
+    try:
+        import python_multipart  # noqa: F401
+    except ImportError:
+        raise InputError("serve --api needs the python-multipart package: pip install 'undrift[api]'") from None
+    from undrift.cli import execution
+    from undrift.cli.errors import describe
+    from undrift.services.images_api.app import SHORTEST_KEY, create_api
+    from undrift.studio import server
+    from undrift.studio.studio import Studio
+
+    server.check_password(host, key, SHORTEST_KEY, "key", "--key or $UNDRIFT_KEY")
+    if not sessions.is_dir():
+        raise InputError(f"--sessions {sessions}: no such folder; make it first")
+    language = chosen_language.opened()
+    listening = server.listen(host, port)
+    studio = Studio(execution.load_model(chosen_model), sessions, None, describe, language)
+    server.serve(studio, listening, host, key, lambda url: say(f"images API: {url}v1"), create_api)
