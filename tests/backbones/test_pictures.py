@@ -88,7 +88,7 @@ def test_a_latent_decodes_to_the_size_of_the_picture(tiny_flux: Backbone, size: 
 def test_encoding_is_the_scaled_posterior_mean(tiny_flux: Backbone) -> None:
     source = picture(16, 24)
     latent = tiny_flux.encode([source])
-    vae = tiny_flux._vae  # type: ignore[attr-defined]
+    vae = tiny_flux._autoencoder.vae  # type: ignore[attr-defined]
     pixels = torch.from_numpy(np.array(source)).permute(2, 0, 1)[None].float() / 127.5 - 1
     with torch.no_grad():
         mean = vae.encode(pixels).latent_dist.mean

@@ -10,7 +10,7 @@ import torch
 
 from tests.support import tiny_flux as tiny
 from tests.support.closeness import assert_rounded
-from undrift.backbones import Backbone, load, prompts
+from undrift.backbones import Backbone, load, prompt_memory, prompts
 from undrift.backbones.base import PromptTokens
 from undrift.errors import InputError
 
@@ -104,7 +104,7 @@ def test_each_prompt_is_embedded_once_and_the_oldest_forgotten(
     tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backbone = load(str(tiny_flux_folder), device="cpu")
-    monkeypatch.setattr(prompts, "CACHED_PROMPTS", 2)
+    monkeypatch.setattr(prompt_memory, "CACHED_PROMPTS", 2)
     runs: list[int] = []
     t5 = backbone._prompts._t5  # type: ignore[attr-defined]
     t5.register_forward_hook(lambda *_: runs.append(1))

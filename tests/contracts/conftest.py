@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests.support.small_joint import small_joint
+from tests.support.tiny_pipelines import FAMILIES, loaded
 from undrift.backbones import Backbone
 
 
-@pytest.fixture(params=["flux", "small-joint"])
+@pytest.fixture(params=["flux", "small-joint", *FAMILIES])
 def backbone(request: pytest.FixtureRequest) -> Backbone:
-    """A tiny random FLUX, and a model with none of its conventions."""
+    """A tiny random model of every family, and one with none of their conventions."""
     if request.param == "small-joint":
         return small_joint()
+    if request.param in FAMILIES:
+        return loaded(request.param)
     flux: Backbone = request.getfixturevalue("tiny_flux")
     return flux

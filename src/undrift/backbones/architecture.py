@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from undrift.attention.sites import Site
 from undrift.backbones.base import Capabilities, Geometry
+from undrift.backbones.geometry import geometry_of
 
 
 class Architecture(Protocol):
@@ -27,3 +29,34 @@ class Architecture(Protocol):
     def state_bytes(self, geometry: Geometry) -> int:
         """Bytes of one state of a trajectory of one picture, in float32."""
         ...
+
+
+@dataclass(frozen=True)
+class TransformerArchitecture:
+    """The shape of a transformer of packed tokens that has one width throughout.
+
+    Attributes:
+        capabilities: as ``Architecture`` says.
+        width: channels of the attention, all heads together.
+        channels: of a packed latent token.
+        text_tokens: of the attention's sequence, where every prompt takes as many (``Capabilities.fixed_text``).
+        token_side: in pixels.
+        number_bytes: of a number in the dtype that the network computes in.
+    """
+
+    capabilities: Capabilities
+    width: int
+    channels: int
+    text_tokens: int
+    token_side: int
+    number_bytes: int
+
+    def geometry(self, size: tuple[int, int]) -> Geometry:
+        return geometry_of(size[1], size[0], self.token_side)
+
+    def feature_bytes(self, site: Site, geometry: Geometry) -> int:
+        text = self.text_tokens if self.capabilities.fixed_text else 0
+        return (text + geometry.tokens) * self.width * self.number_bytes
+
+    def state_bytes(self, geometry: Geometry) -> int:
+        return geometry.tokens * self.channels * 4

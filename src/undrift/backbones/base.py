@@ -206,6 +206,17 @@ class Backbone(ABC):
                 tap.evaluation(sigma)
         return self.network(x, sigma, inputs)
 
+    def guided(self, positive: Tensor, negative: Tensor, extra: Tensor) -> Tensor:
+        """v = v_positive + (g - 1) (v_positive - v_negative), for models whose guidance takes two evaluations.
+
+        A family that combines them in another way says so here; rows of g = 1 must stay ``positive`` to the bit.
+
+        Args:
+            positive, negative: velocities (batch, tokens, channels).
+            extra: g - 1 per row, (batch, 1, 1).
+        """
+        return positive + extra * (positive - negative)
+
     @abstractmethod
     def network_inputs(
         self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]

@@ -44,6 +44,22 @@ def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement, *
     return model
 
 
+def load_part(folder: ModelFolder, part: str, placement: Placement, *, quantized: bool = False) -> Any:
+    """A part with weights, by the class that the index names; see ``load_model``.
+
+    Raises:
+        ModelError: as ``load_model``, or the class is none of transformers' here.
+    """
+    import transformers
+
+    folder.part(part)
+    library, class_name = folder.index[part]
+    cls = getattr(transformers, class_name, None) if library == "transformers" else None
+    if cls is None:
+        raise ModelError(f"{folder.name}: class {library}.{class_name} of its {part} is unknown to transformers")
+    return load_model(folder, part, cls, placement, quantized=quantized)
+
+
 def load_tokenizer(folder: ModelFolder, part: str) -> Any:
     """A tokenizer by the class that the index names.
 
@@ -58,7 +74,9 @@ def load_tokenizer(folder: ModelFolder, part: str) -> Any:
     if cls is None:
         raise ModelError(f"{folder.name}: tokenizer class {library}.{class_name} is unknown to transformers")
     with _explained(folder, part), _quiet():
-        tokenizer = cls.from_pretrained(path, local_files_only=True)
+        loaded = cls.from_pretrained(path, local_files_only=True)
+        # A processor of pictures and text holds the tokenizer beside others.
+        tokenizer = getattr(loaded, "tokenizer", loaded)
     if not tokenizer.is_fast:
         raise ModelError(f"{path} holds a slow tokenizer: expected a fast one with tokenizer.json")
     return tokenizer

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from undrift.attention.sites import Site
 from undrift.backbones.base import Capabilities, Geometry
-from undrift.backbones.geometry import PATCH, geometry_of
+from undrift.backbones.geometry import geometry_of
 
 TEXT_TOKENS = 512
 """Text tokens that FLUX was trained with."""
@@ -75,8 +75,3 @@ class FluxArchitecture:
 
 FLUX_1 = FluxArchitecture()
 """FLUX.1-dev in bfloat16: what costs are told for where no model is loaded."""
-
-
-def token_side_of(vae: Any) -> int:
-    """Side in pixels of the square of the picture that one token covers, FLUX's own without an autoencoder."""
-    return TOKEN_SIDE if vae is None else PATCH * int(2 ** (len(vae.config.block_out_channels) - 1))

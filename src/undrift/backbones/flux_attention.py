@@ -40,24 +40,30 @@ class FluxProcessor(TappedProcessor):
             )
             return given
         made = _project(attn, hidden_states, encoder_hidden_states, self.running.text_tokens)
-        projections = self.projected(made)
-        query, key = _rotated(projections.query, projections.key, image_rotary_emb)
-        attended = self.attended(query, key, projections.value, projections.text_tokens, attention_mask)
-        if attended is None:
-            attended = self._stock_attention(query, key, projections.value, attention_mask)
-        joined = attended.flatten(2, 3).to(query.dtype)
+        joined = self.attention(made, attention_mask, image_rotary_emb)
         if encoder_hidden_states is None:
             return joined
-        return _project_out(attn, joined, projections.text_tokens)
+        return _project_out(attn, joined, made.text_tokens)
 
-    def _stock_attention(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        from diffusers.models.attention_dispatch import dispatch_attention_fn
+    def attention(self, made: Projections, mask: Tensor | None, rotary: tuple[Tensor, Tensor] | None) -> Tensor:
+        """The attention of projections as the taps leave them, heads side by side."""
+        projections = self.projected(made)
+        query, key = _rotated(projections.query, projections.key, rotary)
+        attended = self.attended(query, key, projections.value, projections.text_tokens, mask)
+        if attended is None:
+            attended = stock_attention(self.stock, query, key, projections.value, mask)
+        return attended.flatten(2, 3).to(query.dtype)
 
-        options = {"parallel_config": getattr(self.stock, "_parallel_config", None)}
-        given = {name: option for name, option in options.items() if option is not None}
-        backend = getattr(self.stock, "_attention_backend", None)
-        output: Tensor = dispatch_attention_fn(query, key, value, attn_mask=mask, backend=backend, **given)
-        return output
+
+def stock_attention(stock: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention (batch, sequence, heads, head_dim) by the backend that a layer's stock processor was given."""
+    from diffusers.models.attention_dispatch import dispatch_attention_fn
+
+    options = {"parallel_config": getattr(stock, "_parallel_config", None)}
+    given = {name: option for name, option in options.items() if option is not None}
+    backend = getattr(stock, "_attention_backend", None)
+    output: Tensor = dispatch_attention_fn(query, key, value, attn_mask=mask, backend=backend, **given)
+    return output
 
 
 def _heads(attn: Any, projected: Tensor) -> Tensor:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from undrift.backbones.conditioning import Conditioning, PromptTokens
+from undrift.backbones.conditioning import NOWHERE, Conditioning, PromptTokens, Span
 from undrift.backbones.flux_architecture import TEXT_TOKENS
 from undrift.backbones.placement import Placement
+from undrift.backbones.prompt_memory import PromptMemory
 from undrift.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-CACHED_PROMPTS = 64
-
 
 @dataclass(frozen=True)
-class _Embedded:
+class EmbeddedPrompt:
+    """One prompt: its sequence (1, columns, width), its pooled vector (1, width), and where its words are."""
+
     text: Tensor
     pooled: Tensor
     tokens: PromptTokens
@@ -34,7 +34,7 @@ def conditioning_of(text: Tensor, pooled: Tensor, tokens: tuple[PromptTokens, ..
 
 
 class PromptEncoder:
-    """Embeds prompts and remembers the last ``CACHED_PROMPTS`` of them.
+    """Embeds prompts and remembers the last of them.
 
     T5's padding takes part in attention, as in FLUX. A prompt too long for T5 is refused; CLIP sees as much of
     it as it can, again as in FLUX, and a warning says so once.
@@ -51,7 +51,7 @@ class PromptEncoder:
         self._clip = clip.eval()
         self._clip_tokenizer = clip_tokenizer
         self._placement = placement
-        self._cache: OrderedDict[str, _Embedded] = OrderedDict()
+        self._memory = PromptMemory(self._embedded)
         self._warned_clip = False
 
     @property
@@ -65,26 +65,14 @@ class PromptEncoder:
         Raises:
             InputError: no prompt, or one with more than ``limit`` tokens.
         """
-        if not prompts:
-            raise InputError("no prompt to embed, expected at least one")
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._cache]
-        known = {**self._cache, **dict(zip(new, self._embedded(new), strict=True))}
-        self._remember({prompt: known[prompt] for prompt in prompts})
-        rows = [known[prompt] for prompt in prompts]
+        rows = self._memory.rows(prompts)
         return conditioning_of(
             text=torch.cat([row.text for row in rows]).float(),
             pooled=torch.cat([row.pooled for row in rows]).float(),
             tokens=tuple(row.tokens for row in rows),
         )
 
-    def _remember(self, used: Mapping[str, _Embedded]) -> None:
-        for prompt, embedded in used.items():
-            self._cache[prompt] = embedded
-            self._cache.move_to_end(prompt)
-        while len(self._cache) > CACHED_PROMPTS:
-            self._cache.popitem(last=False)
-
-    def _embedded(self, prompts: Sequence[str]) -> list[_Embedded]:
+    def _embedded(self, prompts: Sequence[str]) -> list[EmbeddedPrompt]:
         # One prompt at a time, so that its embedding does not depend on the batch it came in; one encoder after
         # the other, so that offloading moves each once.
         tokens = [self._t5_tokens(prompt) for prompt in prompts]
@@ -92,17 +80,17 @@ class PromptEncoder:
             self._warn_of_length(prompt)
         texts = [self._text(prompt) for prompt in prompts]
         pooled = [self._pooled(prompt) for prompt in prompts]
-        return [_Embedded(*parts) for parts in zip(texts, pooled, tokens, strict=True)]
+        return [EmbeddedPrompt(*parts) for parts in zip(texts, pooled, tokens, strict=True)]
 
     def _text(self, prompt: str) -> Tensor:
-        ids = _ids(self._t5_tokenizer, prompt, self.limit).to(self._placement.device)
+        ids = padded_ids(self._t5_tokenizer, prompt, self.limit).to(self._placement.device)
         with self._placement.using(self._t5):
             text: Tensor = self._t5(ids)[0]
         return text
 
     def _pooled(self, prompt: str) -> Tensor:
         limit = int(self._clip_tokenizer.model_max_length)
-        ids = _ids(self._clip_tokenizer, prompt, limit).to(self._placement.device)
+        ids = padded_ids(self._clip_tokenizer, prompt, limit).to(self._placement.device)
         with self._placement.using(self._clip):
             pooled: Tensor = self._clip(ids).pooler_output
         return pooled
@@ -142,13 +130,20 @@ def cut(tokenizer: Any, prompt: str, limit: int | None = None) -> PromptTokens:
     return PromptTokens(prompt=prompt, tokens=tuple(pieces), spans=tuple(spans))
 
 
+def spans_in(prompt: str, offsets: Sequence[Sequence[int]], start: int) -> tuple[Span, ...]:
+    """Spans in ``prompt`` of pieces of a longer text, in which the prompt begins at ``start``; others are nowhere."""
+    inside = [(max(a - start, 0), min(b - start, len(prompt))) for a, b in offsets]
+    return tuple(_trimmed(prompt, a, b) if a < b else NOWHERE for a, b in inside)
+
+
 def _trimmed(prompt: str, start: int, end: int) -> tuple[int, int]:
     piece = prompt[start:end]
     lead = len(piece) - len(piece.lstrip())
     return start + lead, start + lead + len(piece.strip())
 
 
-def _ids(tokenizer: Any, prompt: str, limit: int) -> Tensor:
+def padded_ids(tokenizer: Any, prompt: str, limit: int) -> Tensor:
+    """Token ids (1, limit) of ``prompt``, padded or cut to ``limit``."""
     encoding = tokenizer(prompt, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
     ids: Tensor = encoding.input_ids
     return ids

@@ -21,7 +21,8 @@ class BackboneField:
 
     v = v_positive + (g - 1) (v_positive - v_negative) per row where guidance g takes two evaluations
     (classifier-free guidance: Ho and Salimans 2022, arXiv 2207.12598, equation 6 with w = g - 1); rows of g = 1 are
-    the positive branch to the bit. Without ``negative``, v is one evaluation.
+    the positive branch to the bit; a family may combine the two otherwise (``Backbone.guided``). Without
+    ``negative``, v is one evaluation.
 
     Attention taps see the positive branch alone: the prompt that they know is that one's.
     """
@@ -49,7 +50,7 @@ class BackboneField:
         if self._negative is None:
             return positive
         negative = self._backbone.evaluate(x, sigma, self._negative, tapped=False)
-        return positive + self._extra.to(positive.device) * (positive - negative)
+        return self._backbone.guided(positive, negative, self._extra.to(positive.device))
 
 
 def guidance_values(guidance: float | Sequence[float], rows: int) -> tuple[float, ...]:

@@ -1,0 +1,294 @@
+"""diffusers' pipelines of every family beside FLUX.1, in the published layout: real classes, tiny and random."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tests.support.tiny_flux import CLIP_LIMIT, T5_LIMIT, WORDS, clip_tokenizer, t5_tokenizer, vae
+from undrift.backbones import Backbone, Geometry, load
+from undrift.backbones.geometry import pack, unpack
+from undrift.backbones.qwen_prompts import BEFORE
+
+TEXT_WIDTH = 24
+CHAT_LIMIT = 48
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% if not enable_thinking %}<think>\n\n</think>\n\n"
+    "{% endif %}{% endif %}"
+)
+"""Qwen3's chat template where there is nothing but a user's turn."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family's tiny pipeline, and what its pipeline's call wants.
+
+    Attributes:
+        make: builds diffusers' pipeline, the same weights every time.
+        guidance: the call's name for the guidance value.
+        options: what else the call takes.
+        timestep_scale: of what the transformer is fed, sigma being 1.
+        to_pipeline, from_pipeline: between packed latents and those that the call takes and its callback shows.
+    """
+
+    make: Callable[[], Any]
+    guidance: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    timestep_scale: float = 1.0
+    to_pipeline: Callable[[Tensor, Geometry], Tensor] = lambda packed, _: packed
+    from_pipeline: Callable[[Tensor], Tensor] = lambda latents: latents
+
+    @staticmethod
+    def as_grid(packed: Tensor, geometry: Geometry) -> Tensor:
+        """(batch, channels of a token, rows, columns)."""
+        return packed.mT.reshape(packed.shape[0], -1, geometry.rows, geometry.columns)
+
+
+def seeded(make: Callable[[], Any]) -> Callable[[], Any]:
+    """``make`` with the same random weights every time."""
+
+    def made() -> Any:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            pipe = make()
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    return made
+
+
+@seeded
+def sd3() -> Any:
+    """Stable Diffusion 3.5's layout: three encoders, a block with a second attention, QK normalisation."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
+    from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
+
+    tokenizer, tokenizer_3 = clip_tokenizer(), t5_tokenizer()
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=8,
+        intermediate_size=16,
+        projection_dim=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=CLIP_LIMIT,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    t5 = T5Config(
+        vocab_size=len(tokenizer_3),
+        d_model=TEXT_WIDTH,
+        d_kv=8,
+        d_ff=32,
+        num_layers=1,
+        num_heads=2,
+        feed_forward_proj="gated-gelu",
+    )
+    transformer = SD3Transformer2DModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        num_layers=3,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=TEXT_WIDTH,
+        caption_projection_dim=32,
+        pooled_projection_dim=16,
+        pos_embed_max_size=16,
+        dual_attention_layers=(0,),
+        qk_norm="rms_norm",
+    )
+    return StableDiffusion3Pipeline(
+        transformer=transformer.eval(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=vae().eval(),
+        text_encoder=CLIPTextModelWithProjection(config).eval(),
+        tokenizer=tokenizer,
+        text_encoder_2=CLIPTextModelWithProjection(config).eval(),
+        tokenizer_2=clip_tokenizer(),
+        text_encoder_3=T5EncoderModel(t5).eval(),
+        tokenizer_3=tokenizer_3,
+    )
+
+
+def flux2_parts(guidance_embeds: bool) -> tuple[Any, Any, Any]:
+    """(transformer, vae, scheduler) of FLUX.2."""
+    from diffusers import FlowMatchEulerDiscreteScheduler
+    from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
+    from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
+
+    transformer = Flux2Transformer2DModel(
+        in_channels=16,
+        num_layers=2,
+        num_single_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=TEXT_WIDTH,
+        timestep_guidance_channels=32,
+        mlp_ratio=2.0,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=guidance_embeds,
+    )
+    autoencoder = AutoencoderKLFlux2(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(4, 8, 8),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=32,
+        mid_block_add_attention=False,
+    )
+    autoencoder.bn.running_mean.copy_(torch.randn(16) * 0.1)
+    autoencoder.bn.running_var.copy_(torch.rand(16) + 0.5)
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
+    return transformer.eval(), autoencoder.eval(), scheduler
+
+
+def flux2_klein(distilled: bool = False) -> Any:
+    """FLUX.2-klein-base's layout: Qwen3, of which the transformer takes layers 9, 18 and 27."""
+    from diffusers import Flux2KleinPipeline
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    transformer, autoencoder, scheduler = flux2_parts(guidance_embeds=False)
+    tokenizer = qwen_tokenizer(CHAT_LIMIT)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_WIDTH // 3,
+        intermediate_size=16,
+        num_hidden_layers=28,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        head_dim=8,
+    )
+    return Flux2KleinPipeline(
+        scheduler=scheduler,
+        vae=autoencoder,
+        text_encoder=Qwen3ForCausalLM(config).eval(),
+        tokenizer=tokenizer,
+        transformer=transformer,
+        is_distilled=distilled,
+    )
+
+
+@seeded
+def qwen_image() -> Any:
+    """Qwen-Image's layout: a video's VAE and a vision-language model."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, QwenImagePipeline
+    from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
+
+    tokenizer = qwen_tokenizer(2048)
+    transformer = QwenImageTransformer2DModel(
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        axes_dims_rope=(4, 6, 6),
+    )
+    return QwenImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, base_shift=0.5, max_shift=0.9, max_image_seq_len=8192, shift_terminal=0.02
+        ),
+        vae=qwen_vae(),
+        text_encoder=qwen_encoder(len(tokenizer)),
+        tokenizer=tokenizer,
+        transformer=transformer.eval(),
+    )
+
+
+def qwen_vae() -> Any:
+    """Shrinks sides by 4, as ``tiny_flux.vae`` does."""
+    from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
+
+    return AutoencoderKLQwenImage(
+        base_dim=4,
+        z_dim=4,
+        dim_mult=[1, 2, 2],
+        num_res_blocks=1,
+        temperal_downsample=[False, True],
+        latents_mean=[0.1, -0.2, 0.05, 0.3],
+        latents_std=[1.1, 0.8, 1.3, 0.9],
+    ).eval()
+
+
+def qwen_encoder(vocabulary: int) -> Any:
+    """Qwen2.5-VL, its eyes included."""
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    text = {
+        "vocab_size": vocabulary,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 2048,
+        "rope_parameters": {"mrope_section": [1, 1, 2], "rope_type": "default", "rope_theta": 10000.0},
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+    }
+    vision = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16}
+    config = Qwen2_5_VLConfig(text_config=text, vision_config={**vision, "fullatt_block_indexes": [0]})
+    return Qwen2_5_VLForConditionalGeneration(config).eval()
+
+
+def qwen_tokenizer(limit: int) -> Any:
+    """A byte-level tokenizer of Qwen's class that joins ``WORDS`` and those of the template, and nothing else."""
+    from tokenizers import AddedToken
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import Qwen2Tokenizer
+
+    template = [word.strip(",:") for word in BEFORE.split("\n")[1].removesuffix("<|im_end|>").split(" ")]
+    words = [*(f"Ġ{word}" for word in (*template[1:], *WORDS)), template[0], "system", "user", "assistant"]
+    merges = list(dict.fromkeys((word[:end], word[end]) for word in words for end in range(1, len(word))))
+    pieces = [*SPECIAL, *sorted(ByteLevel.alphabet()), *(left + right for left, right in merges)]
+    vocab = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Qwen2Tokenizer(vocab=vocab, merges=merges, model_max_length=limit, padding_side="right")
+    tokenizer.add_tokens([AddedToken(token, special=True) for token in SPECIAL])
+    tokenizer.chat_template = CHAT
+    return tokenizer
+
+
+FAMILIES: Mapping[str, Family] = {
+    "sd3": Family(
+        sd3,
+        guidance="guidance_scale",
+        options={"max_sequence_length": T5_LIMIT},
+        timestep_scale=1000.0,
+        to_pipeline=unpack,
+        from_pipeline=pack,
+    ),
+    "flux2": Family(
+        seeded(flux2_klein),
+        guidance="guidance_scale",
+        options={"max_sequence_length": CHAT_LIMIT},
+        to_pipeline=Family.as_grid,
+    ),
+    "qwen_image": Family(qwen_image, guidance="true_cfg_scale", options={"negative_prompt": [""]}),
+}
+
+
+@cache
+def loaded(name: str) -> Backbone:
+    """The family's tiny pipeline saved, and loaded on the CPU in float32."""
+    with tempfile.TemporaryDirectory() as folder:
+        return load(str(saved(name, Path(folder) / name)), device="cpu")
+
+
+def saved(name: str, folder: Path) -> Path:
+    """Write a family's pipeline as diffusers does, and return ``folder``."""
+    FAMILIES[name].make().save_pretrained(folder, safe_serialization=True)
+    return folder
