@@ -121,6 +121,11 @@ def test_text_to_image_is_the_pipeline_s(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_single_step_goes_from_noise_to_the_picture(name: str) -> None:
+    assert loaded(name).sigmas(1, loaded(name).geometry(SIZE)).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_encoding_is_undone_by_decoding_but_for_the_autoencoder(name: str) -> None:
     """What the autoencoder alone makes of a picture and back, with latents in diffusers' own scale in between."""
     backbone = loaded(name)
@@ -229,7 +234,7 @@ def test_a_prompt_that_is_too_long_is_refused(name: str) -> None:
 @pytest.mark.parametrize("method", ["multi_turn", "flowedit", "fireflow", "rf_inversion", "undrift"])
 @pytest.mark.parametrize("name", NAMES)
 def test_five_turns(name: str, method: str, tmp_path: Path) -> None:
-    quick = {
+    quick: dict[str, dict[str, Any]] = {
         "multi_turn": {"steps": 3, "highlight_start": 1},
         "flowedit": {"steps": 3, "n_max": 2, "n_min": 1},
         "fireflow": {"steps": 3, "shared_blocks": 1},

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.support import tiny_flux
 from tests.support.tiny_flux import CLIP_LIMIT, T5_LIMIT, WORDS, clip_tokenizer, t5_tokenizer, vae
 from undrift.backbones import Backbone, Geometry, load
 from undrift.backbones.geometry import pack, unpack
@@ -19,7 +20,8 @@ from undrift.backbones.qwen_prompts import BEFORE
 
 TEXT_WIDTH = 24
 CHAT_LIMIT = 48
-SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+PICTURE = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>")
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", *PICTURE)
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% if not enable_thinking %}<think>\n\n</think>\n\n"
@@ -241,7 +243,8 @@ def qwen_encoder(vocabulary: int) -> Any:
         "eos_token_id": 0,
     }
     vision = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16}
-    config = Qwen2_5_VLConfig(text_config=text, vision_config={**vision, "fullatt_block_indexes": [0]})
+    tokens = {"vision_start_token_id": 3, "image_token_id": 4, "vision_end_token_id": 5, "video_token_id": 6}
+    config = Qwen2_5_VLConfig(text_config=text, vision_config={**vision, "fullatt_block_indexes": [0]}, **tokens)
     return Qwen2_5_VLForConditionalGeneration(config).eval()
 
 
@@ -260,6 +263,41 @@ def qwen_tokenizer(limit: int) -> Any:
     tokenizer.add_tokens([AddedToken(token, special=True) for token in SPECIAL])
     tokenizer.chat_template = CHAT
     return tokenizer
+
+
+@seeded
+def kontext() -> Any:
+    """FLUX.1-Kontext's layout, which is FLUX.1's under another name."""
+    from diffusers import FluxKontextPipeline
+
+    parts = tiny_flux.pipeline().components
+    return FluxKontextPipeline(**{name: part for name, part in parts.items() if part is not None})
+
+
+@seeded
+def qwen_edit() -> Any:
+    """Qwen-Image-Edit-2509's layout: Qwen-Image's parts and a processor that shows the language model the picture."""
+    from diffusers import QwenImageEditPlusPipeline
+
+    parts = qwen_image().components
+    return QwenImageEditPlusPipeline(processor=Reader(parts["tokenizer"]), **parts)
+
+
+class Reader:
+    """Qwen2-VL's processor without its video half, for which transformers wants torchvision."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        from transformers import Qwen2VLImageProcessorPil
+
+        self._tokenizer = tokenizer
+        self._pictures = Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=56 * 56)
+
+    def __call__(self, text: list[str], images: list[Any], padding: bool, return_tensors: str) -> Any:
+        seen = self._pictures(images=images, return_tensors=return_tensors)
+        count = int(seen["image_grid_thw"][0].prod()) // self._pictures.merge_size**2
+        chats = [chat.replace("<|image_pad|>", "<|image_pad|>" * count) for chat in text]
+        seen.update(self._tokenizer(chats, padding=padding, return_tensors=return_tensors))
+        return seen
 
 
 FAMILIES: Mapping[str, Family] = {

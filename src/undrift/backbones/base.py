@@ -117,6 +117,8 @@ class Backbone(ABC):
     capabilities: Capabilities
     counter: Counter
     """How often the network was asked. ``evaluate`` counts, and nothing else calls the network."""
+    placement: Placement | None = None
+    """Where it was put and how it is held; None for a model that nobody placed."""
     tuned: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     """Parameter overrides per method name, for models whose best values differ from the methods' defaults."""
 

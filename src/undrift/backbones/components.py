@@ -48,16 +48,47 @@ def load_part(folder: ModelFolder, part: str, placement: Placement, *, quantized
     """A part with weights, by the class that the index names; see ``load_model``.
 
     Raises:
-        ModelError: as ``load_model``, or the class is none of transformers' here.
+        ModelError: as ``load_model``, or the class is unknown here.
     """
-    import transformers
-
     folder.part(part)
     library, class_name = folder.index[part]
-    cls = getattr(transformers, class_name, None) if library == "transformers" else None
+    known = importlib.import_module(library) if library in ("diffusers", "transformers") else None
+    cls = getattr(known, class_name, None)
     if cls is None:
-        raise ModelError(f"{folder.name}: class {library}.{class_name} of its {part} is unknown to transformers")
+        raise ModelError(f"{folder.name}: class {library}.{class_name} of its {part} is unknown here")
     return load_model(folder, part, cls, placement, quantized=quantized)
+
+
+def load_pipeline(folder: ModelFolder, placement: Placement) -> Any:
+    """diffusers' own pipeline of a folder, its large parts quantised and all of them placed.
+
+    Raises:
+        ModelError: a part is missing, damaged or unknown.
+    """
+    import diffusers
+
+    cls = getattr(diffusers, folder.pipeline_class)
+    if "processor" in folder.parts() and importlib.util.find_spec("torchvision") is None:
+        raise ModelError(f"{folder.name} reads pictures with torchvision, which is not here: pip install torchvision")
+    weighty = [part for part in folder.parts() if (folder.part(part) / "config.json").is_file()]
+    quantized = {part for part in weighty if part.startswith(("transformer", "text_encoder"))}
+    parts = {part: load_part(folder, part, placement, quantized=part in quantized) for part in weighty}
+    with _explained(folder, "model_index.json"), _quiet():
+        pipe = cls.from_pretrained(folder.path, local_files_only=True, **parts)
+    pipe.set_progress_bar_config(disable=True)
+    with placement.explained():
+        _put(pipe, placement)
+    return pipe
+
+
+def _put(pipe: Any, placement: Placement) -> None:
+    if placement.offload == "model":
+        pipe.enable_model_cpu_offload(device=placement.device)
+    elif placement.offload == "group":
+        stream = placement.device.type == "cuda"
+        pipe.enable_group_offload(onload_device=placement.device, offload_type="leaf_level", use_stream=stream)
+    else:
+        pipe.to(placement.device)
 
 
 def load_tokenizer(folder: ModelFolder, part: str) -> Any:
@@ -124,14 +155,17 @@ def _explained(folder: ModelFolder, part: str) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the libraries' own progress bars and notices off the terminal."""
-    from transformers.utils import logging
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
 
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    before = [(log, log.is_progress_bar_enabled(), log.get_verbosity()) for log in (of_diffusers, of_transformers)]
+    for log, _, _ in before:
+        log.disable_progress_bar()
+        log.set_verbosity_error()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
+        for log, shown, level in before:
+            log.set_verbosity(level)
+            if shown:
+                log.enable_progress_bar()

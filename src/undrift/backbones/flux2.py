@@ -121,7 +121,7 @@ class Flux2Backbone(PipelineBackbone):
     def network_inputs(
         self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
     ) -> NetworkInputs:
-        device = self._placement.device
+        device = self.placement.device
         guided = {"guidance": torch.tensor(guidance, dtype=torch.float32, device=device)}
         return {
             "encoder_hidden_states": self._to_network(conditioning.tensors["text"]),

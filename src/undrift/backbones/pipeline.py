@@ -92,7 +92,7 @@ class PipelineBackbone(Backbone):
         self._autoencoder = autoencoder
         self._prompts = prompts
         self._scheduler = scheduler
-        self._placement = placement
+        self.placement: Placement = placement
         self.architecture = architecture
         self.identity = known.identity or ModelIdentity("bare", "", placement.dtype_name, str(placement.device))
         self.capabilities = replace(
@@ -128,8 +128,8 @@ class PipelineBackbone(Backbone):
         return self._prompts.embed(prompts)
 
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
-        with self._placement.using(self._transformer):
-            time = torch.full((x.shape[0],), sigma, dtype=torch.float32, device=self._placement.device)
+        with self.placement.using(self._transformer):
+            time = torch.full((x.shape[0],), sigma, dtype=torch.float32, device=self.placement.device)
             velocity = self._predicted(self._to_network(x), time, inputs)
         # A copy outside of inference mode is an ordinary tensor, which callers may change in place.
         return velocity.to(x.device, torch.float32, copy=True)
@@ -139,7 +139,7 @@ class PipelineBackbone(Backbone):
         """The velocity of packed latents in the network's dtype, at ``sigma`` (batch,)."""
 
     def _to_network(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self._placement.device, self._placement.dtype)
+        return tensor.to(self.placement.device, self.placement.dtype)
 
     def _require_autoencoder(self) -> Autoencoder:
         if self._autoencoder is None:

@@ -125,7 +125,7 @@ class QwenImageBackbone(PipelineBackbone):
         padded = mask is not None and not bool(mask.all())
         return {
             "encoder_hidden_states": self._to_network(conditioning.tensors["text"]),
-            "encoder_hidden_states_mask": mask.to(self._placement.device) if padded and mask is not None else None,
+            "encoder_hidden_states_mask": mask.to(self.placement.device) if padded and mask is not None else None,
             "img_shapes": [[(1, geometry.rows, geometry.columns)]] * conditioning.rows,
         }
 

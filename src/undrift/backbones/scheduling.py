@@ -24,6 +24,9 @@ def scheduled(
     """
     from diffusers import FlowMatchEulerDiscreteScheduler
 
+    if steps == 1:
+        # The one step there is, which diffusers cannot stretch to a terminal value: that divides 0 by 0.
+        return torch.tensor([1.0, 0.0])
     scheduler = FlowMatchEulerDiscreteScheduler.from_config(dict(config))
     scheduler.set_timesteps(steps, sigmas=sigmas, mu=mu if scheduler.config.use_dynamic_shifting else None)
     made: Tensor = scheduler.sigmas

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
 from undrift.cli.text import line
 from undrift.errors import Cancelled, InputError, ModelError, SessionError
+from undrift.instructions import NotUnderstood, Reading
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
@@ -32,10 +34,11 @@ from undrift.session.engine import EditPlan, run_turn
 from undrift.session.export import export_png
 from undrift.session.maker import usual_model
 from undrift.session.model import Turn, TurnSpec
-from undrift.session.next_turn import candidate_plans, last_method
+from undrift.session.next_turn import candidate_plans, carried, last_method
 from undrift.session.prompts import nothing_steers
 from undrift.session.region import region_of
 from undrift.session.replay import recorded_method
+from undrift.session.saying import as_said
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 
@@ -118,12 +121,22 @@ def _at_a_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def name_models(choice: MethodChoice) -> None:
+    """Take note of the editor that the options name, before any that only a session's records name is looked for."""
+    editor = choice.overrides.get("editor")
+    if isinstance(editor, str) and editor:
+        from undrift.backbones.editors import name_editor
+
+        with _status(f"looking for {editor}"):
+            name_editor(editor)
+
+
 def choose_method(choice: MethodChoice) -> Chosen | Exactly:
     """The method of the options; whatever is wrong with it is said before a model is loaded for it."""
     if choice.recorded_as is not None:
         return _as_recorded(choice, choice.recorded_as)
     return registry.choose(
-        choice.method or registry.DEFAULT, choice.preset or "default", choice.overrides, choice.dial or 0.0
+        choice.named or registry.DEFAULT, choice.preset or "default", choice.overrides, choice.dial or 0.0
     )
 
 
@@ -143,16 +156,48 @@ def _as_recorded(choice: MethodChoice, label: str) -> Exactly:
 
 
 def continued(choice: MethodChoice, tree: Tree, turn: Turn) -> MethodChoice:
-    """The choice with the method that led to ``turn`` where it names none, and with its preset likewise."""
-    if choice.method is not None:
-        return choice
-    method, preset = last_method(tree, turn)
-    return replace(choice, method=method, preset=choice.preset or preset)
+    """The choice with the method that led to ``turn`` where it names none, and with its preset likewise.
+
+    Parameters that this method carries from turn to turn come along, unless the choice says other ones.
+    """
+    method, preset = (choice.named, choice.preset) if choice.named else last_method(tree, turn)
+    going_on = carried(tree, turn, method)
+    said = choice.overrides
+    kept = tuple(f"{name}={json.dumps(value)}" for name, value in going_on.items() if name not in said)
+    return replace(choice, method=method, preset=choice.preset or preset, settings=(*kept, *choice.settings))
+
+
+def understood(
+    listen: Callable[[], Reading], text: str, now: str, tree: Tree, start: Turn, method: MethodChoice
+) -> Reading:
+    """What ``listen`` understands of ``text``; an editor by instructions is told what nobody understood.
+
+    Args:
+        listen: reads ``text``.
+        text, now: what was said, and what the picture shows now.
+        tree, start: the session's turns, and the one that it was said of.
+        method: the options'.
+
+    Raises:
+        NotUnderstood: it has no sure reading, and the method follows captions.
+    """
+    try:
+        return listen()
+    except NotUnderstood:
+        if not follows_instructions(continued(method, tree, start)):
+            raise
+        return as_said(text, now)
+
+
+def follows_instructions(choice: MethodChoice) -> bool:
+    """Whether the method that the options name is told instructions as they were said."""
+    known = registry.all_methods().get(choice.named or registry.DEFAULT)
+    return known is not None and known.follows_instructions
 
 
 def recorded_or_chosen(choice: MethodChoice, spec: TurnSpec, tuned: Tuned) -> EditMethod:
     """The recorded method of a turn with the options' parameters on top, or the options' own method or preset."""
-    if choice.method is None and choice.preset is None:
+    if choice.named is None and choice.preset is None:
         return turned(recorded_method(spec).updated(choice.overrides), choice.dial or 0.0)
     return choose_method(replace(choice, method=choice.method or spec.method)).fitted(tuned)
 
@@ -194,9 +239,11 @@ def add_turns(
         announce: called when nothing is left to refuse, before the work.
     """
     start = tree.turn(plan.parent)
+    name_models(method)
     chosen = choose_method(continued(method, tree, goes_on_from))
     backbone = load_for(session, start, model)
-    advise(backbone, session.picture(start), [plan.prompt])
+    if not chosen.method.follows_instructions:
+        advise(backbone, session.picture(start), [plan.prompt])
     turns = candidate_plans(tree, chosen.fitted(backbone.tuned), plan, count)
     announce()
     return run_turns(session, backbone, turns, tree)

@@ -76,6 +76,10 @@ class ModelChoice:
         return ModelChoice(self.model, **held, weights=self.weights)
 
 
+EDITOR_METHOD = "instruct"
+"""The method that ``--editor`` implies."""
+
+
 @dataclass(frozen=True)
 class MethodChoice:
     """Which editor with which parameters; None takes the default, or in a replay what was recorded."""
@@ -87,15 +91,21 @@ class MethodChoice:
     settings: tuple[str, ...]
     dial: float | None
     recorded_as: str | None = None
+    editor: str | None = None
+
+    @property
+    def named(self) -> str | None:
+        """The method that the options name; an editor implies its own."""
+        return self.method or (None if self.editor is None else EDITOR_METHOD)
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """Parameters that the user set, by name; ``--set`` wins over ``--steps`` and ``--guidance``.
+        """Parameters that the user set, by name; ``--set`` wins over options of their own.
 
         Raises:
             InputError: a ``--set`` that is not NAME=VALUE.
         """
-        named = {"steps": self.steps, "guidance": self.guidance}
+        named = {"steps": self.steps, "guidance": self.guidance, "editor": self.editor}
         return {name: value for name, value in named.items() if value is not None} | dict(
             map(_setting, self.settings)
         )
@@ -270,6 +280,12 @@ method_options = _bundle(
             type=click.FloatRange(-1, 1),
             metavar="X",
             help="From -1, obey the prompt, to 1, preserve the picture; 0 is the method as it is.",
+        ),
+        click.option(
+            "--editor",
+            metavar="MODEL",
+            help="Hub id or folder of an editor that was trained on instructions; with --method instruct, which it "
+            "implies.",
         ),
         click.option(
             "--recorded-as",

@@ -64,7 +64,8 @@ class TurnBar(Observer):
 
     def begin(self, step: Step) -> None:
         phase = "inverting" if step.inverting else "sampling"
-        self._progress.update(self._task, phase=f"{phase} {step.index + 1}/{step.count}")
+        done = self._counter.evaluations - self._before
+        self._progress.update(self._task, phase=f"{phase} {step.index + 1}/{step.count}", completed=done)
 
     def end(self, event: StepEnd) -> None:
         self._progress.update(self._task, completed=self._counter.evaluations - self._before)

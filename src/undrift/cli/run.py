@@ -99,14 +99,17 @@ def run(
     from undrift.pictures import read_picture
     from undrift.session.engine import EditPlan, start_session
 
-    readings = _heard(prompt, said, chosen_language.opened() if said else None)
+    by_instructions = execution.follows_instructions(chosen_method)
+    readings = _heard(prompt, said, chosen_language.opened() if said else None, by_instructions)
     edits = edits or tuple(reading.target for reading in readings)
+    execution.name_models(chosen_method)
     chosen = execution.choose_method(chosen_method)
     picture = read_picture(image)
     region = execution.region_for(chosen_region, picture.size)
     backbone = execution.load_model(chosen_model)
-    execution.advise(backbone, picture, [prompt, *edits])
-    backbone.embed([prompt, *edits])  # so that a prompt the model refuses is refused before a session exists
+    if not by_instructions:
+        execution.advise(backbone, picture, [prompt, *edits])
+        backbone.embed([prompt, *edits])  # so that a prompt the model refuses is refused before a session exists
     opened = start_session(session or free_folder(f"undrift-{image.stem}"), picture, prompt, backbone)
     remember(opened, chosen_model.settled())
     method = chosen.fitted(backbone.tuned)
@@ -129,19 +132,25 @@ def run(
     say(f"go on with: {edit_command(opened.folder)}")
 
 
-def _heard(prompt: str, said: tuple[str, ...], model: ChatModel | None) -> list[Reading]:
+def _heard(prompt: str, said: tuple[str, ...], model: ChatModel | None, by_instructions: bool) -> list[Reading]:
     """What is asked for, one after the other, before anything is made.
 
     Raises:
-        InputError: something has no sure reading, or is no edit.
+        InputError: something is no edit, or has no sure reading and the method does not follow instructions.
     """
+    from undrift.instructions import NotUnderstood
     from undrift.instructions.exchange import Said
-    from undrift.session.saying import heard_after
+    from undrift.session.saying import as_said, heard_after
 
     turns = [Said(None, prompt)]
     readings: list[Reading] = []
     for number, text in enumerate(said, 1):
-        reading = heard_after(turns, text, model=model)
+        try:
+            reading = heard_after(turns, text, model=model)
+        except NotUnderstood:
+            if not by_instructions:
+                raise
+            reading = as_said(text, turns[-1].caption)
         if reading.is_step or reading.strength:
             raise InputError(f"--say number {number}, '{text}', is no edit: leave it out, or use undrift edit")
         readings.append(reading)

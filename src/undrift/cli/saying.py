@@ -38,6 +38,8 @@ def announce(reading: Reading) -> None:
         say(f"note: {line(reading.note)}", err=True)
     if reading.form == "caption":
         say("read as a caption", err=True)
+    elif not reading.kinds:
+        say("told to the editor as it was said; the caption stays as it was", err=True)
     else:
         say(f"read as an instruction ({', '.join(reading.kinds)}): {line(_difference(reading))}", err=True)
 

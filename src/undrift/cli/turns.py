@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,9 @@ def edit(
     tree = opened.tree()
     start = tree.turn(parent)
     form = chosen_form(caption, instruction)
-    reading = heard(tree, text, start.id, source_prompt, form, chosen_language.opened())
+    listen = partial(heard, tree, text, start.id, source_prompt, form, chosen_language.opened())
+    now = start.prompt if source_prompt is None else source_prompt
+    reading = execution.understood(listen, text, now, tree, start, chosen_method)
     if reading.is_step:
         moved = step_back(opened, tree, start, reading)
         execution.write_output(opened, moved, output)

@@ -38,6 +38,7 @@ class EditRequest:
         seeds: per row; everything random of the row comes from it, whatever batch it is in.
         original_prompts: what ``original`` shows, for methods that start over from it; empty if unknown.
         previous_images: the pictures of ``previous``, for methods that work on pixels; empty has them decoded.
+        instructions: what was said, for methods that follow it; empty has them told the target prompts.
         editable_tokens: (batch, tokens) in [0, 1], 0 where a token must stay as it is in ``previous``; None lets all
             change. Whoever asks puts those tokens back afterwards; a method that heeds it makes the edit fit in.
     """
@@ -51,6 +52,7 @@ class EditRequest:
     seeds: Sequence[int]
     original_prompts: Sequence[str] = ()
     previous_images: Sequence[Image.Image] = ()
+    instructions: Sequence[str] = ()
     editable_tokens: Tensor | None = None
 
 
@@ -165,6 +167,8 @@ class EditMethod(ABC):
         paper: title and arXiv number of the source.
         presets: named parameter sets; ``default`` always exists.
         dial: what the dial between obeying and preserving turns, see ``undrift.methods.dial``.
+        follows_instructions: whether it is told instructions as they were said, and edits by a model of its own.
+        carried: parameters that a next turn goes on with, as it does with the method.
 
     Attributes:
         params: this one's parameters.
@@ -177,6 +181,8 @@ class EditMethod(ABC):
     paper: ClassVar[str]
     presets: ClassVar[Mapping[str, Params]]
     dial: ClassVar[Dial] = MappingProxyType({})
+    follows_instructions: ClassVar[bool] = False
+    carried: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Params | None = None, *, preset: str | None = None, dial_value: float = 0.0) -> None:
         """Without parameters, those of the default preset; which preset given parameters are, ``preset`` says."""
@@ -214,6 +220,25 @@ class EditMethod(ABC):
         """
         for need in self.needs():
             need.check(self.name, backbone)
+
+    def chosen_here(self) -> Self:
+        """This method; somebody at this machine chose its parameters, and not the record of a session.
+
+        Records may be a stranger's: a model that parameters name is fetched for nobody else.
+
+        Raises:
+            ModelError: it cannot be.
+        """
+        return self
+
+    def pinned(self, backbone: Backbone) -> Self:
+        """This method with nothing left open that only a model of its own can tell: what is recorded.
+
+        Raises:
+            InputError: that model is not the recorded one.
+            ModelError: it cannot be found.
+        """
+        return self
 
     def draws_noise(self) -> bool:
         """Whether two seeds give two pictures with these parameters. All noise comes from ``seeded_noise``."""

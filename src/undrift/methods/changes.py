@@ -10,6 +10,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from undrift.backbones.base import Geometry
+
+CELLS = 4
+"""Cells per side of a token in which changed pixels are looked for."""
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -60,6 +65,30 @@ def tokens_of(cells: Tensor, per_token: int) -> Tensor:
     height, width = cells.shape
     padded = functional.pad(cells[None, None].float(), (0, -width % per_token, 0, -height % per_token))
     return functional.max_pool2d(padded, per_token)[0, 0] > 0
+
+
+def kept_elsewhere(
+    picture: Image.Image, before: Image.Image, after: Image.Image, geometry: Geometry, thresholds: Thresholds
+) -> tuple[Image.Image, Tensor]:
+    """``after`` where it differs from ``before``, ``picture`` bit for bit elsewhere, and the tokens that it touches.
+
+    Args:
+        picture: what was edited.
+        before: the same through the autoencoder that made ``after``, so that what this one alone does is no change.
+        after: what the edit made of it.
+        geometry: of the tokens.
+        thresholds: what counts as a change.
+
+    Returns:
+        The picture, and (rows, columns) of 1 for a token with a changed cell and 0 for one without.
+    """
+    cell = max(1, geometry.token_side // CELLS)
+    cells = changed_cells(before, after, cell, thresholds)
+    rows, columns = (tokens := tokens_of(cells, geometry.token_side // cell)).shape
+    # What lies in the padding of the grid alone is untouched.
+    padding = 0, max(0, geometry.columns - columns), 0, max(0, geometry.rows - rows)
+    touched = functional.pad(tokens.float(), padding)[: geometry.rows, : geometry.columns]
+    return composed(picture, after, cells, cell), touched
 
 
 def _connected(seeds: Tensor, within: Tensor) -> Tensor:

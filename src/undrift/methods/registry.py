@@ -114,7 +114,7 @@ def method(
     Raises:
         InputError: no such method, preset or parameter, or a value out of range; the message says what exists.
     """
-    return get(name, preset, params, model.tuned if model is not None and tuned else None, dial)
+    return get(name, preset, params, model.tuned if model is not None and tuned else None, dial).chosen_here()
 
 
 def recorded(name: str, params: Mapping[str, Any], preset: str = CUSTOM, dial: float = 0.0) -> EditMethod:

@@ -10,19 +10,16 @@ import torch
 from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor
-from torch.nn import functional
 
 from undrift.backbones.architecture import Architecture
-from undrift.backbones.base import Backbone, Geometry, Latent
+from undrift.backbones.base import Backbone, Latent
 from undrift.flow import Euler, Observer, StepEnd, combine_anchors, integrate
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
-from undrift.methods.changes import Thresholds, changed_cells, composed, tokens_of
+from undrift.methods.changes import Thresholds, kept_elsewhere
 from undrift.methods.cost import REFERENCE_SIZE, Cost
 from undrift.methods.flowedit import FlowEditField
 from undrift.methods.scope import Scope, scope_of
 
-CELLS = 4
-"""Cells per side of a token in which changed pixels are looked for."""
 ScopeChoice = Literal["auto", "local", "global", "addition", "deletion"]
 
 
@@ -188,21 +185,15 @@ class Undrift(EditMethod):
 
     def _settled(self, backbone: Backbone, request: EditRequest, edited: Latent) -> EditResult:
         """Pixels and tokens that did not change are put back."""
-        geometry, cell = edited.geometry, edited.geometry.token_side // CELLS
+        geometry = edited.geometry
         shown = backbone.decode(request.previous)
         pictures = request.previous_images or shown
         images: list[Image.Image] = []
         touched: list[Tensor] = []
         for picture, before, after in zip(pictures, shown, backbone.decode(edited), strict=True):
-            cells = changed_cells(before, after, cell, self.params.thresholds)
-            images.append(composed(picture, after, cells, cell))
-            touched.append(_fitted(tokens_of(cells, CELLS), geometry))
+            image, tokens = kept_elsewhere(picture, before, after, geometry, self.params.thresholds)
+            images.append(image)
+            touched.append(tokens)
         mask = torch.stack(touched)
-        latent = torch.where(mask.flatten(1)[..., None], edited.packed, request.previous.packed)
-        return EditResult(Latent(latent, geometry), mask=mask.float(), images=tuple(images))
-
-
-def _fitted(tokens: Tensor, geometry: Geometry) -> Tensor:
-    """Tokens of the picture in the grid of the padded one; what lies in the padding alone is untouched."""
-    rows, columns = tokens.shape
-    return functional.pad(tokens.float(), (0, geometry.columns - columns, 0, geometry.rows - rows)) > 0
+        latent = torch.where(mask.flatten(1)[..., None] > 0, edited.packed, request.previous.packed)
+        return EditResult(Latent(latent, geometry), mask=mask, images=tuple(images))

@@ -69,6 +69,14 @@ class Wrapper(EditMethod):
         params = self.params.updated({"method_params": inside})
         return type(self)(params, preset=self.preset, dial_value=self.dial_value)
 
+    def pinned(self, backbone: Backbone) -> Self:
+        inner = self.inner()
+        pinned = inner.pinned(backbone)
+        if pinned is inner:
+            return self
+        params = self.params.updated({"method_params": pinned.params.model_dump(mode="json")})
+        return type(self)(params, preset=self.preset, dial_value=self.dial_value)
+
     def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
         return self.inner().cost(model, size)
 

@@ -120,6 +120,7 @@ def run_turn(
         Cancelled: an observer stopped it.
     """
     method.check(backbone)
+    method = method.pinned(backbone)
     tree = tree or session.tree()
     parent = tree.turn(plan.parent)
     stored = stored_latent(session, parent, backbone)

@@ -51,6 +51,7 @@ class Work:
             words=[spec.words],
             seeds=[spec.seed],
             original_prompts=[first.prompt],
+            instructions=[spec.instruction or spec.target_prompt],
             previous_images=[before],
             editable_tokens=self._changeable(previous),
         )

@@ -5,6 +5,7 @@ the variants the session goes on with. Everything is decided from one reading of
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from undrift.errors import InputError
 from undrift.methods import registry
@@ -31,6 +32,15 @@ def last_method(tree: Tree, turn: Turn) -> tuple[str, str]:
         return registry.DEFAULT, "default"
     method, preset = specs[-1].method, specs[-1].preset
     return method, preset if preset in known[method].presets else "default"
+
+
+def carried(tree: Tree, turn: Turn, method: str) -> dict[str, Any]:
+    """Parameters that ``method`` goes on with from the last edit that it made on the way to ``turn``."""
+    known = registry.all_methods().get(method)
+    specs = [step.spec for step in tree.path(turn) if step.spec is not None and step.spec.method == method]
+    if known is None or not specs:
+        return {}
+    return {name: specs[-1].params[name] for name in known.carried if specs[-1].params.get(name)}
 
 
 def rebase_plan(tree: Tree, turn: str = "head") -> EditPlan:

@@ -70,6 +70,11 @@ def check_edit(reading: Reading) -> None:
         raise InputError(f"'{reading.text}' is no edit of its own: say what to change")
 
 
+def as_said(text: str, now: str) -> Reading:
+    """An instruction that nobody read: an editor is told it as it is, and the caption stays ``now``."""
+    return Reading(text, "instruction", (), now, now or text)
+
+
 def said_plan(reading: Reading, parent: Turn, source_prompt: str | None = None) -> EditPlan:
     """The turn that makes what was asked for from ``parent``.
 
