@@ -32,6 +32,7 @@ def errors(found: list[TurnRecord]) -> dict[tuple[str, int], str]:
     return {(record.case, record.turn): record.error for record in found if record.error is not None}
 
 
+@pytest.mark.slow
 def test_a_batch_gives_the_pictures_of_single_turns(tmp_path: Path, littleworld: Backbone) -> None:
     """Not the same bits (a matrix product of more rows sums in another order), but within one step of 255."""
     with counted(littleworld) as rows:
