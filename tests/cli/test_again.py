@@ -151,6 +151,7 @@ plans = st.builds(
 steps = st.lists(st.tuples(methods, plans) | st.builds(Restored, st.integers(0, 1)), min_size=1, max_size=3)
 
 
+@pytest.mark.slow
 @given(source=texts, steps=steps, name=st.sampled_from(["s", "-s", "a b", "ä'$x", "--"]))
 @settings(max_examples=60, deadline=None)
 def test_random_turns_again(source: str, steps: list[Any], name: str) -> None:
