@@ -74,8 +74,8 @@ def main() -> None:
         name, _, preset = text.partition(":")
         method = registry.get(name, preset or "default", tuned=backbone.tuned)
         alone = made(backbone, method, cases, 1, 1)
-        again = made(backbone, method, cases, 1, 1)
-        print(f"{text:20} again         {told(alone, again)}")
+        again = made(backbone, method, cases[:1], 1, 1)
+        print(f"{text:20} once more     {told(alone[:1], again)}")
         print(f"{text:20} batch of {BATCH}    {told(alone, made(backbone, method, cases, BATCH, 1))}")
         print(f"{text:20} two threads   {told(alone, made(backbone, method, cases, 1, 2))}", flush=True)
 

@@ -19,7 +19,8 @@ from undrift.backbones.base import ModelIdentity
 from undrift.backbones.locate import locate
 from undrift.backbones.named import was_named
 from undrift.cli import execution
-from undrift.errors import ModelError
+from undrift.cli.options import PLACEMENT
+from undrift.errors import ModelError, UndriftError
 from undrift.pictures import read_picture
 from undrift.session.engine import start_session
 from undrift.session.export import export_zip
@@ -177,12 +178,33 @@ def test_a_record_that_names_another_model_than_its_latent_is_not_continued(fore
         ), command
 
 
+ELSEWHERE = (
+    *({"device": device} for device in ("meta", "xla", "vulkan:0", "cuda:127", "cuda:256", "cuda:x", "x" * 9999)),
+    {"device": "auto", "offload": "model", "dtype": "bf16"},
+    {"quantize": "nf4"},
+)
+
+
+@pytest.mark.parametrize("held", ELSEWHERE, ids=str)
+def test_a_session_of_another_machine_is_held_as_is_usual_here(
+    session: Invoke, monkeypatch: pytest.MonkeyPatch, held: dict[str, str]
+) -> None:
+    used: list[dict[str, Any]] = []
+
+    def load(name: str, **options: Any) -> ToyBackbone:
+        used.append(options)
+        return ToyBackbone()
+
+    monkeypatch.setattr(execution, "load", load)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    (Path("undrift-session") / "placement.json").write_text(json.dumps(held))
+    assert session("edit", "a cow", "--method", "toy").exit_code == 0
+    assert {name: used[-1][name] for name in PLACEMENT} == PLACEMENT
+
+
 @pytest.mark.parametrize("device", ["meta", "xla", "vulkan:0", "cuda:127", "cuda:256", "x" * 9999])
-def test_devices_that_a_session_names(session: Invoke, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+def test_devices_that_are_none(device: str) -> None:
     from undrift.backbones import load
 
-    monkeypatch.setattr(execution, "load", lambda name, **options: load("littleworld", **options))
-    (Path("undrift-session") / "placement.json").write_text(json.dumps({"device": device}))
-    result = session("edit", "a cow")
-    assert result.exit_code == 2
-    assert result.stderr.splitlines()[-1].startswith("error: device is '")
+    with pytest.raises(UndriftError, match="device is '"):
+        load("littleworld", device=device)

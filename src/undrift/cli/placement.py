@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 
 from undrift.cli.options import DTYPES, OFFLOADS, PLACEMENT, QUANTIZATIONS, ModelChoice
@@ -26,17 +27,21 @@ def remember(session: Session, choice: ModelChoice) -> None:
 
 
 def remembered(session: Session, turn: Turn) -> dict[str, str]:
-    """How the session's model was held; where no command has said it, in the number format of ``turn``."""
+    """How the session's model was held, if it can be held so here: the folder may come from another machine.
+
+    Where no command has said it, in the number format of ``turn``.
+    """
     try:
         found = json.loads(inside.read(session.folder, FILE, _LONGEST))
     except (SessionError, ValueError, RecursionError):
         return {} if turn.spec is None else recorded(turn.spec)
     said = found.items() if isinstance(found, dict) else ()
-    return {
+    held = {
         name: value
         for name, value in said
         if name in PLACEMENT and isinstance(value, str) and value in _KNOWN.get(name, (value,))
     }
+    return held if _can_be_held(held) else {}
 
 
 def recorded(spec: TurnSpec) -> dict[str, str]:
@@ -46,10 +51,17 @@ def recorded(spec: TurnSpec) -> dict[str, str]:
     return {"dtype": DTYPE_OPTIONS.get(spec.dtype, spec.dtype), "device": spec.device, "quantize": spec.quantize}
 
 
+def _can_be_held(held: Mapping[str, str]) -> bool:
+    """Whether the device is here; one that was chosen automatically, to move weights or to quantize, is CUDA."""
+    plain = all(held.get(name, PLACEMENT[name]) == PLACEMENT[name] for name in ("offload", "quantize"))
+    device = held.get("device", PLACEMENT["device"])
+    return _is_here(device if device != "auto" else "cpu" if plain else "cuda")
+
+
 def _is_here(device: str) -> bool:
     import torch
 
-    kind = device.partition(":")[0]
+    kind, _, number = device.partition(":")
     if kind == "cuda":
-        return torch.cuda.is_available()
+        return (int(number) if number.isdecimal() else 0) < torch.cuda.device_count()
     return kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available())
