@@ -108,7 +108,8 @@ def _members(archive: zipfile.ZipFile, name: str, max_bytes: int) -> Mapping[str
     """The session's files by their path within it; everything else in the file is left alone."""
     found = [entry for entry in archive.infolist() if entry.filename.rpartition("/")[2] == database.FILE]
     if len(found) != 1:
-        raise SessionError(f"{name} is not an exported session: it has no {database.FILE}")
+        several = "several files called" if found else "no"
+        raise SessionError(f"{name} is not an exported session: it has {several} {database.FILE}")
     root = found[0].filename.removesuffix(database.FILE)
     wanted = {f"{root}{database.FILE}": database.FILE}
     for entry in archive.infolist():
