@@ -12,10 +12,15 @@ import json
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
+from typing import Any
 
+import anyio
 import openai
 from click.testing import CliRunner
+from mcp import Client
+from mcp_types import ImageContent, TextContent
 from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
@@ -25,6 +30,8 @@ from undrift.cli.main import cli
 from undrift.littleworld import demo
 from undrift.pictures import png_bytes
 from undrift.services.images_api.app import create_api
+from undrift.services.mcp.desk import Desk
+from undrift.services.mcp.server import create_server
 from undrift.studio import server
 from undrift.studio.studio import Studio
 
@@ -89,13 +96,53 @@ def images_api(browser: Browser, desk: Path, target: Path) -> None:
         save(page.screenshot(), target)
 
 
+def mcp(browser: Browser, desk: Path, target: Path) -> None:
+    """What an agent asked of the tools, and what it got to see."""
+    folder = desk / "mcp"
+    folder.mkdir()
+    demo.picture().save(folder / "dog.png")
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("open", {"picture": "dog.png", "caption": demo.prompt(), "session": "dog"}),
+        ("edit", {"session": "dog", "text": "make the dog blue", "seed": 7}),
+        ("edit", {"session": "dog", "text": "add a red hat", "seed": 7}),
+        ("look", {"session": "dog", "what": "changes"}),
+    ]
+
+    async def run() -> str:
+        parts = []
+        async with Client(create_server(Desk(load("littleworld"), folder))) as client:
+            for tool, arguments in calls:
+                told, *pictures = (await client.call_tool(tool, arguments)).content
+                assert isinstance(told, TextContent)
+                seen = "".join(
+                    f'<img src="data:image/png;base64,{each.data}">'
+                    for each in pictures
+                    if isinstance(each, ImageContent)
+                )
+                asked = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+                parts.append(f"<h2>{tool}({escape(asked)})</h2><div>{seen}<p>{escape(told.text)}</p></div>")
+        return _TRANSCRIPT + "".join(parts)
+
+    page = browser.new_context(viewport=WINDOW).new_page()
+    page.set_content(anyio.run(run))
+    save(page.screenshot(full_page=True), target)
+
+
+_TRANSCRIPT = """<style>
+body { font: 14px system-ui, sans-serif; margin: 20px; color: #1d2733 }
+h2 { font: 600 14px ui-monospace, monospace; margin: 18px 0 8px }
+div { display: flex; gap: 16px } img { width: 150px; height: 150px }
+p { font: 13px/1.5 ui-monospace, monospace; margin: 0; overflow-wrap: anywhere; color: #44525f }
+</style>"""
+
+
 def save(screenshot: bytes, path: Path) -> None:
     """A screenshot as a small PNG."""
     Image.open(io.BytesIO(screenshot)).convert("RGB").quantize(128).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
-PICTURES: Mapping[str, Callable[[Browser, Path, Path], None]] = {"batch": batch, "images-api": images_api}
+PICTURES: Mapping[str, Callable[[Browser, Path, Path], None]] = {"batch": batch, "images-api": images_api, "mcp": mcp}
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from undrift import __version__
-from undrift.cli import batch, bench, catalogue, demo, files, plug_ins, run, serve, studio, tree, turns
+from undrift.cli import batch, bench, catalogue, demo, files, mcp, plug_ins, run, serve, studio, tree, turns
 from undrift.cli.errors import did_you_mean, guarded
 from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
@@ -20,7 +20,7 @@ from undrift.errors import InputError
 COMMANDS = {
     "One go": (run.run, batch.batch, demo.demo),
     "In the browser": (studio.studio,),
-    "For other programs": (serve.serve,),
+    "For other programs": (serve.serve, mcp.mcp),
     "Sessions": (
         turns.new,
         turns.edit,

@@ -1,0 +1,271 @@
+"""What an agent may do: open, edit, look, go back, branch, compare and export, within one folder.
+
+Sessions are named, never paths; pictures are read and written within the folder alone, whatever is asked for. Every
+method returns what is said of the result and the picture to look at.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from undrift.backbones.base import Backbone
+from undrift.errors import InputError
+from undrift.instructions import TextForm
+from undrift.instructions.exchange import LanguageModel
+from undrift.methods import registry
+from undrift.outputs import PICTURE_ENDINGS, check_ending
+from undrift.pictures import NoMetadataError, read_picture
+from undrift.session import drift, engine
+from undrift.session.compare import compare, mask_overlay
+from undrift.session.engine import EditPlan
+from undrift.session.export import export_png
+from undrift.session.model import Turn
+from undrift.session.next_turn import candidate_plans, followed, keep, last_method
+from undrift.session.provenance import recall
+from undrift.session.saying import again_plan, heard, said_plan
+from undrift.session.store import Session
+from undrift.studio.session_folders import SessionFolders
+
+LARGEST_SIDE = 1024
+"""In pixels, of a picture that is sent to be looked at; what is stored and exported keeps its size."""
+
+MOST_BYTES = 64 * 2**20
+MOST_TURNS_TOLD = 100
+
+Told = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a tool answers.
+
+    Attributes:
+        told: what is said of it.
+        pictures: PNG files to look at.
+    """
+
+    told: Told
+    pictures: tuple[bytes, ...] = ()
+
+
+class Desk:
+    """One model, one folder, one piece of work at a time.
+
+    Args:
+        backbone: what edits.
+        folder: where sessions and pictures are.
+        language: reads instructions; None leaves them to the grammar.
+    """
+
+    def __init__(self, backbone: Backbone, folder: Path, language: LanguageModel | None = None) -> None:
+        self._backbone, self._folder, self._language = backbone, folder.resolve(), language
+        self._shelf = SessionFolders(self._folder)
+        self._lock = threading.Lock()
+
+    def open(self, picture: str, caption: str, session: str) -> Shown:
+        """Begin a session with a picture, or open one that is there.
+
+        Raises:
+            UndriftError: neither or both, a file outside of the folder, no picture, or no such session.
+        """
+        if not picture:
+            opened = self._shelf.session(session)
+            return self._shown(session, opened, opened.head, note="opened")
+        path = self._inside(picture)
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
+            raise InputError(f"'{picture}' has more than {MOST_BYTES // 2**20} MB")
+        image, known = read_picture(path), _known(path)
+        name = session or self._shelf.free_name(path.stem)
+        with self._lock:
+            opened = engine.start_session(self._shelf.new(name), image, caption or known, self._backbone)
+        source = (
+            "given" if caption else "from the picture's own metadata" if known else "none: say one with 'caption'"
+        )
+        return self._shown(name, opened, opened.original, caption_is=source)
+
+    def sessions(self) -> Shown:
+        """What is in the folder."""
+        pictures = sorted(path.name for path in self._folder.iterdir() if path.suffix.lower() in _PICTURES)
+        return Shown({"sessions": self._shelf.names()[:MOST_TURNS_TOLD], "pictures": pictures[:MOST_TURNS_TOLD]})
+
+    def edit(
+        self,
+        session: str,
+        text: str,
+        turn: str,
+        read_as: TextForm | None,
+        candidates: int,
+        method: str,
+        dial: float | None,
+        seed: int | None,
+    ) -> Shown:
+        """Make the turn that ``text`` asks for, or go back where it asks for that.
+
+        Raises:
+            UndriftError: no such session, turn or method, or a text without a sure reading.
+        """
+        opened = self._shelf.session(session)
+        with self._lock:
+            tree = opened.tree()
+            parent = tree.turn(turn)
+            reading = heard(tree, text, parent.id, None, read_as, self._language)
+            said = {"read_as": reading.form, "kinds": list(reading.kinds), "note": reading.note}
+            if reading.turn is not None:
+                back = tree.path(parent)[reading.turn]
+                opened.checkout(followed(tree, back))
+                return self._shown(session, opened, back, **said)
+            plan: EditPlan
+            if reading.strength:
+                plan, dial = again_plan(reading, parent)
+            else:
+                plan = said_plan(reading, parent)
+            if seed is not None:
+                plan = replace(plan, seed=seed)
+            name, preset = (method, "default") if method else last_method(tree, parent)
+            editor = registry.get(name, preset, None, self._backbone.tuned, dial or 0.0)
+            turns = [
+                engine.run_turn(opened, self._backbone, variant, wanted, tree=tree)
+                for variant, wanted in candidate_plans(tree, editor, plan, candidates)
+            ]
+        shown = [self._shown(session, opened, made, **said) for made in turns]
+        if len(shown) == 1:
+            return shown[0]
+        pictures = tuple(picture for each in shown for picture in each.pictures)
+        return Shown({**shown[0].told, "candidates": [turn_view(made) for made in turns]}, pictures)
+
+    def look(self, session: str, turn: str, what: str) -> Shown:
+        """A turn's picture, where it edited, or what changed since the original.
+
+        Raises:
+            UndriftError: no such session or turn, or it has no mask.
+        """
+        opened = self._shelf.session(session)
+        seen = opened.turn(turn)
+        if what == "changes":
+            heat = compare(opened, opened.original, seen).heat
+            return Shown(turn_view(seen), (_png(heat),))
+        if what == "mask":
+            mask = opened.mask(seen) or opened.region(seen)
+            if mask is None:
+                raise InputError(f"turn {seen.number} has no mask: its method edits everywhere")
+            return Shown(
+                turn_view(seen), (_png(mask_overlay(opened.picture(seen), mask, token_side=seen.token_side)),)
+            )
+        return self._shown(session, opened, seen)
+
+    def history(self, session: str) -> Shown:
+        """The tree of turns."""
+        tree = self._shelf.session(session).tree()
+        newest = list(tree.turns.values())[-MOST_TURNS_TOLD:]
+        told = {"head": tree.head_id, "branches": dict(tree.branches), "tree": tree.text()[-20_000:]}
+        return Shown({**told, "turns": [turn_view(turn) for turn in newest]})
+
+    def undo(self, session: str, steps: int) -> Shown:
+        """Go back, or with a negative number forward; nothing is lost.
+
+        Raises:
+            UndriftError: nothing to undo or redo.
+        """
+        opened = self._shelf.session(session)
+        moved = opened.head
+        for _ in range(abs(steps)):
+            moved = opened.undo() if steps > 0 else opened.redo()
+        return self._shown(session, opened, moved)
+
+    def go(self, session: str, turn: str) -> Shown:
+        """Go to a turn, keeping it instead of its siblings if it is a candidate."""
+        opened = self._shelf.session(session)
+        return self._shown(session, opened, keep(opened, turn))
+
+    def branch(self, session: str, name: str, turn: str) -> Shown:
+        """Begin a branch at a turn.
+
+        Raises:
+            UndriftError: a name that is taken or none.
+        """
+        opened = self._shelf.session(session)
+        return self._shown(session, opened, opened.branch(name, turn), branch=name)
+
+    def compare(self, session: str, first: str, second: str) -> Shown:
+        """Two turns in numbers, and a map of where they differ."""
+        opened = self._shelf.session(session)
+        one, other = opened.turn(first), opened.turn(second)
+        found = compare(opened, one, other)
+        numbers = {**found.numbers.model_dump(), "mean": found.mean, "largest": found.largest}
+        return Shown({"first": turn_view(one), "second": turn_view(other), **numbers}, (_png(found.heat),))
+
+    def export(self, session: str, turn: str, file: str) -> Shown:
+        """Write a turn's picture with its history; a file that is there is not replaced.
+
+        Raises:
+            UndriftError: a name outside of the folder or one that is taken, or it cannot be written.
+        """
+        opened = self._shelf.session(session)
+        seen = opened.turn(turn)
+        name = file or f"{session}-{seen.number}.png"
+        check_ending(name, PICTURE_ENDINGS)
+        path = self._inside(name)
+        if os.path.lexists(path):
+            raise InputError(f"'{path.name}' exists already: choose another name")
+        export_png(opened, seen, path)
+        return Shown({**turn_view(seen), "file": str(path.relative_to(self._folder))})
+
+    def _inside(self, name: str) -> Path:
+        """A file of the folder, wherever links lead.
+
+        Raises:
+            InputError: it is outside.
+        """
+        try:
+            path = (self._folder / name).resolve()
+        except (OSError, ValueError, RuntimeError):
+            path = Path("/")
+        if not path.is_relative_to(self._folder) or path == self._folder or not name.isprintable():
+            raise InputError(f"{name[:200]!a} is not within the folder that this server works in: copy it there")
+        return path
+
+    def _shown(self, name: str, session: Session, turn: Turn, **more: Any) -> Shown:
+        warned = {"warning": warning} if (warning := drift.warning(turn)) else {}
+        return Shown({"session": name, **turn_view(turn), **more, **warned}, (_png(session.picture(turn)),))
+
+
+def turn_view(turn: Turn) -> Told:
+    """What an agent is told of a turn."""
+    edit: Told = {}
+    if turn.spec is not None:
+        edit = {"said": turn.spec.instruction, "method": turn.spec.method, "seed": turn.spec.seed}
+    changed = None if turn.drift_original is None else turn.drift_original.text
+    return {
+        "turn": turn.id,
+        "number": turn.number,
+        "parent": turn.parent,
+        "caption": turn.prompt,
+        **edit,
+        "changed_outside_since_original": changed,
+    }
+
+
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"})
+
+
+def _png(image: Image.Image) -> bytes:
+    small = image.copy()
+    small.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    file = io.BytesIO()
+    small.save(file, "PNG")
+    return file.getvalue()
+
+
+def _known(path: Path) -> str:
+    """What a picture's own metadata says that it shows; empty if it says nothing."""
+    try:
+        return recall(path).prompt
+    except NoMetadataError:
+        return ""
