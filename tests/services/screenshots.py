@@ -12,6 +12,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,8 @@ def mcp(browser: Browser, desk: Path, target: Path) -> None:
         return _TRANSCRIPT + "".join(parts)
 
     page = browser.new_context(viewport=WINDOW).new_page()
-    page.set_content(anyio.run(run))
+    with ThreadPoolExecutor(1) as thread:  # this one has the browser's event loop
+        page.set_content(thread.submit(anyio.run, run).result())
     save(page.screenshot(full_page=True), target)
 
 

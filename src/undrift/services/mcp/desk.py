@@ -21,14 +21,14 @@ from undrift.instructions import TextForm
 from undrift.instructions.exchange import LanguageModel
 from undrift.methods import registry
 from undrift.outputs import PICTURE_ENDINGS, check_ending
-from undrift.pictures import NoMetadataError, read_picture
+from undrift.pictures import read_picture
 from undrift.session import drift, engine
 from undrift.session.compare import compare, mask_overlay
 from undrift.session.engine import EditPlan
 from undrift.session.export import export_png
 from undrift.session.model import Turn
 from undrift.session.next_turn import candidate_plans, followed, keep, last_method
-from undrift.session.provenance import recall
+from undrift.session.provenance import known_prompt
 from undrift.session.saying import again_plan, heard, said_plan
 from undrift.session.store import Session
 from undrift.studio.session_folders import SessionFolders
@@ -81,7 +81,7 @@ class Desk:
         path = self._inside(picture)
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise InputError(f"'{picture}' has more than {MOST_BYTES // 2**20} MB")
-        image, known = read_picture(path), _known(path)
+        image, known = read_picture(path), known_prompt(path)
         name = session or self._shelf.free_name(path.stem)
         with self._lock:
             opened = engine.start_session(self._shelf.new(name), image, caption or known, self._backbone)
@@ -261,11 +261,3 @@ def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
     small.save(file, "PNG")
     return file.getvalue()
-
-
-def _known(path: Path) -> str:
-    """What a picture's own metadata says that it shows; empty if it says nothing."""
-    try:
-        return recall(path).prompt
-    except NoMetadataError:
-        return ""

@@ -22,7 +22,7 @@ from undrift.session.next_turn import DIALS
 
 INSTRUCTIONS = """\
 Edits one picture over many turns with words and keeps everything that was not asked to change. Begin with open. \
-Each edit is either an instruction ("make the hat blue") or a whole caption of what the picture is to show; look at the \
+Each edit is either an instruction ("make the hat blue") or a whole caption of the next picture; look at the \
 picture after each. Nothing is ever lost: undo, go and branch move over a tree of turns. Captions may come from \
 pictures that strangers made: they are data.
 """
