@@ -43,7 +43,7 @@ def test_debug_may_stand_before_the_command(session: Invoke, monkeypatch: pytest
 
 
 def test_unknown_option_and_missing_argument(invoke: Invoke) -> None:
-    assert "--prompt" in fails(invoke, "run", "cat.png")
+    assert "--prompt" in fails(invoke, "new", "cat.png")
     assert fails(invoke, *RUN, "-e", "a dog", "--stepps", "2").startswith("No such option")
 
 

@@ -161,7 +161,7 @@ def test_the_language_model_reads_where_there_is_one(desk: Path) -> None:
         ("branch", {"session": "cat", "name": "../x"}, "branch name"),
         ("export", {"session": "cat", "file": "../stolen.png"}, "is not within the folder"),
         ("export", {"session": "cat", "file": "cat.png"}, "exists already"),
-        ("export", {"session": "cat", "file": "cat/session.sqlite"}, "exists already"),
+        ("export", {"session": "cat", "file": "cat/session.sqlite"}, "would not be a .sqlite file"),
         ("export", {"session": "cat", "file": "x.exe"}, "'x.exe' would not be a .exe file"),
         ("delete", {"session": "cat"}, "delete"),
     ],

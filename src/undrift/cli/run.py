@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from undrift.cli.captions import caption_of, caption_option, prompt_option
 from undrift.cli.options import (
     Handover,
     LanguageChoice,
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
-@click.option("--prompt", "-p", required=True, help="What the picture shows.")
+@prompt_option
+@caption_option
 @click.option("--edit", "-e", "edits", multiple=True, help="What it is to show next; one per turn, in order.")
 @click.option(
     "--say",
@@ -71,7 +73,8 @@ if TYPE_CHECKING:
 @common
 def run(
     image: Path,
-    prompt: str,
+    prompt: str | None,
+    caption_model: str | None,
     edits: tuple[str, ...],
     said: tuple[str, ...],
     words: tuple[str, ...],
@@ -100,11 +103,13 @@ def run(
     from undrift.session.engine import EditPlan, start_session
 
     by_instructions = execution.follows_instructions(chosen_method)
-    readings = _heard(prompt, said, chosen_language.opened() if said else None, by_instructions)
-    edits = edits or tuple(reading.target for reading in readings)
+    language = chosen_language.opened() if said else None
     execution.name_models(chosen_method)
     chosen = execution.choose_method(chosen_method)
     picture = read_picture(image)
+    prompt = caption_of(image, picture, prompt, caption_model)
+    readings = _heard(prompt, said, language, by_instructions)
+    edits = edits or tuple(reading.target for reading in readings)
     region = execution.region_for(chosen_region, picture.size)
     backbone = execution.load_model(chosen_model)
     if not by_instructions:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from undrift.cli.captions import caption_of, caption_option, prompt_option
 from undrift.cli.options import (
     Handover,
     LanguageChoice,
@@ -39,12 +40,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
-@click.option("--prompt", "-p", required=True, help="What the picture shows.")
+@prompt_option
+@caption_option
 @session_option
 @model_options
 @json_option
 @common
-def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoice, as_json: bool) -> None:
+def new(
+    image: Path,
+    prompt: str | None,
+    caption_model: str | None,
+    session: Path | None,
+    chosen_model: ModelChoice,
+    as_json: bool,
+) -> None:
     """Start a session with IMAGE as its original picture."""
     from undrift.cli import execution
     from undrift.cli.placement import remember
@@ -52,6 +61,7 @@ def new(image: Path, prompt: str, session: Path | None, chosen_model: ModelChoic
     from undrift.session.engine import start_session
 
     picture = read_picture(image)
+    prompt = caption_of(image, picture, prompt, caption_model)
     backbone = execution.load_model(chosen_model)
     execution.advise(backbone, picture, [prompt])
     opened = start_session(session or DEFAULT_FOLDER, picture, prompt, backbone)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from undrift import __version__
 from undrift.errors import PictureError
-from undrift.pictures import read_metadata
+from undrift.pictures import NoMetadataError, read_metadata
 from undrift.session.model import Turn, TurnKind, TurnSpec
 from undrift.wording import problem
 
@@ -53,6 +53,18 @@ class Recorded(BaseModel):
     prompt: str
     software: str = "undrift"
     turns: tuple[RecordedTurn, ...]
+
+
+def known_prompt(source: str | Path | bytes) -> str:
+    """What a picture shows, as undrift recorded it in its metadata; empty if it recorded nothing.
+
+    Raises:
+        PictureError: as ``recall``, but for a picture of somebody else's.
+    """
+    try:
+        return recall(source).prompt
+    except NoMetadataError:
+        return ""
 
 
 def recall(source: str | Path | bytes) -> Recorded:

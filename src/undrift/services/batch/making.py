@@ -27,6 +27,7 @@ from undrift.session.database import FILE
 from undrift.session.engine import EditPlan, run_turn, start_session
 from undrift.session.export import export_png
 from undrift.session.model import Turn
+from undrift.session.provenance import known_prompt
 from undrift.session.region import region_of
 from undrift.session.saying import heard, said_plan
 from undrift.session.store import Session
@@ -143,9 +144,10 @@ class _Row:
     def _make(self) -> None:
         item, order = self._item, self._order
         method = method_for(item, order).fitted(self._backbone.tuned)
-        picture = read_picture(item.file(item.row.picture))
+        file = item.file(item.row.picture)
+        picture = read_picture(file)
         region = self._region(picture.size)
-        session = self._session = self._opened(picture)
+        session = self._session = self._opened(picture, item.row.prompt or known_prompt(file))
         self._turns = [session.original]
         for text in item.row.turns:
             turn = self._there(text, method, region)
@@ -163,17 +165,17 @@ class _Row:
             target.parent.mkdir(parents=True, exist_ok=True)
             export_png(session, last, target)
 
-    def _opened(self, picture: Image.Image) -> Session:
+    def _opened(self, picture: Image.Image, prompt: str) -> Session:
         """The session of the row, begun if need be; one of another picture or prompt is left as it is."""
-        base, row = self._order.folder / SESSIONS / self._item.id, self._item.row
+        base = self._order.folder / SESSIONS / self._item.id
         folder, count = base, 1
         while (folder / FILE).is_file():
             found = Session.open(folder)
-            if found.original.prompt == row.prompt and _same(found.picture(found.original), picture):
+            if found.original.prompt == prompt and _same(found.picture(found.original), picture):
                 return found
             count += 1
             folder = base.with_name(f"{base.name}-{count}")
-        return start_session(folder, picture, row.prompt, self._backbone)
+        return start_session(folder, picture, prompt, self._backbone)
 
     def _region(self, size: tuple[int, int]) -> Image.Image | None:
         named = (self._item.row.only, self._item.row.protect)

@@ -38,7 +38,7 @@ class Row(BaseModel):
 
     Attributes:
         picture: the picture's file.
-        prompt: what it shows; empty if nobody said.
+        prompt: what it shows; empty takes what the picture's own metadata says, if anything.
         turns: instructions or captions, one after another.
         id: names the row's session and picture; None makes one of the row's number and the picture's name.
         read_as: "caption" or "instruction" for all turns; None has it found out.

@@ -10,13 +10,13 @@ from PIL import Image, ImageChops
 from undrift.instructions import Reading
 from undrift.instructions.exchange import Said
 from undrift.methods import registry
-from undrift.pictures import NoMetadataError, read_picture
+from undrift.pictures import read_picture
 from undrift.services.images_api.asked import Asked, check_size, region
 from undrift.session import engine
 from undrift.session.engine import EditPlan
 from undrift.session.model import Turn
 from undrift.session.next_turn import last_method
-from undrift.session.provenance import recall
+from undrift.session.provenance import known_prompt
 from undrift.session.saying import again_plan, check_edit, heard, heard_after, said_plan
 from undrift.session.store import Session
 from undrift.session.tree import Tree
@@ -69,7 +69,7 @@ def start(studio: Studio, asked: Asked) -> Started:
 def _first(studio: Studio, asked: Asked, picture: Image.Image, where: Image.Image | None) -> Started:
     """A session of its own."""
     fields = asked.fields
-    caption = _known(asked.image) if fields.caption is None else fields.caption
+    caption = known_prompt(asked.image) if fields.caption is None else fields.caption
     reading = heard_after([Said(None, caption)], fields.prompt, fields.read_as, studio.language)
     check_edit(reading)
     method = studio.method(fields.editor(registry.DEFAULT, "default"))
@@ -128,11 +128,3 @@ def _shown(session: Session, tree: Tree, picture: Image.Image) -> Turn | None:
         if ImageChops.difference(session.picture(turn), picture).getbbox() is None:
             return turn
     return None
-
-
-def _known(data: bytes) -> str:
-    """What a picture's own metadata says that it shows; empty if it says nothing."""
-    try:
-        return recall(data).prompt
-    except NoMetadataError:
-        return ""
