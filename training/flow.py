@@ -121,7 +121,7 @@ class Trainer:
 
     def __init__(self, nets: Nets, scale: float = 1.0, seed: int = 0) -> None:
         self.nets = nets
-        self.optimisers = optimisers(nets, scale)
+        self.optimisers = self.make_optimisers(scale)
         self.ema = {name: p.detach().clone() for name, p in nets.named_parameters()}
         self.generator = torch.Generator().manual_seed(seed)
         self.count = 0
@@ -131,16 +131,33 @@ class Trainer:
         self.head: oracle.FlowHead | None = None
         self._heard = torch.zeros(0)
 
+    def make_optimisers(self, scale: float) -> list[torch.optim.Optimizer]:
+        """Those of all parameters but the oracle head's."""
+        return optimisers(self.nets, scale)
+
+    def dataset(self, runs: Path) -> Dataset:
+        """All pictures encoded so far."""
+        return Dataset(latents.load(runs), self.nets)
+
+    def hear_at(self) -> nn.Module:
+        """What the oracle head listens to: the block at `ALIGN_DEPTH`."""
+        place: nn.Module = self.nets.transformer.transformer_blocks[round(ALIGN_DEPTH * self.nets.double_blocks) - 1]
+        return place
+
+    def heard(self, output: Any) -> Tensor:
+        """The features (batch, 64, width) in what `hear_at` gives: here its image stream."""
+        features: Tensor = output[1]  # [0] is the text
+        return features
+
     def listen(self, head: oracle.FlowHead) -> None:
-        """Train `head` on the image stream of the block at `ALIGN_DEPTH` beside the flow."""
+        """Train `head` on the features of `hear_at` beside the network."""
         self.head = head
         self.optimisers.append(torch.optim.AdamW(head.parameters(), 2e-3, weight_decay=0.0))
-        block = self.nets.transformer.transformer_blocks[round(ALIGN_DEPTH * self.nets.double_blocks) - 1]
 
-        def hear(module: nn.Module, inputs: Any, streams: tuple[Tensor, Tensor]) -> None:
-            self._heard = streams[1]  # [0] is the text
+        def hear(module: nn.Module, inputs: Any, output: Any) -> None:
+            self._heard = self.heard(output)
 
-        block.register_forward_hook(hear)
+        self.hear_at().register_forward_hook(hear)
 
     def loss(self, dataset: Dataset, size: int) -> Tensor:
         """Mean squared error of the velocity e - x0 on a random batch, and of the oracle head if there is one."""
@@ -153,6 +170,11 @@ class Trainer:
         if self.head is not None:
             loss = loss + ALIGN * self.rate * self.head(self._heard, batch.parts, batch.labels)
         return loss
+
+    @property
+    def depth(self) -> int:
+        """Double-stream blocks of the network."""
+        return self.nets.double_blocks
 
     def step(self, dataset: Dataset, rate: float, size: int = BATCH, helper: Helper | None = None) -> float:
         """One update at `rate` times the learning rates; the loss before it."""
@@ -173,7 +195,7 @@ class Trainer:
         """Everything needed to go on exactly, keyed by parameter name."""
         named: dict[Tensor, str] = {p: name for name, p in self.nets.named_parameters()}
         return {
-            "double": self.nets.double_blocks,
+            "double": self.depth,
             "weights": {name: p.detach() for name, p in self.nets.named_parameters()},
             "ema": self.ema,
             "optimisers": [{named[p]: s for p, s in o.state.items()} for o in self.optimisers[:2]],
@@ -185,7 +207,7 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`, growing its blocks to the depth of this network where it is shallower."""
-        shallow, deep = state["double"], self.nets.double_blocks
+        shallow, deep = state["double"], self.depth
         prefixes = grown_names(shallow, deep)
         parameters = dict(self.nets.named_parameters())
         load_parameters(self.nets, grow(state["weights"], shallow, deep))
@@ -215,7 +237,9 @@ def load_parameters(module: nn.Module, weights: dict[str, Tensor]) -> None:
             p.copy_(weights[name])
 
 
-def train(make: Callable[[], Trainer], name: str, args: argparse.Namespace, anneal: str | None = None) -> None:
+def train(
+    make: Callable[[], Trainer], name: str, args: argparse.Namespace, anneal: str | None = None, batch: int = BATCH
+) -> None:
     """Go on for `args.minutes` from the last checkpoint of `name` if there is one.
 
     Args:
@@ -223,6 +247,7 @@ def train(make: Callable[[], Trainer], name: str, args: argparse.Namespace, anne
         name: Of the checkpoint and the log.
         args: The options of `arguments`.
         anneal: Name of a branch, in which the learning rate falls to zero within the minutes.
+        batch: Pictures in a step.
     """
     trainer, elapsed, own = make(), 0.0, args.runs / (anneal or name)
     if saved := run.load_checkpoint(args.runs / f"{name}.pt"):
@@ -231,7 +256,7 @@ def train(make: Callable[[], Trainer], name: str, args: argparse.Namespace, anne
     load = functools.partial(load_dataset, args.runs)
     helping: contextlib.AbstractContextManager[Helper | None] = contextlib.nullcontext()
     if args.helper is not None:
-        helping = Helper(trainer, make, load, BATCH, args.helper)
+        helping = Helper(trainer, make, load, batch, args.helper)
     start, end = elapsed, elapsed + 60 * args.minutes
 
     def rate(seconds: float) -> float:
@@ -239,7 +264,7 @@ def train(make: Callable[[], Trainer], name: str, args: argparse.Namespace, anne
         return max(0.01, min(1.0, (trainer.count + 1) / WARMUP, falling))
 
     with helping as helper:
-        _loop(trainer, load, helper, run.Clock(elapsed), end, rate, own)
+        _loop(trainer, load, helper, run.Clock(elapsed), end, rate, own, batch)
 
 
 def _loop(
@@ -250,18 +275,19 @@ def _loop(
     end: float,
     rate: Callable[[float], float],
     path: Path,
+    batch: int,
 ) -> None:
     dataset, stop = load(trainer), run.Stop()
     last_save, losses = clock.elapsed, []
     while clock.elapsed < end and not stop.requested:
-        losses.append(trainer.step(dataset, rate(clock.elapsed), helper=helper))
+        losses.append(trainer.step(dataset, rate(clock.elapsed), batch, helper))
         if trainer.count % LOG_STEPS == 0:
             run.log(
                 path.with_suffix(".jsonl"),
                 step=trainer.count,
                 samples=trainer.samples,
                 seconds=clock.elapsed,
-                double=trainer.nets.double_blocks,
+                double=trainer.depth,
                 loss=sum(losses) / len(losses),
                 scenes=len(dataset),
             )
@@ -275,8 +301,8 @@ def _loop(
 
 
 def load_dataset(runs: Path, trainer: Trainer) -> Dataset:
-    """All pictures encoded so far."""
-    return Dataset(latents.load(runs), trainer.nets)
+    """All pictures encoded so far, for this trainer's networks."""
+    return trainer.dataset(runs)
 
 
 def make_trainer(double: int, compiled: bool) -> Trainer:
