@@ -20,8 +20,8 @@ from training.unet_nets import ALIGN_WIDTH, UNetNets
 
 NAME = "unet"
 """Of the checkpoint and the log."""
-BATCH = 24
-MUON_LR = 0.015
+BATCH = 32
+MUON_LR = 0.02
 ADAM_LR = 1.5e-3
 TEXT_LR = 1e-3
 LARGEST_WEIGHT = 60.0
