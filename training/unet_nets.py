@@ -11,10 +11,10 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training import text, vae
 
-CHANNELS = (48, 96, 128)
+CHANNELS = (32, 64, 128)
 """At 16 x 16, 8 x 8 and 4 x 4 latent pixels."""
 TEXT_WIDTH = 96
-GROUPS = 16
+GROUPS = 8
 ALIGN_WIDTH = CHANNELS[1]
 """Channels of the features that the oracle head hears."""
 

@@ -12,6 +12,7 @@ from tests.support.closeness import assert_rounded
 from undrift.flow import (
     Euler,
     Heun,
+    LateNoise,
     Midpoint,
     ReusedImplicitEuler,
     ReusedMidpoint,
@@ -118,3 +119,9 @@ def test_reused_midpoint_reuses_the_midpoint_velocity() -> None:
     integrate(field, ReusedMidpoint(), torch.zeros(1, dtype=torch.float64), linear_sigmas(2))
     # Half steps of -1/4 with velocity 1, then with 2, the velocity of the first midpoint.
     assert asked == [(0.0, 1.0), (-0.25, 0.75), (-1.0 - 0.5, 0.25)]
+
+
+def test_ddim_s_inversion_is_of_first_order() -> None:
+    # The error's next term, of one order more, is not quite gone at these steps.
+    order = math.log2(error(LateNoise(), 128, rising=True) / error(LateNoise(), 256, rising=True))
+    assert order == pytest.approx(LateNoise.order, abs=0.15)

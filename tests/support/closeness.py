@@ -64,6 +64,18 @@ def flux_operations(double: int, single: int, width: int, tokens: int, heads: in
     return double * (attention + 2 * width + 5 * width) + single * (attention + 5 * width)
 
 
+def unet_operations(widths: tuple[int, ...], resnets: int, transformers: int, tokens: int, text: int = 16) -> int:
+    """Roundings on the longest path through a conditional UNet, every layer counted with its largest width.
+
+    A residual block: two norms over a group and two convolutions of 3 x 3 over at most twice the width. A transformer:
+    norms, self-attention, cross-attention, and a gated feed-forward part four times as wide.
+    """
+    width = max(widths)
+    residual = 2 * width + 9 * 3 * width
+    transformer = 2 * width + 2 * (4 * width) + 2 * tokens + 2 * text + 5 * width
+    return resnets * residual + transformers * transformer
+
+
 def printed(figure: str) -> float:
     """Half a unit in the last place of a printed decimal number: 0.005 for ``"5.22"``."""
     return 0.5 * 10.0 ** -len(figure.partition(".")[2])

@@ -100,7 +100,7 @@ class TextFirst(TappedProcessor):
     """``text_first`` with its taps asked on the way."""
 
     def __call__(self, attn: JointAttention, image: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        if not self.running.tapped:
+        if not self.asked:
             given: tuple[Tensor, Tensor] = self.stock(attn, image, text, mask)
             return given
         return text_first(attn, image, text, mask, self.projected, self.attended)
@@ -165,6 +165,7 @@ class SmallJoint(Backbone):
         self.capabilities = Capabilities(
             guidance="two_evaluations",
             map_sites=self.sites if maps else (),
+            text_sites=self.sites if maps else (),
             sharing_sites=self.sites if sharing else (),
             fixed_text=False,
         )

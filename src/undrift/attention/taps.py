@@ -9,6 +9,7 @@ the image, whatever order the model itself has.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,7 +19,11 @@ from undrift.flow import Observer
 
 @dataclass(frozen=True)
 class Projections:
-    """Query, key and value of one attention layer, after QK normalisation and before rotary embedding."""
+    """Query, key and value of one attention layer, after QK normalisation and before rotary embedding.
+
+    Where the image attends to the prompt alone (cross-attention), keys and values are the prompt's only, and zeros stand
+    for the queries of its rows, whose outputs nobody uses. Where it attends to itself alone ``text_tokens`` is 0.
+    """
 
     query: Tensor
     key: Tensor
@@ -31,7 +36,13 @@ class AttentionTap(Observer):
 
     Being an ``Observer`` an installed tap hears of the steps from ``integrate``; the backbone announces each
     evaluation of the network through ``evaluation``.
+
+    Class attributes:
+        both_branches: see the attention of the negative branch of guidance too, where that takes an evaluation of its
+            own: for taps that know no prompt. No tap is told of that evaluation.
     """
+
+    both_branches: ClassVar[bool] = False
 
     def wants(self, site: Site) -> bool:
         """Whether this tap is to be called at ``site``. Sites nobody wants run the backbone's own code."""

@@ -60,7 +60,9 @@ class Capabilities:
     Attributes:
         guidance: how a guidance value g takes effect: ``embedded``, it is an input of the network;
             ``two_evaluations``, v = v_positive + (g - 1) (v_positive - v_negative); ``none``, it has no effect.
-        map_sites: layers in which image tokens attend to the prompt's, whose attention makes maps; in running order.
+        map_sites: layers in which image tokens attend to the prompt's, whose attention makes maps, one value per token
+            of the grid; in running order.
+        text_sites: every layer in which the image attends to the prompt, whatever its resolution; in running order.
         sharing_sites: layers whose features one pass may take from another, in running order.
         fixed_text: every prompt takes as many text tokens, so that their features may be shared, too.
         vital_sites: layers found vital for the picture (Stable Flow), empty if unknown.
@@ -70,6 +72,7 @@ class Capabilities:
 
     guidance: Guidance = "embedded"
     map_sites: tuple[Site, ...] = ()
+    text_sites: tuple[Site, ...] = ()
     sharing_sites: tuple[Site, ...] = ()
     fixed_text: bool = True
     vital_sites: tuple[Site, ...] = ()
@@ -206,7 +209,10 @@ class Backbone(ABC):
         if tapped:
             for tap in self._taps:
                 tap.evaluation(sigma)
-        return self.network(x, sigma, inputs)
+        velocity = self.network(x, sigma, inputs)
+        if velocity.requires_grad:
+            velocity.register_hook(self.counter.add_backward)
+        return velocity
 
     def guided(self, positive: Tensor, negative: Tensor, extra: Tensor) -> Tensor:
         """v = v_positive + (g - 1) (v_positive - v_negative), for models whose guidance takes two evaluations.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 
 @dataclass
 class Counter:
@@ -12,10 +14,12 @@ class Counter:
     Attributes:
         evaluations: calls of the network, whatever their batch (NFE).
         rows: rows of the batches of all calls.
+        backward_passes: gradients that were taken through a call.
     """
 
     evaluations: int = 0
     rows: int = 0
+    backward_passes: int = 0
 
     def add(self, rows: int, evaluations: int = 1) -> None:
         """Count ``evaluations`` calls with ``rows`` rows each."""
@@ -24,4 +28,8 @@ class Counter:
 
     def copy(self) -> Counter:
         """The counts as they are now."""
-        return Counter(self.evaluations, self.rows)
+        return Counter(self.evaluations, self.rows, self.backward_passes)
+
+    def add_backward(self, gradient: Tensor) -> None:
+        """Count a backward pass: a hook for the velocity that it starts from."""
+        self.backward_passes += 1

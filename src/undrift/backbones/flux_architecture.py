@@ -60,6 +60,7 @@ class FluxArchitecture:
         return Capabilities(
             guidance="embedded" if self.guidance_embedding else "none",
             map_sites=tuple(Site("double", index) for index in range(self.double)),
+            text_sites=tuple(Site("double", index) for index in range(self.double)),
             sharing_sites=tuple(Site("single", index) for index in range(self.single)),
         )
 

@@ -34,7 +34,7 @@ class FluxProcessor(TappedProcessor):
         attention_mask: Tensor | None = None,
         image_rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        if not self.running.tapped:
+        if not self.asked:
             given: Tensor | tuple[Tensor, Tensor] = self.stock(
                 attn, hidden_states, encoder_hidden_states, attention_mask, image_rotary_emb
             )

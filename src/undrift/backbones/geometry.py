@@ -45,15 +45,15 @@ def geometry_of(height: int, width: int, token_side: int) -> Geometry:
     return Geometry(height, width, -(-height // token_side), -(-width // token_side), token_side)
 
 
-def pack(latent: Tensor) -> Tensor:
-    """(batch, channels, 2 rows, 2 columns) to (batch, rows * columns, channels * 4), channel-major in a token."""
+def pack(latent: Tensor, patch: int = PATCH) -> Tensor:
+    """(batch, channels, p rows, p columns) to (batch, rows * columns, channels * p^2), channel-major in a token."""
     batch, channels, height, width = latent.shape
-    rows, columns = height // PATCH, width // PATCH
-    patches = latent.reshape(batch, channels, rows, PATCH, columns, PATCH)
-    return patches.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * PATCH * PATCH)
+    rows, columns = height // patch, width // patch
+    patches = latent.reshape(batch, channels, rows, patch, columns, patch)
+    return patches.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, channels * patch * patch)
 
 
-def unpack(packed: Tensor, geometry: Geometry) -> Tensor:
+def unpack(packed: Tensor, geometry: Geometry, patch: int = PATCH) -> Tensor:
     """The inverse of ``pack``.
 
     Raises:
@@ -61,10 +61,10 @@ def unpack(packed: Tensor, geometry: Geometry) -> Tensor:
     """
     check_tokens(packed, geometry)
     batch, _, width = packed.shape
-    channels = width // (PATCH * PATCH)
-    patches = packed.reshape(batch, geometry.rows, geometry.columns, channels, PATCH, PATCH)
+    channels = width // (patch * patch)
+    patches = packed.reshape(batch, geometry.rows, geometry.columns, channels, patch, patch)
     latent = patches.permute(0, 3, 1, 4, 2, 5)
-    return latent.reshape(batch, channels, geometry.rows * PATCH, geometry.columns * PATCH)
+    return latent.reshape(batch, channels, geometry.rows * patch, geometry.columns * patch)
 
 
 def check_tokens(packed: Tensor, geometry: Geometry) -> None:

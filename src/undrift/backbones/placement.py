@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Literal, get_args
 
 import torch
@@ -28,6 +29,22 @@ DTYPES = {
 }
 GROUP_OFFLOAD_FROM = 2**28
 """Parts with fewer bytes than this stay on the device in group offloading: moving them costs more than it saves."""
+
+
+_GRADIENTS: ContextVar[bool] = ContextVar("gradients", default=False)
+
+
+@contextmanager
+def gradients() -> Iterator[None]:
+    """Within the block gradients flow through the networks to what they are given, for methods that optimise it.
+
+    The weights themselves never get any.
+    """
+    token = _GRADIENTS.set(True)
+    try:
+        yield
+    finally:
+        _GRADIENTS.reset(token)
 
 
 class Placement:
@@ -61,13 +78,14 @@ class Placement:
 
     @contextmanager
     def using(self, module: nn.Module) -> Iterator[None]:
-        """Run ``module`` in the block: on the device, without gradients, running out of memory explained."""
+        """Run ``module`` in the block: on the device, without gradients (but see ``gradients``), running out of memory
+        explained."""
         with self.explained():
             if self.offload == "model" and module is not self._resident:
                 if self._resident is not None:
                     self._resident.to("cpu")
                 self._resident = module.to(self.device)
-            with self._without_gradients():
+            with torch.enable_grad() if _GRADIENTS.get() else self._without_gradients():
                 yield
 
     @contextmanager

@@ -24,7 +24,8 @@ class Running:
     """What processors must know of the evaluation under way and are not told by their layer.
 
     Attributes:
-        tapped: whether the taps see this evaluation; the negative branch of guidance is run without them.
+        tapped: whether the taps see this evaluation; of those at the negative branch of guidance only taps that work
+            on ``both_branches`` see the attention.
         text_tokens: how many of the sequence's tokens are text.
     """
 
@@ -35,7 +36,7 @@ class Running:
 class TappedProcessor:
     """The attention of one layer with its taps asked on the way; a family derives one and gives it ``__call__``.
 
-    A ``__call__`` returns what ``stock`` gives while ``running.tapped`` is false. Else it makes the projections of
+    A ``__call__`` returns what ``stock`` gives while no tap is ``asked``. Else it makes the projections of
     the whole sequence, **text first** whatever the layer's own order is, passes them through ``projected``, applies
     the rotary embedding, asks ``attended``, computes plain attention itself where the answer is None, and hands the
     streams back in the layer's order. With taps that change nothing its output is ``stock``'s, bit for bit; where the
@@ -48,9 +49,16 @@ class TappedProcessor:
         self.taps = taps
         self.running = running
 
+    @property
+    def asked(self) -> tuple[AttentionTap, ...]:
+        """The taps that see the evaluation under way."""
+        if self.running.tapped:
+            return self.taps
+        return tuple(tap for tap in self.taps if tap.both_branches)
+
     def projected(self, projections: Projections) -> Projections:
         """The projections as the taps leave them, one after another."""
-        for tap in self.taps:
+        for tap in self.asked:
             projections = tap.project(self.site, projections)
         return projections
 
@@ -62,7 +70,7 @@ class TappedProcessor:
         Raises:
             InputError: more than one answers.
         """
-        answers = [(tap, tap.attend(self.site, query, key, value, text_tokens, mask)) for tap in self.taps]
+        answers = [(tap, tap.attend(self.site, query, key, value, text_tokens, mask)) for tap in self.asked]
         given = [(tap, answer) for tap, answer in answers if answer is not None]
         if len(given) > 1:
             names = " and ".join(type(tap).__name__ for tap, _ in given)

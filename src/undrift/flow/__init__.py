@@ -3,7 +3,16 @@
 from undrift.flow.control import CONTROL_TIMES, LQR, Controller, combine_anchors
 from undrift.flow.integrate import Trajectory, integrate
 from undrift.flow.schedule import ResolutionShift, inverted, linear_sigmas, shift_sigmas, shifted_sigmas
-from undrift.flow.solvers import Euler, Heun, Midpoint, ReusedImplicitEuler, ReusedMidpoint, Solver, evaluations
+from undrift.flow.solvers import (
+    Euler,
+    Heun,
+    LateNoise,
+    Midpoint,
+    ReusedImplicitEuler,
+    ReusedMidpoint,
+    Solver,
+    evaluations,
+)
 from undrift.flow.step import Follower, Observer, Step, StepEnd, following
 from undrift.flow.velocity import (
     VelocityField,
@@ -20,6 +29,7 @@ __all__ = [
     "Euler",
     "Follower",
     "Heun",
+    "LateNoise",
     "Midpoint",
     "Observer",
     "ResolutionShift",

@@ -6,12 +6,13 @@ through ``carry``, so one solver object may serve any number of trajectories at 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from torch import Tensor
 
-from undrift.flow.velocity import VelocityField
+from undrift.flow.velocity import VelocityField, noise_from_velocity, velocity_towards
 
 Carry = Tensor | None
 
@@ -126,3 +127,23 @@ class ReusedImplicitEuler:
         previous = field(x, sigma) if carry is None else carry
         velocity = field(x + (sigma_next - sigma) * previous, sigma_next)
         return velocity, velocity
+
+
+@dataclass(frozen=True)
+class LateNoise:
+    """DDIM's inversion: the noise that the network sees at the end of the step, at the state of its beginning.
+
+    e = noise of v(y, sigma_next), y = x scaled to the variance of sigma_next;  x + h (e - x) / (1 - sigma).  For rising
+    grids. Along the path of a diffusion network this is term by term z_next = sqrt(a_next) x0 + sqrt(1 - a_next) e with
+    x0 and e from eps(z, t_next) (Song et al. 2021, arXiv 2010.02502, section 4.3, as every DDIM inversion evaluates it).
+    """
+
+    order: ClassVar[int] = 1
+    evaluations_per_step: ClassVar[int] = 1
+
+    def increment(
+        self, field: VelocityField, x: Tensor, sigma: float, sigma_next: float, carry: Carry
+    ) -> tuple[Tensor, Carry]:
+        y = x * (math.hypot(1.0 - sigma_next, sigma_next) / math.hypot(1.0 - sigma, sigma))
+        noise = noise_from_velocity(y, field(y, sigma_next), sigma_next)
+        return velocity_towards(noise, x, 1.0 - sigma), None
