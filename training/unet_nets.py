@@ -1,4 +1,4 @@
-"""The networks of the tiny Stable Diffusion: its UNet, its text encoder and their tokenizer, all of the real classes."""
+"""The networks of the tiny Stable Diffusion, all of the real classes: UNet, text encoder and tokenizer."""
 
 from __future__ import annotations
 

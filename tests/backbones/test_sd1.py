@@ -72,7 +72,8 @@ def test_sampling_is_the_ddim_scheduler(prediction: str, guidance: float) -> Non
 
 
 def test_inversion_is_the_ddim_inverse_scheduler() -> None:
-    """Of predicted noise. A predicted v says another noise at another level, and diffusers takes the start's level."""
+    """Of predicted noise. A predicted v says another noise at another level, and diffusers takes the start's
+    level."""
     from diffusers import DDIMInverseScheduler
 
     pipe, backbone = pipeline(), backbone_of(pipeline())

@@ -6,12 +6,15 @@ import pytest
 
 from tests.support.small_joint import small_joint
 from tests.support.tiny_pipelines import FAMILIES, loaded
+from tests.support.tiny_sd import tiny_sd
 from undrift.backbones import Backbone
 
 
-@pytest.fixture(params=["flux", "small-joint", *FAMILIES])
+@pytest.fixture(params=["flux", "small-joint", "sd", *FAMILIES])
 def backbone(request: pytest.FixtureRequest) -> Backbone:
     """A tiny random model of every family, and one with none of their conventions."""
+    if request.param == "sd":
+        return tiny_sd()
     if request.param == "small-joint":
         return small_joint()
     if request.param in FAMILIES:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.contracts.test_methods import NAMES, PICTURE, picture, quick, request
+from tests.contracts.test_methods import NAMES, PICTURE, fitting, picture, request
 from tests.support.closeness import assert_rounded, rounding
 from undrift.backbones import Backbone
 from undrift.errors import InputError
@@ -45,7 +45,7 @@ def stored(session: Session, turn: Turn, backbone: Backbone) -> torch.Tensor:
 def test_outside_the_region_a_turn_changes_no_bit(name: str, backbone: Backbone, tmp_path: Path) -> None:
     session = start_session(tmp_path / "s", picture(1), "a cat sitting on the grass", backbone)
     turn = run_turn(
-        session, backbone, quick(name, backbone), EditPlan("a red cat in the snow", seed=1, region=stripe())
+        session, backbone, fitting(name, backbone), EditPlan("a red cat in the snow", seed=1, region=stripe())
     )
     before, after = (np.asarray(session.picture(t)) for t in (session.original, turn))
     outside = np.asarray(stripe()) == 0
@@ -91,6 +91,7 @@ def test_methods_that_move_by_differences_hold_the_outside_exactly(name: str, ba
 
 @pytest.mark.parametrize(("name", "preset"), EVERY)
 def test_seeds_matter_exactly_where_the_method_says_so(name: str, preset: str, backbone: Backbone) -> None:
+    fitting(name, backbone)
     method = get(name, preset)
     short = type(method)(method.params.updated(quick_overrides(method, str(backbone.sites[0]))))
     assert short.draws_noise() == method.draws_noise()
@@ -105,6 +106,7 @@ def quick_overrides(method: EditMethod, site: str) -> dict[str, Any]:
     if "method_params" in fields:
         return {"method_params": {"steps": 2}}
     wanted: dict[str, Any] = {"steps": 2, "n_max": 2, "n_min": 1, "inject_steps": 1, "highlight_start": 1}
+    wanted["inner_steps"] = 1
     every_change_counts = {"map_steps": 1, "weak": 0.0, "strong": 0.0}
     return {
         name: value for name, value in (wanted | every_change_counts | {"sites": (site,)}).items() if name in fields

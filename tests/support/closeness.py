@@ -67,8 +67,8 @@ def flux_operations(double: int, single: int, width: int, tokens: int, heads: in
 def unet_operations(widths: tuple[int, ...], resnets: int, transformers: int, tokens: int, text: int = 16) -> int:
     """Roundings on the longest path through a conditional UNet, every layer counted with its largest width.
 
-    A residual block: two norms over a group and two convolutions of 3 x 3 over at most twice the width. A transformer:
-    norms, self-attention, cross-attention, and a gated feed-forward part four times as wide.
+    A residual block: two norms over a group and two convolutions of 3 x 3 over at most twice the width. A
+    transformer: norms, self-attention, cross-attention, and a gated feed-forward part four times as wide.
     """
     width = max(widths)
     residual = 2 * width + 9 * 3 * width

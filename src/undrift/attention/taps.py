@@ -21,8 +21,9 @@ from undrift.flow import Observer
 class Projections:
     """Query, key and value of one attention layer, after QK normalisation and before rotary embedding.
 
-    Where the image attends to the prompt alone (cross-attention), keys and values are the prompt's only, and zeros stand
-    for the queries of its rows, whose outputs nobody uses. Where it attends to itself alone ``text_tokens`` is 0.
+    Where the image attends to the prompt alone (cross-attention), keys and values are the prompt's only, and zeros
+    stand for the queries of its rows, whose outputs nobody uses. Where it attends to itself alone ``text_tokens`` is
+    0.
     """
 
     query: Tensor

@@ -60,8 +60,8 @@ class Capabilities:
     Attributes:
         guidance: how a guidance value g takes effect: ``embedded``, it is an input of the network;
             ``two_evaluations``, v = v_positive + (g - 1) (v_positive - v_negative); ``none``, it has no effect.
-        map_sites: layers in which image tokens attend to the prompt's, whose attention makes maps, one value per token
-            of the grid; in running order.
+        map_sites: layers in which image tokens attend to the prompt's, whose attention makes maps, one value per
+            token of the grid; in running order.
         text_sites: every layer in which the image attends to the prompt, whatever its resolution; in running order.
         sharing_sites: layers whose features one pass may take from another, in running order.
         fixed_text: every prompt takes as many text tokens, so that their features may be shared, too.

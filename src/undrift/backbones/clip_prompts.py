@@ -58,7 +58,9 @@ class ClipPrompts:
         tokens = cut(self._tokenizer, prompt)
         count = len(tokens.tokens)
         if count > self.columns:
-            raise InputError(f"prompt '{prompt[:40]}…' has {count} tokens, the model takes {self.columns}: shorten it")
+            raise InputError(
+                f"prompt '{prompt[:40]}…' has {count} tokens, the model takes {self.columns}: shorten it"
+            )
         return tokens
 
     def _text(self, prompt: str) -> Tensor:

@@ -30,6 +30,11 @@ class Counter:
         """The counts as they are now."""
         return Counter(self.evaluations, self.rows, self.backward_passes)
 
+    def since(self, before: Counter) -> Counter:
+        """What was counted since a copy was taken."""
+        calls, rows = self.evaluations - before.evaluations, self.rows - before.rows
+        return Counter(calls, rows, self.backward_passes - before.backward_passes)
+
     def add_backward(self, gradient: Tensor) -> None:
         """Count a backward pass: a hook for the velocity that it starts from."""
         self.backward_passes += 1

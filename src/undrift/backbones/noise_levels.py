@@ -5,9 +5,9 @@ x = (1 - sigma) x0 + sigma e of the straight path, with
 
     sigma / (1 - sigma) = sqrt(1 - abar) / sqrt(abar),        z = x / sqrt((1 - sigma)^2 + sigma^2).
 
-A predicted noise e is the velocity (e - x) / (1 - sigma), and Euler's step along it is, term by term, the step of DDIM
-(Song et al. 2021, arXiv 2010.02502, equation 12 with sigma_t = 0). The last of Stable Diffusion's 1000 levels is at
-sigma 0.936, where the noise does not hide the picture quite: the velocity is finite everywhere on its path.
+A predicted noise e is the velocity (e - x) / (1 - sigma), and Euler's step along it is, term by term, the step of
+DDIM (Song et al. 2021, arXiv 2010.02502, equation 12 with sigma_t = 0). The last of Stable Diffusion's 1000 levels is
+at sigma 0.936, where the noise does not hide the picture quite: the velocity is finite everywhere on its path.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from torch import Tensor
 
 from undrift.errors import InputError
 
-SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr")
+SCHEDULE = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "rescale_betas_zero_snr",
+)
 """What of a scheduler's configuration makes the levels; the rest says how to sample."""
 
 
@@ -57,7 +64,8 @@ class NoiseLevels:
         return spread / (1.0 + spread)
 
     def timestep(self, sigma: float) -> float:
-        """The timestep of a sigma, between two of them linear in log(sigma / (1 - sigma)); the nearest one outside."""
+        """The timestep of a sigma, between two of them linear in log(sigma / (1 - sigma)); the nearest one
+        outside."""
         wanted = torch.tensor(sigma / (1.0 - sigma) if sigma < 1.0 else math.inf, dtype=torch.float64).log()
         above = int(torch.searchsorted(self._logarithms, wanted))
         if above == 0 or above == len(self._logarithms):
@@ -68,8 +76,8 @@ class NoiseLevels:
     def sampling(self, steps: int) -> Tensor:
         """The grid of DDIM with ``steps`` evaluations: (steps + 1,) from its noisiest timestep down to the picture.
 
-        The timesteps are k floor(T / steps), the spacing that diffusers calls "leading", without an offset; behind the
-        cleanest comes sigma 0 (``set_alpha_to_one``).
+        The timesteps are k floor(T / steps), the spacing that diffusers calls "leading", without an offset; behind
+        the cleanest comes sigma 0 (``set_alpha_to_one``).
 
         Raises:
             InputError: more steps than levels, or none.

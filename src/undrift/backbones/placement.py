@@ -78,8 +78,8 @@ class Placement:
 
     @contextmanager
     def using(self, module: nn.Module) -> Iterator[None]:
-        """Run ``module`` in the block: on the device, without gradients (but see ``gradients``), running out of memory
-        explained."""
+        """Run ``module`` in the block: on the device, without gradients (but see ``gradients``), running out of
+        memory explained."""
         with self.explained():
             if self.offload == "model" and module is not self._resident:
                 if self._resident is not None:

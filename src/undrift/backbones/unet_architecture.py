@@ -1,8 +1,8 @@
 """The shape of a conditional UNet: where its layers lie, and what grid of tokens goes with them.
 
 Taps work on one grid. It is that of the coarsest layers on the way down in which the image attends to the prompt: of
-Stable Diffusion 1, whose latents are 64 x 64 for a picture of 512, these are 16 x 16, the layers that Prompt-to-Prompt
-and its successors take their maps from. A token then holds 4 x 4 latent pixels.
+Stable Diffusion 1, whose latents are 64 x 64 for a picture of 512, these are 16 x 16, the layers that
+Prompt-to-Prompt and its successors take their maps from. A token then holds 4 x 4 latent pixels.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class UNetArchitecture:
         """
         crossing = [layer.level for site, layer in layers.items() if site.kind == CROSS and layer.down]
         if not crossing:
-            raise ModelError("this UNet attends to the prompt nowhere on the way down: expected one of Stable Diffusion")
+            raise ModelError(
+                "this UNet attends to the prompt nowhere on the way down: expected one of Stable Diffusion"
+            )
         return cls(
             layers=layers,
             levels=len(config["block_out_channels"]),
@@ -73,7 +75,8 @@ class UNetArchitecture:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Cross-attention makes maps where it has the grid's resolution; self-attention shares features everywhere."""
+        """Cross-attention makes maps where it has the grid's resolution; self-attention shares features
+        everywhere."""
         text = tuple(site for site in self.layers if site.kind == CROSS)
         return Capabilities(
             guidance="two_evaluations",
@@ -83,7 +86,8 @@ class UNetArchitecture:
         )
 
     def geometry(self, size: tuple[int, int]) -> Geometry:
-        """The grid reaches as far beyond the picture as it takes for every resolution to be half of the one before."""
+        """The grid reaches as far beyond the picture as it takes for every resolution to be half of the one
+        before."""
         width, height = size
         step = 2 ** (self.levels - 1 - self.map_level)
         rows, columns = (step * -(-side // (step * self.token_side)) for side in (height, width))

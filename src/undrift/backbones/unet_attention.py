@@ -1,7 +1,7 @@
 """The attention layers of diffusers' conditional UNets, and how taps see them.
 
-Every transformer block of such a UNet holds two layers: in one the image attends to itself, in the other to the prompt
-alone. Taps are shown both as parts of one sequence, text first (``undrift.attention.taps.Projections``).
+Every transformer block of such a UNet holds two layers: in one the image attends to itself, in the other to the
+prompt alone. Taps are shown both as parts of one sequence, text first (``undrift.attention.taps.Projections``).
 """
 
 from __future__ import annotations

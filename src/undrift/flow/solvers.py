@@ -133,9 +133,10 @@ class ReusedImplicitEuler:
 class LateNoise:
     """DDIM's inversion: the noise that the network sees at the end of the step, at the state of its beginning.
 
-    e = noise of v(y, sigma_next), y = x scaled to the variance of sigma_next;  x + h (e - x) / (1 - sigma).  For rising
-    grids. Along the path of a diffusion network this is term by term z_next = sqrt(a_next) x0 + sqrt(1 - a_next) e with
-    x0 and e from eps(z, t_next) (Song et al. 2021, arXiv 2010.02502, section 4.3, as every DDIM inversion evaluates it).
+    e = noise of v(y, sigma_next), y = x scaled to the variance of sigma_next;  x + h (e - x) / (1 - sigma).  For
+    rising grids. Along the path of a diffusion network this is term by term z_next = sqrt(a_next) x0 + sqrt(1 -
+    a_next) e with x0 and e from eps(z, t_next) (Song et al. 2021, arXiv 2010.02502, section 4.3, as every DDIM
+    inversion evaluates it).
     """
 
     order: ClassVar[int] = 1

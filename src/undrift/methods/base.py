@@ -66,6 +66,7 @@ class EditResult:
         images: the pictures, where the method settles them pixel by pixel; None has the latent decoded.
         evaluations: network calls spent (NFE), as the backbone counted them; ``EditMethod.edit`` fills it in.
         sample_evaluations: rows evaluated per edited picture, likewise.
+        backward_passes: gradients taken through network calls, likewise.
     """
 
     latent: Latent
@@ -73,6 +74,7 @@ class EditResult:
     images: tuple[Image.Image, ...] | None = None
     evaluations: int = 0
     sample_evaluations: int = 0
+    backward_passes: int = 0
 
     @classmethod
     def of(cls, geometry: Geometry, final: Tensor, mask: Tensor | None = None) -> Self:
@@ -257,8 +259,13 @@ class EditMethod(ABC):
         self.check(backbone)
         before = backbone.counter.copy()
         made = self.make(backbone, request, observers)
-        calls, rows = backbone.counter.evaluations - before.evaluations, backbone.counter.rows - before.rows
-        return replace(made, evaluations=calls, sample_evaluations=rows // len(request.seeds))
+        spent = backbone.counter.since(before)
+        return replace(
+            made,
+            evaluations=spent.evaluations,
+            sample_evaluations=spent.rows // len(request.seeds),
+            backward_passes=spent.backward_passes,
+        )
 
     @abstractmethod
     def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:

@@ -22,12 +22,14 @@ class Cost:
         sample_evaluations: rows that the network evaluates; more than NFE where a call carries several.
         kept_states: states of a trajectory that are kept until the turn's end, the first and the last included.
         feature_bytes: of attention features that are kept at most.
+        backward_passes: gradients through the network, each about two evaluations more.
     """
 
     evaluations: int = 0
     sample_evaluations: int = 0
     kept_states: int = 0
     feature_bytes: int = 0
+    backward_passes: int = 0
 
     @classmethod
     def of(

@@ -10,11 +10,12 @@ from typing import Literal
 from undrift.backbones.base import Backbone
 from undrift.errors import InputError
 
-Sites = Literal["map_sites", "sharing_sites", "vital_sites"]
+Sites = Literal["map_sites", "text_sites", "sharing_sites", "vital_sites"]
 
 WORDS: Mapping[Sites, str] = MappingProxyType(
     {
         "map_sites": "layers that make attention maps",
+        "text_sites": "layers in which the picture attends to the prompt",
         "sharing_sites": "layers that share features",
         "vital_sites": "layers known to be vital",
     }

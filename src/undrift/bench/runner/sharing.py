@@ -110,6 +110,10 @@ class SharingBackbone(Backbone):
         prompts = tuple(_prompts_key(given) for given in (conditioning, negative) if given is not None)
         return _SharedField(self, field, values, (*prompts, geometry, values))
 
+    def evaluate(self, x: Tensor, sigma: float, inputs: NetworkInputs, *, tapped: bool = True) -> Tensor:
+        # The taps, and which branch they see, are the inner backbone's business.
+        return self._inner.evaluate(x, sigma, inputs, tapped=tapped)
+
     def network_inputs(
         self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
     ) -> NetworkInputs:
