@@ -77,6 +77,9 @@ class UNetTrainer(flow.Trainer):
     nets: Any
     depth = 0
 
+    def __init__(self, nets: UNetNets) -> None:
+        super().__init__(nets)  # type: ignore[arg-type]
+
     def make_optimisers(self, scale: float) -> list[torch.optim.Optimizer]:
         return optimisers(self.nets)
 

@@ -27,7 +27,7 @@ class UNetNets(nn.Module):
         self.clip_tokenizer: CLIPTokenizer = text.build_clip_tokenizer()
         self.clip = build_text_encoder(self.clip_tokenizer)
         self.unet = build_unet()
-        self.to(memory_format=torch.channels_last)
+        self.unet.to(memory_format=torch.channels_last)
         levels = scheduler().alphas_cumprod.double()
         self.register_buffer("alphas_cumprod", levels.float(), persistent=False)
 

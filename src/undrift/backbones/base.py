@@ -211,7 +211,7 @@ class Backbone(ABC):
                 tap.evaluation(sigma)
         velocity = self.network(x, sigma, inputs)
         if velocity.requires_grad:
-            velocity.register_hook(self.counter.add_backward)
+            velocity.register_hook(self.counter.add_backward)  # type: ignore[no-untyped-call]
         return velocity
 
     def guided(self, positive: Tensor, negative: Tensor, extra: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,12 +13,6 @@ from undrift.backbones.placement import Placement
 from undrift.backbones.prompt_memory import PromptMemory
 from undrift.backbones.prompts import cut
 from undrift.errors import InputError
-
-
-@dataclass(frozen=True)
-class _Embedded:
-    text: Tensor
-    tokens: PromptTokens
 
 
 class ClipPrompts:
@@ -48,11 +41,13 @@ class ClipPrompts:
             InputError: no prompt, or one that is too long.
         """
         rows = self._memory.rows(prompts)
-        text = torch.cat([row.text for row in rows]).float()
-        return Conditioning({"text": text}, tuple(row.tokens for row in rows), self.columns)
+        text = torch.cat([text for text, _ in rows]).float()
+        return Conditioning({"text": text}, tuple(tokens for _, tokens in rows), self.columns)
 
-    def _embedded(self, prompts: Sequence[str]) -> list[_Embedded]:
-        return [_Embedded(self._text(prompt), self._tokens(prompt)) for prompt in prompts]
+    def _embedded(self, prompts: Sequence[str]) -> list[tuple[Tensor, PromptTokens]]:
+        # Its length first: what is too long is not embedded.
+        tokens = [self._tokens(prompt) for prompt in prompts]
+        return [(self._text(prompt), found) for prompt, found in zip(prompts, tokens, strict=True)]
 
     def _tokens(self, prompt: str) -> PromptTokens:
         tokens = cut(self._tokenizer, prompt)

@@ -114,4 +114,4 @@ def _projected(attn: Any, image: Tensor, text: Tensor | None) -> Projections:
 
 
 def _heads(attn: Any, projected: Tensor) -> Tensor:
-    return projected.unflatten(-1, (attn.heads, -1))
+    return projected.reshape(*projected.shape[:-1], attn.heads, -1)

@@ -129,7 +129,8 @@ def edited_columns(prompts: Conditioning, request: EditRequest) -> list[tuple[in
     """
     rows = len(request.seeds)
     pairs = list(zip(prompts.tokens[:rows], prompts.tokens[rows:], request.words, strict=True))
-    targets, sources = [], []
+    targets: list[tuple[int, ...]] = []
+    sources: list[tuple[int, ...]] = []
     for target, source, words in pairs:
         if words is None and scope_of(source.prompt, target.prompt) is Scope.GLOBAL:
             targets.append(())

@@ -59,7 +59,7 @@ def test_commas_in_brackets_belong_to_a_value() -> None:
         (["multi_turn::steps"], "'steps' in method 'multi_turn::steps': expected NAME:PRESET:PARAMETER=VALUE"),
         (["no_edit::label=../x"], "label '../x' cannot name a folder: use letters, digits"),
         (["no_edit", "fireflow::label=no_edit"], "two methods are called 'no_edit': give one another name"),
-        ([], "no method to run: name methods or one of the lists all, table1, table2"),
+        ([], "no method to run: name methods or one of the lists all, table1, table1-sd, table2"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(words: list[str], message: str) -> None:

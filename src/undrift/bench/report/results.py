@@ -116,7 +116,8 @@ class Results:
 def read_results(paths: Sequence[Path], limit: int | None = None) -> Results:
     """Read runs of one suite and line their methods up.
 
-    A label that occurs in several runs is followed by the run's folder name.
+    A label that occurs in several runs is followed by the run's folder name, and one of another model than the first
+    run's by the model's name.
 
     Args:
         paths: run folders.
@@ -132,7 +133,7 @@ def read_results(paths: Sequence[Path], limit: int | None = None) -> Results:
     turns = max((case.turns for case in known.values()), default=0) or _turns_on_disk(runs, cases)
     labels = Counter(spec.label for _, manifest in runs for spec in manifest.methods)
     arms = tuple(
-        _arm(run, manifest, spec, cases, turns, alone=labels[spec.label] == 1)
+        _arm(run, manifest, spec, cases, turns, _label(run, manifest, spec, labels, runs[0][1].model))
         for run, manifest in runs
         for spec in manifest.methods
     )
@@ -187,16 +188,18 @@ def _turns_on_disk(runs: Sequence[tuple[RunFolder, Manifest]], cases: Sequence[s
     return max(every, default=0)
 
 
-def _arm(
-    run: RunFolder, manifest: Manifest, spec: MethodSpec, cases: Sequence[str], turns: int, *, alone: bool
-) -> Arm:
-    label = spec.label if alone else f"{spec.label} ({run.path.resolve().name})"
+def _arm(run: RunFolder, manifest: Manifest, spec: MethodSpec, cases: Sequence[str], turns: int, label: str) -> Arm:
     records = {case: [r for r in run.records(spec.label, case) if r.turn <= turns] for case in cases}
     scores = {case: _valid(run.scores(spec.label, case), records[case]) for case in cases}
     failures = tuple(_failures(label, records, scores))
     # Numbers of whole sets belong to all cases of the run; of a part of them they say nothing.
     sets = run.sets().get(spec.label, {}) if _whole(manifest.suite, cases) else {}
     return Arm(label, spec, run, manifest, records, _matrices(scores, cases, turns), sets, failures)
+
+
+def _label(run: RunFolder, manifest: Manifest, spec: MethodSpec, labels: Mapping[str, int], model: str) -> str:
+    label = spec.label if labels[spec.label] == 1 else f"{spec.label} ({run.path.resolve().name})"
+    return label if manifest.model == model else f"{label} on {Path(manifest.model).name}"
 
 
 def _valid(scores: Mapping[int, TurnScores], records: Sequence[TurnRecord]) -> dict[int, TurnScores]:

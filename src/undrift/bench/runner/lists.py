@@ -27,6 +27,9 @@ TABLE1 = (
 )
 """The paper's Table 1 with our default, later editors, and the floors of the comparison."""
 
+TABLE1_SD = ("ddim", "p2p", "null_text", "pnp_inversion", "pnp_inversion:masactrl", "masactrl")
+"""The rows of Table 1, and the editors of the paper's introduction, that were made for Stable Diffusion."""
+
 ABLATIONS: Mapping[str, str] = MappingProxyType(
     {
         "single-objective": "previous_weight=1",
@@ -45,4 +48,4 @@ TABLE2 = tuple(f"multi_turn:paper:{change};label={label}" for label, change in A
 
 def named_lists() -> Mapping[str, tuple[str, ...]]:
     """Every list by name; ``all`` is every method with its default preset."""
-    return {"all": tuple(registry.all_methods()), "table1": TABLE1, "table2": TABLE2}
+    return {"all": tuple(registry.all_methods()), "table1": TABLE1, "table1-sd": TABLE1_SD, "table2": TABLE2}
