@@ -73,6 +73,7 @@ class Flux2Backbone(PipelineBackbone):
                 capabilities=Capabilities(
                     guidance="embedded" if config.guidance_embeds else "none" if distilled else "two_evaluations",
                     map_sites=tuple(site for site in layers if site.kind == "double"),
+                    text_sites=tuple(site for site in layers if site.kind == "double"),
                     sharing_sites=tuple(site for site in layers if site.kind == "single"),
                 ),
                 width=config.num_attention_heads * config.attention_head_dim,
@@ -155,7 +156,7 @@ class Flux2SingleProcessor(FluxProcessor):
         attention_mask: Tensor | None = None,
         image_rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        if not self.running.tapped:
+        if not self.asked:
             given: Tensor = self.stock(attn, hidden_states, attention_mask, image_rotary_emb)
             return given
         widths = [3 * attn.inner_dim, attn.mlp_hidden_dim * attn.mlp_mult_factor]

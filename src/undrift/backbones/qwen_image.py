@@ -69,6 +69,7 @@ class QwenImageBackbone(PipelineBackbone):
                 capabilities=Capabilities(
                     guidance="two_evaluations",
                     map_sites=tuple(layers),
+                    text_sites=tuple(layers),
                     sharing_sites=tuple(layers),
                     fixed_text=False,
                 ),
@@ -150,7 +151,7 @@ class QwenProcessor(TappedProcessor):
         attention_mask: Tensor | None = None,
         image_rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        if not self.running.tapped:
+        if not self.asked:
             given: tuple[Tensor, Tensor] = self.stock(
                 attn,
                 hidden_states,

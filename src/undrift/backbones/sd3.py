@@ -71,7 +71,10 @@ class SD3Backbone(PipelineBackbone):
             layers=layers,
             architecture=TransformerArchitecture(
                 capabilities=Capabilities(
-                    guidance="two_evaluations", map_sites=tuple(layers), sharing_sites=tuple(layers)
+                    guidance="two_evaluations",
+                    map_sites=tuple(layers),
+                    text_sites=tuple(layers),
+                    sharing_sites=tuple(layers),
                 ),
                 width=config.num_attention_heads * config.attention_head_dim,
                 channels=PATCH * PATCH * config.in_channels,
@@ -166,7 +169,7 @@ class SD3Processor(TappedProcessor):
     def __call__(
         self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
-        if not self.running.tapped:
+        if not self.asked:
             given: tuple[Tensor, Tensor] = self.stock(attn, hidden_states, encoder_hidden_states)
             return given
         return joint_attention(attn, hidden_states, encoder_hidden_states, self.projected, self.attended)

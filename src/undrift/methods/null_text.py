@@ -76,7 +76,11 @@ class Optimised(Follower):
         self._negative = self._fit(x, sigma, positive, wanted)
         self.fitted.append(self._negative)
         negative = self._evaluated(x, sigma, self._negative)
-        return negative + self._p.guidance * (positive - negative)
+        return self._guided(positive, negative)
+
+    def _guided(self, positive: Tensor, negative: Tensor) -> Tensor:
+        extra = torch.full((positive.shape[0], 1, 1), self._p.guidance - 1.0, device=positive.device)
+        return self._backbone.guided(positive, negative, extra)
 
     def _evaluated(self, x: Tensor, sigma: float, negative: Conditioning) -> Tensor:
         guidance = (1.0,) * x.shape[0]
@@ -96,7 +100,7 @@ class Optimised(Follower):
         for _ in range(p.inner_steps):
             with gradients():
                 negative = self._evaluated(x, sigma, replace(self._negative, tensors=leaves))
-                error = h * (negative + p.guidance * (positive - negative) - wanted)
+                error = h * (self._guided(positive, negative) - wanted)
                 losses = error.square().flatten(1).mean(1)
                 slopes = torch.autograd.grad(losses.sum(), list(leaves.values()), allow_unused=True)
             self.losses[-1].append(losses.detach())

@@ -114,6 +114,9 @@ class SharingBackbone(Backbone):
         # The taps, and which branch they see, are the inner backbone's business.
         return self._inner.evaluate(x, sigma, inputs, tapped=tapped)
 
+    def guided(self, positive: Tensor, negative: Tensor, extra: Tensor) -> Tensor:
+        return self._inner.guided(positive, negative, extra)
+
     def network_inputs(
         self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
     ) -> NetworkInputs:
