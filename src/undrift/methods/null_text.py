@@ -122,12 +122,12 @@ class NullText(P2P):
     """Invert at guidance 1, then fit an empty prompt per step so that guidance samples the picture again; edit by
     p2p.
 
-    min over the empty prompt of step t of |z*_{t-1} - z_{t-1}(empty, prompt, guidance)|^2, then Prompt-to-Prompt with
+    empty_t <- argmin |z*_{t-1} - z_{t-1}(empty, prompt, guidance)|^2, then Prompt-to-Prompt with
     these empty prompts in both branches.
 
     Source: Mokady et al. 2022, "Null-text Inversion for Editing Real Images using Guided Diffusion Models",
     arXiv 2211.09794, section 3.2, algorithm 1. A turn costs at most N evaluations of the inversion, N (inner_steps +
-    2) of the fit with N inner_steps gradients, and 4 N of two rows of the edit; stopping early makes it less.
+    2) of the fit with N inner_steps gradients, and 2 N of two rows of the edit; stopping early makes it less.
     """
 
     name: ClassVar[str] = "null_text"
