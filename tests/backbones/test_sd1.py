@@ -210,7 +210,6 @@ def test_gradients_flow_only_where_they_are_asked_for() -> None:
 
 
 def test_a_gradient_is_the_slope() -> None:
-    """Of a central difference in float32: its error of h^2 and the rounding over h are far below one per cent."""
     backbone = tiny_sd()
     text = backbone.embed([""]).tensors["text"].clone()
     direction = torch.randn(text.shape, generator=torch.Generator().manual_seed(3))
@@ -225,6 +224,7 @@ def test_a_gradient_is_the_slope() -> None:
     (slope,) = torch.autograd.grad(loss(leaf), [leaf])
     h = 1e-2
     measured = float(loss(text + h * direction) - loss(text - h * direction)) / (2 * h)
+    # The error of the difference, of h^2, and the rounding over h are far below one per cent.
     assert float((slope * direction).sum()) == pytest.approx(measured, rel=0.01)
 
 

@@ -122,6 +122,6 @@ def test_reused_midpoint_reuses_the_midpoint_velocity() -> None:
 
 
 def test_ddim_s_inversion_is_of_first_order() -> None:
-    # The error's next term, of one order more, is not quite gone at these steps.
     order = math.log2(error(LateNoise(), 128, rising=True) / error(LateNoise(), 256, rising=True))
+    # The error's next term, of one order more, is not quite gone at these steps.
     assert order == pytest.approx(LateNoise.order, abs=0.15)
