@@ -22,7 +22,7 @@ from undrift.littleworld.sequences import EditSequence, sample_sequence
 from undrift.methods.registry import all_methods, get
 from undrift.session.store import Session
 
-NAMES = list(all_methods())
+NAMES = [name for name, method in all_methods().items() if not method.follows_instructions]
 FEW: Mapping[str, tuple[str, ...]] = {
     "no_edit": (),
     "flowedit": ("--steps", "2", "--set", "n_max=2"),

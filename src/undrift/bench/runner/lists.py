@@ -48,4 +48,5 @@ TABLE2 = tuple(f"multi_turn:paper:{change};label={label}" for label, change in A
 
 def named_lists() -> Mapping[str, tuple[str, ...]]:
     """Every list by name; ``all`` is every method with its default preset."""
-    return {"all": tuple(registry.all_methods()), "table1": TABLE1, "table1-sd": TABLE1_SD, "table2": TABLE2}
+    own = (name for name, method in registry.all_methods().items() if not method.follows_instructions)
+    return {"all": tuple(own), "table1": TABLE1, "table1-sd": TABLE1_SD, "table2": TABLE2}
