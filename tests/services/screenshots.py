@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,16 @@ from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from tests.studio.browser.conftest import CHROMIUM, serve
-from undrift.backbones import load
+from undrift import load, method, run_turn, start_session
 from undrift.cli.main import cli
 from undrift.littleworld import demo
 from undrift.pictures import png_bytes
 from undrift.services.images_api.app import create_api
 from undrift.services.mcp.desk import Desk
 from undrift.services.mcp.server import create_server
+from undrift.session.compare import compare
+from undrift.session.saying import heard, said_plan
+from undrift.session.sheet import contact_sheet
 from undrift.studio import server
 from undrift.studio.studio import Studio
 
@@ -130,6 +134,64 @@ def mcp(browser: Browser, desk: Path, target: Path) -> None:
     save(page.screenshot(full_page=True), target)
 
 
+def comfyui(browser: Browser, desk: Path, target: Path) -> None:
+    """The example workflow as a graph, with the pictures that the same turns give without ComfyUI."""
+    graph = json.loads((Path(__file__).parents[2] / "integrations/comfyui/example_workflow.json").read_text("utf-8"))
+    model, picture = load("littleworld"), demo.picture()
+    session = start_session(desk / "comfyui", picture, demo.prompt(), model)
+    for key in ("4", "5"):
+        plan = replace(said_plan(heard(session.tree(), graph[key]["inputs"]["text"]), session.head), seed=7)
+        run_turn(session, model, method("undrift", model), plan)
+    path = session.path(session.head)
+    shown = {"2": picture, "3": picture, "4": session.picture(path[1]), "5": session.picture(path[2])}
+    shown |= {"6": compare(session, path[0], path[2]).heat, "7": contact_sheet(session)}
+    page = browser.new_context(viewport=ViewportSize(width=1240, height=640)).new_page()
+    page.set_content(_graph(graph, shown))
+    save(page.screenshot(), target)
+
+
+_PLACES = {
+    "1": (20, 20),
+    "2": (20, 260),
+    "3": (265, 140),
+    "4": (510, 140),
+    "5": (755, 140),
+    "6": (755, 430),
+    "7": (510, 430),
+    "8": (1000, 140),
+    "9": (1000, 430),
+    "10": (265, 430),
+}
+
+
+def _graph(graph: dict[str, Any], shown: Mapping[str, Image.Image]) -> str:
+    """Boxes with their values and pictures, and the wires between them."""
+    boxes, wires = [], []
+    for key, node in graph.items():
+        x, y = _PLACES[key]
+        values = {name: value for name, value in node["inputs"].items() if not isinstance(value, list)}
+        rows = "".join(f"<p>{escape(name)}: {escape(str(value))}</p>" for name, value in list(values.items())[:3])
+        seen = ""
+        if key in shown:
+            data = base64.b64encode(png_bytes(shown[key])).decode()
+            seen = f'<img src="data:image/png;base64,{data}">'
+        boxes.append(f'<div style="left:{x}px;top:{y}px"><h2>{escape(node["class_type"])}</h2>{rows}{seen}</div>')
+        for value in node["inputs"].values():
+            if isinstance(value, list):
+                a, b = _PLACES[value[0]]
+                ends = f"M{a + 215} {b + 14} C{a + 245} {b + 14} {x - 30} {y + 14} {x} {y + 14}"
+                wires.append(f'<path d="{ends}" fill="none" stroke="#7d8fa3" stroke-width="2"/>')
+    return f'{_GRAPH}<svg width="1240" height="640">{"".join(wires)}</svg>{"".join(boxes)}'
+
+
+_GRAPH = """<style>
+body { font: 12px system-ui, sans-serif; margin: 0; background: #f4f5f7; color: #1d2733 }
+svg { position: absolute } h2 { font-size: 13px; margin: 0 0 4px } p { margin: 0; color: #44525f }
+div { position: absolute; width: 195px; padding: 6px 10px; background: #fff; border: 1px solid #b9c4cf;
+      border-radius: 8px } img { max-width: 195px; max-height: 125px; margin-top: 6px; display: block }
+</style>"""
+
+
 _TRANSCRIPT = """<style>
 body { font: 14px system-ui, sans-serif; margin: 20px; color: #1d2733 }
 h2 { font: 600 14px ui-monospace, monospace; margin: 18px 0 8px }
@@ -144,7 +206,12 @@ def save(screenshot: bytes, path: Path) -> None:
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
-PICTURES: Mapping[str, Callable[[Browser, Path, Path], None]] = {"batch": batch, "images-api": images_api, "mcp": mcp}
+PICTURES: Mapping[str, Callable[[Browser, Path, Path], None]] = {
+    "batch": batch,
+    "images-api": images_api,
+    "mcp": mcp,
+    "comfyui": comfyui,
+}
 
 if __name__ == "__main__":
     main()

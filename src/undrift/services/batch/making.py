@@ -15,13 +15,12 @@ from PIL import Image, ImageChops
 
 from undrift.backbones.base import Backbone
 from undrift.errors import Cancelled, InputError, UndriftError
-from undrift.files import sha256
 from undrift.flow import Observer
 from undrift.instructions.exchange import LanguageModel
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.registry import Chosen
-from undrift.pictures import mask_bytes, open_mask, read_picture
+from undrift.pictures import open_mask, read_picture
 from undrift.services.batch.table import Item
 from undrift.session.database import FILE
 from undrift.session.engine import EditPlan, run_turn, start_session
@@ -29,6 +28,7 @@ from undrift.session.export import export_png
 from undrift.session.model import Turn
 from undrift.session.provenance import known_prompt
 from undrift.session.region import region_of
+from undrift.session.repeated import turn_there
 from undrift.session.saying import heard, said_plan
 from undrift.session.store import Session
 
@@ -150,7 +150,7 @@ class _Row:
         session = self._session = self._opened(picture, item.row.prompt or known_prompt(file))
         self._turns = [session.original]
         for text in item.row.turns:
-            turn = self._there(text, method, region)
+            turn = turn_there(session.tree(), self._turns[-1], text, method, self._backbone, self._seed, region)
             if turn is None:
                 turn = self._run(text, method, region)
                 self._made += 1
@@ -185,26 +185,6 @@ class _Row:
     @property
     def _seed(self) -> int:
         return self._order.seed if self._item.row.seed is None else self._item.row.seed
-
-    def _there(self, text: str, method: EditMethod, region: Image.Image | None) -> Turn | None:
-        """The turn that the session holds already, made as it is asked for now."""
-        session, parent = self._session, self._turns[-1]
-        assert session is not None  # opened before
-        params = method.params.model_dump(mode="json")
-        region_hash = None if region is None else sha256(mask_bytes(region))
-        for turn in reversed(session.tree().children(parent)):
-            spec = turn.spec
-            if spec is None or text not in (spec.instruction, spec.target_prompt):
-                continue
-            weights = (spec.model, spec.weights_hash)
-            if (spec.method, spec.params, spec.seed, spec.region_hash) == (
-                method.name,
-                params,
-                self._seed,
-                region_hash,
-            ) and weights == (self._backbone.identity.name, self._backbone.identity.weights_hash):
-                return turn
-        return None
 
     def _run(self, text: str, method: EditMethod, region: Image.Image | None) -> Turn:
         session, parent = self._session, self._turns[-1]
