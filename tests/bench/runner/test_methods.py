@@ -48,6 +48,19 @@ def test_table2_changes_one_thing_per_row() -> None:
     }
 
 
+def test_each_row_of_the_pieces_leaves_one_of_undrift_s_out() -> None:
+    rows = {spec.label: spec.params for spec in specs(["pieces"], {})}
+    whole = rows.pop("whole")
+    changed = {label: {k for k, v in params.items() if v != whole[k]} for label, params in rows.items()}
+    assert changed == {
+        "early-start": {"skipped", "addition_skipped"},
+        "one-start": {"addition_skipped"},
+        "no-closing": set(),  # FLUX.1's default has none; LittleWorld's has.
+        "all-pixels": {"weak", "strong"},
+        "edited-latent": {"anew"},
+    }
+
+
 def test_commas_in_brackets_belong_to_a_value() -> None:
     assert split_words("a::ranks=[0,5];x=1, b ,c:d") == ["a::ranks=[0,5];x=1", "b", "c:d"]
 
@@ -61,7 +74,7 @@ def test_commas_in_brackets_belong_to_a_value() -> None:
         (["multi_turn::steps"], "'steps' in method 'multi_turn::steps': expected NAME:PRESET:PARAMETER=VALUE"),
         (["no_edit::label=../x"], "label '../x' cannot name a folder: use letters, digits"),
         (["no_edit", "fireflow::label=no_edit"], "two methods are called 'no_edit': give one another name"),
-        ([], "no method to run: name methods or one of the lists all, table1, table1-sd, table2"),
+        ([], "no method to run: name methods or one of the lists all, table1, table1-sd, table2, pieces"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(words: list[str], message: str) -> None:

@@ -46,7 +46,23 @@ TABLE2 = tuple(f"multi_turn:paper:{change};label={label}" for label, change in A
 """The paper's Table 2 with the paper's parameters, then with our default's."""
 
 
+PIECES: Mapping[str, str] = MappingProxyType(
+    {
+        "whole": "",
+        "early-start": "skipped=0;addition_skipped=0",
+        "one-start": "addition_skipped=0.99",
+        "no-closing": "closing=0",
+        "all-pixels": "weak=0;strong=0",
+        "edited-latent": "anew=false",
+    }
+)
+"""``undrift`` with one piece left out: label and what is changed."""
+
+UNDRIFT = tuple(f"undrift::{change};label={label}" for label, change in PIECES.items())
+
+
 def named_lists() -> Mapping[str, tuple[str, ...]]:
     """Every list by name; ``all`` is every method with its default preset."""
     own = (name for name, method in registry.all_methods().items() if not method.follows_instructions)
-    return {"all": tuple(own), "table1": TABLE1, "table1-sd": TABLE1_SD, "table2": TABLE2}
+    lists = {"table1": TABLE1, "table1-sd": TABLE1_SD, "table2": TABLE2, "pieces": UNDRIFT}
+    return {"all": tuple(own), **lists}

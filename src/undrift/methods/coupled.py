@@ -1,0 +1,69 @@
+"""FlowEdit's equation for some rows of a request, and the target sampled on from where it led."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from undrift.backbones.base import Backbone
+from undrift.flow import Euler, Observer, VelocityField, integrate, interpolate
+from undrift.methods.base import EditRequest, seeded_noise
+from undrift.methods.edit_map import changed_tokens
+from undrift.methods.flowedit import FlowEditField
+
+
+class Coupled:
+    """Some rows of a request, to be carried along FlowEdit's equation.
+
+    Args:
+        rows: which.
+        region: (batch, tokens) of the whole request, what the edit of a token is multiplied by; None for 1.
+    """
+
+    def __init__(self, backbone: Backbone, request: EditRequest, rows: Sequence[int], region: Tensor | None) -> None:
+        self._backbone, self._geometry = backbone, request.previous.geometry
+        self._image = request.previous.packed[list(rows)]
+        self._seeds = [request.seeds[row] for row in rows]
+        self._prompts = tuple(
+            [prompts[row] for row in rows] for prompts in (request.source_prompts, request.target_prompts)
+        )
+        self._region = None if region is None else region[list(rows)]
+
+    def carried(
+        self,
+        state: Tensor,
+        sigmas: Tensor,
+        guidance: tuple[float, float],
+        first_noise: int,
+        observers: Sequence[Observer],
+    ) -> Tensor:
+        """``state`` at the end of ``sigmas``; guidance of source and target; step i takes noise first_noise + i."""
+        source, target = (self._field(*side) for side in zip(self._prompts, guidance, strict=True))
+
+        def noise(number: int) -> Tensor:
+            return self._noise(first_noise + number)
+
+        field = FlowEditField(source, target, self._image, noise, 1, self._region)
+        return integrate(field, Euler(), state, sigmas, observers=observers).final
+
+    def closed(
+        self, edited: Tensor, sigmas: Tensor, guidance: float, noise_number: int, observers: Sequence[Observer]
+    ) -> Tensor:
+        """The target sampled along ``sigmas`` from the edit under noise, in the tokens that the edit changed."""
+        target, noise = self._field(self._prompts[1], guidance), self._noise(noise_number)
+        where = changed_tokens(self._image, edited, self._geometry)
+        inside = (where if self._region is None else where * self._region)[..., None]
+        straight = noise - self._image
+
+        def field(x: Tensor, sigma: float) -> Tensor:
+            return inside * target(x, sigma) + (1.0 - inside) * straight
+
+        start = interpolate(self._image, noise, float(sigmas[0])) + inside * (edited - self._image)
+        return integrate(field, Euler(), start, sigmas, observers=observers).final
+
+    def _field(self, prompts: Sequence[str], guidance: float) -> VelocityField:
+        return self._backbone.velocity_field(self._backbone.embed(prompts), self._geometry, guidance)
+
+    def _noise(self, number: int) -> Tensor:
+        return seeded_noise(self._seeds, self._image, stream=number)
