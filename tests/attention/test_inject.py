@@ -70,7 +70,7 @@ def test_reused_midpoint_injects_exactly_the_midpoints() -> None:
     # The first evaluation of step 0 finds nothing stored and runs clean; values are their own sigma anyway.
     assert values(network) == [(1.0, 1.0), (0.875, 0.875), (0.625, 0.625), (0.375, 0.375), (0.125, 0.125)]
     assert store.get((0, "midpoint", SITE, "value"), DEVICE) is not None
-    assert store.get((0, "start", SITE, "value"), DEVICE) is None
+    assert store.get((0, "end", SITE, "value"), DEVICE) is None
 
 
 def test_midpoint_features_meet_in_sigma_and_start_features_come_from_the_cleaner_end() -> None:
@@ -117,13 +117,13 @@ def test_features_of_another_size_are_refused() -> None:
 def test_the_budget_bounds_what_stays_on_the_device() -> None:
     store = FeatureStore(budget_bytes=100)
     for index in range(3):
-        store.put((index, "start", SITE, "key"), torch.full((10,), float(index)))
+        store.put((index, "end", SITE, "key"), torch.full((10,), float(index)))
     assert len(store) == 3
     assert store.device_bytes == 80
-    store.put((0, "start", SITE, "key"), torch.full((10,), 7.0))
+    store.put((0, "end", SITE, "key"), torch.full((10,), 7.0))
     assert store.device_bytes == 80
-    third = store.get((2, "start", SITE, "key"), DEVICE)
-    first = store.get((0, "start", SITE, "key"), DEVICE)
+    third = store.get((2, "end", SITE, "key"), DEVICE)
+    first = store.get((0, "end", SITE, "key"), DEVICE)
     assert first is not None
     assert third is not None
     assert (first[0].item(), third[0].item()) == (7.0, 2.0)
@@ -132,8 +132,8 @@ def test_the_budget_bounds_what_stays_on_the_device() -> None:
 @pytest.mark.parametrize("budget", [None, 0])
 def test_a_stored_slice_does_not_keep_the_whole_alive(budget: int | None) -> None:
     store = FeatureStore(budget)
-    store.put((0, "start", SITE, "key"), torch.zeros(1, 100, 8)[:, 90:])
-    kept = store.get((0, "start", SITE, "key"), DEVICE)
+    store.put((0, "end", SITE, "key"), torch.zeros(1, 100, 8)[:, 90:])
+    kept = store.get((0, "end", SITE, "key"), DEVICE)
     assert kept is not None
     assert kept.untyped_storage().nbytes() == 10 * 8 * 4
 

@@ -35,6 +35,7 @@ from undrift.methods.registry import all_methods, get
 
 QUICK: dict[str, Mapping[str, Any]] = {
     "flowedit": {"steps": 3, "n_max": 2, "n_min": 1},
+    "dec_flowedit": {"steps": 3, "n_max": 2, "map_steps": 2},
     "stable_flow": {"steps": 2, "sites": ("double.0", "single.1")},
     # Every change counts: a random network makes hardly any.
     "undrift": {"steps": 3, "map_steps": 2, "weak": 0.0, "strong": 0.0},
@@ -348,7 +349,7 @@ class Once:
         self.feature_bytes, self.state_bytes = backbone.feature_bytes, backbone.state_bytes
 
 
-@pytest.mark.parametrize("name", ["fireflow", "multi_turn", "rf_solver", "stable_flow"])
+@pytest.mark.parametrize("name", ["direct_edit", "fireflow", "multi_turn", "rf_solver", "stable_flow"])
 def test_the_methods_that_look_into_attention_do_so_in_these_tests(name: str, backbone: Backbone) -> None:
     watch, stock = Watch(backbone), processors(backbone)
     with watch:
@@ -379,10 +380,10 @@ def test_the_states_kept_are_those_that_a_turn_records(
     method = fitting(name, backbone)
     method.edit(backbone, request(backbone, 1))
     assert sum(recorded) == method.cost(backbone).kept_states
-    assert len(recorded) == {"no_edit": 0, "null_text": 3}.get(name, 2)
+    assert len(recorded) == {"no_edit": 0, "flow_align": 1, "null_text": 3}.get(name, 2)
 
 
-@pytest.mark.parametrize("name", ["fireflow", "rf_solver"])
+@pytest.mark.parametrize("name", ["direct_edit", "fireflow", "rf_solver"])
 @pytest.mark.parametrize("memory_gb", [8.0, 0.0])
 def test_the_bytes_of_features_are_those_that_a_turn_stores_and_the_budget_moves_them_away(
     name: str, memory_gb: float, backbone: Backbone, monkeypatch: pytest.MonkeyPatch

@@ -73,7 +73,7 @@ def test_multi_turn_holds_the_outside_while_it_samples(
     assert float((held - asked.previous.packed)[:, ~outside].abs().max()) > 1e-2
 
 
-@pytest.mark.parametrize("name", ["steerflow", "flowedit"])
+@pytest.mark.parametrize("name", ["steerflow", "flowedit", "flow_align", "direct_edit"])
 def test_methods_that_move_by_differences_hold_the_outside_exactly(name: str, backbone: Backbone) -> None:
     asked = request(backbone, 1)
     region = changeable(stripe(), asked.previous.geometry)

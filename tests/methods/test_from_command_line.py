@@ -26,6 +26,7 @@ NAMES = [name for name, method in all_methods().items() if not method.follows_in
 FEW: Mapping[str, tuple[str, ...]] = {
     "no_edit": (),
     "flowedit": ("--steps", "2", "--set", "n_max=2"),
+    "dec_flowedit": ("--steps", "2", "--set", "n_max=2", "--set", "map_steps=2"),
     "multi_turn": ("--steps", "2", "--set", "highlight_start=1"),
     "revert_unchanged": ("--steps", "2", "--set", "threshold=0"),
 }

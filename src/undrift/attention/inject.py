@@ -20,10 +20,14 @@ from undrift.errors import InputError
 from undrift.flow import Step
 
 Part = Literal["query", "key", "value"]
-Stage = Literal["start", "midpoint"]
+Stage = Literal["end", "midpoint"]
 Operation = Literal["replace", "add"]
 FeatureKey = tuple[int, Stage, Site, Part]
-"""``(Step.interval, stage, site, part)``: the same for inversion and sampling of one grid."""
+"""``(Step.interval, stage, site, part)``: the same for inversion and sampling of one grid.
+
+The stage is an end of the interval, whichever, or its middle: no solver that shares features evaluates at both ends
+of a step.
+"""
 
 
 class FeatureStore:
@@ -70,7 +74,7 @@ class _StagedTap(AttentionTap):
         self._intervals = intervals
         self._image_only = image_only
         self._step: Step | None = None
-        self._stage: Stage = "start"
+        self._stage: Stage = "end"
 
     def wants(self, site: Site) -> bool:
         return site in self._sites
@@ -84,8 +88,9 @@ class _StagedTap(AttentionTap):
 
     def evaluation(self, sigma: float) -> None:
         if self._step is not None:
-            quarter = abs(self._step.sigma_next - self._step.sigma) / 4.0
-            self._stage = "start" if abs(sigma - self._step.sigma) < quarter else "midpoint"
+            ends = self._step.sigma, self._step.sigma_next
+            quarter = abs(ends[1] - ends[0]) / 4.0
+            self._stage = "end" if min(abs(sigma - end) for end in ends) < quarter else "midpoint"
 
     def key(self, site: Site, part: Part) -> FeatureKey | None:
         """Where the running evaluation's feature belongs; None outside the chosen intervals."""

@@ -217,10 +217,11 @@ class MultiTurn(EditMethod):
         return AdaptiveHighlight(maps, scaled, backbone.capabilities.map_sites, p, self.kernel)
 
 
-def box_mean(values: Tensor, geometry: Geometry) -> Tensor:
-    """Mean over each token and its eight neighbours, (batch, tokens); the border repeats itself."""
+def box_mean(values: Tensor, geometry: Geometry, side: int = 3) -> Tensor:
+    """Mean over the square of ``side`` tokens, odd, around each token, (batch, tokens); the border repeats itself."""
     grid = values.view(-1, 1, geometry.rows, geometry.columns)
-    return avg_pool2d(pad(grid, (1, 1, 1, 1), mode="replicate"), 3, stride=1).flatten(1)
+    reach = side // 2
+    return avg_pool2d(pad(grid, (reach,) * 4, mode="replicate"), side, stride=1).flatten(1)
 
 
 def edited_columns(request: EditRequest, target: Conditioning, row: int) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ VALUES: tuple[Part, ...] = ("value",)
 
 
 class ValueSharingParams(Params):
-    """Parameters of ``rf_solver`` and ``fireflow``."""
+    """Parameters of ``rf_solver``, ``fireflow`` and ``direct_edit``."""
 
     steps: int = Field(ge=1, le=1000, description="N, of inversion and of sampling")
     guidance: float = Field(2.0, ge=0, description="guidance while sampling the target prompt")
@@ -53,20 +53,24 @@ class ValueSharing(EditMethod):
 
     def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p, picture = self.params, request.previous
-        store = FeatureStore(int(p.memory_gb * 1e9))
-        keep: list[AttentionTap] = []
-        give: list[AttentionTap] = []
-        sites, intervals = self.sites(backbone), range(p.inject_steps)
-        if sites and intervals:
-            # Where prompts differ in length, their tokens have no counterparts in each other.
-            image_only = not backbone.capabilities.fixed_text
-            keep = [StoreFeatures(store, sites, VALUES, intervals, image_only)]
-            give = [InjectFeatures(store, sites, {"value": "replace"}, intervals, image_only)]
+        keep, give = self.taps(backbone)
         up = inverted(backbone.sigmas(p.steps, picture.geometry))
         inversion = self._run(backbone, request.source_prompts, p.inversion_guidance, picture, up, keep, observers)
         noise = Latent(inversion.final, picture.geometry)
         sampling = self._run(backbone, request.target_prompts, p.guidance, noise, inverted(up), give, observers)
         return EditResult.of(picture.geometry, sampling.final)
+
+    def taps(self, backbone: Backbone) -> tuple[Sequence[AttentionTap], Sequence[AttentionTap]]:
+        """What keeps the values of an inversion, and what gives them to a sampling; none if none are shared."""
+        p = self.params
+        sites, intervals = self.sites(backbone), range(p.inject_steps)
+        if not (sites and intervals):
+            return (), ()
+        store = FeatureStore(int(p.memory_gb * 1e9))
+        # Where prompts differ in length, their tokens have no counterparts in each other.
+        image_only = not backbone.capabilities.fixed_text
+        keep = StoreFeatures(store, sites, VALUES, intervals, image_only)
+        return (keep,), (InjectFeatures(store, sites, {"value": "replace"}, intervals, image_only),)
 
     def needs(self) -> tuple[Need, ...]:
         shares = self.params.inject_steps and self.params.shared_blocks
