@@ -121,7 +121,13 @@ class SteerFlow(EditMethod):
     paper: ClassVar[str] = (
         "SteerFlow: Steering Rectified Flows for Faithful Inversion-Based Editing, arXiv 2604.01715"
     )
-    presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": SteerFlowParams()})
+    presets: ClassVar[Mapping[str, Params]] = MappingProxyType(
+        {
+            "default": SteerFlowParams(),
+            "diffusers": SteerFlowParams(alpha=4.5, quantile=0.95, sharpness=15.0),
+            "sd3": SteerFlowParams(steps=30, alpha=5.5, guidance=6.5, quantile=0.95, sharpness=15.0),
+        }
+    )
     dial: ClassVar[Dial] = MappingProxyType({"alpha": (15.0, 0.5)})
     params: SteerFlowParams
 

@@ -73,7 +73,9 @@ class UniEditFlow(EditMethod):
     paper: ClassVar[str] = (
         "UniEdit-Flow: Unleashing Inversion and Editing in the Era of Flow Models, arXiv 2504.13109"
     )
-    presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": UniEditFlowParams()})
+    presets: ClassVar[Mapping[str, Params]] = MappingProxyType(
+        {"default": UniEditFlowParams(), "alpha-0.8": UniEditFlowParams(alpha=0.8)}
+    )
     dial: ClassVar[Dial] = MappingProxyType({"alpha": (1.0, 0.3)})
     params: UniEditFlowParams
 
