@@ -6,6 +6,7 @@ A node that is run again with the same inputs gives the turn that its session ho
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import folder_paths
@@ -17,9 +18,9 @@ from undrift.errors import InputError
 from undrift.methods import registry
 from undrift.session import engine
 from undrift.session.compare import compare
-from undrift.session.next_turn import last_method
+from undrift.session.next_turn import carried, last_method
 from undrift.session.repeated import turn_there
-from undrift.session.saying import heard, said_plan
+from undrift.session.saying import heard, said_plan, told
 from undrift.session.sheet import contact_sheet
 from undrift.studio.session_folders import SessionFolders
 
@@ -159,10 +160,11 @@ class EditTurn(io.ComfyNode):
         parent = tree.turn(turn.turn)
         region = to_region(mask, (parent.width, parent.height))
         name, preset = last_method(tree, parent) if method == AS_BEFORE else (method, "default")
-        editor = registry.get(name, preset, None, model.tuned, dial)
+        editor = registry.get(name, preset, carried(tree, parent, name), model.tuned, dial)
         made = turn_there(tree, parent, text, editor, model, seed, region)
         if made is None:
-            reading = heard(tree, text, parent.id, None, None if read_as == READINGS[0] else read_as)
+            listen = partial(heard, tree, text, parent.id, None, None if read_as == READINGS[0] else read_as)
+            reading = told(listen, text, parent.prompt, editor)
             plan = replace(said_plan(reading, parent), seed=seed, region=region)
             made = engine.run_turn(session, model, editor, plan, tree=tree)
         return _given(session, made, made.prompt)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.cli.conftest import Invoke, parsed
 from tests.support.language_model import answer, scripted
-from tests.support.toy import toy_picture
+from tests.support.toy import ToyMethod, toy_picture
 from undrift.pictures import read_metadata
 from undrift.session.store import Session
 
@@ -189,3 +189,17 @@ def test_a_folder_of_something_else_is_left_alone(invoke: Invoke, table: Path) -
     result = invoke("batch", "wishes.csv", *TOY, "-o", "dogs")
     assert (result.exit_code, "holds other files and no batch" in result.stderr) == (2, True)
     assert [path.name for path in Path("dogs").iterdir()] == ["dog.png"]
+
+
+def test_an_editor_by_instructions_is_told_what_nobody_understood(
+    invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("t.csv").write_text("picture,prompt,turn\ncat.png,a red cat,make it nicer\n", "utf-8")
+    refused = invoke("batch", "t.csv", *TOY)
+    assert (refused.exit_code, "cannot tell what" in refused.stdout) == (1, True)
+    monkeypatch.setattr(ToyMethod, "follows_instructions", True)
+    for _ in range(2):
+        assert invoke("batch", "t.csv", *TOY).exit_code == 0
+    (_, turn) = Session.open(Path("t/sessions/0001-cat")).turns()
+    assert turn.spec is not None
+    assert (turn.spec.instruction, turn.prompt) == ("make it nicer", "a red cat")

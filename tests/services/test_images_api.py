@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import numpy as np
 import openai
 import pytest
@@ -16,14 +17,17 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from tests.support.language_model import answer, scripted
-from tests.support.toy import toy_picture
+from tests.support.toy import ToyMethod, toy_picture
+from undrift.instructions import Reading
 from undrift.instructions.chat_model import ChatModel
 from undrift.pictures import png_bytes, read_metadata, read_picture
 from undrift.services.images_api import app
 from undrift.services.images_api.app import EDITS, create_api
+from undrift.services.images_api.turns import Started
 from undrift.session import engine
 from undrift.session.provenance import recipe
 from undrift.studio import server
+from undrift.studio.jobs import About, Job
 from undrift.studio.studio import Studio
 
 KEY = "a-key-of-some-length"
@@ -274,3 +278,38 @@ def test_bodies_that_are_no_forms(plain: TestClient) -> None:
     assert plain.get(EDITS).status_code == 405
     assert plain.get("/v1/nothing").status_code == 404
     assert plain.get("/v1/models/other").status_code == 404
+
+
+def test_an_editor_by_instructions_is_told_what_nobody_understood(
+    plain: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ToyMethod, "follows_instructions", True)
+    first = plain.post(EDITS, files={"image": CAT}, data={"prompt": "make it nicer", "caption": "a cat"}).json()
+    more = {"prompt": "make it nicer still", "session": first["session"]}
+    again = plain.post(EDITS, files={"image": base64.b64decode(first["data"][0]["b64_json"])}, data=more)
+    assert again.status_code == 200, again.text
+    session = studio.shelf.session(first["session"])
+    said = [turn.spec.instruction for turn in session.path(session.head)[1:] if turn.spec]
+    assert said == ["make it nicer", "make it nicer still"]
+
+
+def test_as_many_pictures_on_the_way_as_were_asked_for(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spread over the turn: of two, the first after a third of it and the second after two thirds."""
+    job = Job("1", About("edit", "cat", "a dog", "api"), lambda running: None, "running", total=90)
+    started = Started("cat", Reading("a dog", "caption", (), "a cat", "a dog"), job)
+    progress = iter((0, 29, 30, 59, 60, 61, 89))
+    sent: list[int] = []
+
+    async def goes_on(seconds: float) -> None:
+        job.evaluations = next(progress, 90)
+        job.preview = CAT
+        if job.evaluations == 90:
+            job.state = "cancelled"
+
+    async def watch() -> None:
+        stream = app._streamed(studio, started, 2)
+        sent.extend([job.evaluations if "partial_image" in event else -1 async for event in stream])
+
+    monkeypatch.setattr(anyio, "sleep", goes_on)
+    anyio.run(watch)
+    assert sent == [30, 60, -1]

@@ -70,6 +70,7 @@ def batch(
     items = read_table(table)
     folder = output or Path(table.stem)
     check_folder(folder)
+    execution.name_models(chosen_method)
     chosen = execution.choose_method(chosen_method)
     if not isinstance(chosen, Chosen):
         raise InputError("--recorded-as makes one turn again: leave it out")

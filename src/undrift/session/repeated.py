@@ -28,7 +28,7 @@ def turn_there(
         text: what was said, an instruction or a caption.
         method, backbone, seed, region: what the turn would be made with, as for ``run_turn``.
     """
-    params = method.params.model_dump(mode="json")
+    params = method.pinned(backbone).params.model_dump(mode="json")
     region_hash = None if region is None else sha256(mask_bytes(region))
     wanted = (method.name, params, seed, region_hash, backbone.identity.name, backbone.identity.weights_hash)
     for turn in reversed(tree.children(parent)):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from undrift.errors import InputError
-from undrift.instructions import Reading, TextForm, understand
+from undrift.instructions import NotUnderstood, Reading, TextForm, understand
 from undrift.instructions.exchange import LanguageModel, Said
+from undrift.methods.base import EditMethod
 from undrift.session.engine import EditPlan
 from undrift.session.model import Exchange, Turn
 from undrift.session.tree import Tree
@@ -68,6 +69,20 @@ def check_edit(reading: Reading) -> None:
     """
     if reading.is_step or reading.strength:
         raise InputError(f"'{reading.text}' is no edit of its own: say what to change")
+
+
+def told(listen: Callable[[], Reading], text: str, now: str, method: EditMethod) -> Reading:
+    """What ``listen`` understands of ``text``; an editor by instructions is told what nobody understood.
+
+    Raises:
+        NotUnderstood: it has no sure reading, and the method follows captions.
+    """
+    try:
+        return listen()
+    except NotUnderstood:
+        if not method.follows_instructions:
+            raise
+        return as_said(text, now)
 
 
 def as_said(text: str, now: str) -> Reading:

@@ -32,6 +32,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for running in serve(Studio(load("littleworld"), Path(sessions))):
             running.begin("beach")
+            said(browser, running, folder)
             light(browser, running, folder)
             dark(browser, running, folder)
             phone(browser, running, folder)
@@ -62,6 +63,15 @@ def light(browser: Browser, running: Running, folder: Path) -> None:
     expect(page.locator(".candidates li")).to_have_count(3)
     save(page, folder / "studio-candidates.png")
     page.get_by_role("tab", name="View").click()
+
+
+def said(browser: Browser, running: Running, folder: Path) -> None:
+    """An instruction, and what it makes of the caption, before the turn."""
+    page = browser.new_context(viewport=LOWER).new_page()
+    page.goto(f"{running.url}/#/s/beach")
+    page.get_by_label("Say what to change").fill("make the dog blue and put it in the snow")
+    page.locator(".diff ins").first.wait_for()
+    save(page, folder / "studio-say.png")
 
 
 def dark(browser: Browser, running: Running, folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from PIL import Image, ImageChops
@@ -29,7 +30,7 @@ from undrift.session.model import Turn
 from undrift.session.provenance import known_prompt
 from undrift.session.region import region_of
 from undrift.session.repeated import turn_there
-from undrift.session.saying import heard, said_plan
+from undrift.session.saying import heard, said_plan, told
 from undrift.session.store import Session
 
 SESSIONS, PICTURES = "sessions", "pictures"
@@ -189,7 +190,9 @@ class _Row:
     def _run(self, text: str, method: EditMethod, region: Image.Image | None) -> Turn:
         session, parent = self._session, self._turns[-1]
         assert session is not None  # opened before
-        reading = heard(session.tree(), text, parent.id, None, self._item.row.read_as, self._order.language)
+        form, language = self._item.row.read_as, self._order.language
+        listen = partial(heard, session.tree(), text, parent.id, None, form, language)
+        reading = told(listen, text, parent.prompt, method)
         plan: EditPlan = replace(said_plan(reading, parent), seed=self._seed, region=region)
         if session.head.id != parent.id:
             session.checkout(parent.id)

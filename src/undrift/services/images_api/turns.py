@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from functools import partial
 
 from PIL import Image, ImageChops
 
@@ -15,9 +16,9 @@ from undrift.services.images_api.asked import Asked, check_size, region
 from undrift.session import engine
 from undrift.session.engine import EditPlan
 from undrift.session.model import Turn
-from undrift.session.next_turn import last_method
+from undrift.session.next_turn import carried, last_method
 from undrift.session.provenance import known_prompt
-from undrift.session.saying import again_plan, check_edit, heard, heard_after, said_plan
+from undrift.session.saying import again_plan, check_edit, heard, heard_after, said_plan, told
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 from undrift.studio import submit, uploads
@@ -70,9 +71,10 @@ def _first(studio: Studio, asked: Asked, picture: Image.Image, where: Image.Imag
     """A session of its own."""
     fields = asked.fields
     caption = known_prompt(asked.image) if fields.caption is None else fields.caption
-    reading = heard_after([Said(None, caption)], fields.prompt, fields.read_as, studio.language)
-    check_edit(reading)
     method = studio.method(fields.editor(registry.DEFAULT, "default"))
+    listen = partial(heard_after, [Said(None, caption)], fields.prompt, fields.read_as, studio.language)
+    reading = told(listen, fields.prompt, caption, method)
+    check_edit(reading)
     name = f"api-{secrets.token_hex(8)}"
     folder = studio.shelf.new(name)
 
@@ -93,13 +95,17 @@ def _next(studio: Studio, asked: Asked, session: Session, picture: Image.Image, 
         raise Refused(400, f"the picture is {picture.width}x{picture.height}, expected the session's {wanted} pixels")
     parent = tree.turn(fields.turn) if fields.turn else _shown(session, tree, picture)
     at = parent or tree.head
-    reading = heard(tree, fields.prompt, at.id, fields.caption, fields.read_as, studio.language)
+    form = fields.editor(*last_method(tree, at))
+    form = form.model_copy(update={"params": carried(tree, at, form.name)})
+    listen = partial(heard, tree, fields.prompt, at.id, fields.caption, fields.read_as, studio.language)
+    reading = told(
+        listen, fields.prompt, at.prompt if fields.caption is None else fields.caption, studio.method(form)
+    )
     if reading.turn is not None:
         back = tree.path(at)[reading.turn]
         session.checkout(back.id)
         return Started(str(fields.session), reading, None, back)
-    usual = last_method(tree, at)
-    plan, form = _plan(reading, at, fields.caption, fields.editor(*usual))
+    plan, form = _plan(reading, at, fields.caption, form)
     plan = replace(plan, seed=plan.seed if fields.seed is None else fields.seed, region=where)
     method, name = studio.method(form), str(fields.session)
 

@@ -10,6 +10,7 @@ import io
 import os
 import threading
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ from undrift.session.compare import compare, mask_overlay
 from undrift.session.engine import EditPlan
 from undrift.session.export import export_png
 from undrift.session.model import Turn
-from undrift.session.next_turn import candidate_plans, followed, keep, last_method
+from undrift.session.next_turn import candidate_plans, carried, followed, keep, last_method
 from undrift.session.provenance import known_prompt
-from undrift.session.saying import again_plan, heard, said_plan
+from undrift.session.saying import again_plan, heard, said_plan, told
 from undrift.session.store import Session
 from undrift.studio.session_folders import SessionFolders
 
@@ -115,7 +116,11 @@ class Desk:
         with self._lock:
             tree = opened.tree()
             parent = tree.turn(turn)
-            reading = heard(tree, text, parent.id, None, read_as, self._language)
+            name, preset = (method, "default") if method else last_method(tree, parent)
+            params = carried(tree, parent, name)
+            editor = registry.get(name, preset, params, self._backbone.tuned)
+            listen = partial(heard, tree, text, parent.id, None, read_as, self._language)
+            reading = told(listen, text, parent.prompt, editor)
             said = {"read_as": reading.form, "kinds": list(reading.kinds), "note": reading.note}
             if reading.turn is not None:
                 back = tree.path(parent)[reading.turn]
@@ -128,8 +133,7 @@ class Desk:
                 plan = said_plan(reading, parent)
             if seed is not None:
                 plan = replace(plan, seed=seed)
-            name, preset = (method, "default") if method else last_method(tree, parent)
-            editor = registry.get(name, preset, None, self._backbone.tuned, dial or 0.0)
+            editor = registry.get(name, preset, params, self._backbone.tuned, dial or 0.0)
             turns = [
                 engine.run_turn(opened, self._backbone, variant, wanted, tree=tree)
                 for variant, wanted in candidate_plans(tree, editor, plan, candidates)
