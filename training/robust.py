@@ -4,6 +4,8 @@ A flow's latents are never exact. Encoder and decoder are therefore trained toge
 the encoder spreads what matters over the latent and the decoder draws cleanly from slightly wrong ones. Pixel
 gradients and the first features of the attribute judge keep edges; a head that reads the parts of the things from the
 noised latents keeps their meaning easy to read for the flow.
+
+`--decoder` goes on with the decoder alone: the encoder is frozen, so latents and flow stay as they are.
 """
 
 from __future__ import annotations
@@ -81,14 +83,17 @@ class Trainer:
 
     Args:
         source: Folder of the autoencoder to start from.
+        decoder: Train the decoder alone.
     """
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, decoder: bool = False) -> None:
         self.model = AutoencoderKL.from_pretrained(source).float().to(memory_format=torch.channels_last).train()
+        self.model.encoder.requires_grad_(not decoder)
+        self.decoder = decoder
         self.head = oracle.LatentHead(vae.LATENT_CHANNELS)
         self.judge = load_judge().requires_grad_(False)
         self.optimisers: list[torch.optim.Optimizer] = [
-            *vae.optimisers(self.model, 0.01, 1e-3),
+            *vae.optimisers(self.model.decoder if decoder else self.model, 0.01, 1e-3),
             torch.optim.AdamW(self.head.parameters(), 2e-3, weight_decay=0.0),
         ]
         self.count = 0
@@ -97,6 +102,8 @@ class Trainer:
         """The loss on the pictures of some seeds."""
         x = vae.channels_last(seeds)
         latent = self.model.encode(x).latent_dist.mode()
+        if self.decoder:
+            return likeness(self.judge, self.model.decode(noised(latent, NOISE)).sample, x)
         unit = (latent.var((0, 2, 3)) - 1).square().mean() + latent.mean((0, 2, 3)).square().mean()
         rough = noised(latent, NOISE)
         loss = UNIT * unit + likeness(self.judge, self.model.decode(rough).sample, x)
@@ -135,9 +142,13 @@ class Trainer:
         torch.set_rng_state(state["rng"])
 
 
-def train(runs: Path, source: str, minutes: float, total: float) -> None:
-    """Go on for `minutes` of a budget of `total`; writes `runs/vae-robust`."""
-    trainer, elapsed, path = Trainer(runs / source), 0.0, runs / "vae-robust.pt"
+def train(runs: Path, source: str, minutes: float, total: float, decoder: bool) -> None:
+    """Go on for `minutes` of a budget of `total`; writes `runs/vae-robust`, or `runs/vae-decoder`."""
+    trainer, elapsed, path = (
+        Trainer(runs / source, decoder),
+        0.0,
+        runs / ("vae-decoder.pt" if decoder else "vae-robust.pt"),
+    )
     if saved := run.load_checkpoint(path):
         elapsed = saved["elapsed"]
         trainer.restore(saved)
@@ -155,9 +166,10 @@ def train(runs: Path, source: str, minutes: float, total: float) -> None:
             )
             run.save_checkpoint(path, trainer.state() | {"elapsed": clock.elapsed})
     run.save_checkpoint(path, trainer.state() | {"elapsed": clock.elapsed})
-    vae.standardise(trainer.model)
+    if not decoder:
+        vae.standardise(trainer.model)
     run.log(path.with_suffix(".jsonl"), step=trainer.count, seconds=clock.elapsed, **measure(trainer.model))
-    trainer.model.eval().save_pretrained(runs / "vae-robust")
+    trainer.model.eval().save_pretrained(path.with_suffix(""))
 
 
 def main() -> None:
@@ -166,10 +178,11 @@ def main() -> None:
     parser.add_argument("--source", default="vae", help="folder in runs of the autoencoder to start from")
     parser.add_argument("--minutes", type=float, default=12.0, help="time for this invocation")
     parser.add_argument("--total", type=float, default=None, help="time over all invocations")
+    parser.add_argument("--decoder", action="store_true", help="the decoder alone, into vae-decoder")
     args = parser.parse_args()
     run.prepare(1)
     torch.manual_seed(0)
-    train(args.runs, args.source, args.minutes, args.total or args.minutes)
+    train(args.runs, args.source, args.minutes, args.total or args.minutes, args.decoder)
 
 
 if __name__ == "__main__":

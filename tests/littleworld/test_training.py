@@ -165,6 +165,16 @@ def test_the_adversarial_end_changes_the_decoder_alone() -> None:
     assert changed == {"decoder"}
 
 
+def test_the_decoder_goes_on_alone_and_leaves_the_latents(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    vae.build().save_pretrained(tmp_path / "vae")
+    trainer = robust.Trainer(tmp_path / "vae", decoder=True)
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    trainer.step(0.0)
+    changed = {name.split(".")[0] for name, p in trainer.model.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"decoder"}
+
+
 def test_nearness_of_drawn_pictures_is_perfect_and_sees_what_is_missing_or_too_much() -> None:
     drawn = [replace(data.scene(seed), companion=None) for seed in range(6)]
     extra = [replace(scene, companion=scenes.Thing("balloon", "red")) for scene in drawn]
@@ -216,6 +226,32 @@ def test_distillation_target_is_two_evaluations() -> None:
     assert_rounded(threefold, 3 * plain - 2 * empty, operations(2), size=5 * float(plain.abs().max()))
     # A share of the square of the velocity, which float32 rounds to 1e-5 of its size at most.
     assert distill.agreement(teacher.nets, teacher.nets, batches, 1.0, count=4)["error"] < 1e-9
+
+
+def test_distillation_learns_one_often_and_every_guidance_alike() -> None:
+    values = distill.sample_guidance(4000, torch.Generator().manual_seed(0))
+    assert values.min() == 1
+    assert 4.9 < values.max() <= 5
+    # Binomial deviations of 4000 draws are below .008; five of them.
+    assert abs(float((values == 1).float().mean()) - distill.PLAIN) < 0.04
+    middle = float((values[values > 1] < 5**0.5).float().mean())
+    assert abs(middle - 0.5) < 0.04
+
+
+def test_distillation_counts_an_error_by_the_square_of_its_guidance(monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = trainer()
+    batches = dataset(teacher.nets)
+    teacher.step(batches, 1.0, size=4)
+    losses = []
+    for value in (1.0, 4.0):
+        distiller = distill.Distiller(teacher.nets)
+        monkeypatch.setattr(distill, "sample_guidance", lambda size, _, value=value: torch.full((size,), value))
+        # A target that is off by the guidance, whatever the batch: the weight makes it off by one.
+        monkeypatch.setattr(
+            distill, "guided", lambda nets, _, inputs, g: nets(*inputs, torch.ones(len(g))) + g[:, None, None]
+        )
+        losses.append(float(distiller.loss(batches, 4).detach()))
+    assert losses == pytest.approx([1.0, 1.0], abs=1e-3)  # what float32 leaves of velocities of size one to five
 
 
 def test_student_starts_at_the_plain_velocity_for_every_guidance() -> None:
