@@ -38,7 +38,7 @@ QUICK: dict[str, Mapping[str, Any]] = {
     "dec_flowedit": {"steps": 3, "n_max": 2, "map_steps": 2},
     "stable_flow": {"steps": 2, "sites": ("double.0", "single.1")},
     # Every change counts: a random network makes hardly any.
-    # The latent of a new picture of 8 bits is a level off where rounding is; tests/methods/test_undrift.py bounds that.
+    # The latent of a new picture of 8 bits is a level off where rounding is: see tests/methods/test_undrift.py.
     "undrift": {"steps": 3, "map_steps": 2, "weak": 0.0, "strong": 0.0, "anew": False},
     "multi_turn": {"steps": 3, "highlight_start": 1, "inversion_gain": 0.5},
     "from_original": {"method": "fireflow", "method_params": {"steps": 3}},
