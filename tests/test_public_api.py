@@ -24,6 +24,7 @@ NAMES = [
     "UndriftError",
     "__version__",
     "all_methods",
+    "from_pipeline",
     "load",
     "method",
     "read_picture",

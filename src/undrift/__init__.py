@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from undrift.backbones import load
+    from undrift.backbones import from_pipeline, load
     from undrift.backbones.base import Backbone
     from undrift.errors import UndriftError
     from undrift.instructions import Reading, understand
@@ -33,6 +33,7 @@ _HOMES = {
     "Turn": "undrift.session.model",
     "UndriftError": "undrift.errors",
     "all_methods": "undrift.methods.registry",
+    "from_pipeline": "undrift.backbones",
     "load": "undrift.backbones",
     "method": "undrift.methods.registry",
     "read_picture": "undrift.pictures",
@@ -53,6 +54,7 @@ __all__ = [
     "UndriftError",
     "__version__",
     "all_methods",
+    "from_pipeline",
     "load",
     "method",
     "read_picture",

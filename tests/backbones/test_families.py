@@ -80,7 +80,7 @@ def noise(name: str, rows: int) -> Tensor:
 
 def close(actual: Tensor, expected: Tensor, bar: float = PARITY) -> None:
     assert float(expected.abs().max()) > 0.1, "numbers too small to compare"
-    torch.testing.assert_close(actual, expected, atol=bar, rtol=0)
+    torch.testing.assert_close(actual, expected, atol=bar, rtol=0)  # the bar is PARITY, as many times as steps
 
 
 def test_families_are_found() -> None:

@@ -22,9 +22,11 @@ from PIL import Image
 
 from undrift.attention.sites import Site
 from undrift.backbones import Backbone, load
+from undrift.backbones import hub as hub_models
 from undrift.backbones.flux import FluxBackbone
 from undrift.backbones.folder import read_folder
 from undrift.backbones.placement import Offload, Placement, memory_advice
+from undrift.backbones.weights import read_header
 from undrift.errors import InputError, ModelError
 from undrift.flow import ReusedMidpoint, integrate, inverted
 
@@ -68,15 +70,21 @@ def test_the_hash_follows_the_weights_and_nothing_else(folder: Path) -> None:
     assert read_folder(folder, "x").weights_hash != before
 
 
-def test_large_files_enter_the_hash_by_header_and_size(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("undrift.backbones.folder.HASH_WHOLE_UP_TO", 10)
+def test_large_files_enter_the_hash_by_samples_of_every_tensor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undrift.backbones.weights.HASH_WHOLE_UP_TO", 10)
+    monkeypatch.setattr("undrift.backbones.weights.SAMPLE_BYTES", 4)
+    file, plain = weights(folder), weights(folder).read_bytes()
     before = read_folder(folder, "x").weights_hash
-    content = bytearray(weights(folder).read_bytes())
-    content[-1] ^= 1
-    weights(folder).write_bytes(content)
-    assert read_folder(folder, "x").weights_hash == before
-    weights(folder).write_bytes(content.replace(b"x_embedder.bias", b"y_embedder.bias"))
+    length, tensors = read_header(file)
+    for tensor in tensors.values():
+        start, end = (8 + length + offset for offset in tensor["data_offsets"])
+        for place in (start, end - 1):
+            file.write_bytes(plain[:place] + bytes([plain[place] ^ 1]) + plain[place + 1 :])
+            assert read_folder(folder, "x").weights_hash != before
+    file.write_bytes(plain.replace(b"x_embedder.bias", b"y_embedder.bias"))
     assert read_folder(folder, "x").weights_hash != before
+    file.write_bytes(plain)
+    assert read_folder(folder, "x").weights_hash == before
 
 
 def test_undrift_json_brings_tuned_parameters_vital_sites_and_notes(folder: Path) -> None:
@@ -109,7 +117,7 @@ def test_a_name_that_means_nothing(name: str, message: str) -> None:
 def test_a_file_and_a_folder_of_something_else(tmp_path: Path) -> None:
     file = tmp_path / "flux.safetensors"
     file.write_bytes(b"")
-    with pytest.raises(ModelError, match=r"flux.safetensors is no folder: expected a pipeline folder"):
+    with pytest.raises(ModelError, match=r"flux.safetensors is a file of weights, no folder: give its pipeline"):
         load(str(file))
     with pytest.raises(ModelError, match=r"has no model_index.json: expected the folder of a diffusers pipeline"):
         load(str(tmp_path))
@@ -253,7 +261,8 @@ def test_hub_trouble_is_explained(monkeypatch: pytest.MonkeyPatch, error: Except
         load(HUB_ID, device="cpu", revision="v9")
 
 
-def test_a_hub_model_is_identified_by_its_commit(tiny_flux_folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_hub_model_is_identified_by_its_weights(tiny_flux_folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """Whatever the commit: a changed README is another one."""
     commit = "0123456789abcdef0123456789abcdef01234567"
     snapshot = shutil.copytree(tiny_flux_folder, tmp_path / commit)
     asked: dict[str, Any] = {}
@@ -263,8 +272,12 @@ def test_a_hub_model_is_identified_by_its_commit(tiny_flux_folder: Path, tmp_pat
         return str(snapshot)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(hub_models, "_listing", lambda name, commit: None)
     backbone = load(HUB_ID, device="cpu", revision="v1")
-    assert (backbone.identity.name, backbone.identity.weights_hash) == (HUB_ID, commit[:16])
+    here = backbone.identity
+    assert (here.name, here.weights_hash) == (HUB_ID, read_folder(tiny_flux_folder, "x").weights_hash)
+    assert here.has_weights(commit[:16]), "as earlier versions recorded it"
+    assert not here.has_weights(commit[1:17])
     assert (asked["name"], asked["revision"]) == (HUB_ID, "v1")
     assert not any(pattern.endswith((".bin", ".pt", ".py")) for pattern in asked["allow_patterns"])
 
@@ -308,7 +321,7 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_too_little_memory_is_noticed_before_loading(tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
-    message = r"needs \d+ KB in float32, main memory has 1000 bytes free: try --dtype bfloat16 or a smaller picture"
+    message = r"needs \d+ KB in float32, main memory has 1000 bytes free: try --dtype bf16"
     with pytest.raises(ModelError, match=message):
         load(str(tiny_flux_folder), device="cpu")
 
@@ -322,7 +335,7 @@ def test_too_little_memory_is_noticed_before_loading(tiny_flux_folder: Path, mon
 )
 def test_running_out_of_memory_while_working_is_explained(error: RuntimeError) -> None:
     placement = Placement(torch.device("cpu"), torch.float32)
-    message = "the memory of cpu is too small: try --dtype bfloat16 or a smaller picture"
+    message = "the memory of cpu is too small: try --dtype bf16 or a smaller picture"
     with pytest.raises(ModelError, match=message), placement.using(torch.nn.Identity()):
         raise error
 

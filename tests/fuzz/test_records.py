@@ -133,7 +133,7 @@ def looked_through(folder: Path) -> ModelFolder:
     found = read_folder(folder, "a model")
     for part in found.parts():
         found.check_weights(part)
-    assert found.numbers() >= 0
+    assert found.resident_bytes(4) >= 0
     assert found.weights_hash
     assert found.vital_sites is None or all(site.kind for site in found.vital_sites)
     return found

@@ -42,6 +42,7 @@ class Autoencoder:
         frames: bool = False,
     ) -> None:
         self.vae = vae.eval()
+        self._tiled = bool(vae.use_tiling)  # as somebody who loaded it may have asked for
         self.token_side = PATCH * side
         self._placement = placement
         self._shift, self._scale = shift, scale
@@ -81,7 +82,7 @@ class Autoencoder:
 
     def _set_tiling(self, geometry: Geometry) -> None:
         large = max(geometry.height, geometry.width) > TILING_ABOVE
-        self.vae.use_tiling = large and self._placement.device.type != "cpu"
+        self.vae.use_tiling = self._tiled or (large and self._placement.device.type != "cpu")
 
     def _as_video(self, tensor: Tensor) -> Tensor:
         return tensor.unsqueeze(2) if self._frames else tensor

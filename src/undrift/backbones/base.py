@@ -96,7 +96,10 @@ class ModelIdentity:
         name: what the user loads it by, e.g. ``littleworld`` or ``black-forest-labs/FLUX.1-dev``.
         weights_hash: sha256 over the weight files' contents (or the hub's revision), first 16 hex digits.
         dtype, device: what it computed in and on.
-        quantize: how the large weights were held, ``none`` or as ``load`` calls it.
+        quantize: how the large weights were held, ``none`` or as ``load`` calls it, or as they were saved.
+        vae_hash: which autoencoder, likewise; latents mean something to every model with the same one.
+        loras: adapters of the transformer, ``file:scale@hash`` each.
+        revision: the hub's commit; earlier versions recorded its first 16 digits in place of ``weights_hash``.
     """
 
     name: str
@@ -104,6 +107,13 @@ class ModelIdentity:
     dtype: str
     device: str
     quantize: str = "none"
+    vae_hash: str = ""
+    loras: tuple[str, ...] = ()
+    revision: str = ""
+
+    def has_weights(self, recorded: str) -> bool:
+        """Whether ``recorded`` names these weights, as this version or an earlier one records them."""
+        return recorded in (self.weights_hash, self.revision[:16] or self.weights_hash)
 
 
 class Backbone(ABC):

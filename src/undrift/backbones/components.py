@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import torch
 
+from undrift.backbones.adapters import add_loras
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
-from undrift.errors import ModelError
+from undrift.backbones.single_file import load_file
+from undrift.errors import ModelError, UndriftError
 
 Library = Literal["diffusers", "transformers"]
 
@@ -32,9 +34,30 @@ def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement, *
     Raises:
         ModelError: weights missing, pickled, damaged or not the class's.
     """
+    if part == "transformer":
+        made = _transformer(folder, cls, placement, quantized=quantized)
+        if folder.loras:
+            with _explained(folder, part), _quiet():
+                add_loras(folder, made)
+        return made
+    return _whole(folder, part, cls, placement, quantized=quantized)
+
+
+def _transformer(folder: ModelFolder, cls: Any, placement: Placement, *, quantized: bool) -> Any:
+    if folder.transformer is None:
+        return _whole(folder, "transformer", cls, placement, quantized=quantized)
+    with _explained(folder, "transformer"), _quiet():
+        return load_file(folder, folder.transformer, cls, placement)
+
+
+def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement, *, quantized: bool) -> Any:
     folder.check_weights(part)
     options: dict[str, Any] = {"dtype": placement.dtype, "use_safetensors": True, "local_files_only": True}
-    if quantized and placement.quantize != "none":
+    if (variant := folder.variant(part)) is not None:
+        options["variant"] = variant
+    if saved := folder.quantized(part):
+        _check_quantized(folder, part, saved, placement)
+    elif quantized and placement.quantize != "none":
         options["quantization_config"] = quantization(cls, placement)
     with _explained(folder, part), _quiet():
         model, info = cls.from_pretrained(folder.path / part, output_loading_info=True, **options)
@@ -42,6 +65,19 @@ def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement, *
     if absent:
         raise ModelError(f"{folder.path / part} lacks {len(absent)} tensors, '{absent[0]}' first: download it again")
     return model
+
+
+def _check_quantized(folder: ModelFolder, part: str, saved: str, placement: Placement) -> None:
+    """Raises ModelError where a part that was saved quantised cannot be loaded here, or is to be quantised again."""
+    if placement.quantize != "none":
+        raise ModelError(
+            f"{folder.path / part} was saved as {saved} already: leave out --quantize {placement.quantize}"
+        )
+    package = PACKAGES.get(saved, "bitsandbytes" if "bitsandbytes" in saved or saved == "fp4" else "")
+    if package and importlib.util.find_spec(package) is None:
+        raise ModelError(
+            f"{folder.path / part} was saved as {saved}, which needs {package}: pip install 'undrift[quantize]'"
+        )
 
 
 def load_part(folder: ModelFolder, part: str, placement: Placement, *, quantized: bool = False) -> Any:
@@ -144,7 +180,7 @@ def _torchao(name: str) -> Any:
 def _explained(folder: ModelFolder, part: str) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, UndriftError):
         raise
     except Exception as error:
         # The libraries raise a dozen types here; all of them mean that the part's files are not what they should be.

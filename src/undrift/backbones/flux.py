@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -83,27 +83,48 @@ class FluxBackbone(PipelineBackbone):
         )
 
     @classmethod
-    def from_folder(cls, folder: ModelFolder, placement: Placement) -> FluxBackbone:
+    def loaded_parts(cls, folder: ModelFolder, placement: Placement) -> dict[str, Any]:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
         from transformers import CLIPTextModel, T5EncoderModel
 
-        clip_tokenizer, t5_tokenizer = load_tokenizer(folder, "tokenizer"), load_tokenizer(folder, "tokenizer_2")
-        clip = load_model(folder, "text_encoder", CLIPTextModel, placement)
-        t5 = load_model(folder, "text_encoder_2", T5EncoderModel, placement, quantized=True)
-        transformer = load_model(folder, "transformer", FluxTransformer2DModel, placement, quantized=True)
-        vae = load_model(folder, "vae", AutoencoderKL, placement)
-        placement.place([clip, t5, transformer, vae])
-        return cls(
-            transformer,
-            vae=vae,
-            prompts=PromptEncoder(
-                t5=t5, t5_tokenizer=t5_tokenizer, clip=clip, clip_tokenizer=clip_tokenizer, placement=placement
-            ),
-            scheduler=folder.config("scheduler"),
+        return {
+            "tokenizer": load_tokenizer(folder, "tokenizer"),
+            "tokenizer_2": load_tokenizer(folder, "tokenizer_2"),
+            "text_encoder": load_model(folder, "text_encoder", CLIPTextModel, placement),
+            "text_encoder_2": load_model(folder, "text_encoder_2", T5EncoderModel, placement, quantized=True),
+            "transformer": load_model(folder, "transformer", FluxTransformer2DModel, placement, quantized=True),
+            "vae": load_model(folder, "vae", AutoencoderKL, placement),
+        }
+
+    @classmethod
+    def of_parts(
+        cls,
+        parts: Mapping[str, Any],
+        scheduler: Mapping[str, Any],
+        index: Mapping[str, Any],
+        placement: Placement,
+        known: Knowledge,
+    ) -> Self:
+        prompts = PromptEncoder(
+            t5=parts["text_encoder_2"],
+            t5_tokenizer=parts["tokenizer_2"],
+            clip=parts["text_encoder"],
+            clip_tokenizer=parts["tokenizer"],
             placement=placement,
-            known=Knowledge.of(folder, placement, DEV_LICENCE if folder.name.endswith("FLUX.1-dev") else ""),
         )
+        return cls(
+            parts["transformer"],
+            vae=parts["vae"],
+            prompts=prompts,
+            scheduler=scheduler,
+            placement=placement,
+            known=known,
+        )
+
+    @classmethod
+    def notes(cls, folder: ModelFolder) -> str:
+        return DEV_LICENCE if folder.name.endswith("FLUX.1-dev") else ""
 
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         config = self._scheduler

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -90,31 +90,48 @@ class Flux2Backbone(PipelineBackbone):
         )
 
     @classmethod
-    def from_folder(cls, folder: ModelFolder, placement: Placement) -> Flux2Backbone:
+    def loaded_parts(cls, folder: ModelFolder, placement: Placement) -> dict[str, Any]:
         from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
         from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 
-        is_klein = folder.pipeline_class == "Flux2KleinPipeline"
-        tokenizer = load_tokenizer(folder, "tokenizer")
-        encoder = load_part(folder, "text_encoder", placement, quantized=True)
-        transformer = load_model(folder, "transformer", Flux2Transformer2DModel, placement, quantized=True)
-        vae = load_model(folder, "vae", AutoencoderKLFlux2, placement)
-        placement.place([encoder, transformer, vae])
-        return cls(
-            transformer,
-            vae=vae,
-            prompts=Flux2Prompts(
-                encoder=encoder,
-                tokenizer=tokenizer,
-                layers=KLEIN_LAYERS if is_klein else DEV_LAYERS,
-                template=klein_text if is_klein else mistral_text,
-                placement=placement,
-            ),
-            scheduler=folder.config("scheduler"),
-            distilled=bool(folder.index.get("is_distilled", False)),
+        return {
+            "tokenizer": load_tokenizer(folder, "tokenizer"),
+            "text_encoder": load_part(folder, "text_encoder", placement, quantized=True),
+            "transformer": load_model(folder, "transformer", Flux2Transformer2DModel, placement, quantized=True),
+            "vae": load_model(folder, "vae", AutoencoderKLFlux2, placement),
+        }
+
+    @classmethod
+    def of_parts(
+        cls,
+        parts: Mapping[str, Any],
+        scheduler: Mapping[str, Any],
+        index: Mapping[str, Any],
+        placement: Placement,
+        known: Knowledge,
+    ) -> Self:
+        is_klein = index["_class_name"] == "Flux2KleinPipeline"
+        prompts = Flux2Prompts(
+            encoder=parts["text_encoder"],
+            # A processor of pictures and text holds the tokenizer beside others.
+            tokenizer=getattr(parts["tokenizer"], "tokenizer", parts["tokenizer"]),
+            layers=KLEIN_LAYERS if is_klein else DEV_LAYERS,
+            template=klein_text if is_klein else mistral_text,
             placement=placement,
-            known=Knowledge.of(folder, placement, "" if is_klein else DEV_LICENCE),
         )
+        return cls(
+            parts["transformer"],
+            vae=parts["vae"],
+            prompts=prompts,
+            scheduler=scheduler,
+            distilled=bool(index.get("is_distilled", False)),
+            placement=placement,
+            known=known,
+        )
+
+    @classmethod
+    def notes(cls, folder: ModelFolder) -> str:
+        return "" if folder.pipeline_class == "Flux2KleinPipeline" else DEV_LICENCE
 
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         return scheduled(self._scheduler, steps, mu=empirical_mu(geometry.tokens, steps), sigmas=even(steps))

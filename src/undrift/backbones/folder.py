@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from undrift.attention.sites import Site
+from undrift.backbones.weights import chosen_weights, read_header, resident_bytes, weights_digest
 from undrift.errors import ModelError
 from undrift.files import open_regular
 from undrift.wording import problem, size
 
-HASH_WHOLE_UP_TO = 2**30
-"""Files with more bytes than this enter the weights hash by their header and size alone."""
-
 MOST_JSON = 32 * 2**20
 """Bytes of a configuration; the indexes of the largest models' weights have some megabytes."""
 
+PLAIN_INDEX = {"model", "diffusion_pytorch_model", "safetensors", "index", "json"}
+"""The words of the file names that say which shard holds which tensor, but for a variant's."""
+
 NOT_SAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+@dataclass(frozen=True)
+class Lora:
+    """An adapter of low rank for a transformer.
+
+    Attributes:
+        path: its safetensors file.
+        scale: how strongly it is added, 1 as it was trained.
+    """
+
+    path: Path
+    scale: float = 1.0
+
+    @property
+    def digest(self) -> str:
+        """Which adapter it is, 16 hex digits."""
+        return weights_digest([self.path])
+
+    @property
+    def label(self) -> str:
+        """As turns record it: ``name:scale@digest``."""
+        return f"{self.path.name}:{self.scale:g}@{self.digest}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +60,8 @@ class ModelFolder:
         extra: the optional ``undrift.json``: ``tuned`` parameters per method, ``vital_sites``, ``vocabulary``,
             ``notes``.
         revision: the hub's commit, empty for a folder of the user's.
+        transformer: a file whose weights the transformer takes instead of the folder's.
+        loras: adapters for the transformer, in the order in which they are added.
     """
 
     name: str
@@ -45,6 +69,8 @@ class ModelFolder:
     index: Mapping[str, Any]
     extra: Mapping[str, Any]
     revision: str = ""
+    transformer: Path | None = None
+    loras: tuple[Lora, ...] = ()
 
     @property
     def pipeline_class(self) -> str:
@@ -52,14 +78,24 @@ class ModelFolder:
 
     @property
     def weights_hash(self) -> str:
-        """The hub's revision or sha256 over the weight files in the order of their names, 16 hex digits."""
-        if self.revision:
-            return self.revision[:16]
-        digest = hashlib.sha256()
-        for file in self.weight_files():
-            for block in _hashed_blocks(file):
-                digest.update(block)
-        return digest.hexdigest()[:16]
+        """Which weights these are, 16 hex digits: of what the files hold, adapters and their scales included."""
+        files = [*self.weight_files(), *([] if self.transformer is None else [self.transformer])]
+        if not self.loras:
+            return weights_digest(files)
+        added = "+".join(f"{lora.digest}:{lora.scale:g}" for lora in self.loras)
+        return hashlib.sha256(f"{weights_digest(files)}+{added}".encode()).hexdigest()[:16]
+
+    @property
+    def vae_hash(self) -> str:
+        """Which autoencoder this is: latents mean something to every model that has it."""
+        return weights_digest(self.files("vae")) if "vae" in self.parts() else ""
+
+    def quantized(self, part: str) -> str:
+        """How a part was quantised before it was saved, as its configuration says; empty if it was not."""
+        given = self.part_config(part).get("quantization_config")
+        if not isinstance(given, dict):
+            return ""
+        return str(given.get("bnb_4bit_quant_type") if given.get("load_in_4bit") else given.get("quant_method"))
 
     @property
     def vital_sites(self) -> tuple[Site, ...] | None:
@@ -71,13 +107,26 @@ class ModelFolder:
         """Names of the parts that the index declares present."""
         return tuple(name for name, value in self.index.items() if name.isidentifier() and _is_part(value))
 
-    def weight_files(self) -> list[Path]:
-        """The parts' safetensors files, sorted."""
-        return sorted(file for part in self.parts() for file in (self.path / part).glob("*.safetensors"))
+    def files(self, part: str) -> list[Path]:
+        """The files of a part's weights, sorted: one variant of them, where there are several."""
+        path = self.path / part
+        names, _ = chosen_weights([file.name for file in path.glob("*.safetensors")])
+        return [path / name for name in names]
 
-    def numbers(self) -> int:
-        """How many numbers the weights hold."""
-        return sum(_numbers(file) for file in self.weight_files())
+    def variant(self, part: str) -> str | None:
+        """The variant of a part's weights that is taken, such as ``fp16``; None for those without."""
+        names = [file.name for file in (self.path / part).glob("*.safetensors")]
+        return chosen_weights(names)[1] or None
+
+    def weight_files(self) -> list[Path]:
+        """The files of all parts' weights, sorted; without the transformer's where another file holds them."""
+        replaced = () if self.transformer is None else ("transformer",)
+        return sorted(file for part in self.parts() if part not in replaced for file in self.files(part))
+
+    def resident_bytes(self, number_bytes: int) -> int:
+        """Bytes that the weights take in memory, ``number_bytes`` a number where they are not packed."""
+        packed = 0 if self.transformer is None else self.transformer.stat().st_size
+        return packed + sum(resident_bytes(file, number_bytes) for file in self.weight_files())
 
     def part(self, name: str) -> Path:
         """The subfolder of a part.
@@ -94,6 +143,11 @@ class ModelFolder:
         """The configuration of a part without weights, such as the scheduler."""
         return _read_json(self.part(name) / f"{name}_config.json")
 
+    def part_config(self, name: str) -> Mapping[str, Any]:
+        """The configuration of a part with weights; empty for a part that has none."""
+        file = self.path / name / "config.json"
+        return _read_json(file) if file.is_file() else {}
+
     def check_weights(self, name: str) -> None:
         """Check that the weights of a part are there, complete and in safetensors format.
 
@@ -101,17 +155,17 @@ class ModelFolder:
             ModelError: one of these fails; the message names the file.
         """
         path = self.part(name)
-        files = sorted(path.glob("*.safetensors"))
+        files = self.files(name)
         if not files and any(next(path.glob(pattern), None) for pattern in NOT_SAFE):
             raise ModelError(
                 f"{path} holds pickled weights only, which can run code when read: convert them to safetensors"
             )
         if not files:
             raise ModelError(f"{path} holds no weights (*.safetensors): download {self.name} again")
-        for missing in _missing_shards(path):
+        for missing in _missing_shards(path, self.variant(name) or ""):
             raise ModelError(f"{path / missing} is missing: download {self.name} again")
         for file in files:
-            _read_header(file)
+            read_header(file)
 
 
 def read_folder(path: Path, name: str, revision: str = "") -> ModelFolder:
@@ -120,11 +174,11 @@ def read_folder(path: Path, name: str, revision: str = "") -> ModelFolder:
     Raises:
         ModelError: not a folder, or not one of a diffusers pipeline.
     """
-    if not path.is_dir():
-        raise ModelError(f"{path} is no folder: expected a pipeline folder with model_index.json")
     index = path / "model_index.json"
+    if not path.is_dir():
+        raise NoPipelineError(f"{path} is no folder: expected a pipeline folder with model_index.json", path)
     if not index.is_file():
-        raise ModelError(f"{path} has no model_index.json: expected the folder of a diffusers pipeline")
+        raise NoPipelineError(f"{path} has no model_index.json: expected the folder of a diffusers pipeline", path)
     extra = path / "undrift.json"
     known = _read_json(extra) if extra.is_file() else {}
     try:
@@ -132,6 +186,14 @@ def read_folder(path: Path, name: str, revision: str = "") -> ModelFolder:
     except ValidationError as error:
         raise ModelError(f"{extra} is not what undrift writes: {problem(error)}") from None
     return ModelFolder(name=name, path=path, index=_read_json(index), extra=known, revision=revision)
+
+
+class NoPipelineError(ModelError):
+    """Something that was named in place of a pipeline's folder, at ``path``."""
+
+    def __init__(self, message: str, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class _Extra(BaseModel):
@@ -162,50 +224,10 @@ def _read_json(file: Path) -> Mapping[str, Any]:
     return content
 
 
-def _missing_shards(path: Path) -> Iterator[str]:
-    for index in path.glob("*.safetensors.index.json"):
+def _missing_shards(path: Path, variant: str) -> Iterator[str]:
+    for index in path.glob("*.safetensors.index*.json"):
+        if set(index.name.split(".")) - PLAIN_INDEX != ({variant} if variant else set()):
+            continue  # of another variant, which may have been left where it was
         named = _read_json(index).get("weight_map", {})
         shards = {str(shard) for shard in named.values()} if isinstance(named, dict) else set()
         yield from sorted(shard for shard in shards if Path(shard).name != shard or not (path / shard).is_file())
-
-
-_NO_HEADER = (
-    *(OSError, struct.error, ValueError, AttributeError, TypeError),
-    *(LookupError, ArithmeticError, RecursionError),
-)
-"""What reading made-up headers raises."""
-
-
-def _read_header(file: Path) -> tuple[int, Mapping[str, Any]]:
-    """Length in bytes and content of a safetensors header; raises ModelError if the file cannot be whole."""
-    try:
-        with open_regular(file) as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            # The format caps headers at 100 MB; a larger number is not a header's length.
-            raw = stream.read(length) if length <= 100_000_000 else b""
-        header = json.loads(raw)
-        tensors = {name: value for name, value in header.items() if name != "__metadata__"}
-        end = max((int(value["data_offsets"][1]) for value in tensors.values()), default=0)
-        if any(int(side) < 0 for value in tensors.values() for side in value["shape"]):
-            raise ValueError("a tensor of less than nothing")
-    except _NO_HEADER:
-        raise ModelError(f"{file} is damaged (no safetensors header): download it again") from None
-    found = file.stat().st_size
-    if found != 8 + length + end:
-        raise ModelError(f"{file} is damaged ({found} bytes, expected {8 + length + end}): download it again")
-    return length, tensors
-
-
-def _numbers(file: Path) -> int:
-    return sum(prod(map(int, value["shape"])) for value in _read_header(file)[1].values())
-
-
-def _hashed_blocks(file: Path) -> Iterator[bytes]:
-    size = file.stat().st_size
-    with open_regular(file) as stream:
-        if size > HASH_WHOLE_UP_TO:
-            yield stream.read(8 + _read_header(file)[0])
-            yield str(size).encode()
-        else:
-            while block := stream.read(2**20):
-                yield block

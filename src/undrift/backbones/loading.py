@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 
+from undrift.backbones.adapters import parse_lora
 from undrift.backbones.base import Backbone, ModelIdentity
 from undrift.backbones.components import PACKAGES, require_package
 from undrift.backbones.folder import ModelFolder
+from undrift.backbones.hub import Tell
 from undrift.backbones.locate import LITTLEWORLD, locate
+from undrift.backbones.pipeline import PipelineBackbone
 from undrift.backbones.placement import (
     DTYPES,
     OFFLOADS,
@@ -19,10 +26,15 @@ from undrift.backbones.placement import (
     Quantize,
     check_memory,
 )
+from undrift.backbones.refusals import check_index
 from undrift.backbones.registry import families
+from undrift.backbones.single_file import check_channels, check_file
 from undrift.errors import InputError, ModelError
 
 log = logging.getLogger(__name__)
+
+TOLD_FROM = 10**9
+"""Bytes of weights below which nobody needs to be told how many there are."""
 
 
 def load(
@@ -33,8 +45,11 @@ def load(
     offload: Offload = "none",
     quantize: Quantize = "none",
     revision: str | None = None,
+    transformer: str | Path | None = None,
+    loras: Sequence[str] = (),
     weights: str | None = None,
     named: bool = True,
+    tell: Tell = log.info,
 ) -> Backbone:
     """Load a model.
 
@@ -46,29 +61,57 @@ def load(
         offload: ``none``; ``model`` keeps one part at a time on the device; ``group`` streams layers through it.
         quantize: weights of the transformer and the large text encoder as ``nf4``, ``int8`` or ``fp8``.
         revision: branch, tag or commit of a hub id.
+        transformer: a file, safetensors in its authors' layout or GGUF, that holds the transformer's weights instead.
+        loras: adapters for the transformer, each ``FILE`` or ``FILE:SCALE``.
         weights: the weights hash that is expected; other weights are warned of, see ``ModelIdentity``.
         named: whether somebody at this machine named it, see ``undrift.backbones.locate.locate``.
+        tell: is told in one line each what is downloaded, and what the model needs.
 
     Raises:
         InputError: an unknown value of an option.
         ModelError: the model or the machine does not allow it; the message says what to do.
     """
     placement = _placement(dtype, device, offload, quantize)
-    folder = locate(name, revision, named=named)
-    family = families().get(folder.pipeline_class)
-    if family is None:
-        known = ", ".join(families())
-        raise ModelError(f"{folder.name} is a {folder.pipeline_class}: expected one of {known}")
-    _check_memory(folder, placement)
-    backbone = family.from_folder(folder, placement)
+    added = tuple(parse_lora(text) for text in loras)
+    replaced = None if transformer is None else Path(transformer).expanduser()
+    folder = replace(locate(name, revision, named=named, tell=tell), transformer=replaced, loras=added)
+    check_index(folder.name, folder.index)
+    if (replaced is not None or added) and "transformer" not in folder.parts():
+        raise ModelError(f"{folder.name} has no transformer: leave out --transformer and --lora")
+    if replaced is not None:
+        check_file(replaced, folder.pipeline_class)
+    channels = folder.part_config("transformer").get("in_channels")
+    check_channels(f"the transformer of {folder.name}", folder.pipeline_class, channels)
+    check_fits(folder, placement, tell)
+    backbone = families()[folder.pipeline_class].from_folder(folder, placement)
     if weights is not None:
         tell_other_weights(backbone.identity, name, weights)
     return backbone
 
 
+def from_pipeline(pipe: Any, *, name: str) -> Backbone:
+    """A model of a pipeline that was loaded with diffusers, adapters, quantisation, offloading and all.
+
+    Args:
+        pipe: a ``FluxPipeline``, or another that a family here is for; its parts are used, not copied.
+        name: what turns record it as. A session does not load it again by that name.
+
+    Raises:
+        ModelError: a pipeline that cannot be edited with.
+    """
+    index = {"_class_name": type(pipe).__name__}
+    check_index(name, index)
+    family = families()[type(pipe).__name__]
+    if not issubclass(family, PipelineBackbone):
+        raise ModelError(f"{name} is a {type(pipe).__name__}, which is loaded from folders only: use undrift.load")
+    channels = pipe.transformer.config.get("in_channels")
+    check_channels(f"the transformer of {name}", type(pipe).__name__, channels)
+    return family.from_pipeline(pipe, name)
+
+
 def tell_other_weights(here: ModelIdentity, name: str, weights: str, what: str = "the turn") -> None:
     """Warn that ``what`` cannot be made again where the model ``name`` has other weights than made it."""
-    if here.name == name and here.weights_hash != weights:
+    if here.name == name and not here.has_weights(weights):
         log.warning(
             "%s was made by other weights of '%s' (%s, here %s): its picture will be another",
             what,
@@ -119,6 +162,15 @@ def _cuda_devices() -> str:
     return f"this machine has {count} CUDA device(s)" if count else "no CUDA device is available"
 
 
-def _check_memory(folder: ModelFolder, placement: Placement) -> None:
-    if placement.quantize == "none":
-        check_memory(folder.name, folder.numbers() * placement.dtype.itemsize, placement)
+def check_fits(folder: ModelFolder, placement: Placement, tell: Tell = log.info) -> None:
+    """Tell what the weights of a folder need; quantising while loading is not reckoned.
+
+    Raises:
+        ModelError: it is more than there is where they are to be kept.
+    """
+    if placement.quantize != "none":
+        return
+    needed = folder.resident_bytes(placement.dtype.itemsize)
+    if needed > TOLD_FROM:
+        tell(f"{folder.name} needs {needed / 1e9:.1f} GB of memory in {placement.dtype_name}")
+    check_memory(folder.name, needed, placement)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from undrift.backbones.folder import ModelFolder, read_folder
+from undrift.backbones import hub
+from undrift.backbones.folder import ModelFolder, NoPipelineError, read_folder
+from undrift.backbones.hub import Tell
 from undrift.backbones.named import was_named
 from undrift.errors import ModelError
+
+log = logging.getLogger(__name__)
 
 LITTLEWORLD = "littleworld"
 EXAMPLE = "black-forest-labs/FLUX.1-dev"
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-FILES = ["model_index.json", "undrift.json", "*/*.json", "*/*.safetensors", "*/*.txt", "*/*.model"]
-"""What is fetched from the hub: configurations, tokenizers and safetensors of the parts, nothing that runs."""
 
 
 class NotNamedError(ModelError):
@@ -33,7 +36,7 @@ class NotNamedError(ModelError):
         self.question = f"{self.what}: {to_do} it?"
 
 
-def locate(name: str, revision: str | None = None, *, named: bool = True) -> ModelFolder:
+def locate(name: str, revision: str | None = None, *, named: bool = True, tell: Tell = log.info) -> ModelFolder:
     """The folder of ``littleworld``, of a local path, or of a hub id.
 
     Args:
@@ -42,6 +45,7 @@ def locate(name: str, revision: str | None = None, *, named: bool = True) -> Mod
         named: whether somebody at this machine named it. What only somebody's file names, a session's, is opened
             if it is the embedded model, in the hub's cache, or a folder that was named here before
             (``undrift.backbones.named``); the hub is not contacted for it, and no other folder looked at.
+        tell: is told in one line what is about to be downloaded.
 
     Raises:
         NotNamedError: it would have to be downloaded, or is a folder that was never named.
@@ -50,9 +54,9 @@ def locate(name: str, revision: str | None = None, *, named: bool = True) -> Mod
     if name == LITTLEWORLD:
         return _littleworld()
     if (named or was_named(name)) and (path := existing(name)) is not None:
-        return read_folder(path, name)
+        return _read(path, name)
     if HUB_ID.fullmatch(name):
-        return _from_hub(name, revision, named)
+        return _from_hub(name, revision, named, tell)
     if not named:
         raise NotNamedError(name, "is a folder that nobody named on this machine before", "open")
     raise ModelError(
@@ -77,41 +81,31 @@ def _littleworld() -> ModelFolder:
     return replace(folder, extra={**folder.extra, "vocabulary": VOCABULARY})
 
 
-def _from_hub(name: str, revision: str | None, named: bool) -> ModelFolder:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+def _from_hub(name: str, revision: str | None, named: bool, tell: Tell) -> ModelFolder:
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
+    if named:
+        return hub.fetched(name, revision, _usable, tell)
     try:
-        path = Path(snapshot_download(name, revision=revision, allow_patterns=FILES, local_files_only=not named))
-    except GatedRepoError:
-        raise ModelError(
-            f"{name} is gated: accept its licence at https://huggingface.co/{name}, then run 'hf auth login'"
-        ) from None
-    except RevisionNotFoundError:
-        raise ModelError(f"{name} has no revision '{revision}': see https://huggingface.co/{name}/commits") from None
-    except RepositoryNotFoundError:
-        raise ModelError(
-            f"{name} is neither a local folder nor public on the hub: check the name, or run 'hf auth login'"
-        ) from None
-    except HFValidationError as error:
-        raise ModelError(f"'{name}' is no hub id: {_line(error)}") from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        if not named:
-            raise NotNamedError(name, "is not on this machine", "download") from None
-        raise ModelError(
-            f"{name} is not on this machine and cannot be downloaded ({_line(error)}):"
-            f" check the network, or give a local folder"
-        ) from None
-    return read_folder(path, name, revision=path.name)
+        path = hub.cached(name, revision)
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        raise NotNamedError(name, "is not on this machine", "download") from None
+    return _read(path, name, path.name)
 
 
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _usable(folder: ModelFolder) -> None:
+    from undrift.backbones.editors import EDITORS
+    from undrift.backbones.refusals import check_index
+
+    if folder.pipeline_class not in EDITORS:
+        check_index(folder.name, folder.index)
+
+
+def _read(path: Path, name: str, revision: str = "") -> ModelFolder:
+    """The pipeline's folder at ``path``; what is there instead is said, with what to do with it."""
+    try:
+        return read_folder(path, name, revision)
+    except NoPipelineError as error:
+        from undrift.backbones.refusals import no_folder, no_pipeline
+
+        raise (no_pipeline(error.path) if error.path.is_dir() else no_folder(error.path)) from None

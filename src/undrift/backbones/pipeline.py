@@ -6,11 +6,11 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from undrift.attention.sites import Site
 from undrift.backbones.architecture import Architecture
@@ -18,6 +18,7 @@ from undrift.backbones.autoencoder import Autoencoder
 from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, ModelIdentity, NetworkInputs
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
+from undrift.backbones.weights import tensors_digest
 from undrift.errors import ModelError
 
 
@@ -51,13 +52,52 @@ class Knowledge:
         given = folder.extra.get("vocabulary")
         return cls(
             identity=ModelIdentity(
-                folder.name, folder.weights_hash, placement.dtype_name, str(placement.device), placement.quantize
+                folder.name,
+                folder.weights_hash,
+                placement.dtype_name,
+                str(placement.device),
+                _quantized(folder, placement),
+                vae_hash=folder.vae_hash,
+                loras=tuple(lora.label for lora in folder.loras),
+                revision=folder.revision,
             ),
             vital_sites=folder.vital_sites,
             vocabulary=None if given is None else tuple(given),
             notes=folder.extra.get("notes", notes),
             tuned=folder.extra.get("tuned", {}),
         )
+
+
+def placement_of(pipe: Any) -> Placement:
+    """Where a loaded pipeline computes. Its own hooks move its parts, which inference mode does not allow."""
+    moved = any(hasattr(part, "_hf_hook") or hasattr(part, "_diffusers_hook") for part in pipe.components.values())
+    return Placement(pipe._execution_device, pipe.transformer.dtype, "group" if moved else "none")
+
+
+def known_of(pipe: Any, name: str, placement: Placement) -> Knowledge:
+    """What can be told of a loaded pipeline: which weights it has now, and how they are held."""
+    transformer = pipe.transformer
+    config = getattr(transformer.config, "quantization_config", None) or {}
+    method = config.get("quant_method") if isinstance(config, Mapping) else getattr(config, "quant_method", "")
+    quantize = str(getattr(method, "value", method) or "none")
+    return Knowledge(
+        ModelIdentity(
+            name,
+            tensors_digest(part for part in pipe.components.values() if isinstance(part, nn.Module)),
+            placement.dtype_name,
+            str(placement.device),
+            quantize,
+            vae_hash=tensors_digest([pipe.vae]),
+            loras=tuple(getattr(transformer, "peft_config", {})),
+        )
+    )
+
+
+def _quantized(folder: ModelFolder, placement: Placement) -> str:
+    """How the transformer is held: as it was asked for, or as its file was saved."""
+    if folder.transformer is not None:
+        return "gguf" if folder.transformer.suffix == ".gguf" else placement.quantize
+    return folder.quantized("transformer") or placement.quantize
 
 
 class PipelineBackbone(Backbone):
@@ -102,6 +142,55 @@ class PipelineBackbone(Backbone):
             notes=known.notes,
         )
         self.tuned = known.tuned
+
+    @classmethod
+    def from_folder(cls, folder: ModelFolder, placement: Placement) -> Self:
+        parts = cls.loaded_parts(folder, placement)
+        placement.place([part for part in parts.values() if isinstance(part, nn.Module)])
+        known = Knowledge.of(folder, placement, cls.notes(folder))
+        return cls.of_parts(parts, folder.config("scheduler"), folder.index, placement, known)
+
+    @classmethod
+    def from_pipeline(cls, pipe: Any, name: str) -> Self:
+        """A pipeline of diffusers that somebody loaded, with whatever was done to it; its parts stay where they are.
+
+        Args:
+            pipe: of one of ``pipeline_classes``.
+            name: what turns record it as.
+        """
+        placement = placement_of(pipe)
+        index = {**pipe.config, "_class_name": type(pipe).__name__}
+        return cls.of_parts(pipe.components, pipe.scheduler.config, index, placement, known_of(pipe, name, placement))
+
+    @classmethod
+    @abstractmethod
+    def loaded_parts(cls, folder: ModelFolder, placement: Placement) -> dict[str, Any]:
+        """The parts of a folder, as a pipeline calls them, loaded and not placed yet."""
+
+    @classmethod
+    @abstractmethod
+    def of_parts(
+        cls,
+        parts: Mapping[str, Any],
+        scheduler: Mapping[str, Any],
+        index: Mapping[str, Any],
+        placement: Placement,
+        known: Knowledge,
+    ) -> Self:
+        """A model of loaded parts.
+
+        Args:
+            parts: by the names that the pipeline gives them.
+            scheduler: the scheduler's configuration.
+            index: ``model_index.json``.
+            placement: where the parts are.
+            known: what is known beside the weights.
+        """
+
+    @classmethod
+    def notes(cls, folder: ModelFolder) -> str:
+        """One line that a user should know of a folder's model, such as its licence."""
+        return ""
 
     @property
     def sites(self) -> tuple[Site, ...]:

@@ -115,30 +115,45 @@ class Placement:
         return torch.no_grad() if self.offload == "group" else torch.inference_mode()
 
 
-def memory_advice(placement: Placement) -> str:
-    """What to try when a model and its work do not fit into memory, given what is used already."""
+def memory_advice(placement: Placement, *, working: bool = True) -> str:
+    """What to try when a model and its work do not fit into memory, given what is used already.
+
+    Args:
+        placement: what is used.
+        working: whether it is the work that does not fit, which grows with the picture, and not the weights alone.
+    """
     on_gpu = placement.device.type == "cuda"
     steps = {
-        "--dtype bfloat16": placement.dtype == torch.float32,
+        "--dtype bf16": placement.dtype == torch.float32,
         "--offload model": on_gpu and placement.offload == "none",
-        "--offload group": on_gpu and placement.offload != "group",
+        "--offload group": on_gpu and (placement.offload == "none" or (working and placement.offload == "model")),
         "--quantize nf4": on_gpu and placement.quantize == "none",
-        "a smaller picture": True,
+        "a smaller picture": working,
     }
-    return "try " + " or ".join(step for step, useful in steps.items() if useful)
+    useful = [step for step, helps in steps.items() if helps]
+    return "try " + " or ".join(useful) if useful else "free some, or use a smaller model"
+
+
+def free_memory() -> int:
+    """Bytes that are free where a model would go by default: on the first GPU, or in main memory."""
+    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else _free_main_memory()
+
+
+def _free_main_memory() -> int:
+    import psutil  # type: ignore[import-untyped]
+
+    return int(psutil.virtual_memory().available)
 
 
 def check_memory(name: str, needed: int, placement: Placement) -> None:
     """Raises ModelError if the weights, ``needed`` bytes, do not fit where they are to be kept."""
-    import psutil  # type: ignore[import-untyped]
-
     on_gpu = placement.device.type == "cuda" and placement.offload == "none"
-    free = torch.cuda.mem_get_info(placement.device)[0] if on_gpu else psutil.virtual_memory().available
+    free = torch.cuda.mem_get_info(placement.device)[0] if on_gpu else _free_main_memory()
     if needed > free:
         where = str(placement.device) if on_gpu else "main memory"
         raise ModelError(
             f"{name} needs {size(needed)} in {placement.dtype_name}, {where} has {size(free)} free:"
-            f" {memory_advice(placement)}"
+            f" {memory_advice(placement, working=False)}"
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -87,22 +87,33 @@ class QwenImageBackbone(PipelineBackbone):
         )
 
     @classmethod
-    def from_folder(cls, folder: ModelFolder, placement: Placement) -> QwenImageBackbone:
+    def loaded_parts(cls, folder: ModelFolder, placement: Placement) -> dict[str, Any]:
         from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
         from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 
-        tokenizer = load_tokenizer(folder, "tokenizer")
-        encoder = load_part(folder, "text_encoder", placement, quantized=True)
-        transformer = load_model(folder, "transformer", QwenImageTransformer2DModel, placement, quantized=True)
-        vae = load_model(folder, "vae", AutoencoderKLQwenImage, placement)
-        placement.place([encoder, transformer, vae])
+        return {
+            "tokenizer": load_tokenizer(folder, "tokenizer"),
+            "text_encoder": load_part(folder, "text_encoder", placement, quantized=True),
+            "transformer": load_model(folder, "transformer", QwenImageTransformer2DModel, placement, quantized=True),
+            "vae": load_model(folder, "vae", AutoencoderKLQwenImage, placement),
+        }
+
+    @classmethod
+    def of_parts(
+        cls,
+        parts: Mapping[str, Any],
+        scheduler: Mapping[str, Any],
+        index: Mapping[str, Any],
+        placement: Placement,
+        known: Knowledge,
+    ) -> Self:
         return cls(
-            transformer,
-            vae=vae,
-            prompts=QwenPrompts(encoder=encoder, tokenizer=tokenizer, placement=placement),
-            scheduler=folder.config("scheduler"),
+            parts["transformer"],
+            vae=parts["vae"],
+            prompts=QwenPrompts(encoder=parts["text_encoder"], tokenizer=parts["tokenizer"], placement=placement),
+            scheduler=scheduler,
             placement=placement,
-            known=Knowledge.of(folder, placement),
+            known=known,
         )
 
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor
 from torch.nn import functional
@@ -90,34 +90,51 @@ class SD3Backbone(PipelineBackbone):
         )
 
     @classmethod
-    def from_folder(cls, folder: ModelFolder, placement: Placement) -> SD3Backbone:
+    def loaded_parts(cls, folder: ModelFolder, placement: Placement) -> dict[str, Any]:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
         from transformers import CLIPTextModelWithProjection, T5EncoderModel
 
-        has_t5 = "text_encoder_3" in folder.parts()
-        clips = [
-            (load_model(folder, part, CLIPTextModelWithProjection, placement), load_tokenizer(folder, tokenizer))
-            for part, tokenizer in (("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2"))
-        ]
-        t5 = load_model(folder, "text_encoder_3", T5EncoderModel, placement, quantized=True) if has_t5 else None
-        transformer = load_model(folder, "transformer", SD3Transformer2DModel, placement, quantized=True)
-        vae = load_model(folder, "vae", AutoencoderKL, placement)
-        placement.place([*(clip for clip, _ in clips), *([] if t5 is None else [t5]), transformer, vae])
-        return cls(
-            transformer,
-            vae=vae,
-            prompts=SD3Prompts(
-                clips=clips,
-                t5=t5,
-                t5_tokenizer=load_tokenizer(folder, "tokenizer_3") if has_t5 else None,
-                width=transformer.config.joint_attention_dim,
-                placement=placement,
-            ),
-            scheduler=folder.config("scheduler"),
+        parts: dict[str, Any] = {"text_encoder_3": None, "tokenizer_3": None}
+        for number in ("", "_2"):
+            encoder, tokenizer = f"text_encoder{number}", f"tokenizer{number}"
+            parts[encoder] = load_model(folder, encoder, CLIPTextModelWithProjection, placement)
+            parts[tokenizer] = load_tokenizer(folder, tokenizer)
+        if "text_encoder_3" in folder.parts():
+            parts["text_encoder_3"] = load_model(folder, "text_encoder_3", T5EncoderModel, placement, quantized=True)
+            parts["tokenizer_3"] = load_tokenizer(folder, "tokenizer_3")
+        parts["transformer"] = load_model(folder, "transformer", SD3Transformer2DModel, placement, quantized=True)
+        parts["vae"] = load_model(folder, "vae", AutoencoderKL, placement)
+        return parts
+
+    @classmethod
+    def of_parts(
+        cls,
+        parts: Mapping[str, Any],
+        scheduler: Mapping[str, Any],
+        index: Mapping[str, Any],
+        placement: Placement,
+        known: Knowledge,
+    ) -> Self:
+        prompts = SD3Prompts(
+            clips=[(parts["text_encoder"], parts["tokenizer"]), (parts["text_encoder_2"], parts["tokenizer_2"])],
+            t5=parts["text_encoder_3"],
+            t5_tokenizer=parts["tokenizer_3"],
+            width=parts["transformer"].config.joint_attention_dim,
             placement=placement,
-            known=Knowledge.of(folder, placement, "Stability AI community licence"),
         )
+        return cls(
+            parts["transformer"],
+            vae=parts["vae"],
+            prompts=prompts,
+            scheduler=scheduler,
+            placement=placement,
+            known=known,
+        )
+
+    @classmethod
+    def notes(cls, folder: ModelFolder) -> str:
+        return "Stability AI community licence"
 
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         return scheduled(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +25,7 @@ KEEPS = (
 )
 
 if TYPE_CHECKING:
+    from undrift.backbones.shelf import Shelved
     from undrift.methods.base import EditMethod
 
 
@@ -40,15 +43,28 @@ def methods(long: bool, as_json: bool) -> None:
 
 
 @click.command()
+@click.option(
+    "--models",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also list the pipelines' folders in this one.",
+)
 @json_option
 @common
-def models(as_json: bool) -> None:
-    """List models to edit with, and whether they are on this machine."""
+def models(directory: Path | None, as_json: bool) -> None:
+    """List models to edit with, and those on this machine: in the Hub's cache and in a folder of yours."""
+    from undrift.backbones.placement import free_memory
+    from undrift.backbones.shelf import shelved
+
     known = [{"model": name, "about": about, "here": _is_here(name)} for name, about in MODELS.items()]
-    width = max(map(len, MODELS))
+    found, free = list(shelved(directory)), free_memory()
+    width = max(map(len, [*MODELS, *(one.name for one in found)]))
     rows = [f"{m['model']:<{width}}  {'ready' if m['here'] else 'not here yet'}: {m['about']}" for m in known]
-    rows.append("Any folder or Hub id of a FLUX.1 pipeline works too: --model FOLDER.")
-    emit(as_json, {"models": known}, "\n".join(rows))
+    rows += [f"{one.name:<{width}}  {_shelved(one, free)}" for one in found if one.name not in MODELS]
+    rows.append("Any folder or Hub id of a pipeline of docs/models.md works too: --model FOLDER.")
+    here = [{**asdict(one), "fits": one.fits(free)} for one in found]
+    emit(as_json, {"models": known, "here": here}, "\n".join(rows))
 
 
 @click.command()
@@ -76,6 +92,17 @@ def _is_here(name: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(name, "model_index.json"), str)
+
+
+def _shelved(one: Shelved, free: int) -> str:
+    """One model of this machine in a line."""
+    if one.problem:
+        return f"{one.pipeline}: {one.problem}"
+    if not one.use:
+        return f"{one.pipeline}: cannot be edited with"
+    option = "--editor" if one.use == "editor" else "--model"
+    size = f"{one.size / 1e9:.1f} GB in 16 bits, {'fits' if one.fits(free) else 'does not fit'} as it is"
+    return f"{one.pipeline} ({option}): {size}, licence {one.licence or 'unknown'}"
 
 
 def _describe(method: type[EditMethod], long: bool) -> str:

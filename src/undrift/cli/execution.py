@@ -72,7 +72,16 @@ def load_model(choice: ModelChoice, default: str = LITTLEWORLD) -> Backbone:
 def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
     with _status(f"loading {name}"):
         held = choice.settled().placement
-        backbone = load(name, **held, weights=choice.weights, named=named)  # type: ignore[arg-type]
+        backbone = load(
+            name,
+            **held,  # type: ignore[arg-type]
+            revision=choice.revision,
+            transformer=choice.transformer,
+            loras=choice.loras,
+            weights=choice.weights,
+            named=named,
+            tell=lambda text: say(text, err=True),
+        )
     if named and existing(name) is not None:
         remember_named(name)
     return backbone
@@ -85,7 +94,16 @@ def load_for(session: Session, turn: Turn, choice: ModelChoice) -> Backbone:
     settled = choice.settled(before)
     backbone = load_model(settled, usual)
     remember(session, settled)
+    tell_left_out(turn, backbone)
     return backbone
+
+
+def tell_left_out(turn: Turn, backbone: Backbone) -> None:
+    """Say once on stderr which adapters the turn before had and this command does not name."""
+    before = () if turn.spec is None else turn.spec.loras
+    missing = [label.partition(":")[0] for label in before if label not in backbone.identity.loras]
+    if missing and turn.spec is not None and turn.spec.model == backbone.identity.name:
+        say(f"note: the turn before was made with {', '.join(missing)}, which --lora does not name now", err=True)
 
 
 class Recorded:

@@ -16,7 +16,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,6 +64,9 @@ class ModelChoice:
     offload: str | None
     quantize: str | None
     weights: str | None = None
+    revision: str | None = None
+    transformer: Path | None = None
+    loras: tuple[str, ...] = ()
 
     @property
     def placement(self) -> dict[str, str]:
@@ -73,7 +76,7 @@ class ModelChoice:
     def settled(self, usual: Mapping[str, str] | None = None) -> ModelChoice:
         """The choice with ``usual`` where it says nothing, and ``PLACEMENT`` where neither does."""
         held = {**PLACEMENT, **(usual or {}), **self.placement}
-        return ModelChoice(self.model, **held, weights=self.weights)
+        return replace(self, **held)  # type: ignore[arg-type]
 
 
 EDITOR_METHOD = "instruct"
@@ -250,6 +253,20 @@ model_options = _bundle(
             "--quantize",
             type=click.Choice(QUANTIZATIONS),
             help="Hold the transformer's weights in fewer bits. Default: as with --offload.",
+        ),
+        click.option("--revision", metavar="REF", help="Branch, tag or commit of a Hub id."),
+        click.option(
+            "--transformer",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Take the transformer's weights from this file: safetensors in its authors' layout, or GGUF.",
+        ),
+        click.option(
+            "--lora",
+            "loras",
+            multiple=True,
+            metavar="FILE[:SCALE]",
+            help="Add this LoRA to the transformer; repeatable. Holds for this command.",
         ),
         click.option(
             "--weights",

@@ -48,7 +48,16 @@ def recorded(spec: TurnSpec) -> dict[str, str]:
     """How the model was held that made a turn, if its device is here: another one has formats of its own."""
     if not _is_here(spec.device):
         return {}
-    return {"dtype": DTYPE_OPTIONS.get(spec.dtype, spec.dtype), "device": spec.device, "quantize": spec.quantize}
+    return {
+        "dtype": DTYPE_OPTIONS.get(spec.dtype, spec.dtype),
+        "device": spec.device,
+        "quantize": held(spec.quantize),
+    }
+
+
+def held(quantize: str) -> str:
+    """``quantize`` as an option takes it: weights that were saved quantised need none."""
+    return quantize if quantize in QUANTIZATIONS else "none"
 
 
 def _can_be_held(held: Mapping[str, str]) -> bool:

@@ -194,7 +194,11 @@ def _resolved(
     if plan.seed is not None and not 0 <= plan.seed < SEEDS:
         raise InputError(f"seed is {plan.seed}, expected 0 to {SEEDS - 1}, or none to draw one")
     if plan.handover == "latent" and not has_latent:
-        log.info("turn %d has no latent of these weights: its picture is encoded again", parent.number)
+        log.warning(
+            "turn %d has no latent that %s can go on with: its picture is encoded again",
+            parent.number,
+            backbone.identity.name,
+        )
     return TurnSpec(
         source_prompt=source_prompt,
         target_prompt=plan.prompt,
@@ -212,6 +216,7 @@ def _resolved(
         weights_hash=backbone.identity.weights_hash,
         dtype=backbone.identity.dtype,
         quantize=backbone.identity.quantize,
+        loras=backbone.identity.loras,
         device=backbone.identity.device,
         versions=dict(versions()),
     )

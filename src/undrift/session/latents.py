@@ -26,10 +26,17 @@ PADDING = 1024
 
 @dataclass(frozen=True)
 class StoredLatent:
-    """A latent and the weights hash of the model whose VAE it was made for; it means nothing to another."""
+    """A latent and the autoencoder that it was made for; it means nothing to another.
+
+    Attributes:
+        latent: what was stored.
+        weights_hash: of the model, which is all that earlier versions recorded.
+        vae_hash: of its autoencoder; empty if it was not recorded.
+    """
 
     latent: Latent
     weights_hash: str
+    vae_hash: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -38,7 +45,10 @@ class StoredLatent:
 
     def fits(self, backbone: Backbone) -> bool:
         """Whether ``backbone`` can continue from this latent."""
-        return self.weights_hash == backbone.identity.weights_hash
+        here = backbone.identity
+        if self.vae_hash and here.vae_hash:
+            return self.vae_hash == here.vae_hash
+        return here.has_weights(self.weights_hash)
 
 
 def to_bytes(latent: Latent, backbone: Backbone) -> bytes:
@@ -51,6 +61,7 @@ def to_bytes(latent: Latent, backbone: Backbone) -> bytes:
         "geometry": asdict(latent.geometry),
         "model": identity.name,
         "weights_hash": identity.weights_hash,
+        "vae_hash": identity.vae_hash,
     }
     packed = latent.packed.detach().float().cpu().contiguous()
     data: bytes = save({_TENSOR: packed}, metadata={_KEY: json.dumps(about, sort_keys=True)})
@@ -71,7 +82,8 @@ def from_bytes(data: bytes, backbone: Backbone) -> StoredLatent:
             raise ValueError(f"a tensor {tuple(packed.shape)} of {packed.dtype} for {geometry.tokens} tokens")
         if not bool(packed.isfinite().all()):
             raise ValueError("it has values that are no numbers")
-        return StoredLatent(Latent(packed.to(backbone.identity.device), geometry), str(about["weights_hash"]))
+        latent = Latent(packed.to(backbone.identity.device), geometry)
+        return StoredLatent(latent, str(about["weights_hash"]), str(about.get("vae_hash", "")))
 
 
 class Maker(NamedTuple):

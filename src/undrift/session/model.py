@@ -109,6 +109,7 @@ class TurnSpec(Stored):
         seed: the resolved seed, never -1.
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
         model, weights_hash, dtype, quantize, device: what ran.
+        loras: adapters of the model, ``file:scale@hash`` each.
         versions: package versions.
     """
 
@@ -130,6 +131,7 @@ class TurnSpec(Stored):
     weights_hash: str
     dtype: str
     quantize: str = "none"
+    loras: tuple[str, ...] = ()
     device: str
     versions: dict[str, str]
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from undrift.backbones.locate import LITTLEWORLD, existing
+from undrift.backbones.placement import QUANTIZATIONS
 from undrift.errors import InputError
 from undrift.session.latents import Maker
 from undrift.session.maker import maker
@@ -196,7 +197,7 @@ def _model(spec: TurnSpec) -> list[str]:
         "--device",
         spec.device,
         "--quantize",
-        spec.quantize,
+        spec.quantize if spec.quantize in QUANTIZATIONS else "none",  # weights may have been saved quantised
     ]
     return [*_named(Maker(spec.model, spec.weights_hash)), *held]
 

@@ -1,0 +1,79 @@
+"""The models on this machine: in the hub's cache, and in folders beside each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from undrift.backbones.editors import EDITORS
+from undrift.backbones.folder import ModelFolder, read_folder
+from undrift.backbones.hub import cached_models
+from undrift.backbones.registry import families
+from undrift.errors import ModelError
+
+LICENCE = re.compile(r"^license(?:_name)?:\s*(\S+)", re.MULTILINE)
+_CARD = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """A pipeline on this machine.
+
+    Attributes:
+        name: what to load it by.
+        pipeline: its class.
+        use: ``model``, ``editor``, or empty for one that cannot be edited with.
+        size: of its weights in memory, 16 bits a number, in bytes.
+        licence: as its card says; empty if it does not.
+        problem: what is wrong with its files; empty if nothing is.
+    """
+
+    name: str
+    pipeline: str
+    use: str
+    size: int
+    licence: str
+    problem: str = ""
+
+    def fits(self, free: int) -> bool:
+        """Whether its weights fit into ``free`` bytes."""
+        return self.size <= free
+
+
+def shelved(directory: Path | None = None) -> Iterator[Shelved]:
+    """Every pipeline in the hub's cache, then those in the folders of ``directory``."""
+    for name, path in cached_models().items():
+        yield _shelved(name, path)
+    if directory is not None:
+        for index in sorted(directory.glob("*/model_index.json")):
+            yield _shelved(str(index.parent), index.parent)
+
+
+def _shelved(name: str, path: Path) -> Shelved:
+    try:
+        folder = read_folder(path, name)
+    except ModelError as error:
+        return Shelved(name, "none", "", 0, "", str(error))
+    pipeline = folder.pipeline_class
+    use = "model" if pipeline in families() else "editor" if pipeline in EDITORS else ""
+    try:
+        for part in _with_weights(folder):
+            folder.check_weights(part)
+        return Shelved(name, pipeline, use, folder.resident_bytes(2), _licence(path))
+    except ModelError as error:
+        return Shelved(name, pipeline, use, 0, _licence(path), str(error))
+
+
+def _with_weights(folder: ModelFolder) -> list[str]:
+    return [part for part in folder.parts() if folder.part_config(part)]
+
+
+def _licence(path: Path) -> str:
+    card = path / "README.md"
+    if not card.is_file():
+        return ""
+    with card.open(encoding="utf-8", errors="replace") as stream:
+        found = LICENCE.findall(stream.read(_CARD))
+    return str(found[-1]) if found else ""

@@ -1,0 +1,202 @@
+"""The hub, played by a server on this machine: what is asked of it, and what is never fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+
+from tests.support.tiny_flux import save_tiny_flux
+from undrift.backbones import load
+from undrift.backbones.editors import name_editor
+from undrift.backbones.folder import read_folder
+from undrift.backbones.hub import cached_models
+from undrift.errors import ModelError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+NAME = "someone/some-flux"
+
+
+class Hub:
+    """A repository that is served from ``folder``, and the paths of the files that were asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.fetched: list[str] = []
+        self.revisions: list[str] = []
+
+    def files(self) -> list[Path]:
+        return sorted(file for file in self.folder.rglob("*") if file.is_file())
+
+    def about(self) -> dict[str, Any]:
+        siblings = [
+            {"rfilename": file.relative_to(self.folder).as_posix(), "size": file.stat().st_size}
+            for file in self.files()
+        ]
+        return {"id": NAME, "modelId": NAME, "sha": COMMIT, "siblings": siblings, "private": False, "tags": []}
+
+    def tree(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "type": "file",
+                "path": file.relative_to(self.folder).as_posix(),
+                "size": file.stat().st_size,
+                "oid": hashlib.sha256(file.read_bytes()).hexdigest(),
+            }
+            for file in self.files()
+        ]
+
+
+def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(with_body=True)
+
+        def do_HEAD(self) -> None:
+            self._answer(with_body=False)
+
+        def _answer(self, *, with_body: bool) -> None:
+            path = self.path.partition("?")[0]
+            if path.startswith(f"/api/models/{NAME}"):
+                told = hub.tree() if "/tree/" in path else hub.about()
+                self._send(json.dumps(told).encode(), {"Content-Type": "application/json"}, with_body)
+                hub.revisions.append(path.rpartition("/")[2])
+                return
+            place = path.removeprefix(f"/{NAME}/resolve/").partition("/")[2]
+            file = hub.folder / place
+            if not place or not file.is_file():
+                self.send_response(404)
+                self.send_header("X-Error-Code", "EntryNotFound")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            data = file.read_bytes()
+            etag = hashlib.sha256(data).hexdigest()
+            if with_body:
+                hub.fetched.append(place)
+            self._send(data, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, with_body)
+
+        def _send(self, data: bytes, headers: dict[str, str], with_body: bool) -> None:
+            self.send_response(200)
+            for name, value in {**headers, "Content-Length": str(len(data))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if with_body:
+                self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with everything beside it that a repository may hold."""
+    folder = save_tiny_flux(tmp_path_factory.mktemp("hub") / "repository")
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A model")
+    (folder / "flux1-dev.safetensors").write_bytes(b"a checkpoint in one file")
+    weights = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    shutil.copy(weights, weights.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    (folder / "text_encoder" / "pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "text_encoder" / "model.onnx").write_bytes(b"another format")
+    (folder / "transformer" / "model.py").write_text("raise SystemExit")
+    (folder / "examples").mkdir()
+    (folder / "examples" / "picture.safetensors").write_bytes(b"no part")
+    return folder
+
+
+@pytest.fixture
+def hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    made = Hub(Path(shutil.copytree(published, tmp_path / "repository")))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    here = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", here)
+    template = here + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_only_what_is_used_is_fetched_and_said_before(hub: Hub) -> None:
+    said: list[str] = []
+    backbone = load(NAME, device="cpu", tell=said.append)
+    fetched = set(hub.fetched)
+    parts = read_folder(hub.folder, "x").parts()
+    assert fetched >= {"model_index.json", "transformer/config.json", "scheduler/scheduler_config.json"}
+    assert {file for file in fetched if file.endswith(".safetensors")} == {
+        f"{part}/{file.name}"
+        for part in parts
+        for file in (hub.folder / part).glob("*.safetensors")
+        if "fp16" not in file.name
+    }
+    assert not [file for file in fetched if file.endswith((".bin", ".py", ".onnx", ".md"))]
+    assert said[0].startswith(f"downloading {NAME}: 0.0 GB in ")
+    assert backbone.identity.weights_hash == load(str(hub.folder), device="cpu").identity.weights_hash
+    assert backbone.identity.revision == COMMIT
+    assert list(cached_models()) == [NAME]
+    hub.fetched.clear()
+    load(NAME, device="cpu", tell=said.append)
+    assert hub.fetched == []
+    assert len(said) == 1, "nothing is downloaded twice, nor said to be"
+
+
+def test_a_variant_is_fetched_where_there_is_nothing_else(hub: Hub) -> None:
+    (hub.folder / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
+    load(NAME, device="cpu")
+    assert "transformer/diffusion_pytorch_model.fp16.safetensors" in hub.fetched
+
+
+def test_a_model_is_judged_by_its_index_alone(hub: Hub) -> None:
+    index = hub.folder / "model_index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), "_class_name": "FluxFillPipeline"}))
+    with pytest.raises(ModelError, match=f"{NAME} is a model that fills masks: use FLUX.1-dev"):
+        load(NAME, device="cpu")
+    assert hub.fetched == ["model_index.json"]
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("modular_model_index.json", r"is a modular pipeline \(modular_model_index.json\)"),
+        ("adapter_config.json", "is a LoRA: download it, give the model that it is for with --model"),
+        ("flux1-dev.safetensors", "has no model_index.json: expected a diffusers pipeline"),
+    ],
+)
+def test_what_is_no_pipeline_is_said_before_anything_large_is_fetched(hub: Hub, file: str, message: str) -> None:
+    (hub.folder / "model_index.json").unlink()
+    (hub.folder / file).write_text("{}")
+    with pytest.raises(ModelError, match=message):
+        load(NAME, device="cpu")
+    assert [name for name in hub.fetched if not name.endswith(".json")] == []
+
+
+def test_a_revision_is_asked_for(hub: Hub) -> None:
+    load(NAME, device="cpu", revision="v1.1")
+    assert hub.revisions[0] == "v1.1"
+    assert set(hub.revisions[1:]) <= {COMMIT}
+
+
+def test_an_editor_is_fetched_by_the_same_rules(hub: Hub) -> None:
+    index = hub.folder / "model_index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), "_class_name": "FluxKontextPipeline"}))
+    folder = name_editor(NAME)
+    assert folder.pipeline_class == "FluxKontextPipeline"
+    assert not [file for file in hub.fetched if file.endswith((".bin", ".py"))]
+    with pytest.raises(ModelError, match=rf"{NAME} is an editor by instructions .*: use it with --editor {NAME}"):
+        load(NAME, device="cpu")
