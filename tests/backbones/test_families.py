@@ -13,10 +13,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from tests.support.tiny_pipelines import CHAT_LIMIT, FAMILIES, flux2_klein, loaded, qwen_tokenizer, seeded
+from tests.support.tiny_pipelines import (
+    CHAT_LIMIT,
+    DEV_LIMIT,
+    FAMILIES,
+    flux2_dev,
+    flux2_klein,
+    loaded,
+    qwen_tokenizer,
+    seeded,
+)
 from undrift.attention import MapCapture, TextColumns, word_columns
 from undrift.attention.taps import AttentionTap, Projections
-from undrift.backbones import Backbone, load
+from undrift.backbones import Backbone, from_pipeline, load
 from undrift.backbones.base import Latent
 from undrift.backbones.qwen_prompts import BEFORE, DROPPED
 from undrift.backbones.registry import families
@@ -91,6 +100,7 @@ def test_families_are_found() -> None:
         "FluxPipeline": "FluxBackbone",
         "QwenImagePipeline": "QwenImageBackbone",
         "StableDiffusion3Pipeline": "SD3Backbone",
+        "StableDiffusionPipeline": "StableDiffusionBackbone",
     }
 
 
@@ -302,6 +312,28 @@ def test_klein_was_distilled_to_do_without_guidance(tmp_path: Path) -> None:
     field = klein.velocity_field(klein.embed(PROMPTS[:1]), klein.geometry(SIZE), 4.0)
     final = integrate(field, Euler(), noise("flux2", 1), klein.sigmas(3, klein.geometry(SIZE))).final
     close(final, made.latents[-1], bar=3 * PARITY)
+
+
+def test_dev_is_told_its_guidance_and_reads_its_prompt_in_a_chat_of_its_own() -> None:
+    """FLUX.2-dev's pipeline, a small language model in the place of Mistral."""
+    pipe, start = flux2_dev(), noise("flux2", 1)
+    backbone = from_pipeline(pipe, name="dev")
+    assert backbone.capabilities.guidance == "embedded"
+    calls: list[tuple[dict[str, Any], Tensor]] = []
+    pipe.transformer.register_forward_hook(
+        lambda _, args, named, out: calls.append((named, out[0])), with_kwargs=True
+    )
+    grid = FAMILIES["flux2"].to_pipeline(start, backbone.geometry(SIZE))
+    options = {"num_inference_steps": 2, "guidance_scale": 2.5, "max_sequence_length": DEV_LIMIT}
+    pipe(prompt=PROMPTS[0], width=SIZE[0], height=SIZE[1], latents=grid, output_type="latent", **options)
+    (named, velocity), _ = calls
+    conditioning = backbone.embed(PROMPTS[:1])
+    # Rounding of numbers below 0.1.
+    torch.testing.assert_close(conditioning.tensors["text"], named["encoder_hidden_states"], atol=1e-7, rtol=0)
+    assert word_columns(conditioning.tokens[0], ["cat"])
+    close(backbone.velocity_field(conditioning, backbone.geometry(SIZE), 2.5)(start, 1.0), velocity)
+    with pytest.raises(InputError, match=r"the prompt holds '\[IMG\]', which stands for a picture"):
+        backbone.embed(["a cat [IMG]"])
 
 
 def test_prompts_take_as_many_columns_as_the_tokenizer_allows() -> None:

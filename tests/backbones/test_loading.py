@@ -128,7 +128,7 @@ def _not_json(folder: Path) -> None:
 
 
 def _no_flux(folder: Path) -> None:
-    edit_json(folder / "model_index.json", _class_name="StableDiffusionPipeline")
+    edit_json(folder / "model_index.json", _class_name="StableDiffusionXLPipeline")
 
 
 def _no_vae_folder(folder: Path) -> None:
@@ -188,7 +188,7 @@ def _tokenizer_without_files(folder: Path) -> None:
     ("damage", "message"),
     [
         (_not_json, r"model_index.json cannot be read: Expecting"),
-        (_no_flux, r"broken is a StableDiffusionPipeline: expected one of Flux2KleinPipeline, .*FluxPipeline"),
+        (_no_flux, r"broken is a StableDiffusionXLPipeline: expected one of Flux2KleinPipeline, .*FluxPipeline"),
         (_no_vae_folder, r"lacks the part 'vae': .* is incomplete, download it again"),
         (_no_t5_in_index, r"lacks the part 'text_encoder_2'"),
         (_no_weights, r"transformer holds no weights \(\*.safetensors\): download .* again"),
@@ -365,6 +365,38 @@ def test_model_offloading_keeps_one_part_on_the_device() -> None:
     moved = first.weight
     with placement.using(first):
         assert first.weight is moved
+
+
+class Full(torch.nn.Module):
+    """Runs out of memory half way to the device, as often as it is told."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+        self.failures = failures
+
+    def to(self, *args: Any, **named: Any) -> Full:
+        if torch.device(args[0]).type == "meta" and self.failures:
+            self.failures -= 1
+            self.first.to(*args, **named)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        # A tensor on meta holds nothing to bring back: what stands for the device forgets.
+        moved = super().to_empty(device=args[0]) if self.first.weight.is_meta else super().to(*args, **named)
+        assert isinstance(moved, Full)
+        return moved
+
+
+def test_running_out_of_memory_leaves_the_next_turn_a_usable_model() -> None:
+    placement = Placement(torch.device("meta"), torch.float32, "model")
+    vae, transformer = Full(failures=0), Full(failures=1)
+    with placement.using(vae):
+        pass
+    with pytest.raises(ModelError, match="the memory of meta is too small: try"), placement.using(transformer):
+        pytest.fail("it is not there")
+    devices = {parameter.device.type for parameter in transformer.parameters()}
+    assert devices == {"cpu"}, "a half-moved part goes back"
+    with placement.using(transformer):
+        assert {parameter.device.type for parameter in transformer.parameters()} == {"meta"}
 
 
 @pytest.mark.parametrize("offload", ["model", "group"])

@@ -20,6 +20,7 @@ from undrift.backbones.qwen_prompts import BEFORE
 
 TEXT_WIDTH = 24
 CHAT_LIMIT = 48
+DEV_LIMIT = 512
 PICTURE = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>")
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", *PICTURE)
 CHAT = (
@@ -158,29 +159,52 @@ def flux2_parts(guidance_embeds: bool) -> tuple[Any, Any, Any]:
     return transformer.eval(), autoencoder.eval(), scheduler
 
 
-def flux2_klein(distilled: bool = False) -> Any:
-    """FLUX.2-klein-base's layout: Qwen3, of which the transformer takes layers 9, 18 and 27."""
-    from diffusers import Flux2KleinPipeline
+def qwen3(vocabulary: int, layers: int) -> Any:
+    """A language model of many layers and hardly any width."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    transformer, autoencoder, scheduler = flux2_parts(guidance_embeds=False)
-    tokenizer = qwen_tokenizer(CHAT_LIMIT)
     config = Qwen3Config(
-        vocab_size=len(tokenizer),
+        vocab_size=vocabulary,
         hidden_size=TEXT_WIDTH // 3,
         intermediate_size=16,
-        num_hidden_layers=28,
+        num_hidden_layers=layers,
         num_attention_heads=1,
         num_key_value_heads=1,
         head_dim=8,
     )
+    return Qwen3ForCausalLM(config).eval()
+
+
+def flux2_klein(distilled: bool = False) -> Any:
+    """FLUX.2-klein-base's layout: Qwen3, of which the transformer takes layers 9, 18 and 27."""
+    from diffusers import Flux2KleinPipeline
+
+    transformer, autoencoder, scheduler = flux2_parts(guidance_embeds=False)
+    tokenizer = qwen_tokenizer(CHAT_LIMIT)
     return Flux2KleinPipeline(
         scheduler=scheduler,
         vae=autoencoder,
-        text_encoder=Qwen3ForCausalLM(config).eval(),
+        text_encoder=qwen3(len(tokenizer), layers=28),
         tokenizer=tokenizer,
         transformer=transformer,
         is_distilled=distilled,
+    )
+
+
+@seeded
+def flux2_dev() -> Any:
+    """FLUX.2-dev's layout, with a guidance embedding; Qwen3 stands for Mistral, whose layers 10, 20, 30 are taken."""
+    from diffusers import Flux2Pipeline
+
+    transformer, autoencoder, scheduler = flux2_parts(guidance_embeds=True)
+    tokenizer = qwen_tokenizer(DEV_LIMIT)
+    tokenizer.chat_template = CHAT.replace("message['content']", "message['content'][0]['text']")
+    return Flux2Pipeline(
+        scheduler=scheduler,
+        vae=autoencoder,
+        text_encoder=qwen3(len(tokenizer), layers=31),
+        tokenizer=tokenizer,
+        transformer=transformer,
     )
 
 

@@ -57,7 +57,7 @@ def load(
         name: ``littleworld``, the folder of a diffusers pipeline, or a hub id.
         dtype: what the network computes in: ``float32``, ``bfloat16``, ``float16`` (or ``fp32``, ``bf16``,
             ``fp16``); ``auto`` is bfloat16 on CUDA and float32 elsewhere.
-        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes CUDA if there is any.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes CUDA if there is any, else Apple's GPU.
         offload: ``none``; ``model`` keeps one part at a time on the device; ``group`` streams layers through it.
         quantize: weights of the transformer and the large text encoder as ``nf4``, ``int8`` or ``fp8``.
         revision: branch, tag or commit of a hub id.
@@ -142,7 +142,8 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 
 def _device(device: str) -> torch.device:
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
+        return torch.device(gpu or "cpu")
     try:
         chosen = torch.device(device)
     except RuntimeError:

@@ -82,9 +82,7 @@ class Placement:
         memory explained."""
         with self.explained():
             if self.offload == "model" and module is not self._resident:
-                if self._resident is not None:
-                    self._resident.to("cpu")
-                self._resident = module.to(self.device)
+                self._bring(module)
             with torch.enable_grad() if _GRADIENTS.get() else self._without_gradients():
                 yield
 
@@ -98,6 +96,18 @@ class Placement:
             if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
             raise ModelError(f"the memory of {self.device} is too small: {memory_advice(self)}") from error
+
+    def _bring(self, module: nn.Module) -> None:
+        """Put ``module`` on the device in place of the one that is there; if it does not fit, nothing is there."""
+        before, self._resident = self._resident, None
+        if before is not None:
+            before.to("cpu")
+        try:
+            module.to(self.device)
+        except BaseException:
+            module.to("cpu")  # whole again, what was moved before memory ended included
+            raise
+        self._resident = module
 
     def _stream(self, module: nn.Module) -> None:
         from diffusers.hooks import apply_group_offloading
