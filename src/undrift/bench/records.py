@@ -42,6 +42,7 @@ class MethodSpec(BaseModel):
         method: name in the methods' registry, or for pictures made elsewhere what the manifest of their folder says.
         preset: the preset's name, "custom" if changed.
         params: the resolved parameters; empty for pictures made elsewhere.
+        oracle: whether it is told each turn's true mask, see ``undrift.bench.runner.oracle``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +51,7 @@ class MethodSpec(BaseModel):
     method: str
     preset: str
     params: dict[str, Any]
+    oracle: bool = False
 
 
 class Manifest(BaseModel):

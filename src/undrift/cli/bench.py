@@ -46,7 +46,7 @@ metrics_option = click.option(
     show_default=True,
     metavar="LIST",
     help="With commas between: NAME, NAME:PRESET, NAME:PRESET:PARAMETER=VALUE;label=WORD, or a list: all, table1, "
-    "table2, pieces.",
+    "table2, pieces, bounds (the floor, and FlowEdit told the true masks).",
 )
 @model_options
 @click.option(

@@ -31,9 +31,10 @@ def test_every_list_resolves_to_methods_that_are_what_was_specified(name: str) -
 
 
 def test_all_is_every_method() -> None:
-    assert [spec.method for spec in specs(["all"], {})] == [
-        name for name in registry.all_methods() if name != "instruct"
-    ], "an editor by instructions has a model of its own, which has to be named"
+    own = [spec.method for spec in specs(["all"], {}) if not spec.oracle]
+    assert own == [name for name in registry.all_methods() if name != "instruct"], (
+        "an editor by instructions has a model of its own, which has to be named"
+    )
 
 
 def test_table2_changes_one_thing_per_row() -> None:
@@ -49,7 +50,7 @@ def test_table2_changes_one_thing_per_row() -> None:
 
 
 def test_each_row_of_the_pieces_leaves_one_of_undrift_s_out() -> None:
-    rows = {spec.label: spec.params for spec in specs(["pieces"], {})}
+    rows = {spec.label: spec.params for spec in specs(["pieces"], {}) if spec.method == "undrift"}
     whole = rows.pop("whole")
     changed = {label: {k for k, v in params.items() if v != whole[k]} for label, params in rows.items()}
     assert changed == {
@@ -59,6 +60,20 @@ def test_each_row_of_the_pieces_leaves_one_of_undrift_s_out() -> None:
         "all-pixels": {"weak", "strong"},
         "edited-latent": {"anew"},
     }
+
+
+@pytest.mark.parametrize("name", named_lists())
+def test_every_table_has_the_floor_and_the_oracle(name: str) -> None:
+    found = {spec.label: spec for spec in specs([name], {})}
+    assert found["no_edit"].method == "no_edit"
+    assert (found["flowedit-oracle"].oracle, found["flowedit-oracle"].preset) == (True, "default")
+    assert [label for label, spec in found.items() if spec.oracle] == ["flowedit-oracle"]
+
+
+def test_where_no_mask_is_known_a_list_has_no_oracle_and_a_word_that_asks_for_one_is_refused() -> None:
+    assert not any(spec.oracle for spec in specs(["table1"], {}, masks=False))
+    with pytest.raises(InputError, match="'flowedit::oracle=true' is told true masks, and this suite does not know"):
+        specs(["no_edit", "flowedit::oracle=true"], {}, masks=False)
 
 
 def test_commas_in_brackets_belong_to_a_value() -> None:
@@ -73,8 +88,9 @@ def test_commas_in_brackets_belong_to_a_value() -> None:
         (["multi_turn::stepz=3"], "no parameter named 'stepz', expected one of: steps,"),
         (["multi_turn::steps"], "'steps' in method 'multi_turn::steps': expected NAME:PRESET:PARAMETER=VALUE"),
         (["no_edit::label=../x"], "label '../x' cannot name a folder: use letters, digits"),
+        (["no_edit::oracle=yes"], "oracle=yes in method 'no_edit::oracle=yes': expected true or false"),
         (["no_edit", "fireflow::label=no_edit"], "two methods are called 'no_edit': give one another name"),
-        ([], "no method to run: name methods or one of the lists all, table1, table1-sd, table2, pieces"),
+        ([], "no method to run: name methods or one of the lists all, table1, table1-sd, table2, pieces, bounds"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(words: list[str], message: str) -> None:

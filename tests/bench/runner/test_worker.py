@@ -14,6 +14,7 @@ import pytest
 from tests.bench.runner.support import Failing, PictureCase, counted, hashes, job, make, order, records
 from tests.support.toy import ToyBackbone
 from undrift.backbones import Backbone
+from undrift.bench.case import Mask
 from undrift.bench.records import RunFolder, TurnRecord
 from undrift.bench.runner.methods import specs
 from undrift.bench.runner.place import Here
@@ -61,6 +62,41 @@ def test_every_record_says_what_the_turn_took(tmp_path: Path) -> None:
     assert first.seconds > 0
     assert (first.peak_memory or 0) > 10 * 2**20
     assert (first.batch, first.device, first.error) == (2, "cpu", None)
+
+
+class HalfCase(PictureCase):
+    """Only the left half may change, which is known for the first turn alone."""
+
+    def mask(self, turn: int) -> Mask | None:
+        half = np.zeros((16, 16), dtype=bool)
+        half[:, :8] = True
+        return half if turn == 1 else None
+
+
+def test_an_oracle_edits_within_the_true_mask_and_keeps_every_bit_outside(tmp_path: Path) -> None:
+    cases = [HalfCase("a", turns=1), HalfCase("b", turns=1)]
+    words = ["flowedit::steps=2;n_max=2", "flowedit::steps=2;n_max=2;oracle=true"]
+    run = make(tmp_path, ToyBackbone(), order(words, batch=2), cases)
+    free, told = (
+        [
+            np.asarray(read_picture(run.folder(r.label, r.case) / str(r.image)), dtype=int)
+            for r in records(run, cases)
+        ][start : start + 2]
+        for start in (0, 2)
+    )
+    for case, alone, masked in zip(cases, free, told, strict=True):
+        before = np.asarray(case.original(), dtype=int)
+        assert np.array_equal(masked[:, 8:], before[:, 8:])
+        assert np.array_equal(masked[:, :6], alone[:, :6]), "further in than the seam it is what the method makes"
+        assert np.abs(alone - before)[:, 8:].max() > 8, "without the mask it changes there, too"
+
+
+def test_an_oracle_without_a_mask_fails_that_turn_alone(tmp_path: Path) -> None:
+    cases = [HalfCase("a", turns=2)]
+    run = make(tmp_path, ToyBackbone(), order(["no_edit::oracle=true"]), cases)
+    assert errors(records(run, cases)) == {
+        ("a", 2): "case a has no true mask for turn 2: an oracle cannot be told it"
+    }
 
 
 def test_each_original_is_encoded_once_for_all_methods(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from types import MappingProxyType
 
 from undrift.methods import registry
 
+BOUNDS = ("no_edit", "flowedit::oracle=true")
+"""What every table is read between: the floor, nothing edited, and FlowEdit that is told each turn's true mask."""
+
 TABLE1 = (
     "rf_inversion",
     "stable_flow",
@@ -25,8 +28,8 @@ TABLE1 = (
     "reflow",
     "from_original",
     "revert_unchanged",
-    "no_edit",
     "no_edit:round-trip",
+    *BOUNDS,
 )
 """The paper's Table 1 with our default, later editors, and the floors of the comparison."""
 
@@ -65,7 +68,8 @@ UNDRIFT = tuple(f"undrift::{change};label={label}" for label, change in PIECES.i
 
 
 def named_lists() -> Mapping[str, tuple[str, ...]]:
-    """Every list by name; ``all`` is every method with its default preset."""
+    """Every list by name, the bounds in each; ``all`` is every method with its default preset."""
     own = (name for name, method in registry.all_methods().items() if not method.follows_instructions)
-    lists = {"table1": TABLE1, "table1-sd": TABLE1_SD, "table2": TABLE2, "pieces": UNDRIFT}
-    return {"all": tuple(own), **lists}
+    tables = {"table1": TABLE1, "table1-sd": TABLE1_SD, "table2": TABLE2, "pieces": UNDRIFT}
+    bounded = {name: tuple(dict.fromkeys([*table, *BOUNDS])) for name, table in {"all": tuple(own), **tables}.items()}
+    return {**bounded, "bounds": BOUNDS}

@@ -25,12 +25,14 @@ class Word:
         name, preset: of the method; an empty preset is ``default``.
         overrides: parameters by name, as text.
         label: what the word calls itself with ``label=...``, else made from the other parts.
+        oracle: ``oracle=true``: it is told the true mask of every turn.
     """
 
     name: str
     preset: str
     overrides: Mapping[str, str]
     label: str
+    oracle: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Word:
@@ -44,11 +46,14 @@ class Word:
         values = dict(_setting(item, text) for item in settings.split(";") if item.strip())
         preset = preset.strip() or "default"
         label = values.pop("label", None) or _made_label(name.strip(), preset, values)
+        oracle = values.pop("oracle", "false")
+        if oracle not in ("true", "false"):
+            raise InputError(f"oracle={oracle} in method '{text}': expected true or false")
         if not LABEL.fullmatch(label):
             raise InputError(
                 f"label '{label}' cannot name a folder: use letters, digits and . _ + -, a letter or digit first"
             )
-        return cls(name.strip(), preset, values, label)
+        return cls(name.strip(), preset, values, label, oracle == "true")
 
     def spec(self, tuned: Tuned) -> MethodSpec:
         """The method with nothing left open.
@@ -58,18 +63,26 @@ class Word:
         """
         method = registry.get(self.name, self.preset, self.overrides, tuned)
         params = method.params.model_dump(mode="json")
-        return MethodSpec(label=self.label, method=self.name, preset=method.preset, params=params)
+        return MethodSpec(label=self.label, method=self.name, preset=method.preset, params=params, oracle=self.oracle)
 
 
-def specs(words: Iterable[str], tuned: Tuned) -> tuple[MethodSpec, ...]:
+def specs(words: Iterable[str], tuned: Tuned, masks: bool = True) -> tuple[MethodSpec, ...]:
     """The methods that ``words`` name, lists among them replaced by what they hold; ``tuned`` as for the registry.
 
+    Args:
+        masks: whether true masks are known; where they are not, lists leave the methods out that are told them.
+
     Raises:
-        InputError: no method, one that does not exist, or two with one label.
+        InputError: no method, one that does not exist, two with one label, or one to be told unknown masks.
     """
     known = named_lists()
-    flat = [method for word in words for method in known.get(word, (word,))]
-    found = [Word.parse(word).spec(tuned) for word in dict.fromkeys(flat)]
+    asked = list(words)
+    flat = [method for word in asked for method in known.get(word, (word,))]
+    parsed = [(word, Word.parse(word)) for word in dict.fromkeys(flat)]
+    blind = next((word for word, parts in parsed if parts.oracle and not masks and word in asked), None)
+    if blind is not None:
+        raise InputError(f"'{blind}' is told true masks, and this suite does not know them for every turn")
+    found = [parts.spec(tuned) for _, parts in parsed if masks or not parts.oracle]
     if not found:
         raise InputError(f"no method to run: name methods or one of the lists {', '.join(known)}")
     twice = [label for label, count in Counter(spec.label for spec in found).items() if count > 1]
@@ -96,5 +109,6 @@ def _setting(item: str, word: str) -> tuple[str, str]:
 
 
 def _made_label(name: str, preset: str, values: Mapping[str, str]) -> str:
-    parts = [name, *([preset] if preset != "default" else []), *(f"{key}-{value}" for key, value in values.items())]
+    said = ["oracle" if (key, value) == ("oracle", "true") else f"{key}-{value}" for key, value in values.items()]
+    parts = [name, *([preset] if preset != "default" else []), *said]
     return re.sub(r"[^\w.+-]+", "_", "-".join(parts)).strip("_") or "_"

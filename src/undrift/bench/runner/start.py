@@ -12,6 +12,7 @@ from undrift.backbones.locate import locate
 from undrift.bench.case import Case
 from undrift.bench.records import MANIFEST, Manifest, MethodSpec, RunFolder
 from undrift.bench.runner.methods import specs
+from undrift.bench.runner.oracle import knows_masks
 from undrift.bench.suites.base import SuiteSpec
 from undrift.bench.suites.registry import all_suites, open_suite
 from undrift.discovery import look_up
@@ -38,11 +39,17 @@ class Order:
     handover: str = "latent"
     batch: int = 8
 
+    def methods(self, tuned: Tuned) -> tuple[MethodSpec, ...]:
+        """The methods of ``words``; see ``specs`` for what is refused."""
+        found = specs(self.words, tuned)
+        told = any(spec.oracle for spec in found)
+        return specs(self.words, tuned, masks=False) if told and not knows_masks(self.suite) else found
+
     def manifest(self, identity: ModelIdentity, tuned: Tuned) -> Manifest:
         """The order with nothing left open."""
         return Manifest(
             suite=self.suite,
-            methods=specs(self.words, tuned),
+            methods=self.methods(tuned),
             model=self.model,
             weights_hash=identity.weights_hash,
             dtype=identity.dtype,
@@ -76,7 +83,7 @@ def check(order: Order, run: RunFolder) -> Sequence[Case]:
     Raises:
         InputError: what is asked for cannot be, or the folder holds another run.
     """
-    specs(order.words, {})
+    order.methods({})
     cases = open_suite(order.suite)
     if (run.path / MANIFEST).exists():
         there = run.manifest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import torch
@@ -16,11 +16,12 @@ from undrift.bench.records import Manifest, RunFolder, TurnRecord
 from undrift.bench.runner.ledger import Ledger, Made
 from undrift.bench.runner.memory import MemoryGauge
 from undrift.bench.runner.methods import method_of
+from undrift.bench.runner.oracle import editable, kept, true_region
 from undrift.bench.runner.plan import Unit
 from undrift.bench.runner.sharing import SharingBackbone, VelocityMemory
 from undrift.errors import Cancelled, UndriftError
 from undrift.flow import Observer
-from undrift.methods.base import EditMethod, EditRequest, EditResult
+from undrift.methods.base import EditMethod, EditRequest
 from undrift.session.engine import SEEDS
 
 KEPT_ORIGINALS = 64
@@ -144,9 +145,17 @@ class Worker:
 
     def _made(self, rows: Sequence[Row], turn: int, method: EditMethod) -> list[Made]:
         taken, began = self._taken(), perf_counter()
+        request, regions = self._request(rows, turn), self._regions(rows, turn)
+        if regions:
+            told = editable(regions, request.previous.geometry).to(request.previous.packed.device)
+            request = replace(request, editable_tokens=told)
         with MemoryGauge(self._backbone.identity.device) as memory:
-            result = method.edit(self._backbone, self._request(rows, turn), self._observers)
+            result = method.edit(self._backbone, request, self._observers)
             pictures = result.images or self._backbone.decode(result.latent)
+        made = list(zip(pictures, _split(result.latent), strict=True))
+        if regions:
+            before = zip(request.previous_images, _split(request.previous), strict=True)
+            made = [kept(*parts) for parts in zip(regions, made, before, strict=True)]
         cost = {
             "evaluations": result.evaluations,
             "sample_evaluations": result.sample_evaluations,
@@ -156,10 +165,12 @@ class Worker:
             "batch": len(rows),
         }
         records = [self._record(row.ledger, turn).model_copy(update=cost) for row in rows]
-        return [
-            Made(picture, latent, record)
-            for picture, latent, record in zip(pictures, _split(result), records, strict=True)
-        ]
+        return [Made(*parts, record) for parts, record in zip(made, records, strict=True)]
+
+    def _regions(self, rows: Sequence[Row], turn: int) -> list[Image.Image]:
+        """What a method is told that is an oracle; nothing for any other."""
+        told = self._methods[rows[0].ledger.label].oracle
+        return [true_region(row.ledger.case, turn) for row in rows] if told else []
 
     def _request(self, rows: Sequence[Row], turn: int) -> EditRequest:
         tasks = [row.ledger.case.tasks[turn - 1] for row in rows]
@@ -222,5 +233,5 @@ def _joined(parts: Sequence[Latent]) -> Latent:
     return Latent(torch.cat([part.packed for part in parts]), parts[0].geometry)
 
 
-def _split(result: EditResult) -> list[Latent]:
-    return [Latent(row.unsqueeze(0), result.latent.geometry) for row in result.latent.packed]
+def _split(latent: Latent) -> list[Latent]:
+    return [Latent(row.unsqueeze(0), latent.geometry) for row in latent.packed]
