@@ -8,6 +8,8 @@ from undrift.bench.suites.littleworld import DrawnCase, LittleWorldCase, Reconst
 from undrift.bench.suites.registry import all_suites, open_suite
 from undrift.errors import InputError
 
+VARIANTS = ("standard", "long", "reconstruct", "no-op", "cycle")
+
 
 def cases_of(variant: str, limit: int | None = None, turns: int | None = None) -> list[DrawnCase]:
     cases = open_suite(SuiteSpec(name="littleworld", variant=variant, limit=limit, turns=turns))
@@ -17,7 +19,15 @@ def cases_of(variant: str, limit: int | None = None, turns: int | None = None) -
 
 @pytest.mark.parametrize(
     ("variant", "count", "turns"),
-    [("quick", 8, 4), ("standard", 64, 5), ("default", 64, 5), ("long", 24, 20), ("reconstruct", 16, 16)],
+    [
+        ("quick", 8, 4),
+        ("standard", 64, 5),
+        ("default", 64, 5),
+        ("long", 24, 20),
+        ("reconstruct", 16, 16),
+        ("no-op", 16, 10),
+        ("cycle", 16, 20),
+    ],
 )
 def test_sizes(variant: str, count: int, turns: int) -> None:
     cases = cases_of(variant)
@@ -29,8 +39,8 @@ def test_sizes(variant: str, count: int, turns: int) -> None:
 
 def test_the_same_every_time_and_no_variant_has_anothers_pictures() -> None:
     assert [case.scenes for case in cases_of("quick")] == [case.scenes for case in cases_of("quick")]
-    originals = [{case.scenes[0] for case in cases_of(name)} for name in ("standard", "long", "reconstruct")]
-    assert len(set.union(*originals)) == sum(map(len, originals)) == 64 + 24 + 16
+    originals = [{case.scenes[0] for case in cases_of(name)} for name in VARIANTS]
+    assert len(set.union(*originals)) == sum(map(len, originals)) == 64 + 24 + 16 + 16 + 16
 
 
 def test_an_edit_is_right_where_its_mask_is_and_nowhere_else() -> None:
@@ -58,6 +68,18 @@ def test_a_reconstruction_asks_for_the_original_and_changes_nothing() -> None:
         assert not case.mask(16).any()
         assert not case.mask_since_original(16).any()
     assert len({case.tasks[0].source_prompt for case in cases_of("reconstruct")}) > 12
+
+
+def test_a_cycle_makes_one_edit_and_takes_it_back_again_and_again() -> None:
+    for case in cases_of("cycle"):
+        assert isinstance(case, LittleWorldCase)
+        there, back = case.tasks[:2]
+        assert (there.source_prompt, there.target_prompt) == (back.target_prompt, back.source_prompt)
+        assert case.tasks == (there, back) * 10
+        assert case.truth(20).tobytes() == case.original().tobytes() != case.truth(19).tobytes()
+        assert not case.mask_since_original(20).any()
+        assert np.array_equal(case.mask_since_original(19), case.mask(20))
+        assert case.mask(20).any()
 
 
 def test_limit_and_turns() -> None:

@@ -19,6 +19,7 @@ from undrift.littleworld.sequences import EditSequence, changed_pixels, sample_s
 FIRST_SEED = 90_000_000
 """Beyond the scenes that trained the model (below 10 million), and those that tuned or tested methods."""
 
+NO_OP, CYCLE = "no-op", "cycle"
 RECONSTRUCT = "reconstruct"
 """Edit type of a turn that asks for what the picture already shows."""
 
@@ -83,6 +84,8 @@ class LittleWorld(Suite):
             "standard": "64 sequences of 5 turns",
             "long": "24 sequences of 20 turns",
             RECONSTRUCT: "16 pictures, each asked 16 times for what it already shows",
+            NO_OP: "16 other pictures, each asked 10 times for what it already shows",
+            CYCLE: "16 edits, each made and taken back 10 times",
         }
     )
     sizes: ClassVar[Mapping[str, tuple[int, int, int]]] = MappingProxyType(
@@ -92,6 +95,8 @@ class LittleWorld(Suite):
             "standard": (FIRST_SEED, 64, 5),
             "long": (FIRST_SEED + 1_000, 24, 20),
             RECONSTRUCT: (FIRST_SEED + 2_000, 16, 16),
+            NO_OP: (FIRST_SEED + 3_000, 16, 10),
+            CYCLE: (FIRST_SEED + 4_000, 16, 20),
         }
     )
     """First seed, cases, turns."""
@@ -103,7 +108,11 @@ class LittleWorld(Suite):
         first, count, turns = self.sizes[self.spec.variant]
         for n in range(count):
             rng = random.Random(first + n)
-            if self.spec.variant == RECONSTRUCT:
+            if self.spec.variant in (RECONSTRUCT, NO_OP):
                 yield ReconstructCase(f"lw-{n:03}", sample_scene(rng), turns, seed=n)
+            elif self.spec.variant == CYCLE:
+                there = sample_sequence(rng, 1).scenes
+                back_and_forth = EditSequence(tuple(there[turn % 2] for turn in range(turns + 1)))
+                yield LittleWorldCase(f"lw-{n:03}", back_and_forth, seed=n)
             else:
                 yield LittleWorldCase(f"lw-{n:03}", sample_sequence(rng, turns), seed=n)
