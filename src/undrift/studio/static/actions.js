@@ -34,12 +34,6 @@ export function look(id) {
   settle();
 }
 
-// Goes to a turn: the head moves there, and the next turn is made from it.
-export async function go(id) {
-  look(id);
-  await step("here", id);
-}
-
 export async function step(kind, id = state.shown) {
   const { head } = await post(`${sessionPath(state.session.name)}/head`, { turn: id, step: kind });
   await refresh();
@@ -51,6 +45,12 @@ let before = Promise.resolve();
 
 // Steps come one after another, however fast the keys: each starts from what the one before it has shown.
 const inTurn = (action) => (before = before.then(() => attempt(action)));
+
+// Goes to a turn: the head moves there, and the next turn is made from it.
+export function go(id) {
+  look(id);
+  return inTurn(() => step("here", id));
+}
 
 export const undo = () => inTurn(() => step("undo"));
 export const redo = () => inTurn(() => step("redo"));
