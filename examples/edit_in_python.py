@@ -20,7 +20,7 @@ def main() -> None:
     """Edit, undo, branch, compare, export."""
     folder = sys.argv[1] if len(sys.argv) > 1 else f"{tempfile.mkdtemp(prefix='undrift-')}/session"
     model = undrift.load("littleworld")
-    method = undrift.method("multi_turn", model)
+    method = undrift.method("undrift", model)
     session = undrift.start_session(folder, demo.picture(), demo.prompt(), model)
 
     for prompt in demo.edits()[:2]:

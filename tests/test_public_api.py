@@ -66,7 +66,7 @@ def test_a_method_takes_the_models_values_unless_asked_not_to() -> None:
     assert guidance(undrift.method("multi_turn", model, preset="paper")) == (3.5, "paper")
     assert guidance(undrift.method("multi_turn", model, guidance=5)) == (5.0, "custom")
     assert undrift.method("multi_turn", model, dial=1.0).dial_value == 1.0
-    assert undrift.method().name == "multi_turn"
+    assert undrift.method().name == "undrift"
     with pytest.raises(undrift.UndriftError, match="no parameter named 'stepps', expected one of: steps"):
         undrift.method("multi_turn", model, stepps=3)
 

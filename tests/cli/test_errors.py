@@ -51,10 +51,10 @@ def test_unknown_option_and_missing_argument(invoke: Invoke) -> None:
     ("options", "message"),
     [
         (("--method", "multi_tun"), "no method 'multi_tun': did you mean 'multi_turn'?"),
-        (("--preset", "papper"), "no preset of multi_turn 'papper': did you mean 'paper'?"),
-        (("--set", "gian=0.3"), "no parameter named 'gian', expected one of"),
+        (("--method", "multi_turn", "--preset", "papper"), "no preset of multi_turn 'papper': did you mean 'paper'?"),
+        (("--set", "skiped=0.3"), "no parameter named 'skiped', expected one of"),
         (("--set", "gain"), "--set gain: expected NAME=VALUE"),
-        (("--set", "gain=7"), "parameter gain=7:"),
+        (("--set", "strong=7"), "parameter strong=7:"),
         (("--steps", "0"), "parameter steps=0:"),
         (("--words", "cat", "--words", "dog"), "--words is given 2 times for 1 edits"),
         (("-e", "  "), "--edit number 2 is empty"),

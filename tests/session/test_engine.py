@@ -275,7 +275,7 @@ def test_replay_of_one_path_with_changes(session: Session, backbone: ToyBackbone
 
 
 def test_a_recorded_method_comes_back_with_its_parameters(session: Session, backbone: ToyBackbone) -> None:
-    usual = registry.get(overrides={"steps": 3, "gain": 0.25})
+    usual = registry.get(overrides={"steps": 3, "skipped": 0.25})
     spec = run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=0)).spec
     assert spec is not None
     recorded = spec.model_copy(update={"method": usual.name, "params": usual.params.model_dump(mode="json")})

@@ -65,9 +65,9 @@ def test_rebasing_starts_from_the_source_and_keeps_the_rest(session: Session, ba
 
 
 def test_the_next_turn_goes_on_with_method_and_preset(session: Session, backbone: ToyBackbone) -> None:
-    assert last_method(session.tree(), session.original) == ("multi_turn", "default")
+    assert last_method(session.tree(), session.original) == (registry.DEFAULT, "default")
     turn = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
-    assert last_method(session.tree(), turn) == ("multi_turn", "default"), "a method that is not known here"
+    assert last_method(session.tree(), turn) == (registry.DEFAULT, "default"), "a method that is not known here"
 
 
 def test_parameters_hold_for_one_turn(
@@ -78,7 +78,7 @@ def test_parameters_hold_for_one_turn(
     assert last_method(session.tree(), turn) == ("toy", "global")
     turn = run_turn(session, backbone, ToyMethod(ToyParams(steps=2)), EditPlan("a cow", seed=1))
     assert last_method(session.tree(), turn) == ("toy", "default")
-    assert last_method(session.tree(), session.original) == ("multi_turn", "default")
+    assert last_method(session.tree(), session.original) == (registry.DEFAULT, "default")
 
 
 @pytest.mark.parametrize("plan", [EditPlan("a dog", seed=4), EditPlan("a dog", seed=4, parent="original")])

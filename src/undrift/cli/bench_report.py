@@ -14,7 +14,7 @@ from undrift.cli.paths import Folder
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("--output", "-o", type=Folder(), help="Folder to write to; default: RUN/report.")
-@click.option("--reference", "-r", metavar="LABEL", help="Compare with this method; default: multi_turn.")
+@click.option("--reference", "-r", metavar="LABEL", help="Compare with this method; default: undrift.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many cases of the suite.")
 @json_option
 @common

@@ -284,7 +284,7 @@ method_options = _bundle(
         click.option(
             "--method",
             metavar="NAME",
-            help="Editor; see: undrift methods. Default: that of the turn before, multi_turn for the first.",
+            help="Editor; see: undrift methods. Default: that of the turn before, undrift for the first.",
         ),
         click.option("--preset", metavar="NAME", help="Parameter set of the method. Default: as with --method."),
         click.option("--steps", type=int, metavar="N", help="Steps of inversion and of sampling."),

@@ -12,7 +12,7 @@ from undrift.discovery import look_up, named_classes
 from undrift.methods.base import CUSTOM, EditMethod, Params
 from undrift.methods.dial import turned
 
-DEFAULT = "multi_turn"
+DEFAULT = "undrift"
 """The method of a turn that names none."""
 
 Tuned = Mapping[str, Mapping[str, Any]]

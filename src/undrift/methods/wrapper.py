@@ -20,7 +20,7 @@ from undrift.methods.needs import Need
 class WrapperParams(Params):
     """Parameters of the methods that wrap another one."""
 
-    method: str = Field(registry.DEFAULT, description="the method inside")
+    method: str = Field("multi_turn", description="the method inside")
     method_preset: str = Field("default", description="its preset")
     method_params: dict[str, Any] = Field(
         default_factory=dict, description='its parameters, as JSON: {"steps": 8}, or each by name'

@@ -29,7 +29,7 @@ CURVES = (
 TYPES = ("edit-success", FREEZE, DRIFT)
 RANKING = ("edit-score", "edit-success")
 """What makes a case the best or the worst for the contact sheets; the first that is there."""
-OURS = "multi_turn"
+OURS = "undrift"
 RECONSTRUCT = "reconstruct"
 ROUNDS = (1, 2, 4, 8, 16)
 _PAPER_ORDER = ("fid", "clip-t", "clip-i")
@@ -75,7 +75,7 @@ def _without_truth(results: Results) -> list[Info]:
 
 
 def reference_of(results: Results, wanted: str | None) -> Arm:
-    """The method that others are compared with: by label; else ``multi_turn`` or the first there is.
+    """The method that others are compared with: by label; else ``undrift`` or the first there is.
 
     Raises:
         InputError: ``wanted`` names none; the message lists what there is.

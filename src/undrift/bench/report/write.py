@@ -33,7 +33,7 @@ def write_report(
     Args:
         runs: run folders; their methods are shown together.
         out: folder to write to; None takes ``report`` in the first run.
-        reference: label of the method that the others are compared with; None takes ``multi_turn``.
+        reference: label of the method that the others are compared with; None takes ``undrift``.
         limit: only the first so many cases.
 
     Raises:

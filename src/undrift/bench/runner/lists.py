@@ -28,6 +28,7 @@ TABLE1 = (
     "reflow",
     "from_original",
     "revert_unchanged",
+    "undrift",
     "no_edit:round-trip",
     *BOUNDS,
 )
