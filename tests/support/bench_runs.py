@@ -31,6 +31,7 @@ def write_run(
     methods: Sequence[MethodSpec] | None = None,
     failed: Mapping[tuple[str, str, int], str] | None = None,
     sets: Mapping[str, Mapping[int, Scores]] | None = None,
+    model: str = "littleworld",
 ) -> RunFolder:
     """A run whose pictures are the right answers and whose scores are ``numbers``.
 
@@ -41,13 +42,14 @@ def write_run(
         methods: default: one per label.
         failed: (label, case, turn) -> why; the turns after it are not made.
         sets: numbers of whole sets.
+        model: what made them.
     """
     rows = next(iter(next(iter(numbers.values())).values()))
     wanted = suite or SuiteSpec(name="littleworld", variant="quick", limit=len(rows), turns=len(rows[0]))
     manifest = Manifest(
         suite=wanted,
         methods=tuple(methods or [spec(label) for label in numbers]),
-        model="littleworld",
+        model=model,
         weights_hash="ab" * 32,
         dtype="float32",
         versions={"undrift": "0", "torch": "2"},

@@ -201,6 +201,15 @@ def test_runs_are_merged_and_equal_labels_told_apart(tmp_path: Path) -> None:
     assert labels == ["multi_turn (before)", "no_edit (before)", "multi_turn (after)", "no_edit (after)"]
 
 
+def test_a_line_of_another_model_says_which(tmp_path: Path) -> None:
+    numbers = {"edit": {"freeze-rate": [[0.0, 0.0]]}}
+    one = write_run(tmp_path / "one", numbers).path
+    other = write_run(tmp_path / "other", {"p2p": numbers["edit"]}, model="somewhere/littleworld-sd").path
+    results = read_results([one, other])
+    assert [arm.label for arm in results.arms] == ["edit", "p2p on littleworld-sd"]
+    assert [arm.made for arm in results.arms] == [2, 2]
+
+
 def test_runs_of_different_suites_are_refused(tmp_path: Path) -> None:
     one = small_run(tmp_path / "one")
     other = small_run(tmp_path / "other", suite=SuiteSpec(name="littleworld", variant="standard", limit=3, turns=2))
@@ -275,6 +284,10 @@ def test_only_presets_after_the_paper_have_a_row_in_its_table() -> None:
     row = paper.published(spec("a", method="fireflow", steps=99))
     assert row is not None
     assert row.title == "FireFlow"
+    row = paper.published(spec("a", method="pnp_inversion", steps=50, editor="p2p"))
+    assert row is not None
+    assert row.title == "PnPInversion"
+    assert paper.published(spec("a", method="pnp_inversion", steps=50, editor="masactrl")) is None
 
 
 def test_paths_end_at_the_mean_of_all_turns(tmp_path: Path) -> None:
