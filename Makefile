@@ -8,6 +8,7 @@
 # and for the tables of docs/benchmark.md:
 #   SUITE=quick              quick, standard or long of LittleWorld, or NAME:VARIANT of another suite
 #   MODEL=littleworld        what edits
+#   SD_MODEL=littleworld-sd  what edits in the rows of table1 that were made for Stable Diffusion
 #   DATA=PATH                the suite's folder, for suites that read one
 #   OUT=FOLDER               of the run; its report is FOLDER/report
 
@@ -20,6 +21,7 @@ PYTEST_ARGS ?=
 FUZZ_CASES ?= 2000
 SUITE ?= quick
 MODEL ?= littleworld
+SD_MODEL ?= littleworld-sd
 DATA ?=
 OUT ?= runs/$@-$(subst :,-,$(SUITE))
 RECONSTRUCTING := reflow,rf_solver,fireflow,rf_inversion,uniedit_flow,steerflow,multi_turn:paper,multi_turn,no_edit:round-trip
@@ -69,14 +71,20 @@ bench-studio: $(STAMP)
 	$(BIN)/python -m benchmarks.studio
 
 # Stopped at any time, the same command goes on where it was.
+define run
+	$(BIN)/undrift bench run --suite '$(SUITE)' --methods '$(1)' --model '$(2)' \
+		$(if $(DATA),--data '$(DATA)') --output '$(3)'
+endef
+
 define bench
-	$(BIN)/undrift bench run --suite '$(SUITE)' --methods '$(1)' --model '$(MODEL)' \
-		$(if $(DATA),--data '$(DATA)') --output '$(OUT)'
+	$(call run,$(1),$(MODEL),$(OUT))
 	$(BIN)/undrift bench report '$(OUT)' --output '$(OUT)/report'
 endef
 
 table1: $(STAMP)
-	$(call bench,table1)
+	$(call run,table1,$(MODEL),$(OUT))
+	$(call run,table1-sd,$(SD_MODEL),$(OUT)-sd)
+	$(BIN)/undrift bench report '$(OUT)' '$(OUT)-sd' --output '$(OUT)/report'
 
 table2: $(STAMP)
 	$(call bench,table2)

@@ -32,6 +32,15 @@ def run_method(name: str, sequence: EditSequence, backbone: Backbone, folder: Pa
     return [session.picture(turn) for turn in session.path(session.head)]
 
 
+def fits(name: str, backbone: Backbone) -> bool:
+    """Whether the model has what the method needs."""
+    try:
+        undrift.method(name, backbone).check(backbone)
+    except undrift.UndriftError:
+        return False
+    return True
+
+
 def label(name: str, sequence: EditSequence, pictures: Sequence[Image.Image]) -> str:
     """The method's name, its cost and how right its turns are on average."""
     scores = [score_turn(sequence, turn, picture) for turn, picture in enumerate(pictures) if turn]
@@ -65,14 +74,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1, help="of the sequence of edits")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--methods", nargs="*", default=list(undrift.all_methods()))
+    parser.add_argument("--model", default="littleworld")
+    parser.add_argument("--methods", nargs="*", help="default: all that the model has what they need for")
     parser.add_argument("-o", "--output", type=Path, default=Path("methods.png"))
     args = parser.parse_args()
     sequence = sample_sequence(random.Random(args.seed), args.turns)
-    backbone = undrift.load("littleworld")
+    backbone = undrift.load(args.model)
     rows: dict[str, Sequence[Image.Image]] = {"right answer": [sequence.picture(t) for t in range(args.turns + 1)]}
     with tempfile.TemporaryDirectory() as folder:
-        for name in args.methods:
+        for name in args.methods or [name for name in undrift.all_methods() if fits(name, backbone)]:
             pictures = run_method(name, sequence, backbone, Path(folder) / name)
             rows[label(name, sequence, pictures)] = pictures
             print(label(name, sequence, pictures).replace("\n", "  "), flush=True)

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline
+from diffusers import AutoencoderKL, DiffusionPipeline, FlowMatchEulerDiscreteScheduler, FluxPipeline
 
 from training import run
 from training.flow import load_parameters
@@ -48,14 +48,18 @@ def pipeline(nets: Nets, vae: AutoencoderKL) -> FluxPipeline:
 
 def save(nets: Nets, vae: AutoencoderKL, folder: Path) -> None:
     """Write the pipeline in float16; the folder changes at once or not at all."""
+    publish(pipeline(nets, vae), folder, TUNED)
+
+
+def publish(pipe: DiffusionPipeline, folder: Path, tuned: Path) -> None:
+    """Write any pipeline in float16 with the methods' parameters beside it, where there are any."""
     temporary, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     for leftover in (temporary, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    pipe = pipeline(nets, vae).to(torch.float16)
-    pipe.save_pretrained(temporary, max_shard_size=MAX_SHARD)
+    pipe.to(torch.float16).save_pretrained(temporary, max_shard_size=MAX_SHARD)
     forget_paths(temporary)
-    if TUNED.exists():
-        shutil.copyfile(TUNED, temporary / "undrift.json")
+    if tuned.exists():
+        shutil.copyfile(tuned, temporary / "undrift.json")
     for file in temporary.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)
     temporary.chmod(0o755)

@@ -13,6 +13,7 @@ from undrift.backbones.folder import ModelFolder, NoPipelineError, read_folder
 from undrift.backbones.hub import Tell
 from undrift.backbones.named import was_named
 from undrift.errors import ModelError
+from undrift.littleworld.weights import EMBEDDED, model_path
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +38,13 @@ class NotNamedError(ModelError):
 
 
 def locate(name: str, revision: str | None = None, *, named: bool = True, tell: Tell = log.info) -> ModelFolder:
-    """The folder of ``littleworld``, of a local path, or of a hub id.
+    """The folder of ``littleworld`` or ``littleworld-sd``, of a local path, or of a hub id.
 
     Args:
         name: which.
         revision: branch, tag or commit of a hub id.
         named: whether somebody at this machine named it. What only somebody's file names, a session's, is opened
-            if it is the embedded model, in the hub's cache, or a folder that was named here before
+            if it is an embedded model, in the hub's cache, or a folder that was named here before
             (``undrift.backbones.named``); the hub is not contacted for it, and no other folder looked at.
         tell: is told in one line what is about to be downloaded.
 
@@ -51,8 +52,8 @@ def locate(name: str, revision: str | None = None, *, named: bool = True, tell: 
         NotNamedError: it would have to be downloaded, or is a folder that was never named.
         ModelError: it cannot be found, reached or read; the message says what to do.
     """
-    if name == LITTLEWORLD:
-        return _littleworld()
+    if name in EMBEDDED:
+        return _littleworld(name)
     if (named or was_named(name)) and (path := existing(name)) is not None:
         return _read(path, name)
     if HUB_ID.fullmatch(name):
@@ -73,11 +74,10 @@ def existing(name: str) -> Path | None:
         return None
 
 
-def _littleworld() -> ModelFolder:
+def _littleworld(name: str) -> ModelFolder:
     from undrift.littleworld.captions import VOCABULARY
-    from undrift.littleworld.weights import model_path
 
-    folder = read_folder(Path(model_path()), LITTLEWORLD)
+    folder = read_folder(model_path(name), name)
     return replace(folder, extra={**folder.extra, "vocabulary": VOCABULARY})
 
 
