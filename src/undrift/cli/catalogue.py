@@ -62,15 +62,10 @@ def models(directory: Path | None, as_json: bool) -> None:
     found, free = list(shelved(directory)), free_memory()
     width = max(map(len, [*MODELS, *(one.name for one in found)]))
     rows = [f"{m['model']:<{width}}  {'ready' if m['here'] else 'not here yet'}: {m['about']}" for m in known]
-<<<<<<< HEAD
     rows += [f"{one.name:<{width}}  {_shelved(one, free)}" for one in found if one.name not in MODELS]
     rows.append("Any folder or Hub id of a pipeline of docs/models.md works too: --model FOLDER.")
     here = [{**asdict(one), "fits": one.fits(free)} for one in found]
     emit(as_json, {"models": known, "here": here}, "\n".join(rows))
-=======
-    rows.append("Any folder or Hub id of a FLUX.1 or Stable Diffusion 1 or 2 pipeline works too: --model FOLDER.")
-    emit(as_json, {"models": known}, "\n".join(rows))
->>>>>>> 2adc05e (littleworld-sd: the drawn world by a tiny Stable Diffusion, embedded; make table1 measures every row)
 
 
 @click.command()
