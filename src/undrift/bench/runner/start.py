@@ -89,7 +89,10 @@ def check(order: Order, run: RunFolder) -> Sequence[Case]:
         there = run.manifest()
         for name in ASKED:
             _same(run, name, getattr(there, name), getattr(order, name))
-        _same(run, "weights_hash", there.weights_hash, locate(order.model).weights_hash)
+        folder = locate(order.model)
+        # Runs of earlier versions have the hub's commit in the place of the weights.
+        here = there.weights_hash if there.weights_hash == folder.revision[:16] else folder.weights_hash
+        _same(run, "weights_hash", there.weights_hash, here)
     elif run.path.is_dir() and any(run.path.iterdir()):
         raise InputError(f"'{run.path}' holds other files and no run: choose another folder with --output")
     return cases
@@ -110,6 +113,8 @@ def begin(order: Order, run: RunFolder, identity: ModelIdentity, tuned: Tuned) -
         run.start(wanted)
         return wanted
     there = run.manifest()
+    if identity.has_weights(there.weights_hash):
+        wanted = wanted.model_copy(update={"weights_hash": there.weights_hash})
     for name in ASKED + FOUND:
         _same(run, name, getattr(there, name), getattr(wanted, name))
     known = {spec.label: spec for spec in there.methods}
