@@ -176,6 +176,7 @@ class EditMethod(ABC):
         params: this one's parameters.
         preset: the name of the preset that it has the parameters of, ``custom`` once any was overridden or turned.
         dial_value: where the dial stood that gave the parameters, -1 to 1; 0 if it was not turned.
+        turned_from: the method that the dial was turned on; None if it was not turned.
     """
 
     name: ClassVar[str]
@@ -191,6 +192,7 @@ class EditMethod(ABC):
         self.params = params or self.presets["default"]
         self.preset = preset or ("default" if params is None else CUSTOM)
         self.dial_value = dial_value
+        self.turned_from: Self | None = None
 
     def updated(self, overrides: Mapping[str, Any]) -> Self:
         """This method with ``overrides``, see ``Params.updated``; itself where they change nothing."""

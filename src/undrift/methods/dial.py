@@ -35,9 +35,11 @@ def turned(method: EditMethod, value: float) -> EditMethod:
         if current[name] is not None
     }
     try:
-        return type(method)(method.params.updated(moved), dial_value=value)
+        made = type(method)(method.params.updated(moved), dial_value=value)
     except InputError as error:
         raise InputError(f"the dial at {value} goes further than the other parameters allow: {error}") from None
+    made.turned_from = method
+    return made
 
 
 def can_turn(method: EditMethod) -> bool:

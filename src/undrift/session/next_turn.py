@@ -59,7 +59,8 @@ def candidates(method: EditMethod, seed: int, count: int) -> list[tuple[EditMeth
     """``count`` variants of one turn, the first of them ``method`` with ``seed`` itself; seeds count up from there.
 
     Where seeds make no difference (``EditMethod.draws_noise``), the others differ by the dial as well: a half
-    towards obeying, a half towards preserving, then all the way, then what lies between.
+    towards obeying, a half towards preserving, then all the way, then what lies between. Where the dial was turned
+    already, they stand at these places too, not that much further.
 
     Raises:
         InputError: a count out of range, or variants of a method that neither draws noise nor has a dial.
@@ -74,7 +75,9 @@ def candidates(method: EditMethod, seed: int, count: int) -> list[tuple[EditMeth
             f"candidates of '{method.name}' would all be one picture: it draws no noise and has no dial; "
             "make them with --set or another method"
         )
-    return [(turned(method, dial), each) for dial, each in zip(DIALS, seeds, strict=False)]
+    unturned = method.turned_from or method
+    places = [dial for dial in DIALS if dial != method.dial_value][: count - 1]
+    return list(zip([method, *(turned(unturned, dial) for dial in places)], seeds, strict=True))
 
 
 def candidate_plans(tree: Tree, method: EditMethod, plan: EditPlan, count: int) -> list[tuple[EditMethod, EditPlan]]:
