@@ -295,7 +295,7 @@ def test_layers_of_other_threads_are_not_stopped() -> None:
 def test_seeds_have_a_range(client: TestClient, seed: Any) -> None:
     source = started(client)["turns"][0]
     answer = client.post("/api/sessions/cat/edit", json=edit_form(source["id"], seed=seed))
-    assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (422, "seed")
+    assert (answer.status_code, answer.json()["error"].split(": ")[1]) == (422, "seed")
     rebase = {"turn": source["id"], "method": {"name": "toy"}, "seed": seed}
     assert client.post("/api/sessions/cat/rebase", json=rebase).status_code == 422
     assert len(client.get("/api/jobs").json()["jobs"]) == 1

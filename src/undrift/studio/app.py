@@ -20,6 +20,7 @@ from undrift.errors import UndriftError
 from undrift.studio import api, downloads, login, uploads
 from undrift.studio.guard import Guard
 from undrift.studio.http_errors import status_of
+from undrift.studio.kept_queue import KeptQueue
 from undrift.studio.password import Door
 from undrift.studio.studio import Studio
 
@@ -44,9 +45,12 @@ def create_app(studio: Studio, host: str = "127.0.0.1", password: str | None = N
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        queue = KeptQueue(studio)
+        queue.resume()
         studio.start()
         yield
         studio.stop()
+        queue.close()
 
     handlers: dict[type[Exception] | int, Callable[..., Response]] = {
         ClientDisconnect: _gone,

@@ -22,7 +22,7 @@ Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
 TurnId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 Tab = Annotated[str, Field(max_length=40)]
-
+JobId = TurnId
 
 F = TypeVar("F", bound="Form")
 
@@ -54,10 +54,13 @@ class MethodForm(Form):
 class EditForm(Form):
     """A turn, or several candidates of one. ``only`` and ``protect`` are PNGs, white where it was painted.
 
-    ``instruction`` is what the prompt was made from, ``exchange`` names how a language model read it (``SayForm``).
+    ``after`` names a job of the same session whose turn it is made from, once it is there, in place of ``parent``;
+    ``region_of`` a turn whose region holds where nothing is painted. ``instruction`` is what the prompt was made
+    from, ``exchange`` names how a language model read it (``SayForm``).
     """
 
     parent: TurnId
+    after: JobId | None = None
     prompt: Prompt
     source_prompt: Prompt | None = None
     instruction: Prompt | None = None
@@ -68,6 +71,7 @@ class EditForm(Form):
     count: int = Field(1, ge=1, le=MOST_CANDIDATES)
     only: Base64Bytes | None = None
     protect: Base64Bytes | None = None
+    region_of: TurnId | None = None
     tab: Tab = ""
 
     def region(self, size: tuple[int, int]) -> Image.Image | None:

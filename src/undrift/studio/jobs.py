@@ -10,9 +10,9 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from PIL import Image
 
@@ -21,6 +21,7 @@ from undrift.errors import Cancelled, UndriftError
 from undrift.flow import Observer, Step, StepEnd
 from undrift.pictures import png_bytes
 from undrift.studio.events import EventLog
+from undrift.studio.forms import Form
 from undrift.studio.http_errors import Refused
 from undrift.studio.stopping import stoppable
 from undrift.wording import one_line
@@ -36,13 +37,31 @@ QUIET_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class About:
-    """What a job is: ``kind`` (start, edit, ...), whose session, in words, and which page asked for it."""
+    """What a job is, and which page asked for it.
+
+    Attributes:
+        kind: start, edit, rebase, restore or import.
+        session: whose.
+        title: in words.
+        tab: the page.
+        parent: the turn that it is made from, where that was there when it was asked for.
+        prompt: what the turn is going to show.
+        after: the job whose turn it is made from instead of ``parent``.
+    """
 
     kind: str
     session: str
     title: str
     tab: str
     parent: str | None = None
+    prompt: str = ""
+    after: str | None = None
+
+
+class Keep(Protocol):
+    """Keeps the jobs that are not over; ``ended``: the queue ends, and does no more of them."""
+
+    def __call__(self, jobs: Sequence[Job], ended: bool) -> None: ...
 
 
 @dataclass
@@ -53,12 +72,16 @@ class Job:
         evaluations, total: network evaluations spent and expected.
         item, items: which of several candidates is being made.
         turns: ids of the turns made so far.
+        form: what was asked for, by which it can be begun again; None if it cannot.
+        dropped: an earlier studio left it, and it cannot go on.
         preview: a PNG of what the turn looks like so far; ``previews`` counts them.
     """
 
     id: str
     about: About
     work: Callable[[Running], None] = field(repr=False)
+    form: Form | None = field(default=None, repr=False)
+    dropped: bool = False
     state: State = "queued"
     phase: str = ""
     evaluations: int = 0
@@ -136,13 +159,18 @@ class Running(Observer):
 
 
 class JobQueue:
-    """Jobs in the order they came, run one at a time in a thread of their own."""
+    """Jobs in the order they came, run one at a time in a thread of their own.
+
+    Attributes:
+        keep: told of the jobs that are not over whenever they are others; None keeps nothing.
+    """
 
     def __init__(self, events: EventLog, describe: Callable[[Exception], str]) -> None:
         self._events = events
         self._describe = describe
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition(threading.RLock())
+        self.keep: Keep | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="studio-worker", daemon=True)
 
@@ -153,6 +181,8 @@ class JobQueue:
     def stop(self) -> None:
         """Cancel everything and wait for the thread."""
         with self._changed:
+            if self.keep is not None and not self._stopping:
+                self.keep(self.open_jobs(), ended=True)
             self._stopping = True
             for job in self._jobs.values():
                 job.cancelled.set()
@@ -160,8 +190,16 @@ class JobQueue:
         if self._thread.is_alive():
             self._thread.join()
 
-    def submit(self, about: About, work: Callable[[Running], None]) -> Job:
+    def submit(
+        self, about: About, work: Callable[[Running], None], form: Form | None = None, key: str | None = None
+    ) -> Job:
         """Queue ``work``.
+
+        Args:
+            about: what it is.
+            work: does it.
+            form: what it can be begun again from, by another studio.
+            key: the id that it had in an earlier studio.
 
         Raises:
             Refused: too much is waiting already (429).
@@ -169,12 +207,25 @@ class JobQueue:
         with self._changed:
             if len(self._queued()) >= MOST_QUEUED:
                 raise Refused(429, f"{MOST_QUEUED} jobs are waiting already: cancel some, or wait")
-            job = Job(secrets.token_hex(6), about, work)
+            job = Job(key or secrets.token_hex(6), about, work, form)
             self._jobs[job.id] = job
             self._forget_old()
+            self._keep()
             self._tell(job)
             self._changed.notify_all()
         return job
+
+    def drop(self, key: str, about: About, why: str) -> None:
+        """List a job of an earlier studio that cannot go on."""
+        with self._changed:
+            job = Job(key, about, lambda running: None, dropped=True)
+            self._jobs[key] = job
+            self._end(job, "failed", why)
+
+    def open_jobs(self) -> list[Job]:
+        """Those that wait or run, the oldest first."""
+        with self._changed:
+            return [job for job in self._jobs.values() if job.open]
 
     def cancel(self, key: str) -> Job:
         """Take a job out of the queue, or stop it before its next step."""
@@ -219,6 +270,7 @@ class JobQueue:
                 "items": job.items,
                 "turns": list(job.turns),
                 "error": job.error,
+                "dropped": job.dropped,
                 "previews": job.previews,
             }
 
@@ -245,6 +297,7 @@ class JobQueue:
                 return None
             job = self._queued()[0]
             job.state = "running"
+            self._keep()
             self._tell(job)
             for other in self._queued():
                 self._tell(other)
@@ -253,7 +306,12 @@ class JobQueue:
     def _end(self, job: Job, state: State, error: str = "") -> None:
         with self._changed:
             job.state, job.error, job.preview = state, one_line(error), None
+            self._keep()
             self._tell(job)
+
+    def _keep(self) -> None:
+        if self.keep is not None and not self._stopping:
+            self.keep(self.open_jobs(), ended=False)
 
     def _queued(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.state == "queued"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from undrift.errors import InputError
 from undrift.methods.base import EditMethod
 from undrift.session import engine
 from undrift.session.engine import EditPlan
@@ -12,7 +13,8 @@ from undrift.session.model import Turn
 from undrift.session.next_turn import candidate_plans, rebase_plan
 from undrift.session.preview import Preview
 from undrift.session.tree import Tree
-from undrift.studio.forms import EditForm, ImportForm, RebaseForm, RestoreForm, StartForm, painted
+from undrift.studio.forms import EditForm, Form, ImportForm, RebaseForm, RestoreForm, StartForm, painted
+from undrift.studio.http_errors import Refused
 from undrift.studio.jobs import About, Job, Running
 from undrift.studio.studio import Studio
 
@@ -36,13 +38,18 @@ def start(studio: Studio, form: StartForm) -> Job:
         running.made(session.original.id)
         studio.changed(name)
 
-    return studio.jobs.submit(About("start", name, f"open {name}", form.tab), work)
+    return studio.jobs.submit(About("start", name, f"open {name}", form.tab), work, form)
 
 
-def edit(studio: Studio, name: str, form: EditForm) -> Job:
-    """A turn, or several candidates of one, all made from ``form.parent``."""
-    tree = studio.shelf.session(name).tree()
+def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> Job:
+    """A turn, or several candidates of one, all made from ``form.parent`` or what ``form.after`` makes."""
+    session = studio.shelf.session(name)
+    tree = session.tree()
     parent = tree.turn(form.parent)
+    follows = None if form.after is None else _followed(studio, name, form.after)
+    region = form.region((parent.width, parent.height))
+    if region is None and form.region_of is not None:
+        region = session.region(tree.turn(form.region_of))
     plan = EditPlan(
         prompt=form.prompt,
         source_prompt=form.source_prompt,
@@ -51,21 +58,22 @@ def edit(studio: Studio, name: str, form: EditForm) -> Job:
         words=form.words,
         seed=form.seed,
         parent=parent.id,
-        region=form.region((parent.width, parent.height)),
+        region=region,
     )
-    about = About("edit", name, form.prompt, form.tab, parent.id)
-    return studio.jobs.submit(about, edits(studio, name, tree, studio.method(form.method), plan, form.count))
+    about = About("edit", name, form.prompt, form.tab, parent.id, form.prompt, form.after)
+    work = edits(studio, name, tree, studio.method(form.method), plan, form.count, follows)
+    return studio.jobs.submit(about, work, form, key)
 
 
-def rebase(studio: Studio, name: str, form: RebaseForm) -> Job:
+def rebase(studio: Studio, name: str, form: RebaseForm, key: str | None = None) -> Job:
     """What ``form.turn`` shows, made anew from the original picture."""
     tree = studio.shelf.session(name).tree()
     plan = replace(rebase_plan(tree, form.turn), seed=form.seed)
-    about = About("rebase", name, f"from the original: {plan.prompt}", form.tab, plan.parent)
-    return studio.jobs.submit(about, edits(studio, name, tree, studio.method(form.method), plan))
+    about = About("rebase", name, f"from the original: {plan.prompt}", form.tab, plan.parent, plan.prompt)
+    return studio.jobs.submit(about, edits(studio, name, tree, studio.method(form.method), plan), form, key)
 
 
-def restore(studio: Studio, name: str, form: RestoreForm) -> Job:
+def restore(studio: Studio, name: str, form: RestoreForm, key: str | None = None) -> Job:
     """Put an earlier picture back where the brush went."""
     session = studio.shelf.session(name)
     parent = session.turn(form.parent)
@@ -75,7 +83,8 @@ def restore(studio: Studio, name: str, form: RestoreForm) -> Job:
         turn = engine.restore(session, studio.backbone, brush, anchor=form.anchor, parent=parent.id)
         _tell(studio, name, running, turn)
 
-    return studio.jobs.submit(About("restore", name, "put the original back", form.tab, parent.id), work)
+    about = About("restore", name, "put the original back", form.tab, parent.id, parent.prompt)
+    return studio.jobs.submit(about, work, form, key)
 
 
 def bring_in(studio: Studio, name: str, form: ImportForm) -> Job:
@@ -90,25 +99,75 @@ def bring_in(studio: Studio, name: str, form: ImportForm) -> Job:
         turn = engine.import_picture(session, picture, form.prompt, studio.backbone, parent.id)
         _tell(studio, name, running, turn)
 
-    return studio.jobs.submit(About("import", name, form.prompt or "a picture", form.tab, parent.id), work)
+    about = About("import", name, form.prompt or "a picture", form.tab, parent.id, form.prompt)
+    return studio.jobs.submit(about, work, form)
 
 
-def edits(studio: Studio, name: str, tree: Tree, method: EditMethod, plan: EditPlan, count: int = 1) -> Work:
-    """Work that makes every candidate; the head goes to the first, the others stay beside it."""
+def again(studio: Studio, name: str, form: Form, key: str) -> Job:
+    """Queue what an earlier studio had queued as ``key``.
+
+    Raises:
+        UndriftError: it cannot be made any more.
+    """
+    if isinstance(form, EditForm):
+        return edit(studio, name, form, key)
+    if isinstance(form, RebaseForm):
+        return rebase(studio, name, form, key)
+    if isinstance(form, RestoreForm):
+        return restore(studio, name, form, key)
+    raise InputError(f"a {type(form).__name__} cannot be begun again")
+
+
+def edits(
+    studio: Studio,
+    name: str,
+    tree: Tree,
+    method: EditMethod,
+    plan: EditPlan,
+    count: int = 1,
+    follows: Job | None = None,
+) -> Work:
+    """Work that makes every candidate; the head goes to the first, the others stay beside it.
+
+    With ``follows`` they are made from what that job has made by then, in place of the plan's parent.
+    """
     session, original = studio.shelf.session(name), tree.original
     turns = candidate_plans(tree, method, plan, count)
     cost = method.cost(studio.backbone)
     every = max(1, cost.evaluations // MOST_PREVIEWS)
 
     def work(running: Running) -> None:
+        parent = None if follows is None else _made_by(follows)
         running.expect(cost.evaluations, studio.backbone.counter, len(turns))
         for number, (variant, wanted) in enumerate(turns):
             running.start_item(number)
             preview = Preview(studio.backbone, (original.width, original.height), running.show, every)
-            turn = engine.run_turn(session, studio.backbone, variant, wanted, [running, preview])
+            settled = wanted if parent is None else replace(wanted, parent=parent)
+            turn = engine.run_turn(session, studio.backbone, variant, settled, [running, preview])
             _tell(studio, name, running, turn)
 
     return work
+
+
+def _followed(studio: Studio, name: str, key: str) -> Job:
+    """The job ``key`` of the session ``name``, from whose turn another one is to be made."""
+    job = studio.jobs.job(key)
+    if job.about.session != name:
+        raise Refused(400, f"the job {key} is one of '{job.about.session}', expected one of '{name}'")
+    if not job.open:
+        _made_by(job)
+    return job
+
+
+def _made_by(job: Job) -> str:
+    """The turn that ``job`` has made, the first of several.
+
+    Raises:
+        InputError: it made none.
+    """
+    if not job.turns:
+        raise InputError(f"the turn that this was to follow was not made: {job.about.title}")
+    return job.turns[0]
 
 
 def _tell(studio: Studio, name: str, running: Running, turn: Turn) -> None:
