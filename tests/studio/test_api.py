@@ -295,3 +295,14 @@ def test_a_turn_that_fails_says_why_and_leaves_no_trace(client: TestClient) -> N
     assert (job["state"], job["turns"]) == ("failed", [])
     assert job["error"] == "the prompt of the edit is empty: say what the picture is to show"
     assert len(shown(client)["turns"]) == 1
+
+
+def test_exports_of_turns_with_one_number_have_names_of_their_own(client: TestClient) -> None:
+    source = started(client)["head"]
+    made = [edited(client, source, seed=seed)["id"] for seed in (1, 2)]
+
+    def name(turn: str) -> str:
+        header = client.get(f"/api/sessions/cat/export/png/{turn}").headers["content-disposition"]
+        return header.partition("filename=")[2].strip('"')
+
+    assert [name(turn) for turn in (source, *made)] == ["cat-0.png", *(f"cat-1-{turn[:6]}.png" for turn in made)]

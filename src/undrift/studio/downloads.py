@@ -66,7 +66,7 @@ def export(request: Request) -> Response:
     session = session_of(request)
     turn = turn_of(request, session)
     folder = Folder(Path(tempfile.gettempdir()), mode=0o700)
-    name = request.path_params["name"] + ("" if kind.suffix == ".zip" else f"-{turn.number}") + kind.suffix
+    name = request.path_params["name"] + ("" if kind.suffix == ".zip" else f"-{_called(session, turn)}") + kind.suffix
     try:
         kind.write(session, turn, folder.path / "export")
     except BaseException:
@@ -74,3 +74,9 @@ def export(request: Request) -> Response:
         raise
     gone = BackgroundTask(folder.remove)
     return FileResponse(folder.path / "export", media_type=kind.media, filename=name, background=gone)
+
+
+def _called(session: Session, turn: Turn) -> str:
+    """The turn's number, and where others have it too the beginning of its id, so that no two files have one name."""
+    twins = [other for other in session.tree().turns.values() if other.number == turn.number]
+    return str(turn.number) if len(twins) == 1 else f"{turn.number}-{turn.id[:6]}"
