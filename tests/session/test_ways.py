@@ -99,6 +99,10 @@ def test_candidates_record_where_the_dial_stood(session: Session, backbone: ToyB
     assert [(method.preset, method.dial_value) for method, _ in plans] == [
         ("custom", value) for value in (0, -0.5, 0.5)
     ]
+    dialled = registry.get("multi_turn", overrides={"steps": 2, "highlight": False}, dial=0.5)
+    places = candidate_plans(session.tree(), dialled, EditPlan("a dog", seed=0), 4)
+    assert [method.dial_value for method, _ in places] == [0.5, 0, -0.5, -1]
+    assert places[2][0].params == plans[1][0].params, "a place of the dial is the same wherever the dial was before"
     usual = candidate_plans(session.tree(), registry.get("multi_turn"), EditPlan("a dog", seed=0), 2)
     assert [method.preset for method, _ in usual] == ["default", "custom"]
     turn = run_turn(session, backbone, registry.get("no_edit"), EditPlan("a dog"))

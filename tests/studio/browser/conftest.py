@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import uvicorn
@@ -122,7 +123,8 @@ def open_page(browser: Browser, running: Running) -> Iterator[Open]:
         page = context.new_page()
         watch(page, running.url, wrong)
         method = {"name": "multi_turn", "preset": "default", "params": params, "dial": 0}
-        page.add_init_script(f"sessionStorage.method ??= {json.dumps(json.dumps(method))}")
+        name = unquote(address.removeprefix("#/s/").partition("/")[0]) if address.startswith("#/s/") else "new"
+        page.add_init_script(f"sessionStorage[{json.dumps(f'method:{name}')}] ??= {json.dumps(json.dumps(method))}")
         page.goto(f"{running.url}/{address}")
         return page
 

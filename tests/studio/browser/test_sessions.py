@@ -110,7 +110,7 @@ def test_escape_cancels_a_running_turn(open_page: Open, running: Running) -> Non
     page.get_by_label("What the picture is to show").press("Enter")
     expect(page.get_by_text("inverting, step").first).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.locator(".live")).to_be_hidden()
+    expect(page.locator(".bar")).to_be_hidden()
     expect(page.get_by_role("status").filter(has_text="Cancelled")).to_have_count(1)
     assert len(running.session("cancelled").turns()) == 1
     assert running.session("cancelled").unfinished() == ()
@@ -127,27 +127,27 @@ def test_a_reload_in_the_middle_of_a_turn_loses_nothing(open_page: Open, running
     write(page, demo.edits()[1])
     page.reload()
     expect(page.get_by_label("What the picture is to show")).to_have_value(demo.edits()[1])
-    expect(page.locator(".live .progress")).to_be_visible()
+    expect(page.locator(".bar .progress")).to_be_visible()
     expect(page.get_by_alt_text("Preview of the turn being made")).to_be_visible()
     expect(rows(page)).to_have_count(2)
     assert shown_id(page) == running.session("reloaded").head.id
-    expect(page.locator(".live")).to_be_hidden()
+    expect(page.locator(".bar")).to_be_hidden()
 
 
 def test_tabs_queue_behind_one_model_and_see_their_own_progress(open_page: Open, running: Running) -> None:
     for name in ("first tab", "second tab"):
         running.begin(name)
-    first = open_page("#/s/first tab", params={"steps": 50})
+    first = open_page("#/s/first tab", params={"steps": 25})
     second = open_page("#/s/second tab")
     for page in (first, second):
         write(page, demo.edits()[0])
     first.get_by_role("button", name="Make the turn").click()
     expect(first.get_by_text("inverting, step").first).to_be_visible()
     second.get_by_role("button", name="Make the turn").click()
-    expect(second.locator(".live")).to_contain_text("next in line")
+    expect(second.locator(".bar")).to_contain_text("next in line")
     expect(second.locator(".jobs")).to_contain_text("another page, first tab")
-    expect(first.locator(".live")).to_contain_text("step")
-    expect(first.locator(".live")).not_to_contain_text("in line")
+    expect(first.locator(".bar")).to_contain_text("step")
+    expect(first.locator(".bar")).not_to_contain_text("in line")
     for page in (first, second):
         expect(rows(page)).to_have_count(2)
     assert first.locator(".caption").inner_text() == second.locator(".caption").inner_text() == demo.edits()[0]
@@ -241,7 +241,7 @@ def test_candidates_are_put_side_by_side_and_one_is_kept(open_page: Open, runnin
     # Another method on the same turn stands beside them.
     page.get_by_label("Method", exact=True).select_option("flowedit")
     page.get_by_role("spinbutton", name="Candidates").fill("1")
-    page.get_by_role("button", name="Try turn 1 again").click()
+    page.get_by_role("button", name="Try turn 1b again").click()
     expect(page.get_by_role("tab", name="Candidates")).to_be_enabled()
     expect(rows(page)).to_have_count(4)
     page.get_by_role("tab", name="Candidates").click()

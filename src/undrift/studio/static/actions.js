@@ -3,7 +3,8 @@
 import { get, post, sessionPath } from "./api.js";
 import { isOpen } from "./events.js";
 import { announce, attempt } from "./say.js";
-import { shownTurn, state, tab, turnOf, update } from "./state.js";
+import { state, title, turnOf, update } from "./state.js";
+import { tab } from "./tab.js";
 
 const address = (...parts) => `#/${parts.map(encodeURIComponent).join("/")}`;
 
@@ -34,17 +35,17 @@ export function look(id) {
   settle();
 }
 
-export async function step(kind, id = state.shown) {
-  const { head } = await post(`${sessionPath(state.session.name)}/head`, { turn: id, step: kind });
-  await refresh();
-  look(head);
-  announce(`Turn ${shownTurn().number}: ${shownTurn().prompt}`);
-}
-
 let before = Promise.resolve();
 
 // Steps come one after another, however fast the keys: each starts from what the one before it has shown.
 const inTurn = (action) => (before = before.then(() => attempt(action)));
+
+// Where the page is one long column, what happens to the picture is not to happen out of sight.
+export function bringPictureIntoSight() {
+  const picture = document.querySelector(".centre");
+  const { top } = picture?.getBoundingClientRect() ?? { top: 0 };
+  if (top < -40 || top > innerHeight / 2) picture.scrollIntoView({ block: "start" });
+}
 
 // Goes to a turn: the head moves there, and the next turn is made from it.
 export function go(id) {
@@ -52,13 +53,43 @@ export function go(id) {
   return inTurn(() => step("here", id));
 }
 
+export async function step(kind, id = state.shown) {
+  const from = state.shown;
+  const { head } = await post(`${sessionPath(state.session.name)}/head`, { turn: id, step: kind });
+  await refresh();
+  // Whoever has gone on to look at another turn meanwhile is not taken back; one that is gone to is looked at already.
+  if (kind !== "here" && state.shown === from) look(head);
+  const turn = turnOf(head);
+  if (turn) announce(`${title(turn)}: ${turn.prompt}`);
+}
+
 export const undo = () => inTurn(() => step("undo"));
 export const redo = () => inTurn(() => step("redo"));
 export const keep = (id) => inTurn(() => step("keep", id));
 
-export const queue = (what, body) => post(`${sessionPath(state.session.name)}/${what}`, { ...body, tab });
+// The job is known at once: what is asked for next comes after it.
+export async function queue(what, body) {
+  const job = await post(`${sessionPath(state.session.name)}/${what}`, { ...body, tab });
+  if (!state.jobs.has(job.id)) update({ jobs: state.jobs.set(job.id, job) });
+  return job;
+}
 
 export const cancel = (job) => attempt(() => post(`/api/jobs/${job.id}/cancel`));
+
+// The last turn on the way from the shown one that this page has asked for and that is not there yet; null for none.
+export function comingTurn() {
+  const own = [...state.jobs.values()].filter((job) => job.tab === tab && job.session === state.session?.name && job.kind !== "start");
+  return own.findLast((job) => coming(job) && madeFrom(job) === state.shown) ?? null;
+}
+
+const coming = (job) => isOpen(job) || job.arriving;
+
+// The turn that a job's chain begins with: one that it follows may be there by now.
+function madeFrom(job) {
+  const before = job.after && state.jobs.get(job.after);
+  if (!before) return job.parent;
+  return coming(before) ? madeFrom(before) : before.turns[0];
+}
 
 export const ownJob = () =>
   [...state.jobs.values()].find((job) => isOpen(job) && job.tab === tab && job.session === state.session?.name) ?? null;

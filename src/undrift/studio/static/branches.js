@@ -1,10 +1,9 @@
 // Branches are there as soon as a turn is made from an earlier one; a name makes them easy to come back to.
 
 import { post, sessionPath } from "./api.js";
-import { title } from "./compare.js";
 import { dialog, field, h } from "./dom.js";
 import { attempt } from "./say.js";
-import { shownTurn, state } from "./state.js";
+import { shownTurn, state, title } from "./state.js";
 
 export function nameBranch() {
   const name = h("input", { maxlength: 64, autocomplete: "off", spellcheck: "false", required: true });

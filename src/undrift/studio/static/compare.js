@@ -2,16 +2,16 @@
 
 import { turnPath } from "./api.js";
 import { field, h } from "./dom.js";
-import { anchorTurn, shownTurn, state, update } from "./state.js";
+import { anchorTurn, shownTurn, state, title, update } from "./state.js";
 
 export function comparison() {
   const [first, second] = [anchorTurn(), shownTurn()];
   const name = state.session.name;
-  const range = h("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `Divider: turn ${first.number} left of it, turn ${second.number} right of it`, class: "divider" });
+  const range = h("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `Divider: ${title(first)} left of it, ${title(second)} right of it`, class: "divider" });
   const box = h(
     "div", { class: "compare" },
-    h("img", { class: "picture", src: turnPath(name, second, "picture"), alt: `Turn ${second.number}: ${second.prompt}`, draggable: "false" }),
-    h("img", { class: "picture over", src: turnPath(name, first, "picture"), alt: `Turn ${first.number}: ${first.prompt}`, draggable: "false" }),
+    h("img", { class: "picture", src: turnPath(name, second, "picture"), alt: `${title(second)}: ${second.prompt}`, draggable: "false" }),
+    h("img", { class: "picture over", src: turnPath(name, first, "picture"), alt: `${title(first)}: ${first.prompt}`, draggable: "false" }),
     h("span", { class: "line", "aria-hidden": "true" }),
     h("span", { class: "corner left", "aria-hidden": "true" }, title(first)),
     h("span", { class: "corner right", "aria-hidden": "true" }, title(second)),
@@ -22,8 +22,6 @@ export function comparison() {
   place();
   return [box, h("div", { class: "row tools" }, turnSelect("Left", first, (id) => update({ against: id })), h("span", { class: "muted fine" }, `Right: ${title(second)}, the one shown`))];
 }
-
-export const title = (turn) => (turn.kind === "original" ? "Original" : `Turn ${turn.number}`);
 
 export function turnSelect(label, chosen, pick) {
   const select = h(

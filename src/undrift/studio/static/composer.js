@@ -1,45 +1,55 @@
 // The next turn: what the picture is to show, what that changes, and how hard to hold on to the rest.
 
 import { post } from "./api.js";
-import { queue } from "./actions.js";
-import { field, fill, h } from "./dom.js";
+import { bringPictureIntoSight, queue } from "./actions.js";
+import { basis, becameOf, followNote } from "./basis.js";
+import { field, fill, h, once } from "./dom.js";
 import { clear, coverage, LAYERS, masks, png } from "./masks.js";
 import { chosenMethod, dialField, drawInto, methodFields } from "./method.js";
 import { attempt } from "./say.js";
 import { saidOf, sayBox, stepBack, stepsBack, unheard } from "./saying.js";
-import { recall, remember, shownTurn, state, turnOf, update, watch } from "./state.js";
+import { recall, remember, shownTurn, state, title, update, watch } from "./state.js";
 import { chips, marked } from "./words.js";
 
 const DIFF_WAIT_MS = 120;
 
 let draft = null;
-let shownBefore = null;
+let madeFrom = null; // id of what the draft was written for
 let analysis = { words: [], steering: [], unknown: [] };
+const sent = new Map(); // by job: what was sent, so that it can be sent again if no turn comes of it
 
 // What was written for the open session and not started yet.
 function follow() {
   const key = `draft:${state.session.name}`;
-  const shown = shownTurn();
+  const at = basis();
   if (draft?.key !== key) {
-    draft = { key, prompt: shown.prompt, source: null, words: null, seed: "", count: 1, say: null, ...recall(key) };
-    shownBefore = recall(`${key}:at`) ?? shown.id;
+    draft = { key, prompt: at.prompt, caption: at.prompt, source: null, words: null, seed: "", count: 1, say: null, ...recall(key) };
+    madeFrom = recall(`${key}:at`) ?? at.id;
   }
-  if (shownBefore !== shown.id) {
-    const before = turnOf(shownBefore);
-    // A text nobody changed follows the picture; one that somebody wrote stays.
-    if (!before || draft.prompt === before.prompt || draft.prompt === shown.prompt) draft.prompt = shown.prompt;
-    Object.assign(draft, { source: null, words: null, say: null });
-    shownBefore = shown.id;
+  if (madeFrom !== at.id) {
+    if (becameOf(madeFrom) !== at.id) moveTo(at);
+    draft.caption = at.prompt;
+    madeFrom = at.id;
   }
   store();
 }
 
-function store() {
-  remember(draft.key, draft);
-  remember(`${draft.key}:at`, shownBefore);
+// The next turn is made from something else now: a text nobody changed follows it, one that somebody wrote stays.
+function moveTo(at) {
+  const failed = sent.get(madeFrom);
+  if (failed && draft.prompt === failed.prompt && becameOf(madeFrom) === null) Object.assign(draft, failed);
+  else {
+    if (draft.prompt === draft.caption) draft.prompt = at.prompt;
+    Object.assign(draft, { source: null, words: null, say: draft.say && { ...draft.say, heard: null } });
+  }
 }
 
-const source = () => draft.source ?? shownTurn().prompt;
+function store() {
+  remember(draft.key, draft);
+  remember(`${draft.key}:at`, madeFrom);
+}
+
+const source = () => draft.source ?? basis().prompt;
 const changes = () => draft.prompt.trim() !== "" && draft.prompt.trim() !== source().trim();
 const ready = () => !unheard(draft) && (changes() || stepsBack(draft) || Boolean(draft.say?.heard?.again));
 
@@ -49,23 +59,24 @@ export function composer() {
   const prompt = h("textarea", { rows: 3, maxlength: 4000, "aria-describedby": "diff" });
   const caption = h("textarea", { rows: 2, maxlength: 4000 });
   const captionBox = h("details", { class: "source" }, h("summary", { class: "fine" }, "What it shows now"), field("Caption of the shown picture", caption));
-  const diff = h("p", { class: "diff", id: "diff" });
+  const diff = h("p", { class: "diff", id: "diff", "aria-live": "polite" });
   const steer = h("div", { class: "row steer", role: "group", "aria-label": "Words that steer the attention" });
   const note = h("p", { class: "note", hidden: true });
   const areas = h("div", { class: "row" });
+  const follows = h("div");
   const start = h("button", { class: "primary" }, "Make the turn");
-  const again = h("button", { type: "button", onclick: () => attempt(redoTurn) });
+  const again = h("button", { type: "button", onclick: once(redoTurn) });
   const seed = h("input", { inputmode: "numeric", placeholder: "drawn", value: draft.seed, autocomplete: "off" });
   const count = h("input", { type: "number", min: 1, max: state.about.limits.candidates, value: draft.count });
   const dial = h("div");
   const method = h("div", { class: "stack" });
 
-  const said = sayBox({ draft: () => draft, take: (heard) => take(heard), submit: () => start.disabled || form.requestSubmit() });
+  const said = sayBox({ draft: () => draft, source: () => draft.source ?? basis().job?.prompt ?? null, take: (heard) => take(heard), submit: () => start.disabled || form.requestSubmit() });
   // What was understood fills the caption in, where it can be corrected.
   const take = (heard) => {
-    const shown = shownTurn();
-    const aim = heard?.target ?? shown.prompt;
-    const implied = heard?.source && heard.source !== shown.prompt && draft.source === null ? { source: heard.source } : {};
+    const { prompt: before } = basis();
+    const aim = heard?.target ?? before;
+    const implied = heard?.source && heard.source !== before && draft.source === null ? { source: heard.source } : {};
     Object.assign(draft, { prompt: aim, words: heard?.words ?? null, ...implied });
     store();
     if (prompt.value !== draft.prompt) prompt.value = draft.prompt;
@@ -109,7 +120,7 @@ export function composer() {
 
   const draw = () => {
     if (!state.session) return;
-    const before = `${shownBefore} ${draft.prompt}`;
+    const before = `${madeFrom} ${draft.prompt}`;
     follow();
     if (prompt.value !== draft.prompt) prompt.value = draft.prompt;
     if (document.activeElement !== seed) seed.value = draft.seed;
@@ -118,9 +129,11 @@ export function composer() {
     if (document.activeElement !== caption) caption.value = source();
     const shown = shownTurn();
     again.hidden = shown.kind !== "edit";
-    again.textContent = `Try turn ${shown.number} again`;
+    again.textContent = `Try ${title(shown).replace("Turn", "turn")} again`;
     said.draw();
-    if (before !== `${shownBefore} ${draft.prompt}` || !analysis.words.length) analyse();
+    if (draft.say?.text && !draft.say.heard) said.later();
+    fill(follows, followNote(draw));
+    if (before !== `${madeFrom} ${draft.prompt}` || !analysis.words.length) analyse();
   };
   const drawAreas = () => state.session && fill(areas, ["only", "protect"].filter((key) => coverage(key) > 0).map((key) => area(key)));
 
@@ -130,7 +143,7 @@ export function composer() {
     analyse();
   });
   caption.addEventListener("input", () => {
-    draft.source = caption.value === shownTurn().prompt ? null : caption.value;
+    draft.source = caption.value === basis().prompt ? null : caption.value;
     store();
     analyse();
   });
@@ -146,19 +159,26 @@ export function composer() {
     drawInto(method, methodFields);
   };
   watch(["session", "shown"], draw);
+  // Jobs tell of every step; what the next turn is made from changes rarely.
+  watch(["jobs"], () => state.session && basis().id !== madeFrom && draw());
   watch(["painted", "session"], drawAreas);
   watch(["method"], drawMethod);
+  let methodOfSession = state.session.name;
+  watch(["session"], () => {
+    if (!state.session || methodOfSession === state.session.name) return;
+    methodOfSession = state.session.name;
+    drawMethod();
+  });
 
   const form = h(
-    "form", { class: "stack", onsubmit: (event) => (event.preventDefault(), attempt(makeTurn)) },
-    h("h2", {}, "Next turn"), note, said.element, field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
+    "form", { class: "stack", onsubmit: once(makeTurn) },
+    h("h2", {}, "Next turn"), note, follows, said.element, field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
     h("div", { class: "pair" }, field("Candidates", count), field("Seed", seed)),
     h("div", { class: "row" }, start, again),
     h("details", { class: "expert" }, h("summary", { class: "fine" }, "Method and parameters"), method),
     vocabulary(),
   );
   draw();
-  if (draft.say?.text && !draft.say.heard) said.later();
   drawAreas();
   drawMethod();
   analyse();
@@ -200,15 +220,31 @@ function wholeNumber(text) {
 
 async function makeTurn() {
   const { again, dial } = draft.say?.heard ?? {};
-  if (stepsBack(draft)) await stepBack(draft);
-  else if (again) await queue("edit", { ...settings(), ...again, method: { ...chosenMethod(), dial }, ...saidOf(draft) });
-  else await queue("edit", { parent: state.shown, prompt: draft.prompt.trim(), source_prompt: draft.source, words: draft.words, ...saidOf(draft), ...settings() });
+  const { job: before } = basis();
+  if (stepsBack(draft)) return stepBack(draft).then(spent);
+  if (again) await queue("edit", { ...settings(), ...again, method: { ...chosenMethod(), dial }, region_of: state.shown, ...saidOf(draft) });
+  else {
+    const { key, seed, count, ...asked } = structuredClone(draft);
+    const job = await queue("edit", { parent: state.shown, ...(before && { after: before.id }), prompt: draft.prompt.trim(), source_prompt: draft.source, words: draft.words, ...saidOf(draft), ...settings() });
+    sent.set(job.id, asked);
+  }
+  spent();
+  return bringPictureIntoSight();
+}
+
+// What was said has been done. Areas hold for one turn too; they go as a stroke does, which can be taken back.
+function spent() {
+  draft.say = null;
+  for (const key of ["only", "protect"]) clear(key);
+  store();
+  update({ session: state.session });
 }
 
 // The shown turn once more, beside it: another method, dial or seed on the same picture and the same words.
 async function redoTurn() {
   const { parent, spec, prompt } = shownTurn();
-  await queue("edit", { parent, prompt, source_prompt: spec.source_prompt, instruction: spec.instruction, words: spec.words, ...settings() });
+  await queue("edit", { parent, prompt, source_prompt: spec.source_prompt, instruction: spec.instruction, words: spec.words, region_of: state.shown, ...settings() });
+  bringPictureIntoSight();
 }
 
 // Another page or a dropped picture fills the next turn in.

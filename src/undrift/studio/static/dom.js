@@ -1,5 +1,7 @@
 // Elements from JavaScript: no template language, no HTML from strings, so that no prompt can become markup.
 
+import { attempt } from "./say.js";
+
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) set(element, name, value);
@@ -43,6 +45,18 @@ const ICONS = {
 
 export function icon(name) {
   return svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
+}
+
+// A handler that does not begin again while it is at work, nor at the second click of a double click.
+export function once(action) {
+  let busy = false;
+  return async (event) => {
+    event.preventDefault();
+    if (busy || event.detail > 1) return;
+    busy = true;
+    await attempt(() => action(event));
+    busy = false;
+  };
 }
 
 let counter = 0;

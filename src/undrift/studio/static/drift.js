@@ -2,10 +2,8 @@
 
 import { queue } from "./actions.js";
 import { chosenMethod } from "./method.js";
-import { fill, h, svg } from "./dom.js";
-import { title } from "./compare.js";
-import { attempt } from "./say.js";
-import { pathTo, shownTurn, state, watch } from "./state.js";
+import { fill, h, once, svg } from "./dom.js";
+import { pathTo, shownTurn, state, title, watch } from "./state.js";
 
 export function driftPanel() {
   const content = h("div", { class: "stack" });
@@ -20,10 +18,10 @@ function render() {
   const turns = pathTo(shown).filter((turn) => turn.drift_original);
   if (!turns.length) return [h("p", { class: "muted fine" }, "Nothing has changed yet. From the first turn on, this shows what changed outside of the edits.")];
   return [
-    shown.warning && h("p", { class: "note" }, `Turn ${shown.number}: ${shown.warning}`),
+    shown.warning && h("p", { class: "note", role: "status" }, `${title(shown)}: ${shown.warning}`),
     chart(turns),
-    table(turns),
-    h("button", { type: "button", class: shown.warning ? "primary" : null, onclick: () => attempt(rebase) }, "Rebase on the original"),
+    h("div", { class: "rows", tabindex: "0", role: "region", "aria-label": "Drift of each turn" }, table(turns)),
+    h("button", { type: "button", class: shown.warning ? "primary" : null, onclick: once(rebase) }, "Rebase on the original"),
     h("p", { class: "muted fine" }, "Makes what this turn shows anew, in one turn from the original picture."),
   ];
 }
@@ -33,7 +31,7 @@ const rebase = () => queue("rebase", { turn: state.shown, method: chosenMethod()
 const text = (numbers) => {
   if (!numbers) return "–";
   if (numbers.outside === 0) return "all edited";
-  return `${numbers.psnr === null ? "identical" : `${numbers.psnr.toFixed(1)} dB`}, ${(100 * numbers.changed).toFixed(1)} %`;
+  return `${numbers.psnr === null ? "identical" : `${numbers.psnr.toFixed(1)} dB`}, ${(100 * numbers.changed).toFixed(1)} %${numbers.outside === 1 ? " of all" : ""}`;
 };
 
 function table(turns) {
@@ -45,6 +43,7 @@ function table(turns) {
   );
 }
 
+const MOST_LABELS = 12; // turns named below the chart: more would run into each other
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [320, 92, 34, 16];
 
 // Changed pixels by turn: the solid line against the original, the dashed one against the turn before.
@@ -52,9 +51,10 @@ function chart(turns) {
   const most = Math.max(0.05, ...turns.flatMap((turn) => [turn.drift_original.changed, turn.drift_previous?.changed ?? 0]));
   const x = (at) => LEFT + (turns.length === 1 ? 0.5 : at / (turns.length - 1)) * (WIDTH - LEFT - 12);
   const y = (value) => 8 + (1 - value / most) * (HEIGHT - BOTTOM - 8);
+  const every = Math.ceil(turns.length / MOST_LABELS);
   const line = (pick, name) => {
     const points = turns.map((turn, at) => [x(at), y(pick(turn)?.changed ?? 0)]);
-    return svg("g", { class: name }, svg("polyline", { points: points.join(" ") }), ...points.map(([cx, cy]) => svg("circle", { cx, cy, r: 3 })));
+    return svg("g", { class: name }, svg("polyline", { points: points.join(" ") }), ...points.map(([cx, cy]) => svg("circle", { cx, cy, r: every > 1 ? 1.5 : 3 })));
   };
   const last = turns.at(-1);
   const percent = (value) => `${Math.round(100 * value)} %`;
@@ -64,7 +64,7 @@ function chart(turns) {
     svg("path", { class: "axis", d: `M${LEFT} ${y(most)}H${WIDTH}M${LEFT} ${y(0)}H${WIDTH}` }),
     label({ x: LEFT - 6, y: y(most) + 4, "text-anchor": "end" }, percent(most)),
     label({ x: LEFT - 6, y: y(0) + 4, "text-anchor": "end" }, "0 %"),
-    ...turns.map((turn, at) => label({ x: x(at), y: HEIGHT - 2, "text-anchor": "middle" }, String(turn.number))),
+    ...turns.map((turn, at) => at % every === 0 && label({ x: x(at), y: HEIGHT - 2, "text-anchor": "middle" }, String(turn.number))).filter(Boolean),
     line((turn) => turn.drift_previous, "previous"),
     line((turn) => turn.drift_original, "original"),
   );

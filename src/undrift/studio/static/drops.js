@@ -35,9 +35,12 @@ document.addEventListener("paste", (event) => {
 export function take(files, taken) {
   const file = files[0];
   if (!file) return null;
-  return attempt(async () => {
+  const named = (error) => Promise.reject(new Error(`${file.name}: ${error.message}`, { cause: error }));
+  return attempt(() => bring().catch(named));
+
+  async function bring() {
     if (!/zip/.test(file.type) && !/\.zip$/i.test(file.name)) return taken(await upload(file, state.about.limits), file.name);
     const { name } = await archive(file);
     return location.assign(sessionAddress(name));
-  });
+  }
 }

@@ -30,11 +30,16 @@ export async function follow(followers) {
 
 const HANDLERS = {
   hello() {},
-  job(job, { jobEnded }) {
+  async job(job, { jobEnded }) {
     // A short job may be told of for the first time when it has ended.
     const before = state.jobs.get(job.id);
+    const ended = !isOpen(job) && (!before || isOpen(before));
+    job.arriving = ended && job.turns.length > 0; // until the page shows what it has made
     put([job]);
-    if (!isOpen(job) && (!before || isOpen(before))) jobEnded(job);
+    if (!ended) return;
+    await jobEnded(job);
+    job.arriving = false;
+    update({ jobs: state.jobs });
   },
   session: ({ name }, { sessionChanged }) => sessionChanged(name),
   async reset(nothing, { jobEnded, missed }) {

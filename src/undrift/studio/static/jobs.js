@@ -4,7 +4,8 @@ import { cancel } from "./actions.js";
 import { isOpen } from "./events.js";
 import { fill, h } from "./dom.js";
 import { announce } from "./say.js";
-import { state, tab, watch } from "./state.js";
+import { state, watch } from "./state.js";
+import { tab } from "./tab.js";
 
 let told = "";
 

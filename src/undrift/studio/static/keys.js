@@ -2,14 +2,15 @@
 
 import { cancel, ownJob, redo, undo } from "./actions.js";
 import { dialog, h } from "./dom.js";
-import { MODES, setMode } from "./modes.js";
-import { state } from "./state.js";
+import { redoStroke, undoStroke } from "./masks.js";
+import { currentMode, MODES, setMode } from "./modes.js";
+import { recall, remember, state } from "./state.js";
 
 const KEYS = [
   ["Enter", "start the turn, from its text"],
   ["Shift + Enter", "a new line in the text"],
-  ["Ctrl + Z", "undo"],
-  ["Ctrl + Shift + Z", "redo"],
+  ["Ctrl + Z", "undo; in Paint the last stroke"],
+  ["Ctrl + Shift + Z", "redo; in Paint the stroke taken back"],
   ["Escape", "cancel the running turn"],
   ["1 to 6", MODES.map((mode) => mode.title.toLowerCase()).join(", ")],
   ["Arrow keys", "move in the history, or the divider of the comparison; Enter goes to a turn"],
@@ -27,15 +28,24 @@ export function bindKeys() {
 }
 
 function shortcut(event) {
-  if (event.key === "?") return showKeys;
-  if (!state.session) return null;
   const command = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
-  if (command && key === "z") return event.shiftKey ? redo : undo;
-  if (command && key === "y") return redo;
-  const mode = !command && !event.altKey && MODES[Number(event.key) - 1];
+  if (command) return state.session && !event.altKey ? history(key, event.shiftKey) : null;
+  if (event.altKey || !singleKeys()) return null;
+  if (key === "?") return showKeys;
+  const mode = state.session && MODES[Number(key) - 1];
   return mode ? () => setMode(mode.name) : null;
 }
+
+// While somebody paints, the last thing that was done is a stroke: a turn is undone with its button then.
+function history(key, shift) {
+  const [back, again] = currentMode() === "paint" ? [undoStroke, redoStroke] : [undo, redo];
+  if (key === "z") return shift ? again : back;
+  return key === "y" ? again : null;
+}
+
+// Keys without Ctrl get in the way of those who speak to their computer (WCAG 2.1.4).
+const singleKeys = () => recall("single-keys", true) ?? true;
 
 function stop() {
   const job = ownJob();
@@ -47,5 +57,6 @@ const writing = (element) =>
 
 export function showKeys() {
   const rows = KEYS.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]);
-  dialog("Keys", h("dl", { class: "keys" }, ...rows));
+  const single = h("input", { type: "checkbox", checked: singleKeys(), onchange: () => remember("single-keys", single.checked, true) });
+  dialog("Keys", h("div", { class: "stack" }, h("dl", { class: "keys" }, ...rows), h("label", { class: "row" }, single, "Keys without Ctrl: 1 to 6 and ?")));
 }

@@ -1,14 +1,16 @@
 // The page's beginning: which view is shown, and what keeps it up to date.
 
 import { get } from "./api.js";
-import { look, open, refresh } from "./actions.js";
+import { bringPictureIntoSight, look, open, refresh } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { follow } from "./events.js";
+import { keepFocus } from "./focus.js";
 import { bindKeys } from "./keys.js";
 import { announce, attempt, toast } from "./say.js";
 import { sessionView } from "./session.js";
 import { startView } from "./start.js";
-import { state, tab, update } from "./state.js";
+import { recall, remember, shownTurn, state, update } from "./state.js";
+import { claimTab, tab } from "./tab.js";
 import { topBar } from "./top.js";
 
 const main = document.getElementById("main");
@@ -60,21 +62,38 @@ const followers = {
   sessionChanged(name) {
     if (name === state.session?.name) attempt(refresh);
   },
-  missed: () => attempt(refresh),
+  missed: () => attempt(async () => {
+    tellDropped();
+    await refresh();
+    // What could not be loaded while the studio was away can be now.
+    for (const image of document.images) if (image.complete && !image.naturalWidth) image.src = image.src;
+  }),
 };
+
+// What an earlier studio had in its queue and this one cannot go on with, each told once.
+function tellDropped() {
+  const told = new Set(recall("dropped"));
+  for (const job of state.jobs.values()) if (job.dropped && !told.has(job.id)) toast(`${job.session}, ${job.title}: ${job.error}`, "problem");
+  remember("dropped", [...state.jobs.values()].filter((job) => job.dropped).map((job) => job.id));
+}
 
 // The turn that this page asked for is there: show it, and its candidates if there are several.
 async function arrive(job) {
   await refresh();
   look(job.turns[0]);
+  if (!document.activeElement?.matches("textarea, input")) bringPictureIntoSight();
+  if (shownTurn()?.warning) announce(`Done: ${job.title}. ${shownTurn().warning}`);
   update({ mode: job.turns.length > 1 ? "candidates" : state.mode === "paint" ? "view" : state.mode });
 }
 
 async function begin() {
-  update({ about: await get("/api/about") });
+  const [about] = await Promise.all([get("/api/about"), claimTab()]);
+  update({ about });
   topBar(document.getElementById("top"));
   bindKeys();
   await follow(followers);
+  tellDropped();
+  keepFocus();
   if (location.hash.length < 3 && state.about.first) {
     history.replaceState(null, "", `#/s/${encodeURIComponent(state.about.first)}`);
   }

@@ -1,4 +1,6 @@
 // What was painted: three layers of the picture's size, white where the brush went, on nothing.
+// What is kept is the strokes, not the pixels: a stroke of a photo is then a few hundred numbers instead of a hundred
+// megabytes, it can be taken back, and a reload finds it again.
 
 import { recall, remember, state, update } from "./state.js";
 
@@ -8,121 +10,141 @@ export const LAYERS = {
   back: { title: "Put back", help: "Shows again what an earlier picture had here." },
 };
 
-const UNDO_STEPS = 10;
-let owner = null;
-let layers = {};
-let past = [];
+const KEYS = Object.keys(LAYERS);
+const ROWS_READ = 256; // a layer is counted in bands, so that no copy of a whole photo is made
 
-// The layers of the open session; what an earlier visit of this tab painted is still there.
+let owner = null;
+let layers = {}; // by key, made when it is first painted on
+let covered = {}; // by key: what part of the picture, where it has been counted
+let strokes = []; // { tool, size, points } | { tool, box } | { clear: tool }
+let taken = []; // strokes that were taken back, the last one at the end
+
+// Turns to the open session; what an earlier visit of this tab painted is still there.
 export function masks() {
-  const { name, width, height } = state.session;
-  if (owner !== name) {
-    owner = name;
-    past = [];
-    layers = Object.fromEntries(Object.keys(LAYERS).map((key) => [key, canvas(width, height)]));
-    for (const key of Object.keys(LAYERS)) load(key, recall(`paint:${name}:${key}`));
-  }
+  const { name } = state.session;
+  if (owner === name) return layers;
+  owner = name;
+  strokes = recall(`paint:${name}`) ?? [];
+  taken = [];
+  redo();
   return layers;
 }
 
-function canvas(width, height) {
-  const made = document.createElement("canvas");
-  made.width = width;
-  made.height = height;
-  return made;
+// Paints everything anew.
+function redo() {
+  layers = {};
+  covered = {};
+  for (const one of strokes) apply(one);
+}
+
+function layerOf(key) {
+  const { width, height } = state.session;
+  return (layers[key] ??= Object.assign(document.createElement("canvas"), { width, height }));
 }
 
 const context = (layer) => layer.getContext("2d", { willReadFrequently: true });
 
-// Remembers how the layers are, before something is painted.
-export function begin() {
-  const size = [0, 0, state.session.width, state.session.height];
-  past.push(Object.fromEntries(Object.entries(masks()).map(([key, layer]) => [key, context(layer).getImageData(...size)])));
-  if (past.length > UNDO_STEPS) past.shift();
+const touches = (tool) => (tool === "erase" ? Object.keys(layers) : [tool]);
+
+function apply(one) {
+  if (one.clear) {
+    delete layers[one.clear];
+    delete covered[one.clear];
+    return;
+  }
+  for (const key of touches(one.tool)) draw(context(layerOf(key)), one);
+  for (const key of touches(one.tool)) delete covered[key];
 }
 
-export function undoStroke() {
-  const last = past.pop();
-  if (last) for (const [key, data] of Object.entries(last)) context(masks()[key]).putImageData(data, 0, 0);
-  settle();
+function draw(pen, { tool, size, points, box }) {
+  pen.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
+  pen.strokeStyle = pen.fillStyle = "white";
+  if (box) return pen.fillRect(...box);
+  pen.lineCap = pen.lineJoin = "round";
+  pen.lineWidth = size;
+  pen.beginPath();
+  pen.moveTo(...points[0]);
+  for (const point of points.slice(points.length > 1 ? 1 : 0)) pen.lineTo(...point);
+  return pen.stroke();
 }
 
-export const canUndoStroke = () => past.length > 0;
+// Begins a stroke of `size` pixels at `point`, in pixels of the picture; the eraser goes over every layer.
+export function beginStroke(tool, size, point) {
+  masks();
+  taken = [];
+  strokes.push({ tool, size, points: [rounded(point)] });
+  apply(strokes.at(-1));
+}
+
+export function extendStroke(point) {
+  const last = strokes.at(-1);
+  last.points.push(rounded(point));
+  apply({ ...last, points: last.points.slice(-2) });
+}
+
+const rounded = ([x, y]) => [Math.round(x * 10) / 10, Math.round(y * 10) / 10];
+
+export function rectangle(tool, ...box) {
+  add({ tool, box });
+}
 
 export function clear(key) {
-  begin();
-  wipe(key);
+  if (coverage(key) > 0) add({ clear: key });
+}
+
+function add(one) {
+  masks();
+  taken = [];
+  strokes.push(one);
+  apply(one);
   settle();
 }
 
-function wipe(key) {
-  context(masks()[key]).clearRect(0, 0, state.session.width, state.session.height);
+export const canUndoStroke = () => strokes.length > 0;
+export const canRedoStroke = () => taken.length > 0;
+
+export function undoStroke() {
+  if (!strokes.length) return;
+  taken.push(strokes.pop());
+  redo();
+  settle();
 }
 
-// A stroke from one point to the next, in pixels of the picture; the eraser goes over every layer.
-export function stroke(tool, from, to, size) {
-  for (const key of tool === "erase" ? Object.keys(LAYERS) : [tool]) {
-    const pen = context(masks()[key]);
-    pen.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
-    pen.strokeStyle = "white";
-    pen.lineCap = pen.lineJoin = "round";
-    pen.lineWidth = size;
-    pen.beginPath();
-    pen.moveTo(...from);
-    pen.lineTo(...to);
-    pen.stroke();
-  }
-}
-
-export function rectangle(tool, x, y, width, height) {
-  begin();
-  for (const key of tool === "erase" ? Object.keys(LAYERS) : [tool]) {
-    const pen = context(masks()[key]);
-    pen.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
-    pen.fillStyle = "white";
-    pen.fillRect(x, y, width, height);
-  }
+export function redoStroke() {
+  if (!taken.length) return;
+  strokes.push(taken.pop());
+  apply(strokes.at(-1));
   settle();
 }
 
 // Part of the picture that a layer covers, 0 to 1.
 export function coverage(key) {
-  const { width, height } = state.session;
-  const { data } = context(masks()[key]).getImageData(0, 0, width, height);
-  let covered = 0;
-  for (let at = 3; at < data.length; at += 4) covered += data[at];
-  return covered / 255 / (width * height);
+  return layers[key] ? (covered[key] ??= counted(layers[key])) : 0;
+}
+
+function counted(layer) {
+  let sum = 0;
+  for (let top = 0; top < layer.height; top += ROWS_READ) {
+    const { data } = context(layer).getImageData(0, top, layer.width, Math.min(ROWS_READ, layer.height - top));
+    for (let at = 3; at < data.length; at += 4) sum += data[at];
+  }
+  return sum / 255 / (layer.width * layer.height);
 }
 
 // After a stroke: tell who shows the masks, and keep them for a reload.
 export function settle() {
-  const { name } = state.session;
-  update({ painted: Object.fromEntries(Object.keys(LAYERS).map((key) => [key, coverage(key)])) });
-  for (const key of Object.keys(LAYERS)) remember(`paint:${name}:${key}`, png(key));
+  remember(`paint:${owner}`, strokes);
+  update({ painted: Object.fromEntries(KEYS.map((key) => [key, coverage(key)])) });
 }
 
 // The layer as a PNG in base64, white on black; null if nothing is painted.
 export function png(key) {
   if (!coverage(key)) return null;
   const { width, height } = state.session;
-  const flat = canvas(width, height);
+  const flat = Object.assign(document.createElement("canvas"), { width, height });
   const pen = flat.getContext("2d");
   pen.fillStyle = "black";
   pen.fillRect(0, 0, width, height);
-  pen.drawImage(masks()[key], 0, 0);
+  pen.drawImage(layers[key], 0, 0);
   return flat.toDataURL("image/png").split(",")[1];
-}
-
-async function load(key, base64) {
-  if (!base64) return;
-  const layer = layers[key];
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-  const pen = context(layer);
-  pen.drawImage(image, 0, 0);
-  // White on black becomes white on nothing.
-  const pixels = pen.getImageData(0, 0, layer.width, layer.height);
-  for (let at = 0; at < pixels.data.length; at += 4) pixels.data[at + 3] = pixels.data[at];
-  pen.putImageData(pixels, 0, 0);
-  if (layers[key] === layer) settle();
 }

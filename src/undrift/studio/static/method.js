@@ -1,14 +1,37 @@
 // Which editor the next turn is made with: the dial for everyone, the parameters behind an expander.
 
 import { fill, field, h } from "./dom.js";
-import { recall, remember, state, update } from "./state.js";
+import { pathTo, recall, remember, shownTurn, state, update } from "./state.js";
 
+const BEFORE = "method:new"; // what was chosen for a session that is not there yet
 let choice = null;
+let owner = null;
 
-// The choice of this tab: method, preset, what differs from the preset, and the dial.
+const place = () => (state.session ? `method:${state.session.name}` : BEFORE);
+
+// The choice for the open session, of this tab: method, preset, what differs from the preset, and the dial.
 function chosen() {
-  choice ??= recall("method") ?? { name: state.about.default_method, preset: "default", params: {}, dial: 0 };
+  if (owner !== place()) {
+    owner = place();
+    choice = recall(owner) ?? usual();
+  }
   return choice;
+}
+
+// A session that nobody chose for goes on as its shown turn was made, without what held for that one turn.
+function usual() {
+  const spec = state.session && pathTo(shownTurn()).findLast((turn) => turn.spec)?.spec;
+  const method = spec && methodOf(spec.method);
+  if (!method) return { name: state.about.default_method, preset: "default", params: {}, dial: 0 };
+  return { name: spec.method, preset: spec.preset in method.presets ? spec.preset : "default", params: {}, dial: 0 };
+}
+
+// What was chosen before there was a session becomes the choice for the one called `name`.
+export function adopt(name) {
+  const before = recall(BEFORE);
+  if (!before) return;
+  remember(`method:${name}`, before);
+  remember(BEFORE, null);
 }
 
 export const methodOf = (name) => state.about.methods.find((method) => method.name === name);
@@ -21,7 +44,7 @@ export function chosenMethod() {
 
 export function choose(values) {
   choice = { ...chosen(), ...values };
-  remember("method", choice);
+  remember(place(), choice);
   update({ method: choice });
 }
 

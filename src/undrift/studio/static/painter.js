@@ -2,11 +2,9 @@
 
 import { turnPath } from "./api.js";
 import { queue } from "./actions.js";
-import { title } from "./compare.js";
-import { field, fill, h, icon } from "./dom.js";
-import { begin, canUndoStroke, clear, coverage, LAYERS, masks, png, rectangle, settle, stroke, undoStroke } from "./masks.js";
-import { attempt } from "./say.js";
-import { shownTurn, originalTurn, state, watch } from "./state.js";
+import { field, fill, h, icon, once } from "./dom.js";
+import { beginStroke, canUndoStroke, clear, coverage, extendStroke, LAYERS, masks, png, rectangle, settle, undoStroke } from "./masks.js";
+import { shownTurn, originalTurn, state, title, watch } from "./state.js";
 
 const brush = { tool: "only", size: 0.12 };
 let redraw = () => {};
@@ -14,7 +12,7 @@ watch(["painted"], () => redraw());
 
 export function painter() {
   masks();
-  const picture = h("img", { class: "picture", src: turnPath(state.session.name, shownTurn(), "picture"), alt: `Turn ${shownTurn().number}, to paint on`, draggable: "false" });
+  const picture = h("img", { class: "picture", src: turnPath(state.session.name, shownTurn(), "picture"), alt: `${title(shownTurn())}, to paint on`, draggable: "false" });
   const canvas = h("canvas", { class: "paint", role: "img", "aria-label": "What is painted; without a pointer use the rectangle below" });
   const tools = h("div", { class: "tools stack" });
   redraw = () => {
@@ -54,7 +52,7 @@ function actionRow() {
   const { help } = LAYERS[brush.tool] ?? { help: "Takes paint away again." };
   const painted = Object.keys(LAYERS).filter((key) => coverage(key) > 0);
   const anchors = anchorSelect();
-  const restore = h("button", { type: "button", disabled: !painted.includes("back") || !shownTurn().parent, onclick: () => attempt(() => putBack(anchors.value)) }, "Put it back here");
+  const restore = h("button", { type: "button", disabled: !painted.includes("back") || !shownTurn().parent, onclick: once(() => putBack(anchors.value)) }, "Put it back here");
   return h(
     "div", { class: "row" },
     h("button", { type: "button", class: "quiet", disabled: !canUndoStroke(), onclick: undoStroke }, icon("undo"), "Last stroke"),
@@ -87,32 +85,28 @@ function rectangleRow() {
 }
 
 function follow(canvas) {
-  let last = null;
+  let drawing = false;
   const point = (event) => {
     const box = canvas.getBoundingClientRect();
     const { width, height } = state.session;
     return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
   };
-  const draw = (event) => {
-    const size = brush.size * Math.min(state.session.width, state.session.height);
-    for (const one of event.getCoalescedEvents?.().concat(event) ?? [event]) {
-      const to = point(one);
-      stroke(brush.tool, last, to, size);
-      last = to;
-    }
-    show(canvas);
-  };
   canvas.addEventListener("pointerdown", (event) => {
+    if (drawing || event.button > 0) return;
     event.preventDefault();
     canvas.setPointerCapture(event.pointerId);
-    begin();
-    last = point(event);
-    draw(event);
+    drawing = true;
+    beginStroke(brush.tool, brush.size * Math.min(state.session.width, state.session.height), point(event));
+    show(canvas);
   });
-  canvas.addEventListener("pointermove", (event) => last && draw(event));
+  canvas.addEventListener("pointermove", (event) => {
+    if (!drawing) return;
+    for (const one of event.getCoalescedEvents?.().concat(event) ?? [event]) extendStroke(point(one));
+    show(canvas);
+  });
   const end = () => {
-    if (!last) return;
-    last = null;
+    if (!drawing) return;
+    drawing = false;
     settle();
   };
   canvas.addEventListener("pointerup", end);
@@ -130,6 +124,7 @@ function show(canvas) {
   canvas.height = Math.round(box.height * scale);
   const pen = canvas.getContext("2d");
   for (const [key, [colour, slope]] of Object.entries(LOOKS)) {
+    if (!masks()[key]) continue;
     const tinted = new OffscreenCanvas(canvas.width, canvas.height);
     const own = tinted.getContext("2d");
     own.imageSmoothingEnabled = false;

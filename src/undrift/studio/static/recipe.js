@@ -6,7 +6,8 @@ import { suggest } from "./composer.js";
 import { dialog, h } from "./dom.js";
 import { choose, methodOf } from "./method.js";
 import { attempt, toast } from "./say.js";
-import { state, tab } from "./state.js";
+import { state } from "./state.js";
+import { tab } from "./tab.js";
 
 // The turns that led to a picture, as a list.
 export function recipeSummary(recipe) {

@@ -9,8 +9,9 @@ import { shownTurn, state } from "./state.js";
 const WAIT_MS = 150;
 const NOTHING = { text: "", form: null, heard: null };
 
-// `draft` gives the next turn, whose `say` this box fills in; `take` is called with what was understood.
-export function sayBox({ draft, take, submit }) {
+// `draft` gives the next turn, whose `say` this box fills in; `source` the caption that it is said of, null for that of
+// the shown turn; `take` is called with what was understood.
+export function sayBox({ draft, source, take, submit }) {
   const box = h("textarea", { rows: 2, maxlength: 4000, placeholder: "make the hat blue", "aria-describedby": "heard" });
   const told = h("p", { class: "fine", id: "heard", "aria-live": "polite" });
   const say = () => (draft().say ??= { ...NOTHING });
@@ -18,7 +19,7 @@ export function sayBox({ draft, take, submit }) {
 
   const listen = async (askModel = false) => {
     const { text, form } = say();
-    const asked = { turn: state.shown, text, form, source_prompt: draft().source };
+    const asked = { turn: state.shown, text, form, source_prompt: source() };
     if (!text.trim()) return;
     const heard = await post(`${sessionPath(state.session.name)}/say`, { ...asked, ask_model: askModel });
     // An answer to what has been changed since says nothing any more.

@@ -18,8 +18,8 @@ export function sessionView() {
       h("div", { class: "row spread" }, h("h2", { id: "history-title" }, "History"),
         h("button", { type: "button", class: "quiet fine", onclick: nameBranch }, icon("branch"), "Name a branch")),
       historyTree()),
-    h("section", { class: "centre", "aria-label": "Picture" }, stage(), strip()),
-    h("div", { class: "panel side" }, composer(), jobsPanel(), driftPanel()),
+    h("section", { class: "centre", "aria-label": "Picture", tabindex: "-1" }, stage(), strip()),
+    h("section", { class: "panel side", "aria-label": "Next turn and drift", tabindex: "-1" }, composer(), jobsPanel(), driftPanel()),
   );
   acceptPictures(view, showRecipe);
   return view;

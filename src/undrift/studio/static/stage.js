@@ -15,6 +15,7 @@ export function stage() {
   const view = h("div", { class: "stage", role: "tabpanel", id: "stage", "aria-labelledby": "mode-view", tabindex: "-1" });
   const caption = h("p", { class: "caption" });
   const live = h("div", { class: "live", hidden: true });
+  const bar = h("div", { class: "bar", hidden: true });
   const frame = h("div", { class: "frame" }, view, live);
   let drawn = "";
   const draw = () => {
@@ -32,12 +33,12 @@ export function stage() {
     const [picture, ...tools] = VIEWS[mode]();
     fill(view, picture, mode !== "candidates" && caption, ...tools);
   };
-  const drawLive = () => showLive(live, ownJob());
+  const drawLive = () => (showLive(live, ownJob()), showBar(bar, ownJob()));
   watch(["session", "shown", "mode", "against"], draw);
-  watch(["jobs", "session"], drawLive);
+  watch(["jobs", "session", "mode"], drawLive);
   draw();
   drawLive();
-  return h("div", { class: "stage-box" }, tabs, frame);
+  return h("div", { class: "stage-box" }, tabs, frame, bar);
 }
 
 const VIEWS = {
@@ -94,20 +95,24 @@ function besides(event) {
   next.click();
 }
 
-// While a turn of this page is made, its preview lies over the picture.
+// While a turn of this page is made, its preview lies over the picture; a brush and a comparison are not covered.
 function showLive(live, job) {
-  live.hidden = !job;
-  if (!job) return fill(live);
-  let image = live.querySelector("img");
-  if (live.dataset.job !== job.id || !live.firstChild) {
-    live.dataset.job = job.id;
-    image = h("img", { class: "picture", alt: "Preview of the turn being made", hidden: true });
+  const seen = Boolean(job?.previews) && currentMode() === "view";
+  live.hidden = !seen;
+  if (!seen) return fill(live);
+  const image = live.querySelector("img") ?? h("img", { class: "picture", alt: "Preview of the turn being made" });
+  image.src = `/api/jobs/${job.id}/preview?n=${job.previews}`;
+  return image.isConnected ? live : fill(live, image);
+}
+
+// How far the turn is, and the way to stop it: below the picture and its tools, not over them.
+function showBar(bar, job) {
+  bar.hidden = !job;
+  if (!job) return fill(bar);
+  if (bar.dataset.job !== job.id || !bar.firstChild) {
+    bar.dataset.job = job.id;
     const stop = h("button", { type: "button", class: "stop", onclick: () => cancel(job) }, icon("stop"), "Cancel");
-    fill(live, image, h("div", { class: "bar" }, h("div", { class: "progress-place" }), stop));
+    fill(bar, h("div", { class: "progress-place" }), stop);
   }
-  image.hidden = !job.previews;
-  if (job.previews) image.src = `/api/jobs/${job.id}/preview?n=${job.previews}`;
-  live.classList.toggle("seen", Boolean(job.previews));
-  fill(live.querySelector(".progress-place"), jobProgress(job));
-  return live;
+  return fill(bar.querySelector(".progress-place"), jobProgress(job));
 }

@@ -2,14 +2,23 @@
 
 import { get, post, turnPath } from "./api.js";
 import { sessionAddress } from "./actions.js";
-import { field, fill, h } from "./dom.js";
+import { field, fill, h, once } from "./dom.js";
 import { acceptPictures, take } from "./drops.js";
+import { isOpen } from "./events.js";
 import { jobsPanel } from "./jobs.js";
+import { adopt } from "./method.js";
 import { recipeSummary, settingsButton } from "./recipe.js";
 import { attempt } from "./say.js";
-import { state, tab } from "./state.js";
+import { state, update, watch } from "./state.js";
+import { tab } from "./tab.js";
 
 let jobs = null;
+
+// A session is on its way: another one is not begun until it is there, or is not going to be.
+watch(["jobs"], () => {
+  const button = document.getElementById("begin");
+  if (button) button.disabled = [...state.jobs.values()].some((job) => job.kind === "start" && job.tab === tab && isOpen(job));
+});
 
 export async function startView() {
   const form = h("div", { class: "start-form" });
@@ -49,12 +58,15 @@ function dropZone(begin) {
 function pictureForm(picture, fileName, back) {
   const caption = h("textarea", { rows: 3, value: picture.prompt, required: true, placeholder: "a yellow dog next to a red cactus on a beach" });
   const name = h("input", { value: plainName(fileName), maxlength: 64, autocomplete: "off", spellcheck: "false" });
+  const start = h("button", { class: "primary", id: "begin" }, "Start");
   const send = async () => {
     const body = { upload: picture.id, prompt: caption.value.trim(), tab, ...(name.value.trim() && { name: name.value.trim() }) };
-    await post("/api/sessions", body);
+    const job = await post("/api/sessions", body);
+    adopt(job.session);
+    if (!state.jobs.has(job.id)) update({ jobs: state.jobs.set(job.id, job) });
   };
   const form = h(
-    "form", { class: "stack", onsubmit: (event) => (event.preventDefault(), attempt(send)) },
+    "form", { class: "stack", onsubmit: once(send) },
     h("img", { class: "chosen", src: `/api/uploads/${picture.id}/preview`, alt: "The picture you brought" }),
     h("p", { class: "muted fine" }, `${picture.width} × ${picture.height} pixels`),
     picture.foreign && h("p", { class: "note" }, "This does not look like a picture of the drawn world that the model knows. Edits will not go well: for photos start the studio with --model black-forest-labs/FLUX.1-dev."),
@@ -62,7 +74,7 @@ function pictureForm(picture, fileName, back) {
     picture.recipe && settingsButton(picture.recipe),
     field("What does the picture show?", caption),
     field("Name of the session", name),
-    h("div", { class: "row" }, h("button", { class: "primary" }, "Start"), h("button", { type: "button", onclick: back }, "Another picture")),
+    h("div", { class: "row" }, start, h("button", { type: "button", onclick: back }, "Another picture")),
   );
   queueMicrotask(() => caption.focus());
   return form;

@@ -36,6 +36,17 @@ function flush() {
 
 export const turnOf = (id) => state.session?.turns.find((turn) => turn.id === id) ?? null;
 export const shownTurn = () => turnOf(state.shown);
+
+// What a turn is called: by its number, and a letter where several turns have the same one.
+export function title(turn) {
+  if (turn.kind === "original") return "Original";
+  const twins = state.session.turns.filter((other) => other.number === turn.number);
+  const at = twins.findIndex((other) => other.id === turn.id);
+  return `Turn ${turn.number}${at > 0 ? letters(at) : ""}`;
+}
+
+const letters = (at) => (at < 26 ? String.fromCharCode(97 + at) : `-${at + 1}`);
+
 export const originalTurn = () => state.session?.turns[0] ?? null;
 
 // From the original to the turn, both included.
@@ -57,28 +68,18 @@ export function anchorTurn() {
   return turnOf(state.against) ?? turnOf(shown?.parent) ?? shown;
 }
 
-export const tab = own("tab", () => Math.random().toString(36).slice(2, 14));
-
-function own(key, make) {
+// Values that this tab keeps over a reload; `always` keeps them in this browser, for every tab.
+export function remember(key, value, always = false) {
   try {
-    if (!sessionStorage.getItem(key)) sessionStorage.setItem(key, make());
-    return sessionStorage.getItem(key);
-  } catch {
-    return make();
-  }
-}
-
-export function remember(key, value) {
-  try {
-    sessionStorage.setItem(key, JSON.stringify(value));
+    (always ? localStorage : sessionStorage).setItem(key, JSON.stringify(value));
   } catch {
     // A full or forbidden store only means that a reload forgets what was not started yet.
   }
 }
 
-export function recall(key) {
+export function recall(key, always = false) {
   try {
-    return JSON.parse(sessionStorage.getItem(key));
+    return JSON.parse((always ? localStorage : sessionStorage).getItem(key));
   } catch {
     return null;
   }

@@ -45,7 +45,10 @@ export function candidatesView() {
 
 function drift(turn) {
   const found = turn.drift_previous;
-  return found ? `${(100 * found.changed).toFixed(1)} % changed outside` : "";
+  if (!found) return "";
+  // A method that does not say where it edits leaves nothing that is outside.
+  const where = turn.has_mask || turn.has_region ? "changed outside" : "of the picture changed";
+  return `${(100 * found.changed).toFixed(1)} % ${where}`;
 }
 
 // In what a candidate differs from the others: its method, its parameters, else its seed.

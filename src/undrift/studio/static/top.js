@@ -8,7 +8,7 @@ import { shownTurn, state, watch } from "./state.js";
 
 export function topBar(element) {
   const home = h("a", { class: "brand", href: "#/" }, h("img", { src: "/static/icon.svg", alt: "", width: 26, height: 26 }), "undrift");
-  const name = h("span", { class: "name" });
+  const name = h("h1", { class: "name" });
   const model = h("span", { class: "chip model", title: "The model that all turns are made with" });
   const undoing = button("undo", "Undo", undo);
   const redoing = button("redo", "Redo", redo);

@@ -3,46 +3,69 @@
 import { turnPath } from "./api.js";
 import { go } from "./actions.js";
 import { fill, h } from "./dom.js";
-import { attempt } from "./say.js";
-import { candidatesOf, state, turnOf, watch } from "./state.js";
+import { candidatesOf, state, title, turnOf, watch } from "./state.js";
 import { difference } from "./strip.js";
-import { changedWords } from "./words.js";
+import { changedWords, changesInWords } from "./words.js";
 
 export function historyTree() {
   const list = h("ul", { class: "tree", role: "tree", "aria-labelledby": "history-title" });
   list.addEventListener("keydown", (event) => move(list, event));
   const draw = () => state.session && render(list);
   watch(["session", "shown"], draw);
+  // A list that was not on the page has no place to scroll to: the shown turn is brought into sight once it has.
+  new ResizeObserver(() => reveal(list)).observe(list);
   draw();
   return list;
 }
+
+let revealed = null; // the list's height and the turn that was brought into sight in it
 
 function render(list) {
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.turn : null;
   const rows = drawn();
   const reachable = focused ?? state.shown;
-  fill(list, rows.map(([turn, level]) => row(turn, level, turn.id === reachable)));
-  const wanted = list.querySelector(`[data-turn="${focused ?? state.shown}"]`);
-  if (focused) wanted?.focus({ preventScroll: true });
-  wanted?.scrollIntoView({ block: "nearest" });
+  const top = list.scrollTop;
+  fill(list, rows.map(([turn, level, rail]) => row(turn, level, rail, turn.id === reachable)));
+  list.scrollTop = top;
+  if (focused) rowOf(list, focused)?.focus({ preventScroll: true });
+  reveal(list);
 }
 
-// Every turn with its level: the first child goes straight on, every other one starts a branch beneath its parent.
+const rowOf = (list, id) => list.querySelector(`[data-turn="${id}"]`);
+
+// Scrolls the list alone: where all of the page scrolls, on a phone, the picture must not go out of sight.
+function reveal(list) {
+  const key = `${state.session?.name} ${state.shown} ${list.clientHeight}`;
+  const wanted = rowOf(list, state.shown);
+  if (!wanted || !list.clientHeight || key === revealed) return;
+  revealed = key;
+  const [row, box] = [wanted.getBoundingClientRect(), list.getBoundingClientRect()];
+  if (row.top < box.top) list.scrollTop -= box.top - row.top;
+  else if (row.bottom > box.bottom) list.scrollTop += row.bottom - box.bottom;
+}
+
+// Every turn with its level and how its rail runs: the first child goes straight on in the rail of its parent, every
+// other one starts a rail of its own beneath its parent, ahead of that first child.
 function drawn() {
   const children = Map.groupBy(state.session.turns, (turn) => turn.parent);
   const rows = [];
-  const stack = [[state.session.turns[0], 1]];
+  const stack = [[state.session.turns[0], 1, "root"]];
   while (stack.length) {
-    const [turn, level] = stack.pop();
-    rows.push([turn, level]);
+    const [turn, level, rail] = stack.pop();
     const [first, ...others] = children.get(turn.id) ?? [];
-    if (first) stack.push([first, level]);
-    for (const other of others.reverse()) stack.push([other, level + 1]);
+    rows.push([turn, level, `${rail}${first ? "" : " tip"}`]);
+    if (first) stack.push([first, level, "on"]);
+    for (const other of others.reverse()) stack.push([other, level + 1, "off"]);
   }
   return rows;
 }
 
-function row(turn, level, reachable) {
+// A rail passes by in every level that this turn's branch has left: it goes on below. `off` bends from the one beside it.
+function rails(level, rail) {
+  return h("span", { class: `rails ${rail}${level > 6 ? " deep" : ""}`, "aria-hidden": "true" }, ...Array.from({ length: level }, () => h("i")));
+}
+
+function row(turn, level, rail, reachable) {
   const { session, shown } = state;
   const here = turn.id === session.head;
   const names = Object.entries(session.branches).filter(([, tip]) => tip === turn.id).map(([name]) => name);
@@ -50,9 +73,9 @@ function row(turn, level, reachable) {
     "li", {
       role: "treeitem", "aria-level": level, "aria-selected": String(turn.id === shown), tabindex: reachable ? 0 : -1,
       "data-turn": turn.id, class: turn.id === shown ? "here" : null, "aria-current": here ? "true" : null,
-      "aria-label": label(turn, here, names), onclick: () => attempt(() => go(turn.id)),
+      "aria-label": label(turn, here, names), onclick: () => go(turn.id),
     },
-    h("span", { class: "rails", "aria-hidden": "true" }, ...Array.from({ length: Math.min(level, 6) }, () => h("i"))),
+    rails(level, rail),
     h("img", { src: turnPath(session.name, turn, "thumbnail"), alt: "", width: 44, height: 44, loading: "lazy", draggable: "false" }),
     h("span", { class: "text" },
       h("span", { class: "head" }, title(turn), here && h("b", { class: "tag now" }, "head"), ...names.map((name) => h("b", { class: "tag" }, name)),
@@ -61,8 +84,6 @@ function row(turn, level, reachable) {
   );
   return element;
 }
-
-const title = (turn) => (turn.kind === "original" ? "Original" : `Turn ${turn.number}`);
 
 function what(turn) {
   if (turn.kind === "restore") return ["part of ", turnOf(turn.restore.anchor)?.kind === "original" ? "the original" : "an earlier turn", " put back"];
@@ -76,7 +97,8 @@ function what(turn) {
 
 function label(turn, here, names) {
   const marks = [here && "head", ...names.map((name) => `branch ${name}`), turn.warning].filter(Boolean);
-  return [`${title(turn)}: ${turn.prompt}`, ...marks].join(", ");
+  const said = turn.spec?.instruction ?? (turn.changes && changesInWords(turn.changes.words));
+  return [[title(turn), said, turn.prompt].filter(Boolean).join(": "), ...marks].join(", ");
 }
 
 // Arrow keys move the focus, Enter and the space bar go to the turn.
@@ -93,7 +115,7 @@ function move(list, event) {
     Home: () => rows[0],
     End: () => rows.at(-1),
   }[event.key];
-  if (event.key === "Enter" || event.key === " ") attempt(() => go(turn.id));
+  if (event.key === "Enter" || event.key === " ") go(turn.id);
   else if (!next) return;
   event.preventDefault();
   event.stopPropagation();

@@ -13,6 +13,21 @@ export function changedWords(words) {
   return words.every(([change]) => change === "kept") ? [] : marked(shown);
 }
 
+// The same in words alone: "red becomes pink, with at night, without snow".
+export function changesInWords(words) {
+  const runs = [];
+  for (const [change, word] of words) {
+    if (change === "kept" || !runs.length) runs.push({ removed: [], added: [] });
+    if (change !== "kept") runs.at(-1)[change].push(word);
+  }
+  const told = ({ removed, added }) => {
+    const [from, to] = [removed.join(" "), added.join(" ")];
+    if (from && to) return `${from} becomes ${to}`;
+    return to ? `with ${to}` : from && `without ${from}`;
+  };
+  return runs.map(told).filter(Boolean).join(", ");
+}
+
 function element(change, word) {
   if (change === "removed") return h("del", {}, word);
   if (change === "added") return h("ins", {}, word);
