@@ -184,11 +184,11 @@ def embedded(name: str, **placement: str) -> Backbone:
 
 
 FEW = {"steps": 2, "highlight_start": 1}
-GUIDED = {**FEW, "guidance": 3.5}
-"""The published guidance, where LittleWorld has another."""
+GUIDED = {"steps": 2, "inversion_gain": 0.5}
+"""The published gain, where LittleWorld has another."""
 
 EDITS: dict[str, Callable[[], EditMethod]] = {
-    "published default": lambda: registry.get("multi_turn", overrides=GUIDED, tuned=littleworld().tuned),
+    "published default": lambda: registry.get("rf_inversion", overrides=GUIDED, tuned=littleworld().tuned),
     "tuned": lambda: registry.get("multi_turn", overrides=FEW, tuned=littleworld().tuned),
     "preset": lambda: registry.get("multi_turn", "fast", {"steps": 2}, littleworld().tuned),
     "untuned": lambda: registry.get("multi_turn", overrides={"steps": 2}),
@@ -206,7 +206,8 @@ EDITS: dict[str, Callable[[], EditMethod]] = {
 def test_turns_of_the_embedded_model_again(tmp_path: Path, name: str, chosen: tuple[str, ...] | None) -> None:
     from undrift.littleworld import demo
 
-    assert littleworld().tuned["multi_turn"]["guidance"] != 3.5
+    published = registry.get("rf_inversion").params.model_dump()["inversion_gain"]
+    assert (published, littleworld().tuned["rf_inversion"]["inversion_gain"]) == (0.5, 0.1)
     session = start_session(tmp_path / "s", demo.picture(), demo.prompt(), littleworld())
     plan = EditPlan("a yellow dog wearing a red hat on a beach", words=chosen, seed=5)
     turn = run_turn(session, littleworld(), EDITS[name](), plan)

@@ -55,6 +55,8 @@ QUICK |= {
     "pnp_inversion": BLENDED,
     "masactrl": {"steps": 3, "guidance": 2.0, "start_step": 1, "layers": 0.3},
 }
+OF_PICTURES = {"no_edit", "revert_unchanged"}
+"""As they run here, the latent is that of a new picture of 8 bits."""
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "methods.md"
 NAMES = [name for name, method in all_methods().items() if not method.follows_instructions]
 """Methods that edit by a model of their own are held to these promises in tests of their own."""
@@ -235,8 +237,19 @@ def test_pictures_need_not_be_square(name: str, backbone: Backbone) -> None:
 def test_a_batch_gives_what_its_rows_give_singly(name: str, backbone: Backbone) -> None:
     method = fitting(name, backbone)
     both = method.edit(backbone, request(backbone, 1, 2))
-    singly = [method.edit(backbone, request(backbone, seed)).latent.packed for seed in (1, 2)]
-    assert_rounded(both.latent.packed, torch.cat(singly), max(1, both.evaluations) * operations(backbone))
+    singly = torch.cat([method.edit(backbone, request(backbone, seed)).latent.packed for seed in (1, 2)])
+    if name in OF_PICTURES and not torch.equal(both.latent.packed, singly):
+        # A pixel that rounds to the next level moves its token, by what levels move tokens; four, for its signs may add up.
+        assert float((both.latent.packed - singly).abs().max()) <= 4 * level(backbone, both.latent)
+        return
+    assert_rounded(both.latent.packed, singly, max(1, both.evaluations) * operations(backbone))
+
+
+def level(backbone: Backbone, latent: Latent) -> float:
+    """The most that a latent moves when every pixel of its picture gets lighter by one of 255."""
+    pictures = backbone.decode(latent)
+    lighter = [picture.point(lambda value: min(255, value + 1)) for picture in pictures]
+    return float((backbone.encode(lighter).packed - backbone.encode(pictures).packed).abs().max())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -433,7 +446,9 @@ def test_a_method_that_needs_layers_says_so_before_it_starts_and_never_does_noth
     watch = Watch(bare)
     with (
         watch,
-        pytest.raises(InputError, match=r"^method '\w+' needs layers that .* and small-joint has none: set \w+="),
+        pytest.raises(
+            InputError, match=r"^method '\w+' needs layers (that|in which) .* and small-joint has none: set \w+="
+        ),
     ):
         method.edit(bare, request(bare, 1))
     assert watch.calls == bare.counter.evaluations == 0

@@ -157,6 +157,7 @@ def test_dec_flowedit_edits_where_the_prompts_differ_by_the_map_s_share() -> Non
     right = torch.arange(columns) >= columns // 2
     # Five digits: the map's contrast is of velocities that float32 rounds.
     assert result.mask[0, :, right].numpy() == pytest.approx(inside, abs=1e-5)
+    # Likewise.
     assert result.mask[0, :, ~right].numpy() == pytest.approx(outside, abs=1e-5)
     y = 0.0
     for sigma, after in pairwise(np.linspace(1.0, 0.0, 9)):

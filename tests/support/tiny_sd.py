@@ -10,6 +10,7 @@ import torch
 
 from tests.support import tiny_flux
 from tests.support.closeness import unet_operations
+from undrift.backbones.base import ModelIdentity
 from undrift.backbones.clip_prompts import ClipPrompts
 from undrift.backbones.placement import Placement
 from undrift.backbones.sd1 import StableDiffusionBackbone
@@ -86,7 +87,12 @@ def backbone_of(pipe: Any) -> StableDiffusionBackbone:
     placement = Placement(torch.device("cpu"), torch.float32)
     prompts = ClipPrompts(pipe.text_encoder, pipe.tokenizer, placement)
     return StableDiffusionBackbone(
-        pipe.unet, vae=pipe.vae, prompts=prompts, scheduler=pipe.scheduler.config, placement=placement
+        pipe.unet,
+        vae=pipe.vae,
+        prompts=prompts,
+        scheduler=pipe.scheduler.config,
+        identity=ModelIdentity("tiny-sd", "00c0ffee", placement.dtype_name, str(placement.device)),
+        placement=placement,
     )
 
 
