@@ -295,7 +295,7 @@ def test_an_editor_by_instructions_is_told_what_nobody_understood(
 
 def test_as_many_pictures_on_the_way_as_were_asked_for(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spread over the turn: of two, the first after a third of it and the second after two thirds."""
-    job = Job("1", About("edit", "cat", "a dog", "api"), lambda running: None, "running", total=90)
+    job = Job("1", About("edit", "cat", "a dog", "api"), lambda running: None, state="running", total=90)
     started = Started("cat", Reading("a dog", "caption", (), "a cat", "a dog"), job)
     progress = iter((0, 29, 30, 59, 60, 61, 89))
     sent: list[int] = []
