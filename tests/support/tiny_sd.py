@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,10 @@ def backbone_of(pipe: Any) -> StableDiffusionBackbone:
 
 @cache
 def tiny_sd() -> StableDiffusionBackbone:
-    """The model that tests share."""
-    return backbone_of(pipeline())
+    """The model that tests share; it has a name of its own, without which no session takes its latents."""
+    made = backbone_of(pipeline())
+    made.identity = replace(made.identity, name="tiny-sd", weights_hash="tiny-weights")
+    return made
 
 
 def save_tiny_sd(folder: Path, **scheduler: Any) -> Path:
