@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.support.asynchronous import run_async
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
 from undrift.errors import InputError
 from undrift.methods import registry
@@ -48,8 +48,8 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     monkeypatch.setattr(sys.modules[f"{name}.nodes"], "load", lambda *_, **__: ToyBackbone())
-    extension = asyncio.run(module.comfy_entrypoint())
-    found = asyncio.run(extension.get_node_list())
+    extension = run_async(module.comfy_entrypoint)
+    found = run_async(extension.get_node_list)
     yield {node.define_schema().node_id: node for node in found}
     for added in set(sys.modules) - before:
         if added.split(".")[0] in (name, "comfy_api"):

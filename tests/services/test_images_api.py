@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from tests.support.asynchronous import run_async
 from tests.support.language_model import answer, scripted
 from tests.support.toy import ToyMethod, toy_picture
 from undrift.instructions import Reading
@@ -311,5 +312,5 @@ def test_as_many_pictures_on_the_way_as_were_asked_for(studio: Studio, monkeypat
         sent.extend([job.evaluations if "partial_image" in event else -1 async for event in stream])
 
     monkeypatch.setattr(anyio, "sleep", goes_on)
-    anyio.run(watch)
+    run_async(watch)
     assert sent == [30, 60, -1]

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp_types import CallToolResult, ImageContent, TextContent
 
+from tests.support.asynchronous import run_async
 from tests.support.language_model import answer, scripted
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
 from undrift.instructions.chat_model import ChatModel
@@ -64,7 +64,7 @@ def agent(desk: Desk, use: Callable[[Call], Awaitable[None]]) -> None:
 
             await use(call)
 
-    anyio.run(run)
+    run_async(run)
 
 
 def test_an_agent_edits_over_five_turns(desk: Path) -> None:
@@ -184,7 +184,7 @@ def test_what_cannot_be_done_is_told_in_a_line(
             assert isinstance(content, TextContent)
             told.append(content.text)
 
-    anyio.run(run)
+    run_async(run)
     assert message in told[0]
     assert "Traceback" not in told[0]
     assert sorted(path.name for path in desk.iterdir()) == ["cat", "cat.png", "link.png"]
@@ -212,4 +212,4 @@ def test_over_stdin_and_stdout(tmp_path: Path) -> None:
             assert made["caption"] == demo.prompt().replace("yellow dog", "blue dog")
             assert read_picture(picture).size == demo.picture().size
 
-    anyio.run(run)
+    run_async(run)

@@ -163,11 +163,11 @@ def first_line(error: Exception) -> str:
 
 def cached_models() -> dict[str, Path]:
     """The newest snapshot in the hub's cache of every model that has an index of a pipeline, by hub id."""
-    from huggingface_hub import scan_cache_dir
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repos: Any = scan_cache_dir().repos
+        repos: Any = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return {}
     found: dict[str, Path] = {}
