@@ -4,6 +4,7 @@
 # Each target sets up its own virtual environment first. Variables:
 #   PYTHON=/path/to/python   which Python to build it with (3.11 or newer; default: the first that fits)
 #   VENV=.venv               where it goes
+#   JOBS=2                   processes of the tests; 0: in this one, in the order of their names
 #   TORCH_INDEX=URL          one more package index for torch, such as https://download.pytorch.org/whl/cpu
 # and for the tables of docs/benchmark.md:
 #   SUITE=quick              quick, standard or long of LittleWorld, or NAME:VARIANT of another suite
@@ -26,6 +27,7 @@ DATA ?=
 OUT ?= runs/$@-$(subst :,-,$(SUITE))
 RECONSTRUCTING := reflow,rf_solver,fireflow,rf_inversion,uniedit_flow,steerflow,multi_turn:paper,multi_turn,no_edit:round-trip
 
+JOBS ?= 2
 STAMP_DOCS := $(VENV)/.installed-docs
 
 .PHONY: demo test test-fast fuzz chaos lint docs site bench-core bench-studio table1 table2 reconstruction clean
@@ -35,11 +37,11 @@ demo: $(STAMP)
 	$(BIN)/undrift demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 # All but what is marked slow, on two cores: within two minutes.
 test-fast: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 # Processes at work on a session are killed at random moments; prints how many finished turns were lost.
 chaos: $(STAMP)

@@ -26,7 +26,7 @@ OPERATIONS = flux_operations(double=19, single=38, width=32, tokens=88)
 SOURCE, TARGET = "source", "target"
 GRID = Geometry(height=128, width=128, rows=8, columns=8, token_side=16)
 
-INPUT = re.compile(r"^(x0|xp|txt|vec)(_|$)|_noise$")
+INPUT = re.compile(r"^(x0|xp|z|txt|vec)(_|$)|_noise$")
 """Arrays that the reference implementations were given; all others are what they computed."""
 
 _COMPARED: set[int] = set()
