@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -35,10 +36,8 @@ def serve(
     """Serve the model to other programs on this machine; Ctrl-C ends it."""
     if not api:
         raise InputError("say what to serve: --api is the images API; the page is undrift studio")
-    try:
-        import python_multipart  # noqa: F401
-    except ImportError:
-        raise InputError("serve --api needs the python-multipart package: pip install 'undrift[api]'") from None
+    if find_spec("python_multipart") is None:
+        raise InputError("serve --api needs the python-multipart package: pip install 'undrift[api]'")
     from undrift.cli import execution
     from undrift.cli.errors import describe
     from undrift.services.images_api.app import SHORTEST_KEY, create_api
