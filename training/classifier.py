@@ -23,32 +23,32 @@ from training.data import HELD_OUT, pictures, scene
 from training.fit import Trainer
 from training.run import prepare
 from undrift.littleworld.judge import WEIGHTS, AttributeClassifier, read_logits
-from undrift.littleworld.scenes import ATTRIBUTES, Scene
+from undrift.littleworld.scenes import RICH_ATTRIBUTES, Scene
 
 _BATCH = 64
 
 
 def as_labels(scenes: Iterable[Scene]) -> dict[str, Tensor]:
-    """The index of every attribute's value in `ATTRIBUTES`, (N,) by name."""
-    rows = [scene.attributes() for scene in scenes]
-    return {name: torch.tensor([values.index(row[name]) for row in rows]) for name, values in ATTRIBUTES.items()}
+    """The index of every attribute's value in `RICH_ATTRIBUTES`, (N,) by name."""
+    rows = [scene.rich_attributes() for scene in scenes]
+    return {name: torch.tensor([values.index(row[name]) for row in rows]) for name, values in RICH_ATTRIBUTES.items()}
 
 
 def soften(sharp: Tensor, generator: torch.Generator) -> Tensor:
     """Pictures as a small autoencoder might give them back: shifted, blurred, noisy, brighter or darker."""
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(len(sharp), 1, 1, 1, generator=generator)
+        return low + (high - low) * torch.rand(len(sharp), 1, 1, 1, generator=generator, device=sharp.device)
 
-    right, down = (int(torch.randint(-6, 7, (), generator=generator)) for _ in range(2))
+    right, down = torch.randint(-6, 7, (2,), generator=generator, device=sharp.device).tolist()
     padded = functional.pad(sharp, (6, 6, 6, 6), mode="replicate")
     shifted = padded[:, :, 6 + down : 134 + down, 6 + right : 134 + right]
-    factor = (2, 3, 4)[int(torch.randint(3, (), generator=generator))]
+    factor = (2, 3, 4)[int(torch.randint(3, (), generator=generator, device=sharp.device))]
     small = functional.interpolate(shifted, scale_factor=1 / factor, mode="bilinear", antialias=True)
     blurred = functional.interpolate(small, size=shifted.shape[-2:], mode="bilinear")
     amount = uniform(-1, 1).clamp(min=0)
     mixed = shifted + amount * (blurred - shifted)
-    noise = torch.randn(mixed.shape, generator=generator) * uniform(-0.1, 0.2).clamp(min=0)
+    noise = torch.randn(mixed.shape, generator=generator, device=sharp.device) * uniform(-0.1, 0.2).clamp(min=0)
     return (mixed * uniform(0.85, 1.15) + uniform(-0.1, 0.1) + noise).clamp(-1, 1)
 
 
@@ -66,7 +66,7 @@ class ClassifierTrainer(Trainer):
         labels = as_labels(scene(seed) for seed in seeds)
         shown = soften(pictures(seeds), torch.Generator().manual_seed(self.step))
         logits = self.model(shown.contiguous(memory_format=torch.channels_last))
-        return torch.stack([functional.cross_entropy(logits[name], labels[name]) for name in ATTRIBUTES]).mean()
+        return torch.stack([functional.cross_entropy(logits[name], labels[name]) for name in RICH_ATTRIBUTES]).mean()
 
 
 def accuracy(model: nn.Module, shown: Tensor, scenes: list[Scene]) -> dict[str, float]:
@@ -74,9 +74,9 @@ def accuracy(model: nn.Module, shown: Tensor, scenes: list[Scene]) -> dict[str, 
     model.eval()
     with torch.inference_mode():
         found = [answer for batch in torch.split(shown, 100) for answer in read_logits(model(batch))]
-    truth = [scene.attributes() for scene in scenes]
+    truth = [scene.rich_attributes() for scene in scenes]
     pairs = list(zip(found, truth, strict=True))
-    shares = {name: sum(f[name] == t[name] for f, t in pairs) / len(pairs) for name in ATTRIBUTES}
+    shares = {name: sum(f[name] == t[name] for f, t in pairs) / len(pairs) for name in RICH_ATTRIBUTES}
     return {**shares, "all": sum(f == t for f, t in pairs) / len(pairs)}
 
 

@@ -11,14 +11,19 @@ from torch import Tensor
 from undrift.littleworld import captions, render, scenes
 
 HELD_OUT = 10_000_000
-"""Seeds from here on are never trained on."""
+"""Seeds from here on are never trained on. They are scenes of the benchmark's plain world; see `rich_scene`."""
 
 SIZE = 128
 
 
 def scene(seed: int) -> scenes.Scene:
-    """The scene of a seed."""
-    return scenes.sample_scene(random.Random(seed))
+    """The scene of a seed: of the whole world to train on, of the plain one from `HELD_OUT` on."""
+    return scenes.sample_scene(random.Random(seed)) if seed >= HELD_OUT else rich_scene(seed)
+
+
+def rich_scene(seed: int) -> scenes.Scene:
+    """A scene with pattern, pose and style, wherever the seed lies."""
+    return scenes.sample_rich_scene(random.Random(seed))
 
 
 def picture(seed: int) -> np.ndarray:

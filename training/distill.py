@@ -49,7 +49,7 @@ class Distiller(Trainer):
         """
         x0, t5_ids, clip_ids, parts, _ = dataset.batch(size, self.generator)
         sigma = sample_sigmas(size, self.generator)
-        noise = torch.randn(x0.shape, generator=self.generator)
+        noise = torch.randn(x0.shape, generator=self.generator, device=x0.device)
         guidance = sample_guidance(size, self.generator)
         x = torch.lerp(x0, noise, sigma[:, None, None])
         target = guided(self.teacher, dataset, (x, sigma, t5_ids, clip_ids), guidance)
@@ -59,8 +59,9 @@ class Distiller(Trainer):
 
 def sample_guidance(count: int, generator: torch.Generator) -> Tensor:
     """Guidance values, (count,): 1 with probability `PLAIN`, else uniform in the logarithm up to `MOST`."""
-    log = torch.rand(count, generator=generator) * math.log(MOST / LEAST)
-    plain = torch.rand(count, generator=generator) < PLAIN
+    device = generator.device
+    log = torch.rand(count, generator=generator, device=device) * math.log(MOST / LEAST)
+    plain = torch.rand(count, generator=generator, device=device) < PLAIN
     return LEAST * torch.where(plain, 0.0, log).exp()
 
 
@@ -71,7 +72,8 @@ def ignore_guidance(nets: Nets) -> None:
     The embedding of an unseen value is arbitrary; from a constant one the student starts at the plain velocity.
     """
     embed = nets.transformer.time_text_embed
-    constant = embed.guidance_embedder(embed.time_proj(torch.tensor([1000.0])))[0]
+    thousand = torch.full((1,), 1000.0, device=embed.guidance_embedder.linear_1.weight.device)
+    constant = embed.guidance_embedder(embed.time_proj(thousand))[0]
     embed.guidance_embedder.linear_2.weight.zero_()
     embed.guidance_embedder.linear_2.bias.copy_(constant)
 
@@ -97,14 +99,15 @@ def agreement(student: Nets, teacher: Nets, dataset: Dataset, guidance: float, c
         `error`: mean squared difference of student and guided teacher over the variance of the guided velocity;
         `gap`: the same for the unguided teacher, the error of not guiding at all.
     """
-    generator = torch.Generator().manual_seed(2)
+    generator = torch.Generator(dataset.t5_ids.device).manual_seed(2)
     x0, t5_ids, clip_ids, _, _ = dataset.batch(count, generator)
     sigma = sample_sigmas(count, generator)
-    x = torch.lerp(x0, torch.randn(x0.shape, generator=generator), sigma[:, None, None])
-    value = torch.full((count,), guidance)
+    noise = torch.randn(x0.shape, generator=generator, device=x0.device)
+    x = torch.lerp(x0, noise, sigma[:, None, None])
+    value = torch.full_like(sigma, guidance)
     target = guided(teacher, dataset, (x, sigma, t5_ids, clip_ids), value)
     one = student(x, sigma, t5_ids, clip_ids, value)
-    plain = teacher(x, sigma, t5_ids, clip_ids, torch.ones(count))
+    plain = teacher(x, sigma, t5_ids, clip_ids, torch.ones_like(sigma))
     scale = target.var()
     return {
         "error": float((one - target).square().mean() / scale),

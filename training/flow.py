@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from training import data, latents, oracle, run, text
 from training.helper import Helper
 from training.nets import DOUBLE_BLOCKS, WIDTH, Nets, grow, grown_names, rename
-from training.optim import Muon, set_lr
+from training.optim import Muon, adamw, set_lr
 
 BATCH = 16
 MUON_LR = 0.015
@@ -57,26 +57,34 @@ class Batch(NamedTuple):
 
 
 class Dataset:
-    """The scenes of the seeds from 0 on with the token ids of their captions.
+    """Scenes with the token ids of their captions, on one device.
 
     Args:
         scenes: Latents, parts and labels.
-        nets: Its tokenizers are used.
+        t5_ids: (1 + count, 20); the first row is the empty caption.
+        clip_ids: (1 + count, 24); the first row is the empty caption.
     """
 
-    def __init__(self, scenes: latents.Shard, nets: Nets) -> None:
-        self.scenes = scenes
-        captions = [text.varied(data.text(seed), random.Random(seed)) for seed in range(len(self))]
-        self.t5_ids = text.tokenise(nets.t5_tokenizer, ["", *captions], text.T5_LENGTH)
-        self.clip_ids = text.tokenise(nets.clip_tokenizer, ["", *captions], text.CLIP_LENGTH)
+    def __init__(self, scenes: latents.Shard, t5_ids: Tensor, clip_ids: Tensor) -> None:
+        self.scenes, self.t5_ids, self.clip_ids = scenes, t5_ids, clip_ids
+
+    @classmethod
+    def from_zero(cls, scenes: latents.Shard, nets: Nets) -> Dataset:
+        """The scenes of the seeds from 0 on."""
+        captions = [text.varied(data.text(seed), random.Random(seed)) for seed in range(len(scenes.packed))]
+        return cls(
+            scenes,
+            text.tokenise(nets.t5_tokenizer, ["", *captions], text.T5_LENGTH),
+            text.tokenise(nets.clip_tokenizer, ["", *captions], text.CLIP_LENGTH),
+        )
 
     def __len__(self) -> int:
         return len(self.scenes.packed)
 
     def batch(self, size: int, generator: torch.Generator) -> Batch:
         """Random scenes; `EMPTY` of the captions are empty."""
-        index = torch.randint(len(self), (size,), generator=generator)
-        empty = torch.rand(size, generator=generator) < EMPTY
+        index = torch.randint(len(self), (size,), generator=generator, device=generator.device)
+        empty = torch.rand(size, generator=generator, device=generator.device) < EMPTY
         caption = torch.where(empty, 0, index + 1)
         return Batch(
             self.scenes.packed[index].float(),
@@ -89,7 +97,7 @@ class Dataset:
 
 def sample_sigmas(count: int, generator: torch.Generator) -> Tensor:
     """Logit-normal noise levels under the schedule's shift (Esser et al., 2024)."""
-    u = torch.randn(count, generator=generator).sigmoid()
+    u = torch.randn(count, generator=generator, device=generator.device).sigmoid()
     return SHIFT * u / (1 + (SHIFT - 1) * u)
 
 
@@ -104,10 +112,7 @@ def optimisers(nets: Nets, scale: float = 1.0) -> list[torch.optim.Optimizer]:
         else:
             (rest if name.startswith("transformer.") else encoders).append(p)
     groups = [{"params": rest, "lr": scale * ADAM_LR}, {"params": encoders, "lr": scale * TEXT_LR}]
-    return [
-        Muon(matrices, scale * MUON_LR),
-        torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0),
-    ]
+    return [Muon(matrices, scale * MUON_LR), adamw(groups)]
 
 
 class Trainer:
@@ -123,10 +128,11 @@ class Trainer:
         self.nets = nets
         self.optimisers = self.make_optimisers(scale)
         self.ema = {name: p.detach().clone() for name, p in nets.named_parameters()}
-        self.generator = torch.Generator().manual_seed(seed)
+        device = next(nets.parameters()).device
+        self.generator = torch.Generator(device).manual_seed(seed)
         self.count = 0
         self.samples = 0
-        self.rate = 1.0
+        self.rate = torch.ones((), device=device)
         """Factor of the learning rates and of the oracle head's weight in the last step."""
         self.head: oracle.FlowHead | None = None
         self._heard = torch.zeros(0)
@@ -137,7 +143,7 @@ class Trainer:
 
     def dataset(self, runs: Path) -> Dataset:
         """All pictures encoded so far."""
-        return Dataset(latents.load(runs), self.nets)
+        return Dataset.from_zero(latents.load(runs), self.nets)
 
     def hear_at(self) -> nn.Module:
         """What the oracle head listens to: the block at `ALIGN_DEPTH`."""
@@ -152,7 +158,7 @@ class Trainer:
     def listen(self, head: oracle.FlowHead) -> None:
         """Train `head` on the features of `hear_at` beside the network."""
         self.head = head
-        self.optimisers.append(torch.optim.AdamW(head.parameters(), 2e-3, weight_decay=0.0))
+        self.optimisers.append(adamw(head.parameters(), 2e-3))
 
         def hear(module: nn.Module, inputs: Any, output: Any) -> None:
             self._heard = self.heard(output)
@@ -163,9 +169,9 @@ class Trainer:
         """Mean squared error of the velocity e - x0 on a random batch, and of the oracle head if there is one."""
         batch = dataset.batch(size, self.generator)
         sigma = sample_sigmas(size, self.generator)
-        noise = torch.randn(batch.x0.shape, generator=self.generator)
+        noise = torch.randn(batch.x0.shape, generator=self.generator, device=self.generator.device)
         x = torch.lerp(batch.x0, noise, sigma[:, None, None])
-        velocity = self.nets(x, sigma, batch.t5_ids, batch.clip_ids, torch.ones(size))
+        velocity = self.nets(x, sigma, batch.t5_ids, batch.clip_ids, torch.ones_like(sigma))
         loss = weighted(velocity - (noise - batch.x0), batch.parts)
         if self.head is not None:
             loss = loss + ALIGN * self.rate * self.head(self._heard, batch.parts, batch.labels)
@@ -178,18 +184,25 @@ class Trainer:
 
     def step(self, dataset: Dataset, rate: float, size: int = BATCH, helper: Helper | None = None) -> float:
         """One update at `rate` times the learning rates; the loss before it."""
-        self.rate = rate
-        set_lr(self.optimisers, rate)
+        self.set_rate(rate)
         loss = self.loss(dataset, size)
         loss.backward()  # type: ignore[no-untyped-call]
         self.samples += size + (helper.collect() if helper else 0)
+        self.update(min(EMA_DECAY, (self.count + 1) / (11 + self.count)))
+        self.count += 1
+        return loss.item()
+
+    def set_rate(self, rate: float) -> None:
+        """Take `rate` times the learning rates from here on."""
+        self.rate.fill_(rate)
+        set_lr(self.optimisers, rate)
+
+    def update(self, decay: float = EMA_DECAY) -> None:
+        """Move the weights by their gradients, and their average after them."""
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        self.count += 1
-        decay = min(EMA_DECAY, self.count / (10 + self.count))
         torch._foreach_lerp_(list(self.ema.values()), [p.data for p in self.nets.parameters()], 1 - decay)
-        return loss.item()
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on exactly, keyed by parameter name."""

@@ -19,9 +19,6 @@ HEADS = 3
 AXES = (8, 12, 12)
 DOUBLE_BLOCKS = 19
 SINGLE_BLOCKS = 2
-GRID = 8
-"""Image tokens per side: 16 x 16 latents, packed two by two."""
-
 _OUTPUTS = ("attn.to_out.0", "attn.to_add_out", "ff.net.2", "ff_context.net.2")
 
 
@@ -58,7 +55,7 @@ class Nets(nn.Module):
         """The velocity that `FluxPipeline` would compute.
 
         Args:
-            x: Packed latents, (batch, 64, 32).
+            x: Packed latents, (batch, 64, 32), or (batch, 256, 32) of 256 x 256 pictures.
             sigma: Noise levels, (batch,).
             t5_ids: (batch, 20).
             clip_ids: (batch, 24).
@@ -72,8 +69,8 @@ class Nets(nn.Module):
             encoder_hidden_states=self.t5(t5_ids.long())[0],
             pooled_projections=self.clip(clip_ids.long()).pooler_output,
             timestep=sigma,
-            img_ids=image_ids(),
-            txt_ids=torch.zeros(t5_ids.shape[1], 3),
+            img_ids=image_ids(math.isqrt(x.shape[1]), x.device),
+            txt_ids=torch.zeros(t5_ids.shape[1], 3, device=x.device),
             guidance=guidance,
             return_dict=False,
         )[0]
@@ -111,11 +108,11 @@ def _open_gates(bias: Tensor, gates: tuple[int, ...], value: float = 0.3) -> Non
             bias[gate * WIDTH : (gate + 1) * WIDTH] = value
 
 
-def image_ids() -> Tensor:
-    """Position ids (0, row, column) of the image tokens, as `FluxPipeline` makes them."""
-    ids = torch.zeros(GRID, GRID, 3)
-    ids[..., 1] = torch.arange(GRID)[:, None]
-    ids[..., 2] = torch.arange(GRID)[None, :]
+def image_ids(grid: int, device: torch.device) -> Tensor:
+    """Position ids (0, row, column) of grid x grid image tokens, as `FluxPipeline` makes them."""
+    ids = torch.zeros(grid, grid, 3, device=device)
+    ids[..., 1] = torch.arange(grid, device=device)[:, None]
+    ids[..., 2] = torch.arange(grid, device=device)[None, :]
     return ids.view(-1, 3)
 
 

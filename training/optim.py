@@ -55,30 +55,54 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Apply one update; matrices of one shape are orthogonalised together."""
         for group in self.param_groups:
-            stacks: dict[tuple[int, int], list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
+            stacks: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
             for p in group["params"]:
                 if p.grad is not None:
-                    update = self._momentum(p, group["momentum"])
-                    stacks[update.shape[0], update.shape[1]].append((p, update))
+                    stacks[p.shape[0], p[0].numel()].append(p)
             for (rows, columns), members in stacks.items():
-                updates = orthogonalise(torch.stack([update for _, update in members]))
+                updates = [update.reshape(rows, columns) for update in self._momentum(members, group["momentum"])]
                 scale = group["lr"] * max(1.0, rows / columns) ** 0.5
-                for (p, _), update in zip(members, updates, strict=True):
-                    p.add_(update.view(p.shape), alpha=-scale)
+                moves = orthogonalise(torch.stack(updates)) * scale
+                torch._foreach_sub_(
+                    members, [move.view(p.shape) for p, move in zip(members, moves.unbind(), strict=True)]
+                )
 
-    def _momentum(self, p: nn.Parameter, momentum: float) -> Tensor:
-        assert p.grad is not None
-        state = self.state[p]
-        if "buffer" not in state:
-            state["buffer"] = torch.zeros_like(p, memory_format=torch.contiguous_format)
-        buffer: Tensor = state["buffer"]
-        grad = p.grad.contiguous()
-        buffer.lerp_(grad, 1 - momentum)
-        return torch.lerp(grad, buffer, momentum).reshape(p.shape[0], -1)
+    def _momentum(self, members: list[nn.Parameter], momentum: float) -> list[Tensor]:
+        """Nesterov's look ahead: the gradients, drawn to their running means."""
+        grads = [p.grad.contiguous() for p in members if p.grad is not None]
+        for p in members:
+            if "buffer" not in self.state[p]:
+                self.state[p]["buffer"] = torch.zeros_like(p, memory_format=torch.contiguous_format)
+        buffers = [self.state[p]["buffer"] for p in members]
+        torch._foreach_lerp_(buffers, grads, 1 - momentum)
+        return list(torch._foreach_lerp(grads, buffers, momentum))
+
+
+def adamw(groups: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.95)) -> torch.optim.AdamW:
+    """AdamW without decay; on a GPU such that a CUDA graph can hold it.
+
+    Args:
+        groups: Parameters, or groups of them with their own "lr".
+        lr: Of groups without one.
+        betas: Of the running means.
+    """
+    groups = list(groups)
+    groups = groups if isinstance(groups[0], dict) else [{"params": groups}]
+    graphed = groups[0]["params"][0].is_cuda
+    return torch.optim.AdamW(groups, lr, betas=betas, weight_decay=0.0, capturable=graphed, fused=graphed or None)
 
 
 def set_lr(optimisers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Scale the learning rate of every group to `factor` times the rate it was created with."""
+    """Scale the learning rate of every group to `factor` times the rate it was created with.
+
+    On a GPU the rate is a tensor that keeps its place, because a captured step reads it there.
+    """
     for optimiser in optimisers:
         for group in optimiser.param_groups:
-            group["lr"] = factor * group.setdefault("peak_lr", group["lr"])
+            peak = group.setdefault("peak_lr", float(group["lr"]))
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(factor * peak)
+            elif group["params"][0].is_cuda:
+                group["lr"] = torch.tensor(factor * peak, device=group["params"][0].device)
+            else:
+                group["lr"] = factor * peak

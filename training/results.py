@@ -32,7 +32,7 @@ def curve(runs: Path, name: str) -> list[dict[str, Any]]:
 def distillation(runs: Path) -> dict[str, dict[str, float]]:
     """How far one evaluation of the student is from two of the teacher, for several guidance values."""
     teacher, student = load(runs, "annealed"), load(runs, "distilled")
-    dataset = Dataset(latents.load(runs), teacher)
+    dataset = Dataset.from_zero(latents.load(runs), teacher)
     return {str(value): agreement(student, teacher, dataset, value) for value in (1.0, 2.0, 3.0, 5.0)}
 
 

@@ -11,6 +11,7 @@ noised latents keeps their meaning easy to read for the flow.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from training import data, oracle, run, vae
-from training.optim import set_lr
+from training.optim import adamw, set_lr
 from undrift.littleworld.judge import AttributeClassifier, load_judge
 
 NOISE = 0.8
@@ -53,7 +54,7 @@ def likeness(judge: AttributeClassifier, shown: Tensor, truth: Tensor) -> Tensor
 
 def noised(latent: Tensor, most: float) -> Tensor:
     """Latents with noise of a deviation that is uniform from 0 to `most`."""
-    return latent + most * torch.rand(len(latent), 1, 1, 1) * torch.randn_like(latent)
+    return latent + most * torch.rand(len(latent), 1, 1, 1, device=latent.device) * torch.randn_like(latent)
 
 
 def part_maps(seeds: range) -> Tensor:
@@ -65,9 +66,9 @@ def part_maps(seeds: range) -> Tensor:
 def measure(model: AutoencoderKL, count: int = 32) -> dict[str, float]:
     """Deviation of the latents; PSNR and edge energy (1 is right) of round trips without and with latent noise."""
     model.eval()
-    x = vae.channels_last(range(data.HELD_OUT, data.HELD_OUT + count))
+    x = vae.channels_last(range(data.HELD_OUT, data.HELD_OUT + count)).to(model.device)
     latent = model.encode(x).latent_dist.mode()
-    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(1)).to(model.device)
     found = {"std": float(latent.std())}
     edges = sum(part.square().sum() for part in gradients(x))
     for sigma in (0.0, 0.3, 0.6):
@@ -84,43 +85,54 @@ class Trainer:
     Args:
         source: Folder of the autoencoder to start from.
         decoder: Train the decoder alone.
+        device: Where.
     """
 
-    def __init__(self, source: Path, decoder: bool = False) -> None:
-        self.model = AutoencoderKL.from_pretrained(source).float().to(memory_format=torch.channels_last).train()
+    def __init__(self, source: Path, decoder: bool = False, device: str = "cpu") -> None:
+        model = AutoencoderKL.from_pretrained(source).float()
+        self.model = model.to(device, memory_format=torch.channels_last).train()
         self.model.encoder.requires_grad_(not decoder)
         self.decoder = decoder
-        self.head = oracle.LatentHead(vae.LATENT_CHANNELS)
-        self.judge = load_judge().requires_grad_(False)
+        self.head = oracle.LatentHead(vae.LATENT_CHANNELS).to(device)
+        self.judge = load_judge().requires_grad_(False).to(device)
         self.optimisers: list[torch.optim.Optimizer] = [
             *vae.optimisers(self.model.decoder if decoder else self.model, 0.01, 1e-3),
-            torch.optim.AdamW(self.head.parameters(), 2e-3, weight_decay=0.0),
+            adamw(self.head.parameters(), 2e-3),
         ]
         self.count = 0
 
-    def loss(self, seeds: range) -> Tensor:
-        """The loss on the pictures of some seeds."""
-        x = vae.channels_last(seeds)
+    def loss(self, x: Tensor, parts: Callable[[], Tensor]) -> Tensor:
+        """The loss on pictures (batch, 3, height, width).
+
+        Args:
+            x: In [-1, 1], channels last.
+            parts: Gives their part ids, (batch, height / 4, width / 4); not asked for the decoder alone.
+        """
         latent = self.model.encode(x).latent_dist.mode()
         if self.decoder:
             return likeness(self.judge, self.model.decode(noised(latent, NOISE)).sample, x)
         unit = (latent.var((0, 2, 3)) - 1).square().mean() + latent.mean((0, 2, 3)).square().mean()
         rough = noised(latent, NOISE)
         loss = UNIT * unit + likeness(self.judge, self.model.decode(rough).sample, x)
-        whole: Tensor = loss + PARTS * self.head(rough, part_maps(seeds))
+        whole: Tensor = loss + PARTS * self.head(rough, parts())
         return whole
 
     def step(self, progress: float) -> float:
         """One update at `progress` (0 to 1) of the whole training; the loss before it."""
         set_lr(self.optimisers, run.lr_factor(progress, self.count, warmup=20, decay_from=0.4))
         first = FIRST + self.count * BATCH
-        loss = self.loss(range(first, first + BATCH))
+        seeds = range(first, first + BATCH)
+        loss = self.loss(vae.channels_last(seeds), lambda: part_maps(seeds))
         loss.backward()  # type: ignore[no-untyped-call]
+        self.update()
+        self.count += 1
+        return loss.item()
+
+    def update(self) -> None:
+        """Move the weights by their gradients."""
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        self.count += 1
-        return loss.item()
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on."""
@@ -167,7 +179,7 @@ def train(runs: Path, source: str, minutes: float, total: float, decoder: bool) 
             run.save_checkpoint(path, trainer.state() | {"elapsed": clock.elapsed})
     run.save_checkpoint(path, trainer.state() | {"elapsed": clock.elapsed})
     if not decoder:
-        vae.standardise(trainer.model)
+        vae.standardise(trainer.model, vae.latent_means(trainer.model))
     run.log(path.with_suffix(".jsonl"), step=trainer.count, seconds=clock.elapsed, **measure(trainer.model))
     trainer.model.eval().save_pretrained(path.with_suffix(""))
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from training import data, flow, latents, oracle, run, text
-from training.optim import Muon
+from training.optim import Muon, adamw
 from training.unet_nets import ALIGN_WIDTH, UNetNets
 
 NAME = "unet"
@@ -40,18 +40,22 @@ class Batch(NamedTuple):
 class Dataset:
     """The scenes of the seeds from 0 on with the token ids of their captions."""
 
-    def __init__(self, scenes: latents.Shard, nets: UNetNets) -> None:
-        self.scenes = scenes
-        captions = [text.varied(data.text(seed), random.Random(seed)) for seed in range(len(self))]
-        self.clip_ids = text.tokenise(nets.clip_tokenizer, ["", *captions], text.CLIP_LENGTH)
+    def __init__(self, scenes: latents.Shard, clip_ids: Tensor) -> None:
+        self.scenes, self.clip_ids = scenes, clip_ids
+
+    @classmethod
+    def from_zero(cls, scenes: latents.Shard, nets: UNetNets) -> Dataset:
+        """The scenes of the seeds from 0 on."""
+        captions = [text.varied(data.text(seed), random.Random(seed)) for seed in range(len(scenes.packed))]
+        return cls(scenes, text.tokenise(nets.clip_tokenizer, ["", *captions], text.CLIP_LENGTH))
 
     def __len__(self) -> int:
         return len(self.scenes.packed)
 
     def batch(self, size: int, generator: torch.Generator) -> Batch:
         """Random scenes; `flow.EMPTY` of the captions are empty."""
-        index = torch.randint(len(self), (size,), generator=generator)
-        empty = torch.rand(size, generator=generator) < flow.EMPTY
+        index = torch.randint(len(self), (size,), generator=generator, device=generator.device)
+        empty = torch.rand(size, generator=generator, device=generator.device) < flow.EMPTY
         return Batch(
             latents.unpack(self.scenes.packed[index].float()),
             self.clip_ids[torch.where(empty, 0, index + 1)],
@@ -68,7 +72,7 @@ def optimisers(nets: UNetNets) -> list[torch.optim.Optimizer]:
         inner = "_blocks." in name or "mid_block." in name
         (matrices if inner and p.ndim > 1 and "conv_shortcut" not in name else rest).append(p)
     groups = [{"params": rest, "lr": ADAM_LR}, {"params": list(nets.clip.parameters()), "lr": TEXT_LR}]
-    return [Muon(matrices, MUON_LR), torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0)]
+    return [Muon(matrices, MUON_LR), adamw(groups)]
 
 
 class UNetTrainer(flow.Trainer):
@@ -93,14 +97,14 @@ class UNetTrainer(flow.Trainer):
         return features.flatten(2).mT
 
     def dataset(self, runs: Path) -> Any:
-        return Dataset(latents.load(runs), self.nets)
+        return Dataset.from_zero(latents.load(runs), self.nets)
 
     def loss(self, dataset: Any, size: int) -> Tensor:
         """Mean squared error of the noise, weighted as that of the velocity would be, and the oracle head's."""
         batch = dataset.batch(size, self.generator)
         steps = self.timesteps(size)
         level = self.nets.alphas_cumprod[steps][:, None, None, None]
-        noise = torch.randn(batch.x0.shape, generator=self.generator)
+        noise = torch.randn(batch.x0.shape, generator=self.generator, device=self.generator.device)
         x = (level.sqrt() * batch.x0 + (1 - level).sqrt() * noise).contiguous(memory_format=torch.channels_last)
         error = self.nets(x, steps, batch.clip_ids) - noise
         spread = ((1 - level) / level).sqrt()

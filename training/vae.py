@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from training import data, run
-from training.optim import Muon, set_lr
+from training.optim import Muon, adamw, set_lr
 
 CHANNELS = (8, 16, 32, 96)
 LATENT_CHANNELS = 8
@@ -51,7 +51,7 @@ def optimisers(module: nn.Module, muon_lr: float = 0.02, adam_lr: float = 2e-3) 
     for name, p in module.named_parameters():
         outer = name.endswith(("encoder.conv_in.weight", "decoder.conv_out.weight"))
         (matrices if p.ndim == 4 and not outer else rest).append(p)
-    return [Muon(matrices, muon_lr), torch.optim.AdamW(rest, adam_lr, betas=(0.9, 0.95), weight_decay=0.0)]
+    return [Muon(matrices, muon_lr), adamw(rest, adam_lr)]
 
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -96,14 +96,18 @@ def decoder_loss(vae: AutoencoderKL, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def standardise(vae: AutoencoderKL, count: int = 512) -> None:
+def latent_means(vae: AutoencoderKL, count: int = 512) -> Tensor:
+    """Latents of the first pictures, (count, 8, 16, 16)."""
+    return torch.cat([vae.encode(channels_last(range(s, s + 16))).latent_dist.mode() for s in range(0, count, 16)])
+
+
+@torch.no_grad()
+def standardise(vae: AutoencoderKL, latents: Tensor) -> None:
     """Fold the per-channel mean and deviation of the latents into the weights, so that latents have unit variance.
 
     The last encoder convolution is divided and the first decoder convolution multiplied. The shift is exact but
     for the border of the latent, where the decoder convolution pads with zeros.
     """
-    batches = [vae.encode(channels_last(range(s, s + 16))).latent_dist.mode() for s in range(0, count, 16)]
-    latents = torch.cat(batches)
     mean, std = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
     out, into = vae.encoder.conv_out, vae.decoder.conv_in
     out.bias[:LATENT_CHANNELS].sub_(mean)
@@ -176,7 +180,7 @@ def train(runs: Path, minutes: float, total: float, decoder: bool) -> Autoencode
     save()
     run.log(runs / f"{name}.jsonl", step=step, seconds=clock.elapsed, psnr=held_out_psnr(vae))
     if not decoder and clock.elapsed >= total * 60:
-        standardise(vae)
+        standardise(vae, latent_means(vae))
         run.log(runs / f"{name}.jsonl", step=step, psnr_standardised=held_out_psnr(vae))
     vae.eval().save_pretrained(runs / name)
     return vae

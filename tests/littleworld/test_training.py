@@ -317,7 +317,7 @@ def test_standardised_latents_have_unit_variance_and_decode_the_same() -> None:
     x = vae.channels_last(range(16))
     with torch.no_grad():
         before = model.decode(model.encode(x).latent_dist.mode()).sample
-        vae.standardise(model, count=16)
+        vae.standardise(model, vae.latent_means(model, count=16))
         latent = model.encode(x).latent_dist.mode()
         after = model.decode(latent).sample
     count = 16 * 16 * 16  # over which both are taken; with count - 1 in its place a deviation is 1 / (2 count) larger
