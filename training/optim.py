@@ -31,7 +31,7 @@ def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     # Every iterate is a polynomial of the Gram matrix times x, so that the small square factor suffices.
     gram = x @ x.mT
-    identity = torch.eye(gram.shape[-1])
+    identity = torch.eye(gram.shape[-1], device=gram.device)
     product = a * identity + b * gram + c * (gram @ gram)
     polynomial = product
     for _ in range(iterations - 1):

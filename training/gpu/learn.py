@@ -155,6 +155,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
     device = torch.device(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
     sets = [load(args.work / f"{name}.npz", device) for name in ("small", "large")]
