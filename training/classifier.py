@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -104,10 +104,14 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=12.0, help="training time of all runs together")
+    parser.add_argument("--start", type=Path, help="weights to begin with, such as those that a GPU has trained")
     options = parser.parse_args()
     prepare(threads=1)
     torch.manual_seed(0)
-    trainer = ClassifierTrainer(AttributeClassifier()).resumed()
+    model = AttributeClassifier()
+    if options.start:
+        model.load_state_dict(load_file(options.start))
+    trainer = ClassifierTrainer(model).resumed()
     trainer.train(options.minutes)
     print(json.dumps(publish(trainer), indent=2))
 

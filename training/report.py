@@ -4,8 +4,9 @@
 
 The autoencoder's round trip, without and with noise on the latents, is compared with the drawn picture. Pictures
 sampled from the captions are read by the attribute classifier, and compared with the nearest drawn picture of their
-caption. Then an editor makes five turns on sequences that nothing else uses. Writes `report.json`, `round_trips.png`
-and `samples.png`; the exit status is 1 if a bar is missed.
+caption; so are pictures of captions with pattern, pose and style. Then an editor makes five turns on sequences that
+nothing else uses. Writes `report.json`, `round_trips.png`, `samples.png` and `rich.png`; the exit status is 1 if a bar
+is missed.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from rich.table import Table
 from torch import Tensor
 
 from training import chains
-from training.data import HELD_OUT, SIZE, pictures, scene, text
+from training.data import HELD_OUT, SIZE, pictures, rich_scene, scene, text
 from training.nearest import nearness
 from training.vae import psnr
 from undrift.backbones import load
+from undrift.littleworld.captions import caption
 from undrift.littleworld.judge import judge
-from undrift.littleworld.scenes import ATTRIBUTES, NONE
+from undrift.littleworld.scenes import NONE, RICH_ATTRIBUTES
 from undrift.littleworld.scoring import mean_score
 from undrift.methods.registry import get
 
@@ -49,6 +51,10 @@ BARS: Mapping[str, tuple[float, float]] = {
     "wearable_colour": (0.98, 1.0),
     "companion": (0.98, 1.0),
     "all attributes": (0.97, 1.0),
+    "pattern of rich": (0.97, 1.0),
+    "pose of rich": (0.97, 1.0),
+    "style of rich": (0.97, 1.0),
+    "all attributes of rich": (0.95, 1.0),
     "things, dB": (24.0, math.inf),
     "edge energy": (0.85, 1.1),
     "doubled or missing": (0.0, 0.01),
@@ -96,7 +102,7 @@ def readings(samples: Tensor, truth: Sequence[Mapping[str, str]]) -> dict[str, f
     """Share of samples in which an attribute is read as the caption names it, and in which all are."""
     found = judge(samples)
     shares = {}
-    for name in ATTRIBUTES:
+    for name in RICH_ATTRIBUTES:
         named = [f[name] == t[name] for f, t in zip(found, truth, strict=True) if t[name] != NONE]
         shares[name] = float(np.mean(named))
     return {**shares, "all attributes": float(np.mean([f == t for f, t in zip(found, truth, strict=True)]))}
@@ -160,10 +166,14 @@ def measure(options: argparse.Namespace) -> bool:
     scenes, prompts, truth = [scene(seed) for seed in seeds], [text(seed) for seed in seeds], pictures(seeds)
     trips, samples = round_trip(pipeline, truth, options.batch), sample(pipeline, prompts, options)
     near = nearness(samples, scenes)
+    rich = [rich_scene(seed) for seed in seeds]
+    rich_samples = sample(pipeline, [caption(each) for each in rich], options)
+    rich_read = readings(rich_samples, [each.rich_attributes() for each in rich])
     figures = {
         "round trip, dB": psnr(trips, truth),
         "round trip of noised latents, dB": psnr(round_trip(pipeline, truth, options.batch, LATENT_NOISE), truth),
-        **readings(samples, [each.attributes() for each in scenes]),
+        **readings(samples, [each.rich_attributes() for each in scenes]),
+        **{f"{name} of rich": rich_read[name] for name in ("pattern", "pose", "style", "all attributes")},
         "things, dB": near.things,
         "edge energy": near.edges,
         "doubled or missing": near.faulty,
@@ -179,6 +189,7 @@ def measure(options: argparse.Namespace) -> bool:
     (options.out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     sheet_of_round_trips(truth, trips).save(options.out / "round_trips.png")
     sheet_of_samples(samples, prompts).save(options.out / "samples.png")
+    sheet_of_samples(rich_samples, [caption(each) for each in rich]).save(options.out / "rich.png")
     show(figures)
     return good
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor
 from undrift.errors import InputError
 from undrift.littleworld.judge import WEIGHTS, judge, read_logits
 from undrift.littleworld.render import render
-from undrift.littleworld.scenes import ATTRIBUTES, NONE, Scene, sample_scene
+from undrift.littleworld.scenes import NONE, RICH_ATTRIBUTES, Scene, sample_rich_scene, sample_scene
 
 SCENES = [sample_scene(random.Random(20_000_000 + seed)) for seed in range(200)]
 
@@ -19,11 +20,13 @@ def picture(scene: Scene) -> Tensor:
     return torch.from_numpy(np.array(render(scene))).permute(2, 0, 1).float() / 127.5 - 1
 
 
-def test_reads_drawn_scenes() -> None:
-    found = judge(torch.stack([picture(scene) for scene in SCENES]))
-    for name in ATTRIBUTES:
-        right = sum(answer[name] == scene.attributes()[name] for answer, scene in zip(found, SCENES, strict=True))
-        assert right >= 0.97 * len(SCENES), name
+@pytest.mark.parametrize("sample", [sample_scene, sample_rich_scene])
+def test_reads_drawn_scenes(sample: Callable[[random.Random], Scene]) -> None:
+    scenes = [sample(random.Random(20_000_000 + seed)) for seed in range(200)]
+    found = judge(torch.stack([picture(scene) for scene in scenes]))
+    for name in RICH_ATTRIBUTES:
+        right = sum(read[name] == scene.rich_attributes()[name] for read, scene in zip(found, scenes, strict=True))
+        assert right >= 0.97 * len(scenes), name
 
 
 def test_the_rest_of_the_batch_does_not_matter() -> None:
@@ -33,14 +36,14 @@ def test_the_rest_of_the_batch_does_not_matter() -> None:
 
 def test_a_missing_thing_has_no_colour_and_a_present_one_has() -> None:
     """Whatever the colour head says: the kind decides."""
-    logits = {name: torch.zeros(2, len(values)) for name, values in ATTRIBUTES.items()}
+    logits = {name: torch.zeros(2, len(values)) for name, values in RICH_ATTRIBUTES.items()}
     logits["wearable"][0, 0] = 5.0
     logits["wearable_colour"][0, 3] = 5.0
     logits["wearable"][1, 1] = 5.0
     logits["wearable_colour"][1, 0] = 5.0
     absent, present = read_logits(logits)
     assert (absent["wearable"], absent["wearable_colour"]) == (NONE, NONE)
-    assert present["wearable"] == ATTRIBUTES["wearable"][1]
+    assert present["wearable"] == RICH_ATTRIBUTES["wearable"][1]
     assert present["wearable_colour"] != NONE
 
 
