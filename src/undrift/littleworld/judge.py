@@ -35,7 +35,9 @@ class AttributeClassifier(nn.Module):
             *(_block(narrow, wide, stride) for (narrow, wide), stride in zip(pairs, strides, strict=True)),
             _block(_CHANNELS[-1], _CHANNELS[-1], 1),
         )
-        self.heads = nn.ModuleDict({name: _Head(_CHANNELS[-1], len(RICH_ATTRIBUTES[name])) for name in RICH_ATTRIBUTES})
+        self.heads = nn.ModuleDict(
+            {name: _Head(_CHANNELS[-1], len(RICH_ATTRIBUTES[name])) for name in RICH_ATTRIBUTES}
+        )
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Logits of every attribute, in the order of `RICH_ATTRIBUTES`."""
