@@ -4,9 +4,9 @@
 
 The autoencoder's round trip, without and with noise on the latents, is compared with the drawn picture. Pictures
 sampled from the captions are read by the attribute classifier, and compared with the nearest drawn picture of their
-caption; so are pictures of captions with pattern, pose and style. Then an editor makes five turns on sequences that
-nothing else uses. Writes `report.json`, `round_trips.png`, `samples.png` and `rich.png`; the exit status is 1 if a bar
-is missed.
+caption; pictures of captions with pattern, pose and style are read as well. Then an editor makes five turns on
+sequences that nothing else uses. Writes `report.json`, `round_trips.png`, `samples.png` and `rich.png`; the exit
+status is 1 if a bar is missed.
 """
 
 from __future__ import annotations

@@ -95,9 +95,12 @@ def test_a_step_in_bfloat16_follows_the_gradient_of_both_sizes(nets: Nets) -> No
     trainer = flow.Trainer(nets)
     trainer.set_rate(1.0)
     for tokens in (64, 256):
-        data_ = dataset(nets, tokens)
-        losses = [float(learn.step(trainer, data_, 4)) for _ in range(12)]
-        assert np.mean(losses[-3:]) < np.mean(losses[:3])
+        pictures = dataset(nets, tokens)
+        losses = []
+        for _ in range(8):
+            trainer.generator.manual_seed(3)  # the same pictures and noise at every step
+            losses.append(float(learn.step(trainer, pictures, 4)))
+        assert losses[-1] < 0.95 * losses[0]
 
 
 def test_weights_brought_home_go_on_training(nets: Nets, tmp_path: Path) -> None:

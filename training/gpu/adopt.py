@@ -1,7 +1,7 @@
-"""Makes checkpoints of the weights that `learn` brought home: `python -m training.gpu.adopt --weights DIR --runs runs`.
+"""Makes checkpoints of the weights that `learn` brought home: `python -m training.gpu.adopt --weights DIR`.
 
-The other commands then sample, distil, save and, on a CPU, go on training from them. Moments of the optimisers and the
-oracle head start anew.
+The other commands then sample, distil, save and, on a CPU, go on training from them. Moments of the optimisers and
+the oracle head start anew.
 """
 
 from __future__ import annotations
