@@ -22,48 +22,48 @@ PACKAGES = {"nf4": "bitsandbytes", "int8": "torchao", "fp8": "torchao"}
 """The package that each quantisation needs."""
 
 
-def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement, *, quantized: bool = False) -> Any:
-    """A part with weights, in the placement's dtype; ``quantized`` parts as the placement says.
+def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> Any:
+    """A part with weights, in the placement's dtype, and quantised as it says where the part is large.
 
     Args:
         folder, part: which.
         cls: the part's class, of diffusers or transformers.
         placement: gives dtype and quantisation; the part is not moved yet.
-        quantized: whether this part is one that quantisation applies to.
 
     Raises:
         ModelError: weights missing, pickled, damaged or not the class's.
     """
     if part == "transformer":
-        made = _transformer(folder, cls, placement, quantized=quantized)
+        made = _transformer(folder, cls, placement)
         if folder.loras:
             with _explained(folder, part), _quiet():
                 add_loras(folder, made)
         return made
-    return _whole(folder, part, cls, placement, quantized=quantized)
+    return _whole(folder, part, cls, placement)
 
 
-def _transformer(folder: ModelFolder, cls: Any, placement: Placement, *, quantized: bool) -> Any:
+def _transformer(folder: ModelFolder, cls: Any, placement: Placement) -> Any:
     if folder.transformer is None:
-        return _whole(folder, "transformer", cls, placement, quantized=quantized)
+        return _whole(folder, "transformer", cls, placement)
     with _explained(folder, "transformer"), _quiet():
         return load_file(folder, folder.transformer, cls, placement)
 
 
-def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement, *, quantized: bool) -> Any:
+def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> Any:
     folder.check_weights(part)
     options: dict[str, Any] = {"dtype": placement.dtype, "use_safetensors": True, "local_files_only": True}
     if (variant := folder.variant(part)) is not None:
         options["variant"] = variant
     if saved := folder.quantized(part):
         _check_quantized(folder, part, saved, placement)
-    elif quantized and placement.quantize != "none":
+    elif folder.is_large(part) and placement.quantize != "none":
         options["quantization_config"] = quantization(cls, placement)
-    with _explained(folder, part), _quiet():
+    with _explained(folder, part), _quiet(), placement.current():
         model, info = cls.from_pretrained(folder.path / part, output_loading_info=True, **options)
     absent = sorted(info["missing_keys"])
     if absent:
         raise ModelError(f"{folder.path / part} lacks {len(absent)} tensors, '{absent[0]}' first: download it again")
+    placement.wait(model)  # before the next part is loaded, and quantised, beside it
     return model
 
 
@@ -80,7 +80,7 @@ def _check_quantized(folder: ModelFolder, part: str, saved: str, placement: Plac
         )
 
 
-def load_part(folder: ModelFolder, part: str, placement: Placement, *, quantized: bool = False) -> Any:
+def load_part(folder: ModelFolder, part: str, placement: Placement) -> Any:
     """A part with weights, by the class that the index names; see ``load_model``.
 
     Raises:
@@ -92,7 +92,7 @@ def load_part(folder: ModelFolder, part: str, placement: Placement, *, quantized
     cls = getattr(known, class_name, None)
     if cls is None:
         raise ModelError(f"{folder.name}: class {library}.{class_name} of its {part} is unknown here")
-    return load_model(folder, part, cls, placement, quantized=quantized)
+    return load_model(folder, part, cls, placement)
 
 
 def load_pipeline(folder: ModelFolder, placement: Placement) -> Any:
@@ -106,9 +106,7 @@ def load_pipeline(folder: ModelFolder, placement: Placement) -> Any:
     cls = getattr(diffusers, folder.pipeline_class)
     if "processor" in folder.parts() and importlib.util.find_spec("torchvision") is None:
         raise ModelError(f"{folder.name} reads pictures with torchvision, which is not here: pip install torchvision")
-    weighty = [part for part in folder.parts() if (folder.part(part) / "config.json").is_file()]
-    quantized = {part for part in weighty if part.startswith(("transformer", "text_encoder"))}
-    parts = {part: load_part(folder, part, placement, quantized=part in quantized) for part in weighty}
+    parts = {part: load_part(folder, part, placement) for part in folder.weighty_parts()}
     with _explained(folder, "model_index.json"), _quiet():
         pipe = cls.from_pretrained(folder.path, local_files_only=True, **parts)
     pipe.set_progress_bar_config(disable=True)

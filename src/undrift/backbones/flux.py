@@ -92,8 +92,8 @@ class FluxBackbone(PipelineBackbone):
             "tokenizer": load_tokenizer(folder, "tokenizer"),
             "tokenizer_2": load_tokenizer(folder, "tokenizer_2"),
             "text_encoder": load_model(folder, "text_encoder", CLIPTextModel, placement),
-            "text_encoder_2": load_model(folder, "text_encoder_2", T5EncoderModel, placement, quantized=True),
-            "transformer": load_model(folder, "transformer", FluxTransformer2DModel, placement, quantized=True),
+            "text_encoder_2": load_model(folder, "text_encoder_2", T5EncoderModel, placement),
+            "transformer": load_model(folder, "transformer", FluxTransformer2DModel, placement),
             "vae": load_model(folder, "vae", AutoencoderKL, placement),
         }
 

@@ -96,8 +96,8 @@ class Flux2Backbone(PipelineBackbone):
 
         return {
             "tokenizer": load_tokenizer(folder, "tokenizer"),
-            "text_encoder": load_part(folder, "text_encoder", placement, quantized=True),
-            "transformer": load_model(folder, "transformer", Flux2Transformer2DModel, placement, quantized=True),
+            "text_encoder": load_part(folder, "text_encoder", placement),
+            "transformer": load_model(folder, "transformer", Flux2Transformer2DModel, placement),
             "vae": load_model(folder, "vae", AutoencoderKLFlux2, placement),
         }
 

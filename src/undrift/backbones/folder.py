@@ -23,6 +23,9 @@ MOST_JSON = 32 * 2**20
 PLAIN_INDEX = {"model", "diffusion_pytorch_model", "safetensors", "index", "json"}
 """The words of the file names that say which shard holds which tensor, but for a variant's."""
 
+NETWORKS = ("transformer", "unet")
+"""What a pipeline calls the part that predicts."""
+
 NOT_SAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -106,6 +109,15 @@ class ModelFolder:
     def parts(self) -> tuple[str, ...]:
         """Names of the parts that the index declares present."""
         return tuple(name for name, value in self.index.items() if name.isidentifier() and _is_part(value))
+
+    def weighty_parts(self) -> tuple[str, ...]:
+        """Names of the parts that have weights."""
+        return tuple(part for part in self.parts() if self.part_config(part))
+
+    def is_large(self, part: str) -> bool:
+        """Whether quantisation applies to a part: the network, and text encoders beside CLIP's small ones."""
+        name = str(self.index[part][1]) if part in self.parts() else ""
+        return part in NETWORKS or (part.startswith("text_encoder") and not name.startswith("CLIP"))
 
     def files(self, part: str) -> list[Path]:
         """The files of a part's weights, sorted: one variant of them, where there are several."""

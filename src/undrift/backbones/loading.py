@@ -16,6 +16,7 @@ from undrift.backbones.components import PACKAGES, require_package
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.hub import Tell
 from undrift.backbones.locate import LITTLEWORLD, locate
+from undrift.backbones.needs import Needs, needs
 from undrift.backbones.pipeline import PipelineBackbone
 from undrift.backbones.placement import (
     DTYPES,
@@ -24,12 +25,14 @@ from undrift.backbones.placement import (
     Offload,
     Placement,
     Quantize,
-    check_memory,
+    free_memory,
+    memory_advice,
 )
 from undrift.backbones.refusals import check_index
 from undrift.backbones.registry import families
 from undrift.backbones.single_file import check_channels, check_file
 from undrift.errors import InputError, ModelError
+from undrift.wording import size
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +128,7 @@ def _placement(dtype: str, device: str, offload: str, quantize: str) -> Placemen
     _check_choice("offload", offload, OFFLOADS)
     _check_choice("quantize", quantize, QUANTIZATIONS)
     _check_choice("dtype", dtype, ("auto", *DTYPES))
-    chosen = _device(device)
+    chosen = device_of(device)
     if chosen.type != "cuda" and (offload, quantize) != ("none", "none"):
         option = f"offload={offload}" if offload != "none" else f"quantize={quantize}"
         raise ModelError(f"{option} needs a CUDA device, the model is to run on {chosen}: leave it out")
@@ -140,7 +143,13 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
         raise InputError(f"{option} is '{value}', expected one of: {', '.join(choices)}")
 
 
-def _device(device: str) -> torch.device:
+def device_of(device: str) -> torch.device:
+    """The device that ``--device`` names.
+
+    Raises:
+        InputError: it names none.
+        ModelError: it is not on this machine.
+    """
     if device == "auto":
         gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
         return torch.device(gpu or "cpu")
@@ -164,14 +173,26 @@ def _cuda_devices() -> str:
 
 
 def check_fits(folder: ModelFolder, placement: Placement, tell: Tell = log.info) -> None:
-    """Tell what the weights of a folder need; quantising while loading is not reckoned.
+    """Tell what the weights of a folder need, held as ``placement`` says.
 
     Raises:
         ModelError: it is more than there is where they are to be kept.
     """
-    if placement.quantize != "none":
-        return
-    needed = folder.resident_bytes(placement.dtype.itemsize)
-    if needed > TOLD_FROM:
-        tell(f"{folder.name} needs {needed / 1e9:.1f} GB of memory in {placement.dtype_name}")
-    check_memory(folder.name, needed, placement)
+    needed = needs(folder, placement.dtype, placement.offload, placement.quantize)
+    held = placement.dtype_name if placement.quantize == "none" else placement.quantize
+    if needed.device + needed.main > TOLD_FROM:
+        tell(f"{folder.name} needs {_shared(needed, placement.device)} for its weights in {held}")
+    places = ((needed.device, placement.device), (needed.main, torch.device("cpu")))
+    for amount, device in places:
+        if amount > (free := free_memory(device)):
+            where = str(device) if device.type == "cuda" else "main memory"
+            raise ModelError(
+                f"{folder.name} needs {size(amount)} in {held}, {where} has {size(free)} free:"
+                f" {memory_advice(placement, working=False)}"
+            )
+
+
+def _shared(needed: Needs, device: torch.device) -> str:
+    """How weights are spread, in words."""
+    parts = [(needed.device, f"on {device}" if device.type == "cuda" else ""), (needed.main, "in main memory")]
+    return " and ".join(f"{amount / 1e9:.1f} GB {where}".rstrip() for amount, where in parts if amount)

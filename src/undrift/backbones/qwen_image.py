@@ -93,8 +93,8 @@ class QwenImageBackbone(PipelineBackbone):
 
         return {
             "tokenizer": load_tokenizer(folder, "tokenizer"),
-            "text_encoder": load_part(folder, "text_encoder", placement, quantized=True),
-            "transformer": load_model(folder, "transformer", QwenImageTransformer2DModel, placement, quantized=True),
+            "text_encoder": load_part(folder, "text_encoder", placement),
+            "transformer": load_model(folder, "transformer", QwenImageTransformer2DModel, placement),
             "vae": load_model(folder, "vae", AutoencoderKLQwenImage, placement),
         }
 

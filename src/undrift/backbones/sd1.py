@@ -103,7 +103,7 @@ class StableDiffusionBackbone(Backbone):
 
         tokenizer = load_tokenizer(folder, "tokenizer")
         encoder = load_model(folder, "text_encoder", CLIPTextModel, placement)
-        unet = load_model(folder, "unet", UNet2DConditionModel, placement, quantized=True)
+        unet = load_model(folder, "unet", UNet2DConditionModel, placement)
         vae = load_model(folder, "vae", AutoencoderKL, placement)
         placement.place([encoder, unet, vae])
         return cls(

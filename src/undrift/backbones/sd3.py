@@ -101,9 +101,9 @@ class SD3Backbone(PipelineBackbone):
             parts[encoder] = load_model(folder, encoder, CLIPTextModelWithProjection, placement)
             parts[tokenizer] = load_tokenizer(folder, tokenizer)
         if "text_encoder_3" in folder.parts():
-            parts["text_encoder_3"] = load_model(folder, "text_encoder_3", T5EncoderModel, placement, quantized=True)
+            parts["text_encoder_3"] = load_model(folder, "text_encoder_3", T5EncoderModel, placement)
             parts["tokenizer_3"] = load_tokenizer(folder, "tokenizer_3")
-        parts["transformer"] = load_model(folder, "transformer", SD3Transformer2DModel, placement, quantized=True)
+        parts["transformer"] = load_model(folder, "transformer", SD3Transformer2DModel, placement)
         parts["vae"] = load_model(folder, "vae", AutoencoderKL, placement)
         return parts
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from undrift.backbones.editors import EDITORS
-from undrift.backbones.folder import ModelFolder, read_folder
+from undrift.backbones.folder import read_folder
 from undrift.backbones.hub import cached_models
 from undrift.backbones.registry import families
 from undrift.errors import ModelError
@@ -59,18 +59,15 @@ def _shelved(name: str, path: Path) -> Shelved:
     pipeline = folder.pipeline_class
     use = "model" if pipeline in families() else "editor" if pipeline in EDITORS else ""
     try:
-        for part in _with_weights(folder):
+        for part in folder.weighty_parts():
             folder.check_weights(part)
-        return Shelved(name, pipeline, use, folder.resident_bytes(2), _licence(path))
+        return Shelved(name, pipeline, use, folder.resident_bytes(2), licence(path))
     except ModelError as error:
-        return Shelved(name, pipeline, use, 0, _licence(path), str(error))
+        return Shelved(name, pipeline, use, 0, licence(path), str(error))
 
 
-def _with_weights(folder: ModelFolder) -> list[str]:
-    return [part for part in folder.parts() if folder.part_config(part)]
-
-
-def _licence(path: Path) -> str:
+def licence(path: Path) -> str:
+    """The licence that the model card in a pipeline's folder names, empty if it names none."""
     card = path / "README.md"
     if not card.is_file():
         return ""

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from undrift import __version__
-from undrift.cli import batch, bench, catalogue, demo, files, mcp, plug_ins, run, serve, studio, tree, turns
+from undrift.cli import batch, bench, catalogue, demo, doctor, files, mcp, plug_ins, run, serve, studio, tree, turns
 from undrift.cli.errors import did_you_mean, guarded
 from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
@@ -36,7 +36,7 @@ COMMANDS = {
     ),
     "Results": (tree.compare, files.export, files.unpack, files.replay, files.info),
     "Benchmark": (bench.bench,),
-    "What there is": (catalogue.methods, catalogue.models, catalogue.completion),
+    "What there is": (catalogue.methods, catalogue.models, doctor.doctor, catalogue.completion),
 }
 
 WIDTH = 100
