@@ -20,6 +20,7 @@ def state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     """Tests name models' folders, which is nothing that the user's own state should remember."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("UNDRIFT_SOCKET", "")  # nor should they run in the user's own undrift serve
         yield
 
 

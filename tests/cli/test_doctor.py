@@ -23,7 +23,10 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
 def test_a_machine_without_faults_is_told_line_by_line(invoke: Invoke) -> None:
     done = invoke("doctor")
     assert done.exit_code == 0
-    assert done.stdout.splitlines()[0] == "ok     torch     torch 2.13.0, for the CPU"
+    assert done.stdout.splitlines() == [
+        "ok     torch     torch 2.13.0, for the CPU",
+        "ok     serve     undrift serve does not run: every command loads its model",
+    ]
 
 
 def test_a_fault_of_the_machine_is_the_exit_code(invoke: Invoke, healthy: list[Finding]) -> None:

@@ -39,8 +39,9 @@ def doctor(model: str | None, device: str, side: int, as_json: bool) -> None:
     """
     from undrift.backbones.examination import examined
     from undrift.backbones.machine import findings
+    from undrift.cli.warm import is_running
 
-    found = list(findings())
+    found = [*findings(), _warm(is_running())]
     one = None if model is None else examined(model, device, (side, side))
     lines = [_told(finding) for finding in found] + ([] if one is None else _model(one, side))
     value: dict[str, Any] = {"machine": [vars(finding) for finding in found]}
@@ -49,6 +50,15 @@ def doctor(model: str | None, device: str, side: int, as_json: bool) -> None:
     problem = (one.problem if one is not None else "") or "; ".join(faults)
     if problem:
         raise ModelError(problem)
+
+
+def _warm(running: bool) -> Finding:
+    """Whether commands find a model in memory."""
+    from undrift.backbones.machine import Finding
+
+    if running:
+        return Finding("serve", "ok", "undrift serve runs: commands use the model that it has in memory")
+    return Finding("serve", "ok", "undrift serve does not run: every command loads its model")
 
 
 def _told(finding: Finding) -> str:

@@ -15,6 +15,7 @@ from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
 from undrift.cli.output import begin, say
 from undrift.cli.strings import only_text
+from undrift.cli.warm import handed_over
 from undrift.errors import InputError
 
 COMMANDS = {
@@ -116,7 +117,13 @@ for _commands in COMMANDS.values():
 
 
 def main() -> None:
-    """Entry point of the ``undrift`` command."""
+    """Entry point of the ``undrift`` command: run by ``undrift serve`` if that runs and the command needs a model."""
+    begin()
+    answer: list[int | None] = []
+    failed = guarded(lambda: answer.append(handed_over(sys.argv[1:])), lambda: "--debug" in sys.argv)
+    ended = failed if failed else answer[0]
+    if ended is not None:
+        sys.exit(ended)
     cli(prog_name="undrift")
 
 
