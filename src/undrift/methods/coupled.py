@@ -13,6 +13,23 @@ from undrift.methods.edit_map import changed_tokens
 from undrift.methods.flowedit import FlowEditField
 
 
+class Within:
+    """w v(x, sigma) + (1 - w) straight: a token of weight 0 follows a straight line.
+
+    Args:
+        field: v.
+        straight: the line's velocity, shape of the state.
+        weight: w, (batch, tokens, 1).
+    """
+
+    def __init__(self, field: VelocityField, straight: Tensor, weight: Tensor) -> None:
+        self.parts = (field,)
+        self._field, self._straight, self._weight = field, straight, weight
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        return self._weight * self._field(x, sigma) + (1.0 - self._weight) * self._straight
+
+
 class Coupled:
     """Some rows of a request, to be carried along FlowEdit's equation.
 
@@ -54,11 +71,7 @@ class Coupled:
         target, noise = self._field(self._prompts[1], guidance), self._noise(noise_number)
         where = changed_tokens(self._image, edited, self._geometry)
         inside = (where if self._region is None else where * self._region)[..., None]
-        straight = noise - self._image
-
-        def field(x: Tensor, sigma: float) -> Tensor:
-            return inside * target(x, sigma) + (1.0 - inside) * straight
-
+        field = Within(target, noise - self._image, inside)
         start = interpolate(self._image, noise, float(sigmas[0])) + inside * (edited - self._image)
         return integrate(field, Euler(), start, sigmas, observers=observers).final
 
