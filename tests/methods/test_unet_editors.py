@@ -13,11 +13,13 @@ from tests.contracts.test_methods import picture
 from tests.support.closeness import assert_rounded
 from tests.support.tiny_sd import OPERATIONS, tiny_sd
 from undrift.attention.columns import TextColumns
+from undrift.attention.sites import Site
 from undrift.attention.summed import WordMaps
 from undrift.errors import InputError
 from undrift.flow import Euler, Step, integrate
 from undrift.methods import pair
 from undrift.methods.base import EditRequest, EditResult
+from undrift.methods.masactrl import MasaCtrlParams, sites
 from undrift.methods.null_text import NullText, NullTextParams, Optimised
 from undrift.methods.pair import LocalBlend, inverted_picture
 from undrift.methods.registry import get
@@ -283,3 +285,13 @@ def test_ddim_comes_back_at_guidance_one_the_better_the_more_steps() -> None:
         return float((back - asked.previous.packed).square().mean().sqrt())
 
     assert gap(40) < gap(10)
+
+
+@pytest.mark.parametrize(
+    ("layers", "of", "first"), [(0.625, 16, 10), (0.625, 1, 0), (0.99, 4, 3), (1.0, 4, 4), (0.0, 4, 0), (0.5, 0, 0)]
+)
+def test_masactrl_shares_in_one_layer_at_least_unless_told_to_share_in_none(
+    layers: float, of: int, first: int
+) -> None:
+    sharing = tuple(Site("self", number) for number in range(of))
+    assert sites(MasaCtrlParams(layers=layers), sharing) == sharing[first:]
