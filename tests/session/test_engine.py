@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,6 +137,37 @@ def test_a_drawn_seed_is_recorded_and_repeats_the_turn(session: Session, backbon
 def test_seed_out_of_range(session: Session, backbone: ToyBackbone, seed: int) -> None:
     with pytest.raises(InputError, match=rf"seed is {seed}, expected 0 to 4294967295, or none to draw one"):
         run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=seed))
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"seed": 1.5}, "seed is 1.5, expected 0 to"),
+        ({"seed": "1"}, "seed is 1, expected 0 to"),
+        ({"words": "hat"}, "the plan of the turn: words: input should be a valid tuple"),
+        ({"handover": "latnet"}, "the plan of the turn: handover: input should be 'latent' or 'image'"),
+    ],
+)
+def test_a_plan_of_other_types_is_refused(
+    session: Session, backbone: ToyBackbone, plan: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run_turn(session, backbone, ToyMethod(), EditPlan("one", **plan))
+    assert len(session.turns()) == 1
+
+
+def test_names_in_the_place_of_what_they_name_are_refused_with_what_gives_it(
+    session: Session, backbone: ToyBackbone, tmp_path: Path
+) -> None:
+    toy: Any = "toy"
+    with pytest.raises(InputError, match=r"the method is 'toy', expected EditMethod: undrift.method\(NAME, model\)"):
+        run_turn(session, backbone, toy, EditPlan("one"))
+    with pytest.raises(InputError, match=r"the model is 'toy', expected Backbone: undrift.load\(NAME\)"):
+        run_turn(session, toy, ToyMethod(), EditPlan("one"))
+    with pytest.raises(InputError, match=r"the plan is 'toy', expected EditPlan: undrift.EditPlan\(PROMPT\)"):
+        run_turn(session, backbone, ToyMethod(), toy)
+    with pytest.raises(InputError, match=r"the picture is 'toy', expected Image: undrift.read_picture\(FILE\)"):
+        start_session(tmp_path / "other", toy, "a cat", backbone)
 
 
 @pytest.mark.parametrize("prompt", ["", "  \n"])

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
+from pydantic import ValidationError
 
-from undrift import __version__
+from undrift import __version__, wording
 from undrift.backbones.base import Backbone
 from undrift.errors import InputError
 from undrift.files import sha256
@@ -72,6 +73,8 @@ def start_session(folder: str | Path, image: Image.Image, prompt: str, backbone:
         SessionError: the folder is in use or cannot be written.
         InputError: the prompt is no text.
     """
+    _check_kind("the picture", image, Image.Image, "undrift.read_picture(FILE) opens one")
+    _check_kind("the model", backbone, Backbone, "undrift.load(NAME) loads one")
     _check_text(prompt)
     return Session.create(folder, prompt, _picture_outcome(image.convert("RGB"), prompt, "original", 0, backbone))
 
@@ -119,6 +122,9 @@ def run_turn(
         SessionError: the result cannot be written.
         Cancelled: an observer stopped it.
     """
+    _check_kind("the model", backbone, Backbone, "undrift.load(NAME) loads one")
+    _check_kind("the method", method, EditMethod, "undrift.method(NAME, model) gives one")
+    _check_kind("the plan", plan, EditPlan, "undrift.EditPlan(PROMPT) is one")
     method.check(backbone)
     method = method.pinned(backbone)
     tree = tree or session.tree()
@@ -191,7 +197,7 @@ def _resolved(
         raise InputError("the prompt of the edit is empty: say what the picture is to show")
     source_prompt = parent.prompt if plan.source_prompt is None else plan.source_prompt
     _check_text(plan.prompt, source_prompt, plan.instruction or "", *(plan.words or ()))
-    if plan.seed is not None and not 0 <= plan.seed < SEEDS:
+    if plan.seed is not None and not (isinstance(plan.seed, int) and 0 <= plan.seed < SEEDS):
         raise InputError(f"seed is {plan.seed}, expected 0 to {SEEDS - 1}, or none to draw one")
     if plan.handover == "latent" and not has_latent:
         log.warning(
@@ -199,6 +205,21 @@ def _resolved(
             parent.number,
             backbone.identity.name,
         )
+    try:
+        return _spec(plan, source_prompt, method, backbone, allowed, has_latent=has_latent)
+    except ValidationError as error:
+        raise InputError(f"the plan of the turn: {wording.problem(error)}") from None
+
+
+def _spec(
+    plan: EditPlan,
+    source_prompt: str,
+    method: EditMethod,
+    backbone: Backbone,
+    allowed: Image.Image | None,
+    *,
+    has_latent: bool,
+) -> TurnSpec:
     return TurnSpec(
         source_prompt=source_prompt,
         target_prompt=plan.prompt,
@@ -230,6 +251,11 @@ def _picture_outcome(image: Image.Image, prompt: str, kind: TurnKind, number: in
         height=image.height,
         latent=latents.to_bytes(backbone.encode([image]), backbone),
     )
+
+
+def _check_kind(what: str, given: object, kind: type, how: str) -> None:
+    if not isinstance(given, kind):
+        raise InputError(f"{what} is {wording.value(given)}, expected {kind.__name__}: {how}")
 
 
 def _check_text(*texts: str) -> None:
