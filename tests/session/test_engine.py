@@ -19,6 +19,7 @@ from undrift.flow import Observer, StepEnd
 from undrift.methods import registry
 from undrift.methods.base import EditMethod, EditRequest, EditResult
 from undrift.pictures import read_metadata
+from undrift.session import drift
 from undrift.session.engine import EditPlan, import_picture, run_turn, start_session
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.outcome import Pending
@@ -239,6 +240,31 @@ def test_without_a_mask_the_whole_picture_counts(session: Session, backbone: Toy
     assert turn.drift_original.changed == pytest.approx((np.abs(a - b).max(-1) > 8).mean())
 
 
+def test_a_new_place_is_no_drift_and_later_turns_are_not_blamed_for_it(
+    session: Session, backbone: ToyBackbone
+) -> None:
+    """The words ask for the whole picture, and the attention's map covers a corner of it."""
+    place = EditPlan("a cat in a meadow", source_prompt="a cat on a beach", seed=0)
+    moved = run_turn(session, backbone, ToyMethod(), place)
+    assert moved.mask is not None
+    for numbers in (moved.drift_original, moved.drift_previous):
+        assert numbers is not None
+        assert numbers.outside == 0.0
+    later = run_turn(session, backbone, ToyMethod(ToyParams(masked=False)), EditPlan("a dog in a meadow", seed=3))
+    assert later.drift_original is not None
+    assert later.drift_previous is not None
+    assert (later.drift_original.outside, later.drift_previous.outside) == (0.0, 1.0)
+    assert drift.warning(later) is None
+
+
+def test_what_nobody_knows_takes_nothing_from_what_is_known(session: Session, backbone: ToyBackbone) -> None:
+    known = run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=0))
+    unknown = run_turn(session, backbone, ToyMethod(ToyParams(masked=False)), EditPlan("two", seed=3))
+    assert known.drift_previous is not None
+    assert unknown.drift_original is not None
+    assert unknown.drift_original.outside == known.drift_previous.outside
+
+
 def test_pictures_that_the_method_settles_are_kept(session: Session, backbone: ToyBackbone) -> None:
     settled = Image.new("RGB", (40, 32), (1, 2, 3))
 
@@ -258,7 +284,7 @@ def test_import(session: Session, backbone: ToyBackbone) -> None:
     assert (turn.kind, turn.number, turn.spec) == ("import", 2, None)
     after = run_turn(session, backbone, ToyMethod(), EditPlan("two", seed=1))
     assert after.drift_original is not None
-    assert after.drift_original.outside == 1.0, "a picture put in by hand has no mask"
+    assert after.drift_original.outside == 0.0, "who puts a picture in by hand asks for all of it"
     with pytest.raises(InputError, match="the picture is 8x8, expected the session's 40x32 pixels"):
         import_picture(session, Image.new("RGB", (8, 8)), "small", backbone)
 

@@ -14,6 +14,7 @@ from undrift.backbones.base import Backbone, Latent
 from undrift.errors import SessionError
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest
+from undrift.methods.scope import Scope, scope_of
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import drift, latents, region
 from undrift.session.maker import agreed
@@ -62,7 +63,7 @@ class Work:
         mask = None if result.mask is None else _mask_picture(result.mask[0])
         metadata = recipe(spec.target_prompt, "edit", self.parent.number + 1, spec)
         return replace(
-            self._outcome(picture, latent, before, mask, metadata),
+            self._outcome(picture, latent, before, mask, metadata, _asks_for_all(spec)),
             evaluations=result.evaluations,
             sample_evaluations=result.sample_evaluations,
             seconds=seconds,
@@ -101,11 +102,13 @@ class Work:
         before: Image.Image,
         mask: Image.Image | None,
         metadata: Mapping[str, Any],
+        everywhere: bool = False,
     ) -> Outcome:
         """The files of the turn, and its drift."""
         edits = [self._edited(t) for t in self.tree.path(self.parent)[1:]]
         side = latent.geometry.token_side
-        edit, original = drift.Edited(mask, self.allowed, side), self.session.picture(self.tree.original)
+        edit = drift.Edited(mask, self.allowed, side, everywhere)
+        original = self.session.picture(self.tree.original)
         return Outcome(
             image=png_bytes(picture, metadata),
             width=picture.width,
@@ -119,7 +122,12 @@ class Work:
         )
 
     def _edited(self, turn: Turn) -> drift.Edited:
-        return drift.Edited(self.session.mask(turn), self.session.region(turn), turn.token_side)
+        return drift.Edited(
+            self.session.mask(turn),
+            self.session.region(turn),
+            turn.token_side,
+            turn.kind == "import" or _asks_for_all(turn.spec),
+        )
 
 
 def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | None:
@@ -134,6 +142,10 @@ def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | 
     if stored is not None and stored.size != (turn.width, turn.height):
         raise SessionError(f"the latent of turn {turn.id} is not of the size of its picture: the session is damaged")
     return stored.latent if stored is not None and stored.fits(backbone) else None
+
+
+def _asks_for_all(spec: TurnSpec | None) -> bool:
+    return spec is not None and scope_of(spec.source_prompt, spec.target_prompt) is Scope.GLOBAL
 
 
 def _mask_picture(mask: Tensor) -> Image.Image:
