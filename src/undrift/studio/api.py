@@ -287,6 +287,7 @@ def _upload_view(studio: Studio, upload: Upload) -> dict[str, Any]:
         "id": upload.id,
         "width": upload.width,
         "height": upload.height,
+        "smaller": upload.smaller,
         "prompt": upload.prompt,
         "recipe": upload.recipe,
         "foreign": is_foreign(studio.backbone.capabilities, read_picture(upload.preview)),

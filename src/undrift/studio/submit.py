@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from PIL import Image
+
 from undrift.errors import InputError
 from undrift.methods.base import EditMethod
 from undrift.session import engine
@@ -17,6 +19,7 @@ from undrift.studio.forms import EditForm, Form, ImportForm, RebaseForm, Restore
 from undrift.studio.http_errors import Refused
 from undrift.studio.jobs import About, Job, Running
 from undrift.studio.studio import Studio
+from undrift.studio.uploads import scaled_size
 
 MOST_PREVIEWS = 16
 """About how many pictures of a turn in the making are decoded: each costs time that the turn has to wait for."""
@@ -33,6 +36,9 @@ def start(studio: Studio, form: StartForm) -> Job:
     def work(running: Running) -> None:
         running.say("reading the picture")
         picture = upload.picture(running.check)
+        if form.longest is not None:
+            running.say("scaling it")
+            picture = picture.resize(scaled_size(picture.size, form.longest), Image.Resampling.LANCZOS)
         running.say("preparing it")
         session = engine.start_session(folder, picture, form.prompt, studio.backbone)
         running.made(session.original.id)

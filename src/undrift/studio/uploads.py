@@ -21,6 +21,10 @@ MAX_BYTES = 32 * 2**20
 MAX_MEGAPIXELS = 24.0
 KEPT = 6
 PREVIEW_SIDE = 1024
+COMFORTABLE_MEGAPIXELS = 1.5
+"""Up to here a picture is edited as it is without a word; attention's work grows with the square of the pixels."""
+WORKING_SIDES = (1024, 2048)
+"""Longer sides in pixels that larger pictures may be scaled to, where somebody chooses that."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,14 @@ class Upload:
     preview: bytes
     recipe: Mapping[str, Any] | None
     prompt: str
+
+    @property
+    def smaller(self) -> list[tuple[int, int]]:
+        """Sizes (width, height) to offer for it, the one to recommend first; none if it is no large picture."""
+        if self.width * self.height <= COMFORTABLE_MEGAPIXELS * 1e6:
+            return []
+        size = (self.width, self.height)
+        return [scaled_size(size, side) for side in WORKING_SIDES if side < max(size)]
 
     def picture(self, check: Check | None = None) -> Image.Image:
         """The picture, RGB, in its own size; ``check`` is called meanwhile and may raise."""
@@ -85,6 +97,15 @@ class Uploads:
                 raise Refused(404, "this picture is not held any more: drop it again")
             self._kept.move_to_end(key)
             return self._kept[key]
+
+
+def scaled_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """``size`` (width, height) brought down to ``longest`` pixels on its longer side; a smaller one stays."""
+    longer = max(size)
+    if longest >= longer:
+        return size
+    width, height = (max(1, round(side * longest / longer)) for side in size)
+    return width, height
 
 
 def _recipe(data: bytes) -> Mapping[str, Any] | None:
