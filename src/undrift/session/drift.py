@@ -5,8 +5,8 @@ every side, because a decoder's pixels depend on the neighbouring tokens too, an
 its region allowed it to change. Against the previous turn, the outside is what this turn's edit leaves. Against the
 original, it is what the edits of all turns since then leave: an edit of turn 2 is no drift at turn 5. A turn that was
 asked to change the whole picture (another place, another style) edited all of it, whatever its attention looked at;
-so did a picture put in by hand. Another turn with neither mask nor region may have edited anywhere, and nothing is known
-to be its edit: it leaves all outside.
+so did a picture put in by hand. Another turn with neither mask nor region may have edited anywhere, and nothing is
+known to be its edit: it leaves all outside.
 
 What is measured there: ``psnr`` = 10 log10(255^2 / MSE) over the RGB values, and ``changed``, the fraction of the
 pixels of which a channel changed by more than 8 of 255. No reference-free quality is measured: such scores improve

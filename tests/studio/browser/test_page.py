@@ -34,6 +34,7 @@ def turns(running: Running) -> str:
 
 def test_everything_works_without_a_pointer(open_page: Open, running: Running) -> None:
     page = open_page("#/")
+    expect(page.get_by_role("button", name="Use the example")).to_be_visible()
     press_until(page, "Tab", "Use the example")
     page.keyboard.press("Enter")
     expect(page.get_by_label("What does the picture show?")).to_be_focused()
