@@ -36,6 +36,7 @@ def test_flux_dev_needs_what_is_published(
 ) -> None:
     found = [part_bytes(dev, part, torch.bfloat16, quantize) / GB for part in ("transformer", "text_encoder_2")]
     assert found == pytest.approx([transformer, t5], abs=0.02)
+    # Both parts and the smaller ones, each told to as many places as it is published with.
     assert needs(dev, torch.bfloat16, "none", quantize).device / GB == pytest.approx(whole, abs=0.06)
 
 
