@@ -35,8 +35,9 @@ def test_flux_dev_needs_what_is_published(
     dev: ModelFolder, quantize: str, transformer: float, t5: float, whole: float
 ) -> None:
     found = [part_bytes(dev, part, torch.bfloat16, quantize) / GB for part in ("transformer", "text_encoder_2")]
+    # Two units of the last place that is published, of both parts; three of them, of all parts together.
     assert found == pytest.approx([transformer, t5], abs=0.02)
-    # Both parts and the smaller ones, each told to as many places as it is published with.
+    # As above.
     assert needs(dev, torch.bfloat16, "none", quantize).device / GB == pytest.approx(whole, abs=0.06)
 
 
