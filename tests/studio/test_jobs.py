@@ -149,7 +149,7 @@ def test_stopping_the_studio_stops_the_turn(studio: Studio, gate: Gate) -> None:
         opener.start()
     opener.join()
     assert studio.jobs.job(job["id"]).state == "cancelled"
-    assert studio.shelf.session("cat").unfinished() == ()
+    assert studio.folders.session("cat").unfinished() == ()
 
 
 def test_stopping_the_studio_does_not_wait_for_a_layer_that_goes_on(
@@ -263,7 +263,7 @@ def test_a_job_is_stopped_while_its_picture_is_decoded(
     client.post(f"/api/jobs/{job['id']}/cancel")
     go_on.set()
     assert finished(client, job)["state"] == "cancelled"
-    assert not (studio.shelf.root / "noise").exists()
+    assert not (studio.folders.root / "noise").exists()
 
 
 def test_a_job_is_stopped_while_its_model_works(
@@ -287,7 +287,7 @@ def test_a_job_is_stopped_while_its_model_works(
     assert found(client, job["id"])["phase"] == "preparing it"
     client.post(f"/api/jobs/{job['id']}/cancel")
     assert finished(client, job)["state"] == "cancelled"
-    assert not (studio.shelf.root / "cat").exists()
+    assert not (studio.folders.root / "cat").exists()
     layer(torch.zeros(2))
 
 

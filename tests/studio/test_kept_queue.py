@@ -101,7 +101,7 @@ def let_once_cancelled(studio: Studio, job: Json, gate: Gate) -> threading.Threa
 
 
 def test_the_next_studio_goes_on_with_the_queue(studio: Studio, toy_backbone: Backbone, gate: Gate) -> None:
-    folder = studio.shelf.root
+    folder = studio.folders.root
     with served(toy_backbone, folder) as (client, first):
         source = started(client)["head"]
         jobs = [ask(client, source, "a blue cat", method=GATED)]
@@ -122,7 +122,7 @@ def test_the_next_studio_goes_on_with_the_queue(studio: Studio, toy_backbone: Ba
 
 
 def test_what_cannot_go_on_is_told(studio: Studio, toy_backbone: Backbone, gate: Gate) -> None:
-    folder = studio.shelf.root
+    folder = studio.folders.root
     with served(toy_backbone, folder) as (client, first):
         source = started(client)["head"]
         running = ask(client, source, "a blue cat", method=GATED)
@@ -154,14 +154,14 @@ def test_what_cannot_go_on_is_told(studio: Studio, toy_backbone: Backbone, gate:
 def test_a_damaged_file_loses_nothing_else(
     studio: Studio, toy_backbone: Backbone, content: bytes, gate: Gate
 ) -> None:
-    (studio.shelf.root / FILE).write_bytes(content)
-    with served(toy_backbone, studio.shelf.root) as (client, _):
+    (studio.folders.root / FILE).write_bytes(content)
+    with served(toy_backbone, studio.folders.root) as (client, _):
         assert client.get("/api/jobs").json() == {"jobs": []}
         assert started(client)["turns"]
 
 
 def test_only_one_studio_keeps_the_queue_of_a_folder(studio: Studio, toy_backbone: Backbone, gate: Gate) -> None:
-    folder = studio.shelf.root
+    folder = studio.folders.root
     with served(toy_backbone, folder) as (client, _):
         source = started(client)["head"]
         waiting = ask(client, source, "a blue cat", method=GATED)
@@ -180,7 +180,7 @@ def test_the_region_of_an_earlier_turn_holds_again(client: TestClient, studio: S
     made = finished(client, ask(client, source, "a blue cat", only=painted(0, 0, 16, 16)))["turns"][0]
     again = finished(client, ask(client, source, "a blue cat", region_of=made, seed=2))["turns"][0]
     plain = finished(client, ask(client, source, "a blue cat", seed=3))["turns"][0]
-    session = studio.shelf.session("cat")
+    session = studio.folders.session("cat")
     hashes = [session.turn(turn).region_hash for turn in (made, again, plain)]
     assert hashes[0] == hashes[1] is not None
     assert hashes[2] is None

@@ -13,10 +13,10 @@ from undrift.backbones.components import PACKAGES
 from undrift.backbones.editors import EDITORS
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.loading import device_of
+from undrift.backbones.local_models import licence
 from undrift.backbones.locate import HUB_ID, NotNamedError, existing, locate
 from undrift.backbones.needs import part_bytes
 from undrift.backbones.refusals import check_index
-from undrift.backbones.shelf import licence
 from undrift.backbones.ways import Way, best, ways
 from undrift.errors import ModelError
 

@@ -62,7 +62,7 @@ def studio_of(request: Request) -> Studio:
 
 def session_of(request: Request) -> Session:
     """The session that the address names."""
-    return studio_of(request).shelf.session(request.path_params["name"])
+    return studio_of(request).folders.session(request.path_params["name"])
 
 
 def turn_of(request: Request, session: Session, part: str = "turn") -> Turn:
@@ -143,9 +143,9 @@ async def upload(request: Request) -> Response:
 async def archive(request: Request) -> Response:
     """Take a session's zip file: the body is the file, ``name`` what to call the session."""
     data = await request.body()
-    shelf = studio_of(request).shelf
-    name = shelf.free_name(request.query_params.get("name", "session")[:64])
-    await anyio.to_thread.run_sync(import_zip, data, shelf.new(name), limiter=_decoding)
+    folders = studio_of(request).folders
+    name = folders.free_name(request.query_params.get("name", "session")[:64])
+    await anyio.to_thread.run_sync(import_zip, data, folders.new(name), limiter=_decoding)
     return JSONResponse({"name": name})
 
 
@@ -180,8 +180,8 @@ def job_preview(request: Request) -> Response:
 
 def sessions(request: Request) -> Response:
     """Every session, the newest first."""
-    shelf = studio_of(request).shelf
-    return JSONResponse({"sessions": [views.card_view(name, shelf) for name in shelf.names()]})
+    folders = studio_of(request).folders
+    return JSONResponse({"sessions": [views.card_view(name, folders) for name in folders.names()]})
 
 
 @takes(StartForm)

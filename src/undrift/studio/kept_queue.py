@@ -47,7 +47,7 @@ class KeptQueue:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self._path = studio.shelf.root / FILE
+        self._path = studio.folders.root / FILE
         self._lock: locks.Lock | None = None
 
     def resume(self) -> None:
@@ -69,7 +69,7 @@ class KeptQueue:
 
     def _claim(self) -> bool:
         try:
-            self._lock = locks.acquire(self._studio.shelf.root)
+            self._lock = locks.acquire(self._studio.folders.root)
         except OSError as error:
             log.info("the queue is not kept: %s", error)
         return self._lock is not None

@@ -30,8 +30,8 @@ Work = Callable[[Running], None]
 def start(studio: Studio, form: StartForm) -> Job:
     """Start a session with an uploaded picture."""
     upload = studio.uploads.get(form.upload)
-    name = studio.shelf.free_name("session") if form.name is None else form.name
-    folder = studio.shelf.new(name)
+    name = studio.folders.free_name("session") if form.name is None else form.name
+    folder = studio.folders.new(name)
 
     def work(running: Running) -> None:
         running.say("reading the picture")
@@ -49,7 +49,7 @@ def start(studio: Studio, form: StartForm) -> Job:
 
 def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> Job:
     """A turn, or several candidates of one, all made from ``form.parent`` or what ``form.after`` makes."""
-    session = studio.shelf.session(name)
+    session = studio.folders.session(name)
     tree = session.tree()
     parent = tree.turn(form.parent)
     follows = None if form.after is None else _followed(studio, name, form.after)
@@ -73,7 +73,7 @@ def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> J
 
 def rebase(studio: Studio, name: str, form: RebaseForm, key: str | None = None) -> Job:
     """What ``form.turn`` shows, made anew from the original picture."""
-    tree = studio.shelf.session(name).tree()
+    tree = studio.folders.session(name).tree()
     plan = replace(rebase_plan(tree, form.turn), seed=form.seed)
     about = About("rebase", name, f"from the original: {plan.prompt}", form.tab, plan.parent, plan.prompt)
     return studio.jobs.submit(about, edits(studio, name, tree, studio.method(form.method), plan), form, key)
@@ -81,7 +81,7 @@ def rebase(studio: Studio, name: str, form: RebaseForm, key: str | None = None) 
 
 def restore(studio: Studio, name: str, form: RestoreForm, key: str | None = None) -> Job:
     """Put an earlier picture back where the brush went."""
-    session = studio.shelf.session(name)
+    session = studio.folders.session(name)
     parent = session.turn(form.parent)
     brush = painted(form.brush, (parent.width, parent.height))
 
@@ -95,7 +95,7 @@ def restore(studio: Studio, name: str, form: RestoreForm, key: str | None = None
 
 def bring_in(studio: Studio, name: str, form: ImportForm) -> Job:
     """Append an uploaded picture as a turn."""
-    session = studio.shelf.session(name)
+    session = studio.folders.session(name)
     parent, upload = session.turn(form.parent), studio.uploads.get(form.upload)
 
     def work(running: Running) -> None:
@@ -137,7 +137,7 @@ def edits(
 
     With ``follows`` they are made from what that job has made by then, in place of the plan's parent.
     """
-    session, original = studio.shelf.session(name), tree.original
+    session, original = studio.folders.session(name), tree.original
     turns = candidate_plans(tree, method, plan, count)
     cost = method.cost(studio.backbone)
     every = max(1, cost.evaluations // MOST_PREVIEWS)

@@ -55,10 +55,10 @@ def diff_view(source: str, target: str) -> dict[str, Any]:
     return {"words": prompt_diff(source, target), "steering": steering}
 
 
-def card_view(name: str, shelf: SessionFolders) -> dict[str, Any]:
+def card_view(name: str, folders: SessionFolders) -> dict[str, Any]:
     """A session in the list of sessions; one that cannot be opened says why."""
     try:
-        tree = shelf.session(name).tree()
+        tree = folders.session(name).tree()
     except UndriftError as error:
         return {"name": name, "error": str(error)}
     head = tree.head

@@ -65,11 +65,11 @@ class Running:
 
     def session(self, name: str) -> Session:
         """The session on disk, as a program of its own sees it."""
-        return Session.open(self.studio.shelf.root / name)
+        return Session.open(self.studio.folders.root / name)
 
     def begin(self, name: str) -> Session:
         """A session with the bundled picture, made without the page."""
-        folder = self.studio.shelf.root / name
+        folder = self.studio.folders.root / name
         return engine.start_session(folder, demo.picture(), demo.prompt(), self.studio.backbone)
 
 

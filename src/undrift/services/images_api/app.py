@@ -186,7 +186,7 @@ def _picture(data: bytes) -> dict[str, Any]:
 
 
 def _answer(studio: Studio, started: Started) -> dict[str, Any]:
-    session, reading = studio.shelf.session(started.session), started.reading
+    session, reading = studio.folders.session(started.session), started.reading
     tree = session.tree()
     made = [tree.turns[key] for key in started.job.turns] if started.job else [started.turn or tree.head]
     return {
