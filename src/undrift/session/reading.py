@@ -49,8 +49,6 @@ def tree(db: sqlite3.Connection, known: dict[str, Turn]) -> Tree:
         Damaged: undrift did not write this.
     """
     rows = _limited(db, "SELECT id, parent, record FROM turns ORDER BY ordinal", "turns")
-    if sum(len(record) for *_, record in rows if isinstance(record, str)) > MAX_RECORDS:
-        raise Damaged(f"its turns take more than {wording.size(MAX_RECORDS)} of records")
     heads = db.execute("SELECT turn, branch FROM head LIMIT 2").fetchall()
     branches = _limited(db, "SELECT name, turn FROM branches ORDER BY rowid", "branches")
     trail = _limited(db, "SELECT parent, child FROM trail", "steps of its trail")
@@ -206,9 +204,16 @@ def _check_time(text: str, key: str) -> None:
 
 
 def _limited(db: sqlite3.Connection, query: str, what: str) -> list[tuple[Any, ...]]:
-    rows = db.execute(f"{query} LIMIT {MAX_TURNS + 1}").fetchall()
-    if len(rows) > MAX_TURNS:
-        raise Damaged(f"it has more than {MAX_TURNS} {what}")
+    """The rows of ``query``, counted while they come: in a made-up file, many rows may share the same megabyte."""
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for row in db.execute(query):
+        rows.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if len(rows) > MAX_TURNS:
+            raise Damaged(f"it has more than {MAX_TURNS} {what}")
+        if size > MAX_RECORDS:
+            raise Damaged(f"its {what} take more than {wording.size(MAX_RECORDS)} of records")
     return rows
 
 
