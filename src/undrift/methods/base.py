@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Geometry, Latent
 from undrift.errors import InputError
 from undrift.flow import Observer
+from undrift.from_json import from_json
 from undrift.methods.cost import REFERENCE_SIZE, Cost
 from undrift.methods.needs import Need
 
@@ -148,8 +148,8 @@ OddSide = Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]
 def _from_json(value: Any) -> Any:
     """What a string that can only be JSON stands for; anything else as it is."""
     if isinstance(value, str) and (value == "null" or value.startswith(("[", "{"))):
-        with suppress(ValueError, RecursionError):
-            return json.loads(value)
+        with suppress(ValueError):
+            return from_json(value)
     return value
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from undrift.backbones.locate import LITTLEWORLD, existing
 from undrift.backbones.placement import QUANTIZATIONS
 from undrift.errors import InputError
+from undrift.from_json import from_json
 from undrift.session.latents import Maker
 from undrift.session.maker import maker
 from undrift.session.model import RestoreSpec, Turn, TurnSpec
@@ -211,13 +212,14 @@ def _how(spec: TurnSpec) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    """``value`` as ``--set`` reads it back: JSON, or a string that is none as it is."""
-    return value if isinstance(value, str) and not _is_json(value) else json.dumps(value)
+    """``value`` as ``--set`` reads it back: JSON, or as it is what is none and has no space around it."""
+    plain = isinstance(value, str) and value.strip() == value and not _is_json(value)
+    return value if plain else json.dumps(value)
 
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        from_json(text)
     except ValueError:
         return False
     return True
