@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from tests.studio.conftest import (
 )
 from undrift.backbones.base import Backbone
 from undrift.studio.app import create_app
-from undrift.studio.kept_queue import FILE
+from undrift.studio.kept_queue import FILE, KeptQueue
 from undrift.studio.studio import Studio
 
 GATED = {"name": "gated"}
@@ -184,3 +185,22 @@ def test_the_region_of_an_earlier_turn_holds_again(client: TestClient, studio: S
     hashes = [session.turn(turn).region_hash for turn in (made, again, plain)]
     assert hashes[0] == hashes[1] is not None
     assert hashes[2] is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_queue_that_is_a_pipe_holds_nothing_up(studio: Studio) -> None:
+    os.mkfifo(studio.shelf.root / FILE)
+    kept = KeptQueue(studio)
+    kept.resume()
+    kept.close()
+    assert studio.jobs.listed() == []
+
+
+def test_a_folder_whose_name_is_no_text_is_served(toy_backbone: Backbone, tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    root.mkdir()
+    with TestClient(create_app(Studio(toy_backbone, root)), base_url="http://127.0.0.1:7860") as client:
+        told = client.get("/api/about").json()["folder"]
+        assert told.encode("utf-8", "surrogateescape") == os.fsencode(root)
+        missing = client.get("/api/sessions/none")
+        assert (missing.status_code, "no session 'none' in" in missing.json()["error"]) == (404, True)

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from undrift.backbones.knowledge import is_foreign, unknown_words
 from undrift.errors import Cancelled
@@ -26,6 +26,7 @@ from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.session.unpack import import_zip
 from undrift.studio import images, navigation, submit, views
+from undrift.studio.answers import JSONResponse
 from undrift.studio.forms import (
     BranchForm,
     DiffForm,
