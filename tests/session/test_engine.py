@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from PIL import Image
 
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones.base import Backbone
-from undrift.errors import Cancelled, InputError, SessionError
+from undrift.errors import Cancelled, InputError, ModelError, SessionError
 from undrift.flow import Observer, StepEnd
 from undrift.methods import registry
 from undrift.methods.base import EditMethod, EditRequest, EditResult
 from undrift.pictures import read_metadata
 from undrift.session import drift
-from undrift.session.engine import EditPlan, import_picture, run_turn, start_session
+from undrift.session.engine import EditPlan, import_picture, restore, run_turn, start_session
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.outcome import Pending
 from undrift.session.replay import recorded_method, replay
@@ -354,3 +354,23 @@ def test_a_damaged_latent_is_an_error(session: Session, backbone: ToyBackbone) -
     with pytest.raises(SessionError, match="was changed since its turn was made"):
         run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=0))
     assert not session.unfinished()
+
+
+@pytest.mark.parametrize("identity", [{"weights_hash": ""}, {"name": ""}, {"name": "x" * 5000}])
+def test_a_model_that_does_not_say_which_it_is_begins_nothing(
+    session: Session, backbone: ToyBackbone, tmp_path: Path, identity: dict[str, Any]
+) -> None:
+    nameless = ToyBackbone()
+    nameless.identity = replace(nameless.identity, **identity)
+    works: tuple[Callable[[], object], ...] = (
+        lambda: start_session(tmp_path / "new", toy_picture(), "a cat", nameless),
+        lambda: run_turn(session, nameless, ToyMethod(), EditPlan("a dog")),
+        lambda: import_picture(session, toy_picture(), "a cat", nameless),
+        lambda: restore(session, nameless, Image.new("L", (40, 32), 255)),
+    )
+    for work in works:
+        with pytest.raises(ModelError, match="without which a session cannot be opened again"):
+            work()
+    assert nameless.counter.evaluations == 0
+    assert not (tmp_path / "new").exists()
+    assert len(session.turns()) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from undrift.attention.sites import Site
 from undrift.backbones.weights import chosen_weights, read_header, resident_bytes, weights_digest
 from undrift.errors import ModelError
 from undrift.files import open_regular
+from undrift.from_json import from_json
 from undrift.wording import problem, size
 
 MOST_JSON = 32 * 2**20
@@ -25,6 +25,9 @@ PLAIN_INDEX = {"model", "diffusion_pytorch_model", "safetensors", "index", "json
 
 NETWORKS = ("transformer", "unet")
 """What a pipeline calls the part that predicts."""
+
+UNUSED = ("safety_checker",)
+"""Parts that pipelines of diffusers have and that are never loaded here."""
 
 NOT_SAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -107,8 +110,9 @@ class ModelFolder:
         return None if given is None else tuple(Site(kind, index) for kind, index in given)
 
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts that the index declares present."""
-        return tuple(name for name, value in self.index.items() if name.isidentifier() and _is_part(value))
+        """Names of the parts that the index declares present, but for ``UNUSED`` ones."""
+        declared = (name for name, value in self.index.items() if name.isidentifier() and _is_part(value))
+        return tuple(name for name in declared if name not in UNUSED)
 
     def weighty_parts(self) -> tuple[str, ...]:
         """Names of the parts that have weights."""
@@ -228,8 +232,8 @@ def _read_json(file: Path) -> Mapping[str, Any]:
             data = stream.read(MOST_JSON + 1)
         if len(data) > MOST_JSON:
             raise ModelError(f"{file} has more than {size(MOST_JSON)}, expected a configuration")
-        content = json.loads(data.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = from_json(data.decode("utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise ModelError(f"{file} holds a {type(content).__name__}, expected an object")

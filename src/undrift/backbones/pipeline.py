@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from undrift.attention.sites import Site
 from undrift.backbones.architecture import Architecture
 from undrift.backbones.autoencoder import Autoencoder
+from undrift.backbones.bare import bare_identity
 from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, ModelIdentity, NetworkInputs
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
@@ -134,7 +135,8 @@ class PipelineBackbone(Backbone):
         self._scheduler = scheduler
         self.placement: Placement = placement
         self.architecture = architecture
-        self.identity = known.identity or ModelIdentity("bare", "", placement.dtype_name, str(placement.device))
+        vae = None if autoencoder is None else autoencoder.vae
+        self.identity = known.identity or bare_identity(transformer, vae, placement)
         self.capabilities = replace(
             architecture.capabilities,
             vital_sites=known.vital_sites or (),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
+from undrift.backbones.bare import bare_identity
 from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, ModelIdentity, NetworkInputs
 from undrift.backbones.clip_prompts import ClipPrompts
 from undrift.backbones.components import load_model, load_tokenizer
@@ -86,7 +87,7 @@ class StableDiffusionBackbone(Backbone):
             vae=vae,
             number_bytes=self._placement.dtype.itemsize,
         )
-        self.identity = identity or ModelIdentity("bare", "", self._placement.dtype_name, str(self._placement.device))
+        self.identity = identity or bare_identity(unet, vae, self._placement)
         self.capabilities = replace(
             self.architecture.capabilities,
             vital_sites=tuple(vital_sites or ()),
@@ -113,7 +114,13 @@ class StableDiffusionBackbone(Backbone):
             scheduler=folder.config("scheduler"),
             placement=placement,
             identity=ModelIdentity(
-                folder.name, folder.weights_hash, placement.dtype_name, str(placement.device), placement.quantize
+                folder.name,
+                folder.weights_hash,
+                placement.dtype_name,
+                str(placement.device),
+                placement.quantize,
+                vae_hash=folder.vae_hash,
+                revision=folder.revision,
             ),
             vital_sites=folder.vital_sites,
             vocabulary=folder.extra.get("vocabulary"),

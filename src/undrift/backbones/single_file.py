@@ -12,6 +12,7 @@ from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
 from undrift.backbones.weights import read_header
 from undrift.errors import ModelError
+from undrift.files import open_regular
 
 FIRST_LAYERS = ("img_in.weight", "model.diffusion_model.img_in.weight", "x_embedder.weight")
 """What the layer is called, in the known layouts of FLUX.1, that takes the noisy picture's channels."""
@@ -43,7 +44,7 @@ def check_file(file: Path, pipeline_class: str) -> None:
     if file.suffix == ".gguf":
         if importlib.util.find_spec("gguf") is None:
             raise ModelError(f"{file} needs the package gguf: pip install 'undrift[gguf]'")
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             if stream.read(4) != b"GGUF":
                 raise ModelError(f"{file} is damaged (no GGUF header): download it again")
         return

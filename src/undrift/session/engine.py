@@ -72,10 +72,12 @@ def start_session(folder: str | Path, image: Image.Image, prompt: str, backbone:
     Raises:
         SessionError: the folder is in use or cannot be written.
         InputError: the prompt is no text.
+        ModelError: the model does not say which it is.
     """
     _check_kind("the picture", image, Image.Image, "undrift.read_picture(FILE) opens one")
     _check_kind("the model", backbone, Backbone, "undrift.load(NAME) loads one")
     _check_text(prompt)
+    latents.check_maker(backbone)
     return Session.create(folder, prompt, _picture_outcome(image.convert("RGB"), prompt, "original", 0, backbone))
 
 
@@ -88,6 +90,7 @@ def import_picture(
         InputError: not the session's size, or the prompt is no text.
     """
     _check_text(prompt)
+    latents.check_maker(backbone)
     tree = session.tree()
     made_from, original = tree.turn(parent), tree.original
     if image.size != (original.width, original.height):
@@ -125,6 +128,7 @@ def run_turn(
     _check_kind("the model", backbone, Backbone, "undrift.load(NAME) loads one")
     _check_kind("the method", method, EditMethod, "undrift.method(NAME, model) gives one")
     _check_kind("the plan", plan, EditPlan, "undrift.EditPlan(PROMPT) is one")
+    latents.check_maker(backbone)
     method.check(backbone)
     method = method.pinned(backbone)
     tree = tree or session.tree()
@@ -156,6 +160,7 @@ def restore(
         InputError: a brush of another size or without white, an unknown turn, or the same turn twice.
         SessionError: the result cannot be written.
     """
+    latents.check_maker(backbone)
     tree = session.tree()
     onto, wanted = tree.turn(parent), tree.turn(anchor)
     if onto.id == wanted.id:
