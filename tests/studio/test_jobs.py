@@ -163,7 +163,7 @@ def test_stopping_the_studio_does_not_wait_for_a_layer_that_goes_on(
     assert found(client, job["id"])["state"] == "running", "its step has not been let go"
     gate.let(1)
     assert finished(client, job)["state"] == "cancelled"
-    assert studio.shelf.session("cat").unfinished() == ()
+    assert studio.folders.session("cat").unfinished() == ()
 
 
 def in_a_loop(work: Coroutine[None, None, None]) -> None:

@@ -189,7 +189,7 @@ def test_the_region_of_an_earlier_turn_holds_again(client: TestClient, studio: S
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_a_queue_that_is_a_pipe_holds_nothing_up(studio: Studio) -> None:
-    os.mkfifo(studio.shelf.root / FILE)
+    os.mkfifo(studio.folders.root / FILE)
     kept = KeptQueue(studio)
     kept.resume()
     kept.close()

@@ -119,6 +119,6 @@ def test_a_large_picture_is_scaled_only_if_somebody_says_so(client: TestClient, 
     for name, chosen in {"as it is": {}, "smaller": {"longest": 64}, "no larger": {"longest": 4000}}.items():
         job = client.post("/api/sessions", json={**form, "name": name, **chosen}).json()
         assert finished(client, job)["state"] == "done", name
-        original = studio.shelf.session(name).original
+        original = studio.folders.session(name).original
         sizes[name] = (original.width, original.height)
     assert sizes == {"as it is": (2400, 1200), "smaller": (64, 32), "no larger": (2400, 1200)}

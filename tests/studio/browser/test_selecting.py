@@ -68,7 +68,7 @@ def page(open_page: Open, running: Running, request: pytest.FixtureRequest) -> P
     """A session of the scene, in Paint."""
     name = request.node.name.replace("_", " ")[:60].strip()
     engine.start_session(
-        running.studio.shelf.root / name, scene(), "a yellow dog on a beach", running.studio.backbone
+        running.studio.folders.root / name, scene(), "a yellow dog on a beach", running.studio.backbone
     )
     opened = open_page(f"#/s/{name}")
     opened.get_by_role("tab", name="Paint").click()
