@@ -154,7 +154,7 @@ def _bypass(block: torch.nn.Module, args: Any, kwargs: Mapping[str, Any], output
 
 
 def _blocks(backbone: Any) -> dict[tuple[str, int], torch.nn.Module]:
-    net = backbone._transformer
+    net = backbone._network
     double = {("double", i): block for i, block in enumerate(net.transformer_blocks)}
     return {**double, **{("single", i): block for i, block in enumerate(net.single_transformer_blocks)}}
 

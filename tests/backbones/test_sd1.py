@@ -260,7 +260,7 @@ def test_gradients_flow_only_where_they_are_asked_for() -> None:
     assert backbone.counter.backward_passes == before.backward_passes + 1
     assert float(slope.abs().max()) > 0
     assert not backbone.evaluate(pack(noise()), 0.5, inputs).requires_grad
-    assert all(parameter.grad is None for parameter in backbone._unet.parameters())
+    assert all(parameter.grad is None for parameter in backbone._network.parameters())
 
 
 def test_a_gradient_is_the_slope() -> None:

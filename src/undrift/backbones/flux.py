@@ -145,7 +145,7 @@ class FluxBackbone(PipelineBackbone):
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         self.running.text_tokens = inputs["txt_ids"].shape[0]
         # The transformer multiplies the time by 1000 itself.
-        velocity: Tensor = self._transformer(x, timestep=sigma, return_dict=False, **inputs)[0]
+        velocity: Tensor = self._network(x, timestep=sigma, return_dict=False, **inputs)[0]
         return velocity
 
     def network_inputs(

@@ -34,7 +34,7 @@ NOT_SAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 @dataclass(frozen=True)
 class Lora:
-    """An adapter of low rank for a transformer.
+    """An adapter of low rank for a pipeline's network.
 
     Attributes:
         path: its safetensors file.
@@ -66,8 +66,9 @@ class ModelFolder:
         extra: the optional ``undrift.json``: ``tuned`` parameters per method, ``vital_sites``, ``vocabulary``,
             ``notes``.
         revision: the hub's commit, empty for a folder of the user's.
-        transformer: a file whose weights the transformer takes instead of the folder's.
-        loras: adapters for the transformer, in the order in which they are added.
+        file: holds the weights of the parts ``replaced``, which are taken instead of the folder's.
+        replaced: the network alone, or more of them of a whole checkpoint.
+        loras: adapters for the network, in the order in which they are added.
     """
 
     name: str
@@ -75,7 +76,8 @@ class ModelFolder:
     index: Mapping[str, Any]
     extra: Mapping[str, Any]
     revision: str = ""
-    transformer: Path | None = None
+    file: Path | None = None
+    replaced: tuple[str, ...] = ()
     loras: tuple[Lora, ...] = ()
 
     @property
@@ -85,7 +87,7 @@ class ModelFolder:
     @property
     def weights_hash(self) -> str:
         """Which weights these are, 16 hex digits: of what the files hold, adapters and their scales included."""
-        files = [*self.weight_files(), *([] if self.transformer is None else [self.transformer])]
+        files = [*self.weight_files(), *([] if self.file is None else [self.file])]
         if not self.loras:
             return weights_digest(files)
         added = "+".join(f"{lora.digest}:{lora.scale:g}" for lora in self.loras)
@@ -94,7 +96,14 @@ class ModelFolder:
     @property
     def vae_hash(self) -> str:
         """Which autoencoder this is: latents mean something to every model that has it."""
+        if "vae" in self.replaced and self.file is not None:
+            return weights_digest([self.file])
         return weights_digest(self.files("vae")) if "vae" in self.parts() else ""
+
+    @property
+    def network(self) -> str:
+        """The name of the part that makes pictures of noise; empty if there is none."""
+        return next((name for name in NETWORKS if name in self.parts()), "")
 
     def quantized(self, part: str) -> str:
         """How a part was quantised before it was saved, as its configuration says; empty if it was not."""
@@ -135,13 +144,12 @@ class ModelFolder:
         return chosen_weights(names)[1] or None
 
     def weight_files(self) -> list[Path]:
-        """The files of all parts' weights, sorted; without the transformer's where another file holds them."""
-        replaced = () if self.transformer is None else ("transformer",)
-        return sorted(file for part in self.parts() if part not in replaced for file in self.files(part))
+        """The files of all parts' weights, sorted; without those of parts that another file holds."""
+        return sorted(file for part in self.parts() if part not in self.replaced for file in self.files(part))
 
     def resident_bytes(self, number_bytes: int) -> int:
         """Bytes that the weights take in memory, ``number_bytes`` a number where they are not packed."""
-        packed = 0 if self.transformer is None else self.transformer.stat().st_size
+        packed = 0 if self.file is None else self.file.stat().st_size
         return packed + sum(resident_bytes(file, number_bytes) for file in self.weight_files())
 
     def part(self, name: str) -> Path:

@@ -17,7 +17,7 @@ from undrift.backbones.folder import ModelFolder
 from undrift.backbones.hub import Tell
 from undrift.backbones.locate import LITTLEWORLD, locate
 from undrift.backbones.needs import Needs, needs
-from undrift.backbones.pipeline import PipelineBackbone
+from undrift.backbones.pipeline import PipelineBackbone, network_of
 from undrift.backbones.placement import (
     DTYPES,
     OFFLOADS,
@@ -30,7 +30,7 @@ from undrift.backbones.placement import (
 )
 from undrift.backbones.refusals import check_index
 from undrift.backbones.registry import families
-from undrift.backbones.single_file import check_channels, check_file
+from undrift.backbones.single_file import check_channels, check_file, replaced_parts
 from undrift.errors import InputError, ModelError
 from undrift.wording import size
 
@@ -64,8 +64,9 @@ def load(
         offload: ``none``; ``model`` keeps one part at a time on the device; ``group`` streams layers through it.
         quantize: weights of the transformer and the large text encoder as ``nf4``, ``int8`` or ``fp8``.
         revision: branch, tag or commit of a hub id.
-        transformer: a file, safetensors in its authors' layout or GGUF, that holds the transformer's weights instead.
-        loras: adapters for the transformer, each ``FILE`` or ``FILE:SCALE``.
+        transformer: a file, safetensors in its authors' layout or GGUF, that holds the weights of the transformer
+            instead, or of the UNet; of a whole checkpoint of Stable Diffusion every part is taken.
+        loras: adapters for the transformer or UNet, each ``FILE`` or ``FILE:SCALE``.
         weights: the weights hash that is expected; other weights are warned of, see ``ModelIdentity``.
         named: whether somebody at this machine named it, see ``undrift.backbones.locate.locate``.
         tell: is told in one line each what is downloaded, and what the model needs.
@@ -76,15 +77,16 @@ def load(
     """
     placement = _placement(dtype, device, offload, quantize)
     added = tuple(parse_lora(text) for text in loras)
-    replaced = None if transformer is None else Path(transformer).expanduser()
-    folder = replace(locate(name, revision, named=named, tell=tell), transformer=replaced, loras=added)
+    file = None if transformer is None else Path(transformer).expanduser()
+    folder = replace(locate(name, revision, named=named, tell=tell), file=file, loras=added)
     check_index(folder.name, folder.index)
-    if (replaced is not None or added) and "transformer" not in folder.parts():
-        raise ModelError(f"{folder.name} has no transformer: leave out --transformer and --lora")
-    if replaced is not None:
-        check_file(replaced, folder.pipeline_class)
-    channels = folder.part_config("transformer").get("in_channels")
-    check_channels(f"the transformer of {folder.name}", folder.pipeline_class, channels)
+    if (file is not None or added) and not folder.network:
+        raise ModelError(f"{folder.name} has no transformer and no UNet: leave out --transformer and --lora")
+    if file is not None:
+        check_file(file, folder.pipeline_class)
+        folder = replace(folder, replaced=replaced_parts(folder, file))
+    channels = folder.part_config(folder.network).get("in_channels")
+    check_channels(f"the {folder.network} of {folder.name}", folder.pipeline_class, channels)
     check_fits(folder, placement, tell)
     backbone = families()[folder.pipeline_class].from_folder(folder, placement)
     if weights is not None:
@@ -107,8 +109,8 @@ def from_pipeline(pipe: Any, *, name: str) -> Backbone:
     family = families()[type(pipe).__name__]
     if not issubclass(family, PipelineBackbone):
         raise ModelError(f"{name} is a {type(pipe).__name__}, which is loaded from folders only: use undrift.load")
-    channels = pipe.transformer.config.get("in_channels")
-    check_channels(f"the transformer of {name}", type(pipe).__name__, channels)
+    channels = network_of(pipe).config.get("in_channels")
+    check_channels(f"the network of {name}", type(pipe).__name__, channels)
     return family.from_pipeline(pipe, name)
 
 

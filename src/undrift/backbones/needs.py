@@ -66,13 +66,16 @@ def needs(folder: ModelFolder, dtype: torch.dtype, offload: str, quantize: str) 
 def part_bytes(folder: ModelFolder, part: str, dtype: torch.dtype, quantize: str) -> int:
     """Bytes of a part's weights in ``dtype``, its large layers as ``quantize`` says.
 
-    Parts that were saved quantised, and transformers in GGUF, count as they are.
+    Parts that were saved quantised, and transformers in GGUF, count as they are; of a checkpoint that replaces several
+    parts all counts as the network.
 
     Raises:
         ModelError: a file of it is damaged, or its class is unknown.
     """
-    if part == "transformer" and folder.transformer is not None:
-        file = folder.transformer
+    if part in folder.replaced and folder.file is not None:
+        file = folder.file
+        if part != folder.network:
+            return 0
         return file.stat().st_size if file.suffix == ".gguf" else resident_bytes(file, dtype.itemsize)
     stored = sum(resident_bytes(file, dtype.itemsize) for file in folder.files(part))
     asked = quantize if folder.is_large(part) else "none"

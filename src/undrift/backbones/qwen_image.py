@@ -143,7 +143,7 @@ class QwenImageBackbone(PipelineBackbone):
 
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         # The transformer multiplies the time by 1000 itself.
-        velocity: Tensor = self._transformer(x, timestep=sigma, return_dict=False, **inputs)[0]
+        velocity: Tensor = self._network(x, timestep=sigma, return_dict=False, **inputs)[0]
         return velocity
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:

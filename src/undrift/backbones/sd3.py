@@ -155,14 +155,14 @@ class SD3Backbone(PipelineBackbone):
 
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         grid = unpack(x, inputs["geometry"])
-        velocity = self._transformer(grid, timestep=1000.0 * sigma, return_dict=False, **inputs["prompt"])[0]
+        velocity = self._network(grid, timestep=1000.0 * sigma, return_dict=False, **inputs["prompt"])[0]
         return pack(velocity)
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
         return installed(self._layers, taps, partial(SD3Processor, running=self.running))
 
     def _check_size(self, geometry: Geometry) -> None:
-        most = self._transformer.config.pos_embed_max_size
+        most = self._network.config.pos_embed_max_size
         if max(geometry.rows, geometry.columns) > most:
             side = most * geometry.token_side
             raise InputError(

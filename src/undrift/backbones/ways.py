@@ -67,7 +67,7 @@ def ways(folder: ModelFolder, device: torch.device, picture: tuple[int, int]) ->
         for name, dtype in (("auto", torch.float32), ("bf16", torch.bfloat16)):
             yield _way(folder, (name, dtype), ("none", "none"), picture, free)
         return
-    saved = bool(folder.quantized("transformer"))
+    saved = bool(folder.quantized(folder.network))
     for offload, quantize in ON_GPU:
         if quantize == "none" or not saved:
             yield _way(folder, ("auto", torch.bfloat16), (offload, quantize), picture, free)

@@ -259,14 +259,15 @@ model_options = _bundle(
             "--transformer",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="Take the transformer's weights from this file: safetensors in its authors' layout, or GGUF.",
+            help="Take the transformer's weights from this file: safetensors in its authors' layout, or GGUF. Of "
+            "Stable Diffusion 1 or 2: a whole checkpoint, or a UNet.",
         ),
         click.option(
             "--lora",
             "loras",
             multiple=True,
             metavar="FILE[:SCALE]",
-            help="Add this LoRA to the transformer; repeatable. Holds for this command.",
+            help="Add this LoRA to the transformer or UNet; repeatable. Holds for this command.",
         ),
         click.option(
             "--weights",
