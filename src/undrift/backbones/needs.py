@@ -66,8 +66,8 @@ def needs(folder: ModelFolder, dtype: torch.dtype, offload: str, quantize: str) 
 def part_bytes(folder: ModelFolder, part: str, dtype: torch.dtype, quantize: str) -> int:
     """Bytes of a part's weights in ``dtype``, its large layers as ``quantize`` says.
 
-    Parts that were saved quantised, and transformers in GGUF, count as they are; of a checkpoint that replaces several
-    parts all counts as the network.
+    Parts that were saved quantised, and transformers in GGUF, count as they are. A file that replaces several parts
+    counts as the network.
 
     Raises:
         ModelError: a file of it is damaged, or its class is unknown.
