@@ -23,7 +23,7 @@ class Thresholds:
     Attributes:
         weak: a cell beside a changed one has changed from here on.
         strong: a cell has changed by itself from here on.
-        grow: cells by which what has changed is widened; the edge fades out within the outermost of them.
+        grow: cells by which what has changed is widened; the edge fades out across one cell more.
     """
 
     weak: float
@@ -36,15 +36,17 @@ def changed_cells(before: Image.Image, after: Image.Image, cell: int, thresholds
 
     c is the largest channel difference, averaged over a cell and its eight neighbours. A cell has changed where
     c > strong, and wherever c > weak is connected to such a cell (thresholding with hysteresis, Canny 1986, section
-    V): what a decoder alters faintly everywhere stays out, and a changed thing is taken whole.
+    V): what a decoder alters faintly everywhere stays out, and a changed thing is taken whole. What was found is then
+    widened by ``grow`` cells and by one for the seam, so that the seam lies beyond the rim of what has gone: half
+    of that rim left in place is what shows of a thing that was taken away.
     """
     difference = (_values(after) - _values(before)).abs().amax(-1)
     height, width = difference.shape
     padded = functional.pad(difference[None, None], (0, -width % cell, 0, -height % cell), mode="replicate")
     mean = functional.avg_pool2d(functional.avg_pool2d(padded, cell), 3, 1, 1, count_include_pad=False)
     found = _connected(mean > thresholds.strong, mean > thresholds.weak)
-    side = 2 * thresholds.grow + 1
-    return functional.max_pool2d(found.float(), side, 1, thresholds.grow)[0, 0] > 0
+    reach = thresholds.grow + 1
+    return functional.max_pool2d(found.float(), 2 * reach + 1, 1, reach)[0, 0] > 0
 
 
 def composed(before: Image.Image, after: Image.Image, cells: Tensor, cell: int) -> Image.Image:

@@ -45,7 +45,7 @@ class UndriftParams(Params):
     scope: ScopeChoice = Field("auto", description="where the words act; auto reads it from the prompts' difference")
     weak: float = Field(0.1, ge=0, le=1, description="change of a cell, [0, 1], that counts beside a changed one")
     strong: float = Field(0.2, ge=0, le=1, description="change of a cell, [0, 1], that counts by itself")
-    grow: int = Field(1, ge=0, le=64, description="cells by which changed pixels are widened for a soft seam")
+    grow: int = Field(1, ge=0, le=64, description="cells by which changed pixels are widened before the soft seam")
 
     anew: bool = Field(True, description="changed tokens take the latent of the new picture; off: that of the edit")
 
