@@ -334,6 +334,15 @@ region_options = _bundle(
 )
 """The options that say where; the command receives one ``RegionChoice`` as ``chosen_region``."""
 
+reference_option: Decorator = click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="PICTURE[:WEIGHT[:MASK]]",
+    help="Pull the turn towards the look of this picture, of the session's size: by the WEIGHT, up to 1 (default "
+    "0.7), where the MASK is white. Repeatable. For the methods undrift and multi_turn.",
+)
+
 language_options = _bundle(
     "chosen_language",
     LanguageChoice,

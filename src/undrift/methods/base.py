@@ -22,6 +22,7 @@ from undrift.flow import Observer
 from undrift.from_json import from_json
 from undrift.methods.cost import REFERENCE_SIZE, Cost
 from undrift.methods.needs import Need
+from undrift.methods.references import Reference
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class EditRequest:
         instructions: what was said, for methods that follow it; empty has them told the target prompts.
         editable_tokens: (batch, tokens) in [0, 1], 0 where a token must stay as it is in ``previous``; None lets all
             change. Whoever asks puts those tokens back afterwards; a method that heeds it makes the edit fit in.
+        original_images: the pictures of ``original``, for methods that work on pixels; empty if unknown.
+        references: further anchors, for methods that take them (``EditMethod.takes_references``).
     """
 
     original: Latent
@@ -54,6 +57,8 @@ class EditRequest:
     previous_images: Sequence[Image.Image] = ()
     instructions: Sequence[str] = ()
     editable_tokens: Tensor | None = None
+    original_images: Sequence[Image.Image] = ()
+    references: Sequence[Reference] = ()
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,7 @@ class EditMethod(ABC):
         presets: named parameter sets; ``default`` always exists.
         dial: what the dial between obeying and preserving turns, see ``undrift.methods.dial``.
         follows_instructions: whether it is told instructions as they were said, and edits by a model of its own.
+        takes_references: whether pictures can be given that it pulls an edit towards, see ``EditRequest.references``.
         carried: parameters that a next turn goes on with, as it does with the method.
 
     Attributes:
@@ -185,6 +191,7 @@ class EditMethod(ABC):
     presets: ClassVar[Mapping[str, Params]]
     dial: ClassVar[Dial] = MappingProxyType({})
     follows_instructions: ClassVar[bool] = False
+    takes_references: ClassVar[bool] = False
     carried: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Params | None = None, *, preset: str | None = None, dial_value: float = 0.0) -> None:

@@ -20,6 +20,7 @@ from undrift.backbones.base import Backbone
 from undrift.errors import InputError
 from undrift.files import sha256
 from undrift.flow import Observer
+from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import latents, region
@@ -27,6 +28,7 @@ from undrift.session.making import Work, stored_latent
 from undrift.session.model import Exchange, RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import Outcome, Spec
 from undrift.session.provenance import recipe
+from undrift.session.references import Look, sheet_of
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 
@@ -51,6 +53,7 @@ class EditPlan:
         parent: the turn to edit, anything ``Tree.turn`` understands.
         region: L, of the session's picture size: white may change, black stays the parent's picture to the bit, see
             ``undrift.session.region``. None lets everything change.
+        references: pictures whose look the turn is to take on, for methods that take them.
         move_head: whether the head follows the turn; candidates beside it stay out of the way.
     """
 
@@ -63,6 +66,7 @@ class EditPlan:
     handover: Literal["latent", "image"] = "latent"
     parent: str = "head"
     region: Image.Image | None = None
+    references: tuple[Look, ...] = ()
     move_head: bool = True
 
 
@@ -130,13 +134,17 @@ def run_turn(
     _check_kind("the plan", plan, EditPlan, "undrift.EditPlan(PROMPT) is one")
     latents.check_maker(backbone)
     method.check(backbone)
+    check_references(method, plan.references)
     method = method.pinned(backbone)
     tree = tree or session.tree()
     parent = tree.turn(plan.parent)
     stored = stored_latent(session, parent, backbone)
     allowed = region.checked(plan.region, (parent.width, parent.height))
+    sheet = sheet_of(plan.references, (parent.width, parent.height))
     spec = _resolved(plan, parent, method, backbone, allowed, has_latent=stored is not None)
-    work = Work(session, backbone, tree, parent, allowed)
+    if sheet is not None:
+        spec = spec.model_copy(update={"references_hash": sha256(png_bytes(sheet))})
+    work = Work(session, backbone, tree, parent, allowed, sheet)
     previous = stored if spec.handover == "latent" else None
     return _appended(
         session, parent, plan.prompt, spec, lambda: work.edit(previous, spec, method, observers), plan.move_head
@@ -170,6 +178,17 @@ def restore(
     spec = RestoreSpec(anchor=wanted.id, region_hash=sha256(mask_bytes(painted)))
     work = Work(session, backbone, tree, onto, painted)
     return _appended(session, onto, onto.prompt, spec, lambda: work.restore(wanted))
+
+
+def check_references(method: EditMethod, references: Sequence[Look]) -> None:
+    """Refuse references for a method that takes none.
+
+    Raises:
+        InputError: the message names the methods that do.
+    """
+    if references and not method.takes_references:
+        able = ", ".join(name for name, each in registry.all_methods().items() if each.takes_references)
+        raise InputError(f"method '{method.name}' takes no reference: leave --reference out, or use one of {able}")
 
 
 def drawn_seed() -> int:

@@ -14,6 +14,7 @@ from undrift.backbones.base import Backbone, Latent
 from undrift.errors import SessionError
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest
+from undrift.methods.references import Reference
 from undrift.methods.scope import Scope, scope_of
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import drift, latents, region
@@ -21,19 +22,25 @@ from undrift.session.maker import agreed
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.outcome import Outcome
 from undrift.session.provenance import recipe
+from undrift.session.references import anchors, looks_of
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 
 
 @dataclass(frozen=True)
 class Work:
-    """Making the contents of one turn from ``parent``, changing nothing outside ``allowed``."""
+    """Making the contents of one turn from ``parent``, changing nothing outside ``allowed``.
+
+    Attributes:
+        sheet: the references of the turn as the session keeps them; None without any.
+    """
 
     session: Session
     backbone: Backbone
     tree: Tree
     parent: Turn
     allowed: Image.Image | None
+    sheet: Image.Image | None = None
 
     def edit(
         self, previous: Latent | None, spec: TurnSpec, method: EditMethod, observers: Sequence[Observer]
@@ -52,9 +59,11 @@ class Work:
             words=[spec.words],
             seeds=[spec.seed],
             original_prompts=[first.prompt],
+            original_images=[self.session.picture(first)],
             instructions=[spec.instruction or spec.target_prompt],
             previous_images=[before],
             editable_tokens=self._changeable(previous),
+            references=self._references(previous),
         )
         result = method.edit(self.backbone, request, observers)
         made = (result.images or self.backbone.decode(result.latent))[0]
@@ -86,6 +95,12 @@ class Work:
             return None
         return region.changeable(self.allowed, previous.geometry).to(previous.packed.device)
 
+    def _references(self, previous: Latent) -> tuple[Reference, ...]:
+        if self.sheet is None:
+            return ()
+        looks = looks_of(self.sheet, (self.parent.width, self.parent.height))
+        return anchors(looks, self.backbone, previous.geometry)
+
     def _kept(
         self, made: Image.Image, made_latent: Latent, before: Image.Image, previous: Latent
     ) -> tuple[Image.Image, Latent]:
@@ -116,6 +131,7 @@ class Work:
             latent=latents.to_bytes(latent, self.backbone),
             mask=None if mask is None else png_bytes(mask),
             region=None if self.allowed is None else mask_bytes(self.allowed),
+            references=None if self.sheet is None else png_bytes(self.sheet),
             token_side=None if mask is None else side,
             drift_original=drift.measure(picture, original, drift.outside([*edits, edit], picture.size)),
             drift_previous=drift.measure(picture, before, drift.outside([edit], picture.size)),

@@ -152,10 +152,16 @@ def _check_values(made: Turn, key: str) -> None:
     """What a turn says of itself."""
     if made.id != key:
         raise Damaged(f"turn {key} is called {made.id[:20]!a} in its record")
-    files = {"image": made.image, "latent": made.latent, "mask": made.mask, "region": made.region_file}
+    files = {
+        "image": made.image,
+        "latent": made.latent,
+        "mask": made.mask,
+        "region": made.region_file,
+        "references": made.references_file,
+    }
     if any(name is not None and name != file_name(what, key) for what, name in files.items()):
         raise Damaged(f"turn {key} names a file that is not its own")
-    hashes = (made.image_hash, made.latent_hash, made.mask_hash, made.region_hash)
+    hashes = (made.image_hash, made.latent_hash, made.mask_hash, made.region_hash, made.references_hash)
     if any(value is not None and not _HASH.fullmatch(value) for value in hashes):
         raise Damaged(f"turn {key} names a file by something that is no SHA-256")
     if any(value is None for name, value in made.hashes.items() if name != made.mask):

@@ -38,7 +38,9 @@ def session_view(name: str, session: Session) -> dict[str, Any]:
 
 def turn_view(turn: Turn, tree: Tree) -> dict[str, Any]:
     """A turn as recorded, with what the page says about it."""
-    shown = turn.model_dump(mode="json", exclude={"latent", "latent_hash", "image", "mask", "region_file"})
+    shown = turn.model_dump(
+        mode="json", exclude={"latent", "latent_hash", "image", "mask", "region_file", "references_file"}
+    )
     parent = tree.turns.get(turn.parent or "")
     return {
         **shown,
