@@ -77,7 +77,8 @@ class Undrift(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            hint = did_you_mean(args[0], self.list_commands(ctx)) or "see: undrift --help"
+            others = [name for name in self.list_commands(ctx) if name != args[0]]
+            hint = did_you_mean(args[0], others) or "see: undrift --help"
             raise InputError(f"no command '{args[0]}': {hint.rstrip()}")
         return super().resolve_command(ctx, args)
 
@@ -85,6 +86,7 @@ class Undrift(click.Group):
         for title, commands in COMMANDS.items():
             with formatter.section(title):
                 formatter.write_dl([(str(c.name), c.get_short_help_str(limit=72)) for c in commands])
+        plug_ins.check_names(self.commands)
         added = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx) if name not in self.commands]
         rows = [(name, command.get_short_help_str(limit=72)) for name, command in added if command is not None]
         if rows:

@@ -194,6 +194,12 @@ class EditMethod(ABC):
     takes_references: ClassVar[bool] = False
     carried: ClassVar[tuple[str, ...]] = ()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        presets = vars(cls).get("presets")
+        if presets is not None and "default" not in presets:
+            raise TypeError(f"{cls.__name__}.presets has no 'default', which is what a turn takes that names none")
+
     def __init__(self, params: Params | None = None, *, preset: str | None = None, dial_value: float = 0.0) -> None:
         """Without parameters, those of the default preset; which preset given parameters are, ``preset`` says."""
         self.params = params or self.presets["default"]
