@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ from torch.nn import functional
 from undrift.littleworld import scenes
 from undrift.littleworld.drawing import Pen
 from undrift.littleworld.extras import draw_companion, draw_wearable
-from undrift.littleworld.subjects import DRAW_SUBJECT, HEADS
+from undrift.littleworld.poses import LIFT, draw_subject, head_of
 
 CELLS = 32
 """Cells of 4 x 4 pixels per side; 2 x 2 of them make a latent pixel, 4 x 4 an image token."""
-LABELS = (*(len(values) for values in scenes.ATTRIBUTES.values()), len(scenes.PLACEMENTS))
+LABELS = (*(len(values) for values in scenes.RICH_ATTRIBUTES.values()), len(scenes.RICH_PLACEMENTS))
 """Number of values of every label of a scene, in the order of `labels`."""
 
 _ZOOM = 2
@@ -70,19 +71,23 @@ _PARTS: dict[tuple[str, int], int] = {}
 
 
 def part_map(scene: scenes.Scene) -> NDArray[np.uint8]:
-    """The part in the middle of every cell, (32, 32); 0 is the background."""
+    """The part in the middle of every cell, (32, 32); 0 is the background.
+
+    A limb has the same id in every pose; a pattern or a style changes nothing.
+    """
     image = Image.new("L", (CELLS * _ZOOM, CELLS * _ZOOM))
     ids = _Ids(image, _PARTS)
     pen, place = Pen(ids, 0, 0, CELLS * _ZOOM / 128), scene.placement  # type: ignore[arg-type]
     if scene.companion is not None:
         ids.begin(scene.companion.kind)
         draw_companion(pen.at(place.companion_x, place.companion_y), scene.companion.kind, _BLACK)
-    standing = replace(pen.at(place.x, place.y, place.scale), flip=1 if place.facing == "left" else -1)
+    height = place.y - LIFT.get(scene.pose, 0)
+    posed = replace(pen.at(place.x, height, place.scale), flip=1 if place.facing == "left" else -1)
     ids.begin(scene.subject.kind)
-    DRAW_SUBJECT[scene.subject.kind](standing, _BLACK)
+    draw_subject(posed, scene.subject.kind, _BLACK, scene.pose)
     if scene.wearable is not None:
         ids.begin(scene.wearable.kind)
-        draw_wearable(standing, HEADS[scene.subject.kind], scene.wearable.kind, _BLACK)
+        draw_wearable(posed, head_of(scene.subject.kind, scene.pose), scene.wearable.kind, _BLACK)
     return np.asarray(image)[1::_ZOOM, 1::_ZOOM]
 
 
@@ -94,9 +99,9 @@ def token_parts(scene: scenes.Scene) -> NDArray[np.uint8]:
 
 def labels(scene: scenes.Scene) -> list[int]:
     """Everything that the scene was made of as indices: its attributes, then its placement."""
-    named = scene.attributes()
-    found = [values.index(named[name]) for name, values in scenes.ATTRIBUTES.items()]
-    return [*found, scenes.PLACEMENTS.index(scene.placement)]
+    named = scene.rich_attributes()
+    found = [values.index(named[name]) for name, values in scenes.RICH_ATTRIBUTES.items()]
+    return [*found, scenes.RICH_PLACEMENTS.index(scene.placement)]
 
 
 def _number_parts() -> int:
@@ -109,6 +114,8 @@ def _number_parts() -> int:
         part_map(scenes.Scene("snow", red["cat"], red[kind], None, place))
     for kind in scenes.COMPANIONS:
         part_map(scenes.Scene("snow", red["car"], None, red[kind], place))
+    for kind, pose in product(scenes.WEARERS, scenes.POSES):
+        part_map(scenes.Scene("snow", red[kind], None, None, place, pose=pose))
     return len(_PARTS) + 1
 
 

@@ -13,9 +13,13 @@ from undrift.littleworld.captions import VOCABULARY
 
 T5_WIDTH = 96
 CLIP_WIDTH = 64
-T5_LENGTH = 20
-"""Text tokens of the flow; padding attends, as in FLUX, so prompts are always padded to this length."""
+T5_LENGTH = 24
+"""Text tokens of the flow: the longest caption has 21 words, and a full stop and </s> may follow.
+
+Padding attends, as in FLUX, so prompts are always padded to this length.
+"""
 CLIP_LENGTH = 24
+"""The longest caption has 21 words; a full stop, start and end make it 24."""
 _CHARACTERS = string.ascii_letters + string.digits + ".,;:!?'\"()-"
 _CAPITALISED = ("A", "An", "The")
 

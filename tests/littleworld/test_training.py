@@ -17,7 +17,7 @@ from training.helper import Helper, attach
 from training.nets import HEADS, WIDTH, Nets, fast_gelu, grow, sources
 from training.run import load_checkpoint, save_checkpoint
 from undrift.littleworld import scenes
-from undrift.littleworld.captions import VOCABULARY
+from undrift.littleworld.captions import VOCABULARY, caption
 from undrift.littleworld.judge import judge
 
 
@@ -134,6 +134,30 @@ def test_the_oracle_s_parts_lie_where_the_thing_is_drawn() -> None:
     parts = torch.from_numpy(oracle.part_map(scene) > 0)
     assert cells[parts].mean() > 0.85
     assert cells[~parts].mean() < 0.05
+
+
+@pytest.mark.parametrize("pose", scenes.POSES)
+@pytest.mark.parametrize("kind", scenes.WEARERS)
+def test_a_posed_thing_has_parts_where_it_is_drawn_and_no_new_ids(kind: str, pose: str) -> None:
+    place = scenes.RICH_PLACEMENTS[-1]
+    scene = scenes.Scene("desert", scenes.Thing(kind, "blue"), None, None, place, "striped", pose)
+    bare = replace(scene, placement=replace(place, x=-1000))
+    shows = (nearest.drawn(scene) - nearest.drawn(bare)).abs().amax(0) > 0.02
+    cells = shows.view(32, 4, 32, 4).float().mean((1, 3))
+    ids = oracle.part_map(scene)
+    parts = torch.from_numpy(ids > 0)
+    assert cells[parts].mean() > 0.85
+    assert cells[~parts].mean() < (0.07 if pose == "jumping" else 0.05)  # the shadow of a jump is no part
+    assert ids.max() < oracle.PARTS <= 256
+    assert all(0 <= label < count for label, count in zip(oracle.labels(scene), oracle.LABELS, strict=True))
+
+
+def test_both_tokenizers_read_the_longest_caption_to_its_end() -> None:
+    things = (scenes.Thing("cat", "red"), scenes.Thing("hat", "blue"), scenes.Thing("flower", "yellow"))
+    scene = scenes.Scene("meadow", *things, scenes.PLACEMENTS[0], "striped", "sitting", "pencil")
+    said = f"{caption(scene)}."
+    assert len(text.build_t5_tokenizer()(said).input_ids) <= text.T5_LENGTH
+    assert len(text.build_clip_tokenizer()(said).input_ids) <= text.CLIP_LENGTH
 
 
 def test_the_oracle_head_learns_and_leaves_no_trace_in_the_velocity() -> None:

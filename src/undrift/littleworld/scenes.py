@@ -1,14 +1,15 @@
 """What a LittleWorld scene is made of, and how scenes are drawn at random.
 
 A scene says everything that a picture shows: the attributes that its caption names (background, subject, wearable,
-companion and their colours) and the placement that the caption never mentions.
+companion and their colours, the subject's pattern and pose, the style of the picture) and the placement that the
+caption never mentions.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -20,6 +21,9 @@ SUBJECTS = (*WEARERS, "car", "house", "tree", "mushroom", "boat", "ball")
 WEARABLES = ("hat", "crown", "scarf", "glasses")
 COMPANIONS = ("flower", "cactus", "balloon", "star", "gift")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
+PATTERNS = ("plain", "striped", "dotted", "checked")
+POSES = ("standing", "sitting", "jumping", "waving")
+STYLES = ("plain", "pencil", "neon")
 NONE = "none"
 
 SCALES = (0.85, 1.1)
@@ -28,9 +32,16 @@ FACINGS = ("left", "right")
 _WEARER_SHARE = 2 / 3
 _WEARABLE_SHARE = 0.6
 _COMPANION_SHARE = 0.65
+_RICH_SHARE = 0.5
+_PATTERN_SHARE = 0.6
+_POSE_SHARE = 0.7
+_STYLE_SHARE = 0.4
 SUBJECT_X = (80, 96)
 GROUND_Y = 112
 COMPANION_X = 24
+RICH_SCALES = (0.85, 0.975, 1.1)
+RICH_SUBJECT_X = (72, 80, 88, 96)
+COMPANION_Y = (112, 104)
 _WIDTH = 128
 
 
@@ -49,7 +60,7 @@ class Placement:
     Attributes:
         x: Middle of the subject, from the left.
         y: Line on which the subject stands, from the top.
-        scale: Size of the subject, one of `SCALES`.
+        scale: Size of the subject, one of `RICH_SCALES`.
         facing: Where the subject looks, one of `FACINGS`.
         companion_x: Middle of the companion (on the other side of the picture than the subject).
         companion_y: Line on which the companion stands, or above which it floats.
@@ -73,9 +84,12 @@ class Scene:
         wearable: A thing of `WEARABLES`, only on a subject of `WEARERS`.
         companion: A thing of `COMPANIONS` beside the subject.
         placement: Positions, size and direction.
+        pattern: One of `PATTERNS`, on the subject.
+        pose: One of `POSES`; only a subject of `WEARERS` does anything but stand.
+        style: One of `STYLES`, of the whole picture.
 
     Raises:
-        InputError: If a name is unknown or the subject cannot wear anything.
+        InputError: If a name is unknown, or the subject cannot wear anything or cannot take the pose.
     """
 
     background: str
@@ -83,10 +97,15 @@ class Scene:
     wearable: Thing | None
     companion: Thing | None
     placement: Placement
+    pattern: str = PATTERNS[0]
+    pose: str = POSES[0]
+    style: str = STYLES[0]
 
     def __post_init__(self) -> None:
         _check("background", self.background, BACKGROUNDS)
         _check("facing", self.placement.facing, FACINGS)
+        for name, known in _MANNERS.items():
+            _check(name, getattr(self, name), known)
         _check_thing("subject", self.subject, SUBJECTS)
         _check_thing("wearable", self.wearable, WEARABLES)
         _check_thing("companion", self.companion, COMPANIONS)
@@ -95,9 +114,14 @@ class Scene:
                 f"a {self.subject.kind} cannot wear a {self.wearable.kind}; "
                 f"leave the wearable out or choose a subject of {', '.join(WEARERS)}"
             )
+        if self.pose != POSES[0] and self.subject.kind not in WEARERS:
+            raise InputError(
+                f"a {self.subject.kind} cannot be {self.pose}; "
+                f"leave the pose at {POSES[0]} or choose a subject of {', '.join(WEARERS)}"
+            )
 
     def attributes(self) -> dict[str, str]:
-        """What the caption tells, by name; a missing wearable or companion is "none"."""
+        """The things and the place that the caption tells, by name; a missing wearable or companion is "none"."""
         nothing = Thing(NONE, NONE)
         wearable, companion = self.wearable or nothing, self.companion or nothing
         return {
@@ -110,9 +134,15 @@ class Scene:
             "companion_colour": companion.colour,
         }
 
+    def rich_attributes(self) -> dict[str, str]:
+        """`attributes`, then pattern, pose and style: everything that the caption tells."""
+        return {**self.attributes(), **{name: getattr(self, name) for name in _MANNERS}}
+
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready form, read back by `from_dict`."""
-        return asdict(self)
+        """A JSON-ready form, read back by `from_dict`; a plain pattern or style and a standing pose are left out."""
+        said = asdict(self)
+        usual = {name for name, known in _MANNERS.items() if said[name] == known[0]}
+        return {name: value for name, value in said.items() if name not in usual}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Scene:
@@ -128,6 +158,7 @@ class Scene:
                 wearable=Thing(**data["wearable"]) if data["wearable"] else None,
                 companion=Thing(**data["companion"]) if data["companion"] else None,
                 placement=Placement(**data["placement"]),
+                **{name: data.get(name, known[0]) for name, known in _MANNERS.items()},
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"not a LittleWorld scene: {error}; pass what Scene.to_dict wrote") from error
@@ -143,6 +174,11 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "companion_colour": (NONE, *COLOURS),
 }
 """Every attribute of `Scene.attributes` with all values that it can take."""
+
+_MANNERS = {"pattern": PATTERNS, "pose": POSES, "style": STYLES}
+
+RICH_ATTRIBUTES: dict[str, tuple[str, ...]] = {**ATTRIBUTES, **_MANNERS}
+"""Every attribute of `Scene.rich_attributes` with all values that it can take; the usual one of the new is first."""
 
 
 def sample_scene(rng: random.Random) -> Scene:
@@ -163,6 +199,29 @@ def sample_scene(rng: random.Random) -> Scene:
     )
 
 
+def sample_rich_scene(rng: random.Random) -> Scene:
+    """A random scene of the whole world, placed at one of `RICH_PLACEMENTS`.
+
+    Half of all scenes are plain, standing and of plain style. Of the others, 60 % have a pattern, 70 % of those that
+    can take a pose have one, and 40 % have a style.
+    """
+    scene = replace(sample_scene(rng), placement=rng.choice(RICH_PLACEMENTS))
+    if rng.random() >= _RICH_SHARE:
+        return scene
+    poses = POSES if scene.subject.kind in WEARERS else POSES[:1]
+    return replace(
+        scene,
+        pattern=_unusual(rng, PATTERNS, _PATTERN_SHARE),
+        pose=_unusual(rng, poses, _POSE_SHARE),
+        style=_unusual(rng, STYLES, _STYLE_SHARE),
+    )
+
+
+def _unusual(rng: random.Random, values: tuple[str, ...], share: float) -> str:
+    """The first value, or in a share of all cases one of the others if there are any."""
+    return rng.choice(values[1:]) if rng.random() < share and len(values) > 1 else values[0]
+
+
 def sample_thing(rng: random.Random, kinds: tuple[str, ...]) -> Thing:
     """A thing of a random kind among `kinds`, in a random colour."""
     return Thing(rng.choice(kinds), rng.choice(COLOURS))
@@ -177,14 +236,22 @@ def sample_placement(rng: random.Random) -> Placement:
     return rng.choice(PLACEMENTS)
 
 
-def _placements() -> Iterator[Placement]:
-    for side, x, scale, facing in product((False, True), SUBJECT_X, SCALES, FACINGS):
+def _placements(
+    subject_x: tuple[int, ...], scales: tuple[float, ...], companion_y: tuple[int, ...]
+) -> Iterator[Placement]:
+    for side, x, scale, facing, y in product((False, True), subject_x, scales, FACINGS, companion_y):
         places = (_WIDTH - x, _WIDTH - COMPANION_X) if side else (x, COMPANION_X)
-        yield Placement(places[0], GROUND_Y, scale, facing, places[1], GROUND_Y)
+        yield Placement(places[0], GROUND_Y, scale, facing, places[1], y)
 
 
-PLACEMENTS = tuple(_placements())
+PLACEMENTS = tuple(_placements(SUBJECT_X, SCALES, (GROUND_Y,)))
 """Every placement that `sample_placement` draws from."""
+
+RICH_PLACEMENTS = tuple(dict.fromkeys((*PLACEMENTS, *_placements(RICH_SUBJECT_X, RICH_SCALES, COMPANION_Y))))
+"""Every placement that `sample_rich_scene` draws from; those of `PLACEMENTS` come first.
+
+Four distances from the middle instead of two, three sizes, and a companion beside the subject or further back.
+"""
 
 
 def _check(name: str, value: str, known: tuple[str, ...]) -> None:

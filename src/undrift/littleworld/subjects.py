@@ -28,28 +28,42 @@ HEADS = {
 
 
 def _cat(pen: Pen, colour: Colour) -> None:
-    dark = shade(colour)
-    pen.stroke([(12, -5), (23, -9), (25, -26)], 7, dark)
+    pen.stroke([(12, -5), (23, -9), (25, -26)], 7, shade(colour))
     pen.oval(-22, -38, 17, 0, colour)
+    _paws(pen, colour)
+    cat_head(pen, colour)
+
+
+def cat_head(pen: Pen, colour: Colour) -> None:
+    """The head of a cat that stands at the origin."""
     pen.oval(-22, -62, 16, -27, colour)
     for side in (-1, 1):
         pen.polygon([(-3 + side * 4, -58), (-3 + side * 18, -71), (-3 + side * 19, -46)], colour)
-        pen.oval(-3 + side * 10 - 8, -7, -3 + side * 10 + 8, 0, dark)
         pen.disc(-3 + side * 8, -46, 3.6, DARK)
     pen.polygon([(-7, -40), (1, -40), (-3, -35)], DARK)
 
 
 def _dog(pen: Pen, colour: Colour) -> None:
-    dark = shade(colour)
     pen.stroke([(12, -8), (24, -20)], 7, colour)
     pen.oval(-22, -38, 17, 0, colour)
+    _paws(pen, colour)
+    dog_head(pen, colour)
+
+
+def dog_head(pen: Pen, colour: Colour) -> None:
+    """The head of a dog that stands at the origin."""
+    dark = shade(colour)
     pen.oval(-21, -62, 15, -27, colour)
     pen.oval(-12, -45, 6, -29, CREAM if mark(colour) != dark else dark)
     for side in (-1, 1):
-        pen.oval(-3 + side * 10 - 8, -7, -3 + side * 10 + 8, 0, dark)
         pen.oval(-3 + side * 18 - 7, -60, -3 + side * 18 + 7, -32, dark)
         pen.disc(-3 + side * 7, -49, 3.4, DARK)
     pen.oval(-8, -45, 2, -37, DARK)
+
+
+def _paws(pen: Pen, colour: Colour) -> None:
+    for side in (-1, 1):
+        pen.oval(-3 + side * 10 - 8, -7, -3 + side * 10 + 8, 0, shade(colour))
 
 
 def _bird(pen: Pen, colour: Colour) -> None:
@@ -57,26 +71,36 @@ def _bird(pen: Pen, colour: Colour) -> None:
         pen.box(x - 2.5, -9, x + 2.5, 0, AMBER)
     pen.polygon([(8, -26), (29, -38), (27, -14)], shade(colour))
     pen.oval(-21, -41, 20, -6, colour)
+    bird_head(pen, colour)
+    pen.oval(-4, -32, 18, -14, shade(colour))
+
+
+def bird_head(pen: Pen, colour: Colour) -> None:
+    """The head of a bird that stands at the origin."""
     pen.polygon([(-18, -56), (-29, -48), (-18, -42)], AMBER)
     pen.disc(-7, -49, 16, colour)
-    pen.oval(-4, -32, 18, -14, shade(colour))
     pen.disc(-12, -52, 3.8, DARK)
 
 
 def _robot(pen: Pen, colour: Colour) -> None:
     dark = shade(colour)
-    pen.box(-2.5, -69, 2.5, -58, DARK)
-    pen.disc(0, -68, 4, dark)
     for side in (-1, 1):
         pen.box(side * 10 - 6, -12, side * 10 + 6, 0, dark, 2)
         pen.box(side * 24 - 4, -36, side * 24 + 4, -13, dark, 4)
     pen.box(-6, -42, 6, -34, dark)
     pen.box(-19, -37, 19, -7, colour, 4)
+    pen.box(-10, -28, 6, -16, dark, 2)
+    robot_head(pen, colour)
+
+
+def robot_head(pen: Pen, colour: Colour) -> None:
+    """The head of a robot that stands at the origin."""
+    pen.box(-2.5, -69, 2.5, -58, DARK)
+    pen.disc(0, -68, 4, shade(colour))
     pen.box(-19, -63, 19, -40, colour, 5)
     pen.box(-14, -58, 14, -45, DARK, 3)
     for x in (-7, 7):
         pen.disc(x, -51.5, 4, GLASS)
-    pen.box(-10, -28, 6, -16, dark, 2)
 
 
 def _car(pen: Pen, colour: Colour) -> None:
@@ -138,3 +162,4 @@ DRAW_SUBJECT: dict[str, Callable[[Pen, Colour], None]] = {
     "boat": _boat,
     "ball": _ball,
 }
+"""How each kind is drawn as it stands; `poses` has the other poses."""

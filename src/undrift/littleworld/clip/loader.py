@@ -66,6 +66,7 @@ def _tensor(pictures: Sequence[Image.Image]) -> Tensor:
 def _trained() -> LittleClip:
     if not WEIGHTS.is_file():
         raise ModelError(f"no weights at {WEIGHTS}; reinstall undrift, or make them: python -m training.clip")
-    model = LittleClip()
-    model.load_state_dict(load_file(WEIGHTS))
+    weights = load_file(WEIGHTS)
+    model = LittleClip(known=len(weights["text.words.weight"]))
+    model.load_state_dict(weights)
     return model.eval()

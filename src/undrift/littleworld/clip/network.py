@@ -17,7 +17,7 @@ WIDTH = 64
 SIZE = 128
 """Side of the pictures in pixels."""
 LENGTH = 24
-"""Words of a caption that are read; the longest caption of the world has 14."""
+"""Words of a caption that are read; the longest caption of the world has 21."""
 
 _CHANNELS = (3, 24, 48, 72, 96, 128)
 _STRIDES = (2, 2, 2, 2, 1)
@@ -60,11 +60,15 @@ class ImageTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Word numbers (N, LENGTH) to (N, WIDTH): two transformer layers, then the mean over the words."""
+    """Word numbers (N, LENGTH) to (N, WIDTH): two transformer layers, then the mean over the words.
 
-    def __init__(self) -> None:
+    Args:
+        known: Word numbers that it has embeddings of; the words after them are unknown words to it.
+    """
+
+    def __init__(self, known: int) -> None:
         super().__init__()
-        self.words = nn.Embedding(len(VOCABULARY) + 2, WIDTH)
+        self.words = nn.Embedding(known, WIDTH)
         self.places = nn.Parameter(0.1 * torch.randn(LENGTH, WIDTH))
         layer = nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, 0.0, "gelu", batch_first=True, norm_first=True)
         self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
@@ -72,6 +76,7 @@ class TextTower(nn.Module):
 
     def forward(self, numbers: Tensor) -> Tensor:
         """Embeddings before they are brought to length one."""
+        numbers = numbers.where(numbers < self.words.num_embeddings, _UNKNOWN)
         empty = numbers == _PAD
         read = self.layers(self.words(numbers) + self.places, src_key_padding_mask=empty)
         kept = read.masked_fill(empty[..., None], 0.0).sum(1) / (~empty).sum(1, keepdim=True)
@@ -79,12 +84,12 @@ class TextTower(nn.Module):
 
 
 class LittleClip(nn.Module):
-    """Both towers and the scale of the logits."""
+    """Both towers and the scale of the logits; see `TextTower` for `known`."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: int = len(VOCABULARY) + 2) -> None:
         super().__init__()
         self.image = ImageTower()
-        self.text = TextTower()
+        self.text = TextTower(known)
         self.log_scale = nn.Parameter(torch.tensor(2.5))
 
     def pictures(self, pictures: Tensor) -> Tensor:
