@@ -199,13 +199,19 @@ def sample_scene(rng: random.Random) -> Scene:
     )
 
 
-def sample_rich_scene(rng: random.Random) -> Scene:
-    """A random scene of the whole world, placed at one of `RICH_PLACEMENTS`.
+def sample_rich_scene(rng: random.Random, placements: tuple[Placement, ...] | None = None) -> Scene:
+    """A random scene of the whole world.
 
     Half of all scenes are plain, standing and of plain style. Of the others, 60 % have a pattern, 70 % of those that
     can take a pose have one, and 40 % have a style.
+
+    Args:
+        rng: The same state gives the same scene.
+        placements: What to draw from instead of `PLACEMENTS`, such as `RICH_PLACEMENTS`.
     """
-    scene = replace(sample_scene(rng), placement=rng.choice(RICH_PLACEMENTS))
+    scene = sample_scene(rng)
+    if placements is not None:
+        scene = replace(scene, placement=rng.choice(placements))
     if rng.random() >= _RICH_SHARE:
         return scene
     poses = POSES if scene.subject.kind in WEARERS else POSES[:1]
@@ -248,7 +254,7 @@ PLACEMENTS = tuple(_placements(SUBJECT_X, SCALES, (GROUND_Y,)))
 """Every placement that `sample_placement` draws from."""
 
 RICH_PLACEMENTS = tuple(dict.fromkeys((*PLACEMENTS, *_placements(RICH_SUBJECT_X, RICH_SCALES, COMPANION_Y))))
-"""Every placement that `sample_rich_scene` draws from; those of `PLACEMENTS` come first.
+"""A wider choice of placements; those of `PLACEMENTS` come first.
 
 Four distances from the middle instead of two, three sizes, and a companion beside the subject or further back.
 """
