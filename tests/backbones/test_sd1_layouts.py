@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,44 @@ def base(tmp_path: Path) -> Path:
     for file in saved.glob("*/*.safetensors"):
         save_file({key: 0.5 * tensor for key, tensor in load_file(file).items()}, file, metadata={"format": "pt"})
     return saved
+
+
+OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+
+def as_published(pipe: Any, folder: Path) -> Path:
+    """Stable Diffusion 1.5's own files: a tokenizer of two lists, the VAE's attention by its names of 2022, and a
+    safety checker that the index names."""
+    pipe.save_pretrained(folder, safe_serialization=True)
+    whole = folder / "tokenizer" / "tokenizer.json"
+    model = json.loads(whole.read_text(encoding="utf-8"))["model"]
+    whole.unlink()
+    (folder / "tokenizer" / "vocab.json").write_text(json.dumps(model["vocab"]), encoding="utf-8")
+    merges = "\n".join(" ".join(pair) for pair in model["merges"])
+    (folder / "tokenizer" / "merges.txt").write_text(f"#version: 0.2\n{merges}\n", encoding="utf-8")
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    state = {}
+    for key, tensor in load_file(weights).items():
+        for name, old in OLD_NAMES.items():
+            key = key.replace(f"attentions.0.{name}.", f"attentions.0.{old}.")
+        state[key] = tensor
+    assert sum("attentions.0.proj_attn" in key for key in state) == 4
+    save_file(state, weights, metadata={"format": "pt"})
+    index = folder / "model_index.json"
+    named = {**json.loads(index.read_text()), "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"]}
+    index.write_text(json.dumps(named))
+    return folder
+
+
+def test_the_published_layout(tmp_path: Path) -> None:
+    from diffusers import AutoencoderKL
+
+    pipe = pipeline()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        vae = AutoencoderKL.from_config({**pipe.vae.config, "mid_block_add_attention": True}).eval()
+    pipe.register_modules(vae=vae)
+    same(load(str(as_published(pipe, tmp_path / "sd")), device="cpu"), from_pipeline(pipe, name="expected"))
 
 
 def test_a_whole_checkpoint_replaces_every_part(folder: Path, base: Path, tmp_path: Path) -> None:
