@@ -23,15 +23,9 @@ from undrift.littleworld.weights import model_path
 MODEL = "littleworld-sd"
 RECORD = Path(__file__).with_name("tuning_sd.json")
 
-GUIDANCE = (2.0, 3.0, 5.0)
+METHODS = ("ddim", "p2p", "pnp_inversion", "masactrl", "null_text")
 
-SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "ddim": {"guidance": GUIDANCE},
-    "p2p": {"guidance": GUIDANCE, "self_share": (0.3,)},
-    "null_text": {"guidance": GUIDANCE},
-    "pnp_inversion": {"guidance": GUIDANCE, "self_share": (0.3,)},
-    "masactrl": {"guidance": GUIDANCE, "start_step": (0,)},
-}
+SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {name: {"guidance": (3.0, 5.0)} for name in METHODS}
 """Values tried, one parameter after another."""
 
 SHORTER: Mapping[str, Mapping[str, Any]] = {name: {"steps": 25} for name in SPACE}
