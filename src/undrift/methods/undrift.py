@@ -115,7 +115,9 @@ class Undrift(EditMethod):
     paper: ClassVar[str] = "undrift: beyond Multi-turn Consistent Image Editing, arXiv 2505.04320"
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": UndriftParams()})
     takes_references: ClassVar[bool] = True
-    dial: ClassVar[Dial] = MappingProxyType({"skipped": (0.1, 0.6), "strong": (0.1, 0.4)})
+    dial: ClassVar[Dial] = MappingProxyType(
+        {"skipped": (0.1, 0.6), "addition_skipped": (0.0, 0.45), "strong": (0.1, 0.4)}
+    )
     params: UndriftParams
 
     def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
