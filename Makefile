@@ -12,6 +12,7 @@
 #   SD_MODEL=littleworld-sd  what edits in the rows of table1 that were made for Stable Diffusion
 #   DATA=PATH                the suite's folder, for suites that read one
 #   OUT=FOLDER               of the run; its report is FOLDER/report
+#   LIMIT=N, TURNS=N         only the suite's first N cases, only their first N turns
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -24,6 +25,8 @@ SUITE ?= quick
 MODEL ?= littleworld
 SD_MODEL ?= littleworld-sd
 DATA ?=
+LIMIT ?=
+TURNS ?=
 OUT ?= runs/$@-$(subst :,-,$(SUITE))
 RECONSTRUCTING := reflow,rf_solver,fireflow,rf_inversion,uniedit_flow,steerflow,multi_turn:paper,multi_turn,no_edit:round-trip
 
@@ -75,7 +78,7 @@ bench-studio: $(STAMP)
 # Stopped at any time, the same command goes on where it was.
 define run
 	$(BIN)/undrift bench run --suite '$(SUITE)' --methods '$(1)' --model '$(2)' \
-		$(if $(DATA),--data '$(DATA)') --output '$(3)'
+		$(if $(DATA),--data '$(DATA)') $(if $(LIMIT),--limit $(LIMIT)) $(if $(TURNS),--turns $(TURNS)) --output '$(3)'
 endef
 
 define bench

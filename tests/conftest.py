@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.support.memory import memory_folder
 from undrift.backbones import Backbone, load
 
 # A busy machine must not fail a property, and a failure must come back in the next run.
@@ -15,11 +17,18 @@ settings.register_profile("undrift", deadline=None, derandomize=True)
 settings.load_profile("undrift")
 
 
+def pytest_configure() -> None:
+    """``tmp_path`` is in memory: sessions wait for the disk at every turn, which no test is about."""
+    if (memory := memory_folder()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests name models' folders, which is nothing that the user's own state should remember."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("UNDRIFT_SOCKET", "")  # nor should they run in the user's own undrift serve
         yield
 
 

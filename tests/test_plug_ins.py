@@ -15,9 +15,14 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from undrift import discovery
+from undrift.backbones.base import Backbone
+from undrift.backbones.registry import families
+from undrift.cli import plug_ins
+from undrift.cli.main import cli
 from undrift.discovery import named, named_classes
 from undrift.littleworld.weights import model_path
 from undrift.methods.base import EditMethod
@@ -98,6 +103,16 @@ class Another(NoEdit):
     name = "multi_turn"
 
 
+class HalfModel(Backbone):
+    """Has nothing."""
+
+
+class HalfMade(EditMethod):
+    """Has a name and nothing else."""
+
+    name = "half_made"
+
+
 def offered(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     entry = EntryPoint("thing", value, "undrift.methods")
     monkeypatch.setattr(discovery, "entry_points", lambda group: [entry] if group == entry.group else [])
@@ -109,6 +124,7 @@ def offered(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
         ("tests.no_such_module:x", "plug-in 'thing' (undrift.methods) is left out: ModuleNotFoundError: "),
         ("json:dumps", "is left out: it is <function dumps at "),
         ("tests.test_plug_ins:Another", "is left out: there is a 'multi_turn' already"),
+        ("tests.test_plug_ins:HalfMade", "is left out: HalfMade lacks title, paper, presets, cost, make"),
     ],
 )
 def test_a_broken_plug_in_is_named_and_stops_nothing(
@@ -122,5 +138,42 @@ def test_a_broken_plug_in_is_named_and_stops_nothing(
 
 def test_what_is_there_is_sorted_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     offered(monkeypatch, "tests.test_plug_ins:NoEdit")
-    found = named([Another], "undrift.methods", lambda value: [value], "anything")  # type: ignore[list-item]
+    found = named([Another], "undrift.methods", lambda value: [value])  # type: ignore[list-item]
     assert list(found) == ["multi_turn", "no_edit"]
+
+
+def test_a_model_that_is_none_is_named_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    usual = dict(families())
+    entry = EntryPoint("thing", "tests.test_plug_ins:HalfModel", "undrift.backbones")
+    monkeypatch.setattr(discovery, "entry_points", lambda group: [entry])
+    assert families.__wrapped__() == usual
+    (record,) = caplog.records
+    assert "is left out: HalfModel lacks decode, embed, encode, " in record.message
+
+
+def test_presets_without_a_default_are_refused_where_they_are_written() -> None:
+    with pytest.raises(TypeError, match=r"Odd.presets has no 'default', which is what a turn takes that names none"):
+        type("Odd", (NoEdit,), {"presets": {"fast": NoEdit.presets["default"]}})
+
+
+def test_commands_whose_names_are_taken_are_named_and_replace_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    entries = [EntryPoint(name, "json:dumps", "undrift.commands") for name in ("log", "shine", "shine")]
+    monkeypatch.setattr(plug_ins, "entry_points", lambda group: entries)
+    plug_ins.offered.cache_clear()
+    plug_ins.command.cache_clear()
+    try:
+        helped = CliRunner().invoke(cli, ["--help"], prog_name="undrift")
+        missing = CliRunner().invoke(cli, ["shine"], prog_name="undrift")
+    finally:
+        plug_ins.offered.cache_clear()
+        plug_ins.command.cache_clear()
+    assert helped.exit_code == 0
+    assert helped.stdout.count("  log ") == 1
+    said = helped.stderr + missing.stderr + caplog.text
+    for name in ("log", "shine"):
+        assert f"plug-in '{name}' (undrift.commands) is left out: there is a '{name}' already" in said
+    assert "no command 'shine': see: undrift --help" in missing.stderr

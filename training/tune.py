@@ -85,9 +85,12 @@ WORTH = 0.02
 class Trials:
     """Runs chains of edits and remembers what each set of parameters scored."""
 
-    def __init__(self, backbone: Backbone, sequences: Sequence[EditSequence], turns: int) -> None:
+    def __init__(
+        self, backbone: Backbone, sequences: Sequence[EditSequence], turns: int, record: Path | None = None
+    ) -> None:
         self._backbone, self._sequences, self._turns = backbone, sequences, turns
-        self._kept: list[dict[str, Any]] = json.loads(RECORD.read_text()) if RECORD.exists() else []
+        self._record = record or RECORD
+        self._kept: list[dict[str, Any]] = json.loads(self._record.read_text()) if self._record.exists() else []
 
     def objective(self, method: str, overrides: Mapping[str, Any], tuned: Mapping[str, Mapping[str, Any]]) -> float:
         """Obedience and preservation in one number: mean over turns of edit (at least -1) + outside / 30 dB."""
@@ -107,21 +110,35 @@ class Trials:
         # Rounded before anything is decided, so that the record leads to the same decisions.
         value = round(sum(max(-1.0, s.edit) + s.outside / 30.0 for s in scores) / len(scores), 4)
         self._kept.append({**key, "objective": value, "scores": _rounded(mean_score(scores))})
-        RECORD.write_text(_lines(self._kept), encoding="utf-8")
+        self._record.write_text(_lines(self._kept), encoding="utf-8")
         print(f"{method:<18} {value:.3f}  {dict(overrides)}", flush=True)
         return value
 
 
-def search(trials: Trials, method: str, tuned: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def search(
+    trials: Trials,
+    method: str,
+    tuned: Mapping[str, Mapping[str, Any]],
+    space: Mapping[str, Sequence[Any]] | None = None,
+    shorter: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The best value of one parameter after another, from the method's defaults on; only changes are returned.
 
     The best of a parameter's values is taken where it beats the value so far by more than ``WORTH``.
+
+    Args:
+        trials: score parameters.
+        method: whose.
+        tuned: what was found for the methods before.
+        space: values by parameter; default: those in ``SPACE``.
+        shorter: parameters while searching that are not kept; default: those in ``SHORTER``.
     """
     chosen: dict[str, Any] = dict(FIXED.get(method, {}))
-    shorter = SHORTER.get(method, {})
+    shorter = SHORTER.get(method, {}) if shorter is None else shorter
+    space = SPACE[method] if space is None else space
     others = {name: values for name, values in tuned.items() if name != method}
     best = trials.objective(method, {**shorter, **chosen}, others)
-    for name, values in SPACE[method].items():
+    for name, values in space.items():
         tried = {value: trials.objective(method, {**shorter, **chosen, name: value}, others) for value in values}
         winner = max(tried, key=tried.__getitem__)
         if tried[winner] > best + WORTH:
@@ -154,7 +171,7 @@ def _bypass(block: torch.nn.Module, args: Any, kwargs: Mapping[str, Any], output
 
 
 def _blocks(backbone: Any) -> dict[tuple[str, int], torch.nn.Module]:
-    net = backbone._transformer
+    net = backbone._network
     double = {("double", i): block for i, block in enumerate(net.transformer_blocks)}
     return {**double, **{("single", i): block for i, block in enumerate(net.single_transformer_blocks)}}
 

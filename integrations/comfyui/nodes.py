@@ -107,16 +107,16 @@ class StartSession(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Backbone, image: object, caption: str, name: str) -> io.NodeOutput:
-        picture, shelf = to_picture(image), SessionFolders(sessions_folder())
+        picture, folders = to_picture(image), SessionFolders(sessions_folder())
         wanted, count = name, 1
-        while wanted in shelf.names():
-            session = shelf.session(wanted)
+        while wanted in folders.names():
+            session = folders.session(wanted)
             same = session.original.prompt == caption and session.picture(session.original).size == picture.size
             if same and ImageChops.difference(session.picture(session.original), picture).getbbox() is None:
                 return _given(session, session.original)
             count += 1
             wanted = f"{name}-{count}"
-        session = start_session(shelf.new(wanted), picture, caption, model)
+        session = start_session(folders.new(wanted), picture, caption, model)
         return _given(session, session.original)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import logging
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -69,24 +70,22 @@ def described(entry: EntryPoint) -> str:
     return f"plug-in '{entry.name}'{owner} ({entry.group})"
 
 
-def named(
-    own: Iterable[T], group: str, accepts: Callable[[object], Iterable[T] | None], expected: str
-) -> Mapping[str, T]:
+def named(own: Iterable[T], group: str, offered: Callable[[object], Iterable[T]]) -> Mapping[str, T]:
     """What there is by its ``name``, sorted; a plug-in never takes the place of what is there already.
 
     Args:
         own: undrift's.
         group: the entry points' group.
-        accepts: what a plug-in's object offers, or None if it is nothing of the sort.
-        expected: what it should have been, in words.
+        offered: what a plug-in's object offers; it raises InputError where that is nothing of the sort.
     """
     found = {name_of(value): value for value in own}
     for entry, value in plug_ins(group):
-        offered = accepts(value)
-        if offered is None:
-            log.warning("%s is left out: it is %r, expected %s", described(entry), value, expected)
+        try:
+            each_offered = list(offered(value))
+        except InputError as error:
+            log.warning("%s is left out: %s", described(entry), error)
             continue
-        for each in offered:
+        for each in each_offered:
             if found.setdefault(name_of(each), each) is not each:
                 log.warning("%s is left out: there is a '%s' already", described(entry), name_of(each))
     return dict(sorted(found.items()))
@@ -95,11 +94,29 @@ def named(
 def named_classes(package: str, base: type[T], group: str) -> Mapping[str, type[T]]:
     """The subclasses of ``base`` that have a ``name`` of their own, undrift's and those of plug-ins."""
 
-    def accepts(value: object) -> Iterable[type[T]] | None:
-        return [value] if is_subclass(value, base) and "name" in vars(value) else None  # type: ignore[list-item]
+    def offered(value: object) -> Iterable[type[T]]:
+        if not isinstance(value, type) or "name" not in vars(value):
+            raise InputError(f"it is {value!r}, expected a subclass of {base.__name__} with a name")
+        return [whole(value, base)]
 
     own = (value for value in classes(package, base) if "name" in vars(value))
-    return named(own, group, accepts, f"a subclass of {base.__name__} with a name")
+    return named(own, group, offered)
+
+
+def whole(value: object, base: type[T]) -> type[T]:
+    """``value``, if it is a subclass of ``base`` with everything that one must have.
+
+    Raises:
+        InputError: it is none, or a method or a class attribute that ``base`` only declares is missing.
+    """
+    if not (isinstance(value, type) and issubclass(value, base)):
+        raise InputError(f"it is {value!r}, expected a subclass of {base.__name__}")
+    declared = [name for name, hint in inspect.get_annotations(base).items() if "ClassVar" in str(hint)]
+    missing = [name for name in declared if not hasattr(value, name)]
+    missing += sorted(getattr(value, "__abstractmethods__", ()))
+    if missing:
+        raise InputError(f"{value.__name__} lacks {', '.join(missing)}")
+    return value
 
 
 def name_of(value: object) -> str:

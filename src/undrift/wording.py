@@ -21,7 +21,7 @@ _MOST_DIGITS = 40
 def one_line(text: str) -> str:
     """``text`` in one line, with what is too long to be read cut out of the middle."""
     line = _RUN.sub(lambda found: f"{found[0][:40]}[... {len(found[0])} characters]{found[0][-10:]}", text)
-    line = " ".join(line.split())
+    line = " ".join(line.split()).encode("utf-8", "backslashreplace").decode()  # names of files may be no text
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} [...] {line[-LONGEST // 4 :]}"
 
 

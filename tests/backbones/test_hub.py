@@ -118,7 +118,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     made = Hub(Path(shutil.copytree(published, tmp_path / "repository")))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     here = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", here)

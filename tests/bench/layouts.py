@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from undrift.bench.data.pie import MAPPING, PICTURES, SIZE, TYPES, encode_mask, type_folder
-from undrift.littleworld.sequences import Edit, EditSequence, sample_sequence
+from undrift.littleworld.edits import Edit
+from undrift.littleworld.sequences import EditSequence, sample_sequence
 
 PIE_TYPES = {"object": 1, "add": 2, "delete": 3, "colour": 6, "background": 8}
 """The PIE-Bench type of each LittleWorld type."""

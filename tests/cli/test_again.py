@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import undrift
-from tests.support.sessions import memory_folder
+from tests.support.memory import memory_folder
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones.base import Backbone
 from undrift.cli import execution
@@ -198,9 +198,17 @@ EDITS: dict[str, Callable[[], EditMethod]] = {
 }
 
 
+AGAIN: list[tuple[str, tuple[str, ...] | None]] = [
+    *((name, None) for name in EDITS),
+    ("tuned", ()),
+    ("tuned", ("hat",)),
+]
+QUICK = {("preset", None), ("tuned", ("hat",))}
+
+
 @pytest.mark.parametrize(
     ("name", "chosen"),
-    [*((name, None) for name in EDITS), ("tuned", ()), ("tuned", ("hat",))],
+    [case if case in QUICK else pytest.param(*case, marks=pytest.mark.slow) for case in AGAIN],
     ids=lambda value: str(value),
 )
 def test_turns_of_the_embedded_model_again(tmp_path: Path, name: str, chosen: tuple[str, ...] | None) -> None:
@@ -214,6 +222,7 @@ def test_turns_of_the_embedded_model_again(tmp_path: Path, name: str, chosen: tu
     check(session, turn, embedded)
 
 
+@pytest.mark.slow
 def test_candidates_by_the_dial_again(tmp_path: Path) -> None:
     from undrift.littleworld import demo
 

@@ -199,24 +199,24 @@ def test_methods_lists_presets_and_parameters(invoke: Invoke) -> None:
 def test_models_of_a_folder_are_listed_with_what_they_are(
     invoke: Invoke, tiny_flux_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("undrift.backbones.shelf.cached_models", dict)
-    shelf = tmp_path / "shelf"
-    tiny = Path(shutil.copytree(tiny_flux_folder, shelf / "tiny"))
+    monkeypatch.setattr("undrift.backbones.local_models.cached_models", dict)
+    models = tmp_path / "models"
+    tiny = Path(shutil.copytree(tiny_flux_folder, models / "tiny"))
     (tiny / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
-    editor = Path(shutil.copytree(tiny_flux_folder, shelf / "editor"))
+    editor = Path(shutil.copytree(tiny_flux_folder, models / "editor"))
     index = editor / "model_index.json"
     index.write_text(index.read_text().replace("FluxPipeline", "FluxKontextPipeline"))
-    broken = Path(shutil.copytree(tiny_flux_folder, shelf / "broken"))
+    broken = Path(shutil.copytree(tiny_flux_folder, models / "broken"))
     next((broken / "vae").glob("*.safetensors")).unlink()
-    (shelf / "notes").mkdir()
-    here = {Path(m["name"]).name: m for m in parsed(invoke("models", "--models", str(shelf), "--json"))["here"]}
+    (models / "notes").mkdir()
+    here = {Path(m["name"]).name: m for m in parsed(invoke("models", "--models", str(models), "--json"))["here"]}
     assert sorted(here) == ["broken", "editor", "tiny"]
     assert (here["tiny"]["use"], here["tiny"]["licence"], here["tiny"]["fits"]) == ("model", "apache-2.0", True)
     numbers = sum(len(tensor) for tensor in (file.read_bytes() for file in tiny.glob("*/*.safetensors"))) // 4
     assert 0 < here["tiny"]["size"] <= 2 * numbers
     assert (here["editor"]["use"], here["editor"]["pipeline"]) == ("editor", "FluxKontextPipeline")
     assert "vae holds no weights" in here["broken"]["problem"]
-    text = invoke("models", "--models", str(shelf)).stdout
+    text = invoke("models", "--models", str(models)).stdout
     assert "FluxPipeline (--model): 0.0 GB in 16 bits, fits as it is, licence apache-2.0" in text
     assert "FluxKontextPipeline (--editor): " in text
 

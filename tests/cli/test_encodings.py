@@ -85,6 +85,7 @@ def edited(folder: Path, **options: object) -> subprocess.CompletedProcess[bytes
     return subprocess.run(command, cwd=folder, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
+@pytest.mark.slow
 def test_a_real_terminal_that_knows_only_ascii(session: Invoke, folder: Path) -> None:
     made = edited(folder, env=environment() | {"PYTHONIOENCODING": "ascii"}, capture_output=True)
     assert made.returncode == 0, made.stderr
@@ -92,6 +93,7 @@ def test_a_real_terminal_that_knows_only_ascii(session: Invoke, folder: Path) ->
     assert Session.open(folder / "undrift-session").head.prompt == PROMPT
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_stdout_that_is_full_does_not_fail_the_turn(session: Invoke, folder: Path) -> None:
     with open("/dev/full", "wb") as full:
@@ -102,6 +104,7 @@ def test_a_stdout_that_is_full_does_not_fail_the_turn(session: Invoke, folder: P
     assert Session.open(folder / "undrift-session").head.prompt == PROMPT
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="pipes end otherwise elsewhere")
 def test_a_reader_who_left_is_no_failure(session: Invoke, folder: Path) -> None:
     reading, writing = os.pipe()

@@ -178,6 +178,50 @@ def test_a_record_that_names_another_model_than_its_latent_is_not_continued(fore
         ), command
 
 
+EDITOR = "stranger/editor"
+GOING_ON = (("edit", "a cow"), ("replay",))
+
+
+def by_an_editor(name: str) -> None:
+    """Have the session's turns say that an editor by instructions of this name made them."""
+    with closing(sqlite3.connect("undrift-session/session.sqlite", isolation_level=None)) as db:
+        db.execute("DROP TRIGGER turns_fixed")
+        for key, text in db.execute("SELECT id, record FROM turns WHERE parent IS NOT NULL").fetchall():
+            record = json.loads(text)
+            record["spec"].update(method="instruct", preset="default", params={"editor": name})
+            db.execute("UPDATE turns SET record = ? WHERE id = ?", (json.dumps(record), key))
+
+
+@pytest.mark.parametrize("command", GOING_ON)
+def test_an_editor_that_a_session_names_is_not_fetched(
+    session: Invoke, asked: list[bool], command: tuple[str, ...]
+) -> None:
+    by_an_editor(EDITOR)
+    result = session(*command)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.splitlines()[-1] == (
+        f"error: the editor is {EDITOR}, which is not on this machine: to use it, add: --editor {EDITOR}"
+    )
+    assert set(asked) == {True}
+    asked.clear()
+    assert session(*command, "--editor", EDITOR).exit_code == 2
+    assert asked[0] is False, "what is named here is asked for"
+
+
+@pytest.mark.parametrize("command", GOING_ON)
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_of_an_editor_that_nobody_named_here_is_not_looked_at(
+    session: Invoke, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], name: str
+) -> None:
+    by_an_editor(name)
+    looked_at: list[str] = []
+    monkeypatch.setattr("undrift.backbones.locate.existing", looked_at.append)
+    result = session(*command)
+    assert result.exit_code == 2, result.output
+    assert "is a folder that nobody named on this machine before: to use it, add: --editor" in result.stderr
+    assert looked_at == []
+
+
 ELSEWHERE = (
     *({"device": device} for device in ("meta", "xla", "vulkan:0", "cuda:127", "cuda:256", "cuda:x", "x" * 9999)),
     {"device": "auto", "offload": "model", "dtype": "bf16"},

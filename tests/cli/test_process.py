@@ -69,6 +69,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert run.stdout.strip() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_stops_within_a_step_and_keeps_the_session(folder: Path) -> None:
     edits = [part for number in range(200) for part in ("-e", f"a dog number {number}")]

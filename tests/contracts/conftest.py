@@ -9,8 +9,12 @@ from tests.support.tiny_pipelines import FAMILIES, loaded
 from tests.support.tiny_sd import tiny_sd
 from undrift.backbones import Backbone
 
+QUICK = ("flux", "small-joint")
+"""Two models that share no convention; what holds on both hardly ever fails on the others."""
+MODELS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in ("sd", *FAMILIES))]
 
-@pytest.fixture(params=["flux", "small-joint", "sd", *FAMILIES])
+
+@pytest.fixture(params=MODELS)
 def backbone(request: pytest.FixtureRequest) -> Backbone:
     """A tiny random model of every family, and one with none of their conventions."""
     if request.param == "sd":

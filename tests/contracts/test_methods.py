@@ -27,6 +27,7 @@ from undrift.attention.taps import AttentionTap
 from undrift.backbones import Backbone
 from undrift.backbones.base import Latent
 from undrift.backbones.flux_architecture import FLUX_1
+from undrift.backbones.sd1 import StableDiffusionBackbone
 from undrift.errors import Cancelled, InputError
 from undrift.flow import Observer, Step, StepEnd, Trajectory, integrate
 from undrift.methods import value_sharing
@@ -156,11 +157,11 @@ class Watch(Observer):
 
 def operations(backbone: Backbone) -> int:
     """Roundings of an evaluation."""
-    return tiny_sd.OPERATIONS if hasattr(backbone, "_unet") else tiny_flux.OPERATIONS
+    return tiny_sd.OPERATIONS if isinstance(backbone, StableDiffusionBackbone) else tiny_flux.OPERATIONS
 
 
 def network_of(backbone: Backbone) -> Any:
-    return getattr(backbone, "_unet", None) or backbone._transformer  # type: ignore[attr-defined]
+    return backbone._network  # type: ignore[attr-defined]
 
 
 def processors(backbone: Backbone) -> list[object]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 import torch
 from torch import Tensor
 
+import undrift
 from tests.support.toy import ToyBackbone, toy_picture
 from undrift.attention.taps import AttentionTap
 from undrift.backbones.architecture import Architecture
@@ -197,3 +200,60 @@ def test_a_follower_that_nobody_told_of_a_step_says_so() -> None:
     hidden = Clocked()
     with pytest.raises(InputError, match="Clocked works by the step under way and was told of none: hand it to"):
         integrate(lambda x, sigma: hidden(x, sigma), Euler(), torch.ones(1), linear_sigmas(STEPS))
+
+
+def test_a_step_that_ended_answers_no_later_integration() -> None:
+    """The field of one integration, hidden in another's: its last step must not stand in for that one's."""
+
+    class Clocked(Follower):
+        def __call__(self, x: Tensor, sigma: float) -> Tensor:
+            return x * self.step.index
+
+    field = Clocked()
+    integrate(field, Euler(), torch.ones(1), linear_sigmas(STEPS))
+    with pytest.raises(InputError, match="Clocked works by the step under way and was told of none"):
+        integrate(lambda x, sigma: field(x, sigma), Euler(), torch.ones(1), linear_sigmas(STEPS))
+
+
+SOURCE = Path(undrift.__file__).parent
+LOOP = {"CountedField"}
+"""What ``integrate`` itself wraps a field in, once it has asked it who hears of the steps."""
+
+
+def test_every_field_that_is_made_of_fields_names_its_parts() -> None:
+    """A field hidden in another would hear of no step; the classes are found by what they take and are."""
+    silent = []
+    for file in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and wraps_a_field(node) and node.name not in LOOP:
+                silent += [node.name] if "parts = " not in ast.unparse(node) else []
+            elif isinstance(node, ast.FunctionDef):
+                silent += closures(node)
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class A:\n def __init__(self, v: VelocityField): ...\n def __call__(self, x, sigma): ...",
+        "def make(v):\n def field(x, sigma):\n  return v(x, sigma)\n return field",
+    ],
+)
+def test_a_field_that_names_none_is_found(code: str) -> None:
+    (node,) = ast.parse(code).body
+    assert wraps_a_field(node) if isinstance(node, ast.ClassDef) else closures(node)
+
+
+def wraps_a_field(node: ast.ClassDef) -> bool:
+    """Whether it is called as a field is, and is made with one."""
+    methods = {each.name: each for each in node.body if isinstance(each, ast.FunctionDef)}
+    if "__call__" not in methods or [a.arg for a in methods["__call__"].args.args] != ["self", "x", "sigma"]:
+        return False
+    taken = methods["__init__"].args.args if "__init__" in methods else []
+    return any(a.annotation is not None and "VelocityField" in ast.unparse(a.annotation) for a in taken)
+
+
+def closures(node: ast.AST) -> list[str]:
+    """Fields that are functions within another: they have no parts to name."""
+    inner = [each for each in ast.walk(node) if isinstance(each, ast.FunctionDef) and each is not node]
+    return [each.name for each in inner if [a.arg for a in each.args.args] == ["x", "sigma"]]

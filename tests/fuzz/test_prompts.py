@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from tests.fuzz.harness import attempt, damaged, fuzzed
 from undrift.bench.data.prompts import MultiTurn, read_file
 
 yaml: Any = importlib.import_module("yaml")
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of what would hide a failure
 
 WRITTEN = """schema: 1
 source: pie-bench

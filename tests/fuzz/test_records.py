@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save
 
 from tests.fuzz.harness import attempt, damaged, fuzzed
-from tests.support.sessions import memory_folder
+from tests.support.memory import memory_folder
 from tests.support.toy import ToyBackbone, toy_picture
 from undrift.backbones.folder import ModelFolder, read_folder
 from undrift.pictures import png_bytes

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.harness import attempt, damaged, fuzzed
-from tests.support.sessions import memory_folder
+from tests.support.memory import memory_folder
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
 from undrift.session.engine import EditPlan, run_turn, start_session
 from undrift.session.export import export_zip

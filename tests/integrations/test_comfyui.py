@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+import undrift
 from tests.support.asynchronous import run_async
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
 from undrift.errors import InputError
@@ -36,6 +37,8 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     monkeypatch.setitem(sys.modules, "folder_paths", folders)
     known = {**registry.all_methods(), "toy": ToyMethod}
     monkeypatch.setattr(registry, "all_methods", lambda: known)
+    # The nodes import the public name, which keeps what it found when it was first asked for.
+    monkeypatch.setattr(undrift, "all_methods", lambda: known)
     monkeypatch.setattr(registry, "DEFAULT", "toy")
     before = set(sys.modules)
     name = "custom_nodes_undrift"

@@ -70,7 +70,8 @@ def test_the_rich_world_does_not_change() -> None:
     digest = hashlib.sha256()
     for seed in range(300):
         digest.update(render(rich(seed)).tobytes())
-    assert digest.hexdigest() == "ea10fef2349b2c65f7155fd069b2af9a69a353910a216435c26974a5081569a1"
+        digest.update(render(sample_rich_scene(random.Random(seed), RICH_PLACEMENTS)).tobytes())
+    assert digest.hexdigest() == "59b43b469987e13b9faa3677c6d59ea97b4c5276038b89b454aa4004391bc8c7"
 
 
 @given(seeds)
@@ -99,7 +100,9 @@ def test_sampled_shares() -> None:
     assert len(plain) / len(scenes) == pytest.approx(0.5 + 0.5 * 0.4 * 0.6 * (1 / 3 + 2 / 3 * 0.3), abs=0.032)
     for name, values in RICH_ATTRIBUTES.items():
         assert {scene.rich_attributes()[name] for scene in scenes} == set(values)
-    assert {scene.placement for scene in scenes} == set(RICH_PLACEMENTS)
+    assert {scene.placement for scene in scenes} == set(PLACEMENTS)
+    wide = {sample_rich_scene(random.Random(seed), RICH_PLACEMENTS).placement for seed in range(4000)}
+    assert wide == set(RICH_PLACEMENTS)
 
 
 def test_the_old_placements_come_first_among_the_many() -> None:

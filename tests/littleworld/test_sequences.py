@@ -12,16 +12,10 @@ from hypothesis import strategies as st
 
 from undrift.errors import InputError
 from undrift.littleworld.captions import caption
+from undrift.littleworld.edits import EDIT_TYPES, edit_between
 from undrift.littleworld.render import render
 from undrift.littleworld.scenes import ATTRIBUTES, NONE, Placement, Scene, Thing
-from undrift.littleworld.sequences import (
-    EDIT_TYPES,
-    FRESH_TURNS,
-    EditSequence,
-    changed_pixels,
-    edit_between,
-    sample_sequence,
-)
+from undrift.littleworld.sequences import FRESH_TURNS, EditSequence, changed_pixels, sample_sequence
 
 seeds = st.integers(0, 2**32)
 PLACE = Placement(84, 112, 0.975, "left", 24, 116)

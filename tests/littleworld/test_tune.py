@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from tests.support.toy import ToyBackbone
-from training import chains, tune
+from training import chains, tune, tune_sd
 from undrift.backbones import load
 from undrift.littleworld.weights import model_path
 from undrift.methods.registry import get
@@ -66,6 +66,22 @@ def test_the_values_that_were_found_are_parameters_of_the_methods() -> None:
     for method in found["tuned"]:
         get(method, tuned=found["tuned"])
     assert {kind for kind, _ in found["vital_sites"]} <= {"double", "single"}
+
+
+@pytest.mark.parametrize("method", tune_sd.SPACE)
+def test_the_editors_of_stable_diffusion_are_searched_with_values_they_allow(method: str) -> None:
+    made = Made()
+    space, shorter = tune_sd.SPACE[method], tune_sd.SHORTER[method]
+    found = tune.search(cast(tune.Trials, made), method, {}, space, shorter)
+    assert found == {"guidance": 3.0}, "the nearest to 2, where made-up scores peak, without the search's own steps"
+    for tried in made.tried:
+        assert get(method, overrides=tried).params.model_dump()["steps"] == 25
+
+
+def test_what_was_found_for_stable_diffusion_is_written_to_its_folder_and_fits_the_methods(tmp_path: Path) -> None:
+    files = tmp_path / "a.json", tmp_path / "b.json"
+    tune_sd.write({"p2p": {"guidance": 3.0}}, *files)
+    assert [json.loads(file.read_text()) for file in files] == [{"tuned": {"p2p": {"guidance": 3.0}}}] * 2
 
 
 class Recorded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from undrift.methods.changes import Thresholds, changed_cells, composed, tokens_of
 
@@ -45,8 +45,21 @@ def test_a_faint_change_counts_only_where_it_touches_a_strong_one() -> None:
 def test_a_changed_square_is_found_with_a_margin_and_nothing_beyond_it() -> None:
     found = changed_cells(flat(), with_square(flat(), 255, (24, 16, 40, 32)), CELL, THRESHOLDS)
     rows, columns = np.nonzero(found.numpy())
-    # One cell of the mean's neighbourhood and one of growth around the cells 4 to 7 and 6 to 9.
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (2, 9, 4, 11)
+    # One cell of the mean's neighbourhood, one of growth and one of the seam around the cells 4 to 7 and 6 to 9.
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (1, 10, 3, 12)
+
+
+@pytest.mark.parametrize(("centre", "radius"), [((30.3, 22.8), 9.4), ((24.0, 20.5), 12.7), ((33.9, 25.1), 7.2)])
+def test_nothing_is_left_of_the_rim_of_a_thing_that_is_gone(centre: tuple[float, float], radius: float) -> None:
+    snow, finer = (200, 215, 235), 8
+    large = Image.new("RGB", (64 * finer, 48 * finer), snow)
+    box = [finer * (at + way * radius) for way in (-1, 1) for at in centre]
+    ImageDraw.Draw(large).ellipse(box, fill=(255, 130, 190))
+    before, after = large.resize((64, 48), Image.Resampling.BOX), Image.new("RGB", (64, 48), snow)
+    for cell in (2, CELL):
+        cells = changed_cells(before, after, cell, Thresholds(weak=0.1, strong=0.2, grow=1))
+        assert not cells.all()
+        assert composed(before, after, cells, cell).tobytes() == after.tobytes()
 
 
 def test_outside_of_the_changed_cells_every_byte_is_the_old_one_and_inside_the_new() -> None:

@@ -32,6 +32,8 @@ FEW: Mapping[str, tuple[str, ...]] = {
     "revert_unchanged": ("--steps", "2", "--set", "threshold=0"),
 }
 """Options for the shortest turn; for the others ``--steps 2``, which reaches through wrappers."""
+QUICK = {"undrift", "multi_turn", "no_edit"}
+"""Methods that the quick tests see on the embedded model, too; all are in the contracts' on tiny ones."""
 TEN = {"ddim", "p2p", "null_text", "pnp_inversion", "masactrl"}
 """Methods whose 50 steps of two evaluations would take minutes; ten do what they ask for as well."""
 ELSEWHERE = {"null_text": "littleworld-sd"}
@@ -77,7 +79,9 @@ def pictures(folder: Path) -> list[Image.Image]:
     return [session.picture(turn) for turn in session.path(session.head)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
 def test_five_turns_of_few_steps(name: str, tmp_path: Path) -> None:
     options = FEW.get(name, ("--steps", "2"))
     turns = run(tmp_path, name, *options)["turns"]

@@ -85,6 +85,7 @@ def test_a_picture_of_any_size_keeps_it(editor: InstructedEditor) -> None:
     assert made.tobytes() == again.tobytes()
 
 
+@pytest.mark.slow
 def test_large_pictures_are_not_shrunk(editor: InstructedEditor) -> None:
     """1104 x 1096 pixels are more than the megapixel that diffusers shrinks references to."""
     assert tokens_seen(editor, Image.new("RGB", (1104, 1096), "teal")) == 2 * 138 * 137

@@ -13,11 +13,13 @@ from tests.contracts.test_methods import picture
 from tests.support.closeness import assert_rounded
 from tests.support.tiny_sd import OPERATIONS, tiny_sd
 from undrift.attention.columns import TextColumns
+from undrift.attention.sites import Site
 from undrift.attention.summed import WordMaps
 from undrift.errors import InputError
 from undrift.flow import Euler, Step, integrate
 from undrift.methods import pair
 from undrift.methods.base import EditRequest, EditResult
+from undrift.methods.masactrl import MasaCtrlParams, sites
 from undrift.methods.null_text import NullText, NullTextParams, Optimised
 from undrift.methods.pair import LocalBlend, inverted_picture
 from undrift.methods.registry import get
@@ -238,7 +240,7 @@ def test_null_text_s_loss_falls_at_every_step_and_the_picture_comes_back() -> No
 
 
 def test_null_text_s_loss_is_of_the_path_s_next_state() -> None:
-    """The first loss is |x + h v - x*|^2 with the plain empty prompt."""
+    """The first loss is |z - z*|^2 with the plain empty prompt, z being the state as DDIM's own variables have it."""
     field, _, _ = fitted(1)
     backbone, asked = tiny_sd(), request()
     geometry = asked.previous.geometry
@@ -246,6 +248,7 @@ def test_null_text_s_loss_is_of_the_path_s_next_state() -> None:
     sigmas = backbone.sigmas(STEPS, geometry)
     guided = backbone.velocity_field(backbone.embed([SOURCE]), geometry, GUIDANCE)(states[0], float(sigmas[0]))
     missed = states[0] + float(sigmas[1] - sigmas[0]) * guided - states[1]
+    missed = missed / float((1.0 - sigmas[1]) ** 2 + sigmas[1] ** 2) ** 0.5
     size = float(guided.abs().max()) ** 2
     assert_rounded(field.losses[0][0][0], missed.square().mean(), 2 * OPERATIONS, size=size)
 
@@ -283,3 +286,13 @@ def test_ddim_comes_back_at_guidance_one_the_better_the_more_steps() -> None:
         return float((back - asked.previous.packed).square().mean().sqrt())
 
     assert gap(40) < gap(10)
+
+
+@pytest.mark.parametrize(
+    ("layers", "of", "first"), [(0.625, 16, 10), (0.625, 1, 0), (0.99, 4, 3), (1.0, 4, 4), (0.0, 4, 0), (0.5, 0, 0)]
+)
+def test_masactrl_shares_in_one_layer_at_least_unless_told_to_share_in_none(
+    layers: float, of: int, first: int
+) -> None:
+    sharing = tuple(Site("self", number) for number in range(of))
+    assert sites(MasaCtrlParams(layers=layers), sharing) == sharing[first:]

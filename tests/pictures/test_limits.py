@@ -196,6 +196,26 @@ def test_a_jpeg_larger_than_any_picture_takes_no_memory(monkeypatch: pytest.Monk
         read_picture(saved(noise(64, 64), "JPEG"))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF", "GIF"])
+def test_files_larger_than_any_picture_are_not_read(tmp_path: Path, kind: str) -> None:
+    """Nothing of it is on the disk, and some decoders would have all of it in memory."""
+    path = tmp_path / "picture"
+    path.write_bytes(saved(noise(8, 8), kind))
+    os.truncate(path, 40 * 2**30)
+    with pytest.raises(PictureError, match=r"'.*picture' has 40 GB, pictures of at most 640 MB are read"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("carries", [b"zTXtk\0\0", b"iTXtk\0\1\0\0\0", b"iCCPk\0\0"])
+def test_what_a_png_carries_is_not_inflated_without_end(carries: bytes) -> None:
+    part = chunk(carries[:4], carries[4:] + zlib.compress(bytes(20_000_000)))
+    with pytest.raises(PictureError) as caught:
+        read_picture(png_of_rows((2, 2), 8, RGB, bytes(14), [part]))
+    assert str(caught.value) == (
+        "the picture carries larger texts or colour profiles than are read: save it without metadata"
+    )
+
+
 def test_decoding_can_be_stopped() -> None:
     def stop() -> None:
         raise Cancelled("cancelled")

@@ -88,7 +88,7 @@ def test_the_official_client_edits_a_picture_over_three_turns(client: openai.Ope
         more = client.images.edit(image=picture, prompt=said, extra_body={"session": name, "seed": 1})
         assert more.data is not None
         picture = decoded(more.data[0])
-    session = studio.shelf.session(name)
+    session = studio.folders.session(name)
     path = session.path(session.head)
     assert [turn.prompt for turn in path] == [
         "a red cat on a sofa",
@@ -130,7 +130,7 @@ def test_several_candidates(client: openai.OpenAI, studio: Studio) -> None:
     made = client.images.edit(image=CAT, prompt="a dog", n=3)
     assert made.data is not None
     assert len({each.b64_json for each in made.data}) == 3
-    session = studio.shelf.session(made.session)  # type: ignore[attr-defined]
+    session = studio.folders.session(made.session)  # type: ignore[attr-defined]
     assert [turn.parent for turn in session.turns()[1:]] == [session.original.id] * 3
     assert session.head.id == made.data[0].turn  # type: ignore[attr-defined]
 
@@ -168,7 +168,7 @@ def test_a_picture_painted_elsewhere_becomes_a_turn_of_its_own(client: openai.Op
     name = made.session  # type: ignore[attr-defined]
     painted = png_bytes(Image.new("RGB", (40, 32), "teal"))
     client.images.edit(image=painted, prompt="add a hat", extra_body={"session": name})
-    session = studio.shelf.session(name)
+    session = studio.folders.session(name)
     assert [turn.kind for turn in session.path(session.head)] == ["original", "edit", "import", "edit"]
     assert session.head.prompt == "a dog wearing a hat"
 
@@ -183,7 +183,7 @@ def test_the_language_model_reads_where_there_is_one(plain: TestClient, studio: 
     with scripted(answer(caption="a blue cat", kinds=["colour"])) as model:
         studio.language = ChatModel(model.url, "m")
         made = plain.post(EDITS, files={"image": CAT}, data={"prompt": "like the sea", "caption": "a red cat"}).json()
-    spec = studio.shelf.session(made["session"]).head.spec
+    spec = studio.folders.session(made["session"]).head.spec
     assert spec is not None
     assert spec.exchange is not None
     assert (made["kinds"], spec.exchange.model) == (["colour"], "m")
@@ -260,7 +260,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     error = refused.json()["error"]
     assert (refused.status_code, "\n" in error["message"]) == (status, False)
     assert message in error["message"].lower()
-    assert studio.shelf.names() == []
+    assert studio.folders.names() == []
 
 
 def test_bodies_that_are_no_forms(plain: TestClient) -> None:
@@ -289,7 +289,7 @@ def test_an_editor_by_instructions_is_told_what_nobody_understood(
     more = {"prompt": "make it nicer still", "session": first["session"]}
     again = plain.post(EDITS, files={"image": base64.b64decode(first["data"][0]["b64_json"])}, data=more)
     assert again.status_code == 200, again.text
-    session = studio.shelf.session(first["session"])
+    session = studio.folders.session(first["session"])
     said = [turn.spec.instruction for turn in session.path(session.head)[1:] if turn.spec]
     assert said == ["make it nicer", "make it nicer still"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sessions import memory_folder
+from tests.support.memory import memory_folder
 from tests.support.toy import ToyBackbone, toy_picture
 from undrift.session.engine import start_session
 from undrift.session.store import Session

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from PIL import Image
 
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones.base import Backbone
-from undrift.errors import Cancelled, InputError, SessionError
+from undrift.errors import Cancelled, InputError, ModelError, SessionError
 from undrift.flow import Observer, StepEnd
 from undrift.methods import registry
 from undrift.methods.base import EditMethod, EditRequest, EditResult
 from undrift.pictures import read_metadata
-from undrift.session.engine import EditPlan, import_picture, run_turn, start_session
+from undrift.session import drift
+from undrift.session.engine import EditPlan, import_picture, restore, run_turn, start_session
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.outcome import Pending
 from undrift.session.replay import recorded_method, replay
@@ -138,6 +140,37 @@ def test_seed_out_of_range(session: Session, backbone: ToyBackbone, seed: int) -
         run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=seed))
 
 
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"seed": 1.5}, "seed is 1.5, expected 0 to"),
+        ({"seed": "1"}, "seed is 1, expected 0 to"),
+        ({"words": "hat"}, "the plan of the turn: words: input should be a valid tuple"),
+        ({"handover": "latnet"}, "the plan of the turn: handover: input should be 'latent' or 'image'"),
+    ],
+)
+def test_a_plan_of_other_types_is_refused(
+    session: Session, backbone: ToyBackbone, plan: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run_turn(session, backbone, ToyMethod(), EditPlan("one", **plan))
+    assert len(session.turns()) == 1
+
+
+def test_names_in_the_place_of_what_they_name_are_refused_with_what_gives_it(
+    session: Session, backbone: ToyBackbone, tmp_path: Path
+) -> None:
+    toy: Any = "toy"
+    with pytest.raises(InputError, match=r"the method is 'toy', expected EditMethod: undrift.method\(NAME, model\)"):
+        run_turn(session, backbone, toy, EditPlan("one"))
+    with pytest.raises(InputError, match=r"the model is 'toy', expected Backbone: undrift.load\(NAME\)"):
+        run_turn(session, toy, ToyMethod(), EditPlan("one"))
+    with pytest.raises(InputError, match=r"the plan is 'toy', expected EditPlan: undrift.EditPlan\(PROMPT\)"):
+        run_turn(session, backbone, ToyMethod(), toy)
+    with pytest.raises(InputError, match=r"the picture is 'toy', expected Image: undrift.read_picture\(FILE\)"):
+        start_session(tmp_path / "other", toy, "a cat", backbone)
+
+
 @pytest.mark.parametrize("prompt", ["", "  \n"])
 def test_empty_prompt(session: Session, backbone: ToyBackbone, prompt: str) -> None:
     with pytest.raises(InputError, match="the prompt of the edit is empty: say what the picture is to show"):
@@ -207,6 +240,31 @@ def test_without_a_mask_the_whole_picture_counts(session: Session, backbone: Toy
     assert turn.drift_original.changed == pytest.approx((np.abs(a - b).max(-1) > 8).mean())
 
 
+def test_a_new_place_is_no_drift_and_later_turns_are_not_blamed_for_it(
+    session: Session, backbone: ToyBackbone
+) -> None:
+    """The words ask for the whole picture, and the attention's map covers a corner of it."""
+    place = EditPlan("a cat in a meadow", source_prompt="a cat on a beach", seed=0)
+    moved = run_turn(session, backbone, ToyMethod(), place)
+    assert moved.mask is not None
+    for numbers in (moved.drift_original, moved.drift_previous):
+        assert numbers is not None
+        assert numbers.outside == 0.0
+    later = run_turn(session, backbone, ToyMethod(ToyParams(masked=False)), EditPlan("a dog in a meadow", seed=3))
+    assert later.drift_original is not None
+    assert later.drift_previous is not None
+    assert (later.drift_original.outside, later.drift_previous.outside) == (0.0, 1.0)
+    assert drift.warning(later) is None
+
+
+def test_what_nobody_knows_takes_nothing_from_what_is_known(session: Session, backbone: ToyBackbone) -> None:
+    known = run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=0))
+    unknown = run_turn(session, backbone, ToyMethod(ToyParams(masked=False)), EditPlan("two", seed=3))
+    assert known.drift_previous is not None
+    assert unknown.drift_original is not None
+    assert unknown.drift_original.outside == known.drift_previous.outside
+
+
 def test_pictures_that_the_method_settles_are_kept(session: Session, backbone: ToyBackbone) -> None:
     settled = Image.new("RGB", (40, 32), (1, 2, 3))
 
@@ -226,7 +284,7 @@ def test_import(session: Session, backbone: ToyBackbone) -> None:
     assert (turn.kind, turn.number, turn.spec) == ("import", 2, None)
     after = run_turn(session, backbone, ToyMethod(), EditPlan("two", seed=1))
     assert after.drift_original is not None
-    assert after.drift_original.outside == 1.0, "a picture put in by hand has no mask"
+    assert after.drift_original.outside == 0.0, "who puts a picture in by hand asks for all of it"
     with pytest.raises(InputError, match="the picture is 8x8, expected the session's 40x32 pixels"):
         import_picture(session, Image.new("RGB", (8, 8)), "small", backbone)
 
@@ -296,3 +354,23 @@ def test_a_damaged_latent_is_an_error(session: Session, backbone: ToyBackbone) -
     with pytest.raises(SessionError, match="was changed since its turn was made"):
         run_turn(session, backbone, ToyMethod(), EditPlan("one", seed=0))
     assert not session.unfinished()
+
+
+@pytest.mark.parametrize("identity", [{"weights_hash": ""}, {"name": ""}, {"name": "x" * 5000}])
+def test_a_model_that_does_not_say_which_it_is_begins_nothing(
+    session: Session, backbone: ToyBackbone, tmp_path: Path, identity: dict[str, Any]
+) -> None:
+    nameless = ToyBackbone()
+    nameless.identity = replace(nameless.identity, **identity)
+    works: tuple[Callable[[], object], ...] = (
+        lambda: start_session(tmp_path / "new", toy_picture(), "a cat", nameless),
+        lambda: run_turn(session, nameless, ToyMethod(), EditPlan("a dog")),
+        lambda: import_picture(session, toy_picture(), "a cat", nameless),
+        lambda: restore(session, nameless, Image.new("L", (40, 32), 255)),
+    )
+    for work in works:
+        with pytest.raises(ModelError, match="without which a session cannot be opened again"):
+            work()
+    assert nameless.counter.evaluations == 0
+    assert not (tmp_path / "new").exists()
+    assert len(session.turns()) == 1

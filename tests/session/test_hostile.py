@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ import pytest
 
 from tests.support.sessions import append, outcome, start
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
+from undrift.cli.options import _setting
 from undrift.errors import InputError, SessionError
-from undrift.session import database, reading
-from undrift.session.engine import EditPlan, run_turn
+from undrift.session import database, reading, script
+from undrift.session.engine import EditPlan, run_turn, start_session
 from undrift.session.export import export_zip
 from undrift.session.store import Session
 from undrift.session.unpack import import_zip
@@ -265,6 +268,60 @@ def test_a_schema_that_takes_for_ever_to_read(session: Session, monkeypatch: pyt
     began = time.process_time()
     refuses(folder, "takes too long, or too much memory, to read")
     assert time.process_time() - began < 8
+
+
+def test_rows_that_share_their_text_are_not_held_all_at_once() -> None:
+    """Overflow pages may belong to any number of rows: a database of 1 MB then reads as one of 10 GB."""
+    read: list[int] = []
+
+    def text(number: int) -> str:
+        read.append(number)
+        return "x" * 900_000
+
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.create_function("text", 1, text)
+        db.execute("CREATE TABLE row (ordinal INTEGER PRIMARY KEY)")
+        db.executemany("INSERT INTO row VALUES (?)", ((number,) for number in range(9000)))
+        db.execute(
+            "CREATE VIEW turns AS SELECT ordinal, 'id' AS id, NULL AS parent, text(ordinal) AS record FROM row"
+        )
+        with pytest.raises(reading.Damaged, match="its turns take more than 48 MB of records"):
+            reading.tree(db, {})
+    assert len(read) < 60
+
+
+def test_a_schema_whose_statements_are_huge(session: Session) -> None:
+    """SQLite parses all of it before the first question is answered."""
+    many = "CREATE VIEW v{} AS SELECT 1 IN (" + "1," * 200_000 + "1)"
+    views = ((f"v{i}", f"v{i}", many.format(i)) for i in range(10))
+
+    def add(db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA writable_schema = 1")
+        db.executemany("INSERT INTO sqlite_master VALUES ('view', ?, ?, 0, ?)", views)
+
+    refuses(tampered(session, add), "takes too long, or too much memory, to read")
+
+
+def test_parameters_that_only_look_like_json_are_written_so_that_they_are_read_as_they_are(
+    tmp_path: Path, backbone: ToyBackbone
+) -> None:
+    session = start_session(tmp_path / "s", toy_picture(), "a cat", backbone)
+    run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
+    strange = {"deep": "[" * 100_000, "number": "1e5", "text": "it's\n$(x)", "open": '{"a": '}
+    opened = Session.open(with_record(session, lambda record: record["spec"].update(params=strange)))
+    given = shlex.split("\n".join(script.commands(opened, opened.head)))
+    settings = [_setting(value) for option, value in pairwise(given) if option == "--set"]
+    assert dict(settings) == strange
+    assert "[" * 100_000 in script.python_script(opened, opened.head)
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, backbone: ToyBackbone) -> None:
+    session = start_session(tmp_path / os.fsdecode(b"caf\xe9"), toy_picture(), "a cat", backbone)
+    export_zip(session, tmp_path / "x.zip")
+    assert import_zip(tmp_path / "x.zip", tmp_path / "again").turns() == session.turns()
+    with pytest.raises(SessionError) as caught:
+        Session.open(session.folder / "none")
+    assert str(caught.value).encode()
 
 
 def test_a_journal_deletes_no_file(session: Session, victim: Path) -> None:

@@ -70,7 +70,18 @@ def test_an_exported_picture_tells_its_turns(session: Session, backbone: ToyBack
             "the undrift metadata is damaged: turns.0.spec.source_prompt",
         ),
         (carrying("9" * 10_000), "the undrift metadata in the picture is damaged"),
-        (png(chunk(b"iTXt", b"undrift\0\1\0\0\0" + zlib.compress(bytes(200_000_000), 9))), "damaged|carries no"),
+        *(
+            (
+                carrying(f'{{"prompt": "x", "turns": [], "more": {more}}}'),
+                "the undrift metadata in the picture is damaged",
+            )
+            for more in ("NaN", "-Infinity", "1e999", '"\\ud800"')
+        ),
+        (
+            carrying('{"prompt": "x", "turns": [{"number": ' + "9" * 400 + ', "kind": "original", "prompt": "y"}]}'),
+            "the undrift metadata is damaged: turns.0.number: input should be less than",
+        ),
+        (png(chunk(b"iTXt", b"undrift\0\1\0\0\0" + zlib.compress(bytes(200_000_000), 9))), "carries larger texts"),
         (png(width=100_000, height=100_000), "too many pixels"),
         (png(chunk(b"iTXt", b"undrift\0\0\0\0\0\xff\xfe")), "carries no undrift metadata|damaged"),
         (png()[:40], "damaged|not a picture|carries no"),

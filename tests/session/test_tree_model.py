@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.support.sessions import append, memory_folder, start
+from tests.support.memory import memory_folder
+from tests.support.sessions import append, start
 from undrift.errors import InputError
 from undrift.session.store import Session
 

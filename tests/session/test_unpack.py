@@ -108,7 +108,8 @@ def test_other_files_and_paths_outside_are_never_unpacked(files: Files, tmp_path
     import_zip(zipped(files | evil), folder)
     assert not list(tmp_path.rglob("*evil*"))
     assert not (folder / "run.sh").exists()
-    assert {path.name for path in folder.iterdir()} == {"session.sqlite", "pictures", "latents", "masks", "regions"}
+    folders = {"pictures", "latents", "masks", "regions", "references"}
+    assert {path.name for path in folder.iterdir()} == {"session.sqlite", *folders}
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def painted(*box: int) -> str:
 def test_a_turn_is_the_bytes_that_the_engine_makes(client: TestClient, studio: Studio, tmp_path: object) -> None:
     source = started(client)["turns"][0]
     turn = edited(client, source["id"])
-    session = studio.shelf.session("cat")
+    session = studio.folders.session("cat")
     again = engine.start_session(f"{tmp_path}/again", toy_picture(), "a red cat", studio.backbone)
     method = studio.method(MethodForm(name="toy"))
     wanted = engine.run_turn(again, studio.backbone, method, engine.EditPlan("a blue cat", seed=1))
@@ -43,7 +43,9 @@ def test_a_turn_is_the_bytes_that_the_engine_makes(client: TestClient, studio: S
 
 
 def test_a_session_of_the_command_line_opens_and_goes_on(client: TestClient, studio: Studio) -> None:
-    session = engine.start_session(studio.shelf.root / "made elsewhere", toy_picture(), "a red cat", studio.backbone)
+    session = engine.start_session(
+        studio.folders.root / "made elsewhere", toy_picture(), "a red cat", studio.backbone
+    )
     cards = client.get("/api/sessions").json()["sessions"]
     assert [card["name"] for card in cards] == ["made elsewhere"]
     turn = edited(client, session.original.id, name="made elsewhere")
@@ -131,7 +133,7 @@ def test_only_here_and_protect_hold_to_the_bit(client: TestClient, studio: Studi
     method = {"name": "toy", "preset": "global"}
     form = {"only": painted(0, 0, 20, 32), "protect": painted(0, 0, 8, 32)}
     turn = edited(client, source["id"], method=method, **form)
-    session = studio.shelf.session("cat")
+    session = studio.folders.session("cat")
     before, after = (
         np.asarray(session.picture(session.original)),
         np.asarray(session.picture(session.turn(turn["id"]))),
@@ -146,7 +148,7 @@ def test_the_brush_puts_the_original_back(client: TestClient, studio: Studio) ->
     turn = edited(client, source["id"], method={"name": "toy", "preset": "global"})
     form = {"parent": turn["id"], "anchor": source["id"], "brush": painted(20, 0, 40, 32)}
     job = finished(client, client.post("/api/sessions/cat/restore", json=form).json())
-    session = studio.shelf.session("cat")
+    session = studio.folders.session("cat")
     back = np.asarray(session.picture(session.turn(job["turns"][0])))
     assert (back[:, 24:] == np.asarray(session.picture(session.original))[:, 24:]).all()
     assert (back[:, :20] == np.asarray(session.picture(session.turn(turn["id"])))[:, :20]).all()
@@ -168,7 +170,7 @@ def test_a_picture_made_elsewhere_is_put_in(client: TestClient, studio: Studio) 
     upload = client.post("/api/uploads", content=png_bytes(other)).json()
     form = {"parent": source["id"], "upload": upload["id"], "prompt": "the night"}
     job = finished(client, client.post("/api/sessions/cat/import", json=form).json())
-    session = studio.shelf.session("cat")
+    session = studio.folders.session("cat")
     turn = session.turn(job["turns"][0])
     assert (turn.kind, turn.prompt, session.picture(turn).tobytes()) == ("import", "the night", other.tobytes())
 
@@ -176,7 +178,7 @@ def test_a_picture_made_elsewhere_is_put_in(client: TestClient, studio: Studio) 
 def test_pictures_are_the_stored_files_and_may_be_kept_for_ever(client: TestClient, studio: Studio) -> None:
     source = started(client)["turns"][0]
     turn = edited(client, source["id"])
-    session = studio.shelf.session("cat")
+    session = studio.folders.session("cat")
     base = f"/api/sessions/cat/turns/{turn['id']}"
     answer = client.get(f"{base}/picture")
     assert answer.content == (session.folder / session.head.image).read_bytes()

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ class Server:
 
     def __init__(self, serving: uvicorn.Server, listening: socket.socket) -> None:
         self.serving = serving
+        self.listening = listening
         self.port = listening.getsockname()[1]
         self.host = f"127.0.0.1:{self.port}"
 
@@ -103,6 +105,33 @@ def test_those_who_began_a_body_make_room_too(locked: Server) -> None:
             with suppress(ConnectionError):  # it has made room already
                 opened.sendall(locked.head("POST /login", "Content-Length: 400") + b"password=")
         assert locked.ask("GET /login")[0] == 200
+
+
+def test_those_who_ask_ahead_make_room_too(locked: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may ask for the login page's style, and could ask for it a million times before reading any of it."""
+    monkeypatch.setattr(connections, "MOST", 8)
+    with ExitStack() as stack:
+        for _ in range(connections.MOST):
+            stack.enter_context(closing(locked.connect())).sendall(locked.head("GET /static/base.css") * 2000)
+        for _ in range(3):
+            assert locked.ask("GET /login")[0] == 200
+
+
+def test_those_who_take_no_answer_make_room_too(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST", 8)
+    server.listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # what is not taken stays in the studio
+    noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    upload = json.loads(server.ask("POST /api/uploads", body=saved(Image.fromarray(noise), "PNG"))[1])["id"]
+    with ExitStack() as stack:
+        for _ in range(connections.MOST):
+            opened = stack.enter_context(closing(socket.socket()))
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            opened.connect(("127.0.0.1", server.port))
+            opened.sendall(server.head(f"GET /api/uploads/{upload}/preview"))
+        opened_here: set[Any] = server.serving.server_state.connections
+        until(lambda: [each for each in opened_here if each.flow.write_paused], lambda held: len(held) == 8)
+        for _ in range(3):
+            assert server.ask("GET /api/about")[0] == 200
 
 
 def test_work_in_progress_is_not_ended_for_newcomers(server: Server) -> None:

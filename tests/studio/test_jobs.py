@@ -31,7 +31,7 @@ from tests.studio.conftest import (
 from undrift.errors import Cancelled
 from undrift.pictures import png_bytes, read_picture
 from undrift.studio.events import KEPT, EventLog
-from undrift.studio.jobs import MOST_QUEUED
+from undrift.studio.jobs import MOST_QUEUED, STOPPING
 from undrift.studio.stopping import stoppable
 from undrift.studio.studio import Studio
 
@@ -149,7 +149,21 @@ def test_stopping_the_studio_stops_the_turn(studio: Studio, gate: Gate) -> None:
         opener.start()
     opener.join()
     assert studio.jobs.job(job["id"]).state == "cancelled"
-    assert studio.shelf.session("cat").unfinished() == ()
+    assert studio.folders.session("cat").unfinished() == ()
+
+
+def test_stopping_the_studio_does_not_wait_for_a_layer_that_goes_on(
+    client: TestClient, studio: Studio, gate: Gate
+) -> None:
+    job = queued(client, started(client)["turns"][0], "one")
+    assert gate.reached.wait(PATIENCE)
+    told = client.post(f"/api/jobs/{job['id']}/cancel").json()
+    assert (told["state"], told["phase"]) == ("running", STOPPING)
+    studio.jobs.stop(patience=0.01)
+    assert found(client, job["id"])["state"] == "running", "its step has not been let go"
+    gate.let(1)
+    assert finished(client, job)["state"] == "cancelled"
+    assert studio.folders.session("cat").unfinished() == ()
 
 
 def in_a_loop(work: Coroutine[None, None, None]) -> None:
@@ -249,7 +263,7 @@ def test_a_job_is_stopped_while_its_picture_is_decoded(
     client.post(f"/api/jobs/{job['id']}/cancel")
     go_on.set()
     assert finished(client, job)["state"] == "cancelled"
-    assert not (studio.shelf.root / "noise").exists()
+    assert not (studio.folders.root / "noise").exists()
 
 
 def test_a_job_is_stopped_while_its_model_works(
@@ -273,7 +287,7 @@ def test_a_job_is_stopped_while_its_model_works(
     assert found(client, job["id"])["phase"] == "preparing it"
     client.post(f"/api/jobs/{job['id']}/cancel")
     assert finished(client, job)["state"] == "cancelled"
-    assert not (studio.shelf.root / "cat").exists()
+    assert not (studio.folders.root / "cat").exists()
     layer(torch.zeros(2))
 
 

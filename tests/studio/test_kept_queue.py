@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from tests.studio.conftest import (
 )
 from undrift.backbones.base import Backbone
 from undrift.studio.app import create_app
-from undrift.studio.kept_queue import FILE
+from undrift.studio.kept_queue import FILE, KeptQueue
 from undrift.studio.studio import Studio
 
 GATED = {"name": "gated"}
@@ -101,7 +102,7 @@ def let_once_cancelled(studio: Studio, job: Json, gate: Gate) -> threading.Threa
 
 
 def test_the_next_studio_goes_on_with_the_queue(studio: Studio, toy_backbone: Backbone, gate: Gate) -> None:
-    folder = studio.shelf.root
+    folder = studio.folders.root
     with served(toy_backbone, folder) as (client, first):
         source = started(client)["head"]
         jobs = [ask(client, source, "a blue cat", method=GATED)]
@@ -122,7 +123,7 @@ def test_the_next_studio_goes_on_with_the_queue(studio: Studio, toy_backbone: Ba
 
 
 def test_what_cannot_go_on_is_told(studio: Studio, toy_backbone: Backbone, gate: Gate) -> None:
-    folder = studio.shelf.root
+    folder = studio.folders.root
     with served(toy_backbone, folder) as (client, first):
         source = started(client)["head"]
         running = ask(client, source, "a blue cat", method=GATED)
@@ -154,14 +155,14 @@ def test_what_cannot_go_on_is_told(studio: Studio, toy_backbone: Backbone, gate:
 def test_a_damaged_file_loses_nothing_else(
     studio: Studio, toy_backbone: Backbone, content: bytes, gate: Gate
 ) -> None:
-    (studio.shelf.root / FILE).write_bytes(content)
-    with served(toy_backbone, studio.shelf.root) as (client, _):
+    (studio.folders.root / FILE).write_bytes(content)
+    with served(toy_backbone, studio.folders.root) as (client, _):
         assert client.get("/api/jobs").json() == {"jobs": []}
         assert started(client)["turns"]
 
 
 def test_only_one_studio_keeps_the_queue_of_a_folder(studio: Studio, toy_backbone: Backbone, gate: Gate) -> None:
-    folder = studio.shelf.root
+    folder = studio.folders.root
     with served(toy_backbone, folder) as (client, _):
         source = started(client)["head"]
         waiting = ask(client, source, "a blue cat", method=GATED)
@@ -180,7 +181,26 @@ def test_the_region_of_an_earlier_turn_holds_again(client: TestClient, studio: S
     made = finished(client, ask(client, source, "a blue cat", only=painted(0, 0, 16, 16)))["turns"][0]
     again = finished(client, ask(client, source, "a blue cat", region_of=made, seed=2))["turns"][0]
     plain = finished(client, ask(client, source, "a blue cat", seed=3))["turns"][0]
-    session = studio.shelf.session("cat")
+    session = studio.folders.session("cat")
     hashes = [session.turn(turn).region_hash for turn in (made, again, plain)]
     assert hashes[0] == hashes[1] is not None
     assert hashes[2] is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_queue_that_is_a_pipe_holds_nothing_up(studio: Studio) -> None:
+    os.mkfifo(studio.folders.root / FILE)
+    kept = KeptQueue(studio)
+    kept.resume()
+    kept.close()
+    assert studio.jobs.listed() == []
+
+
+def test_a_folder_whose_name_is_no_text_is_served(toy_backbone: Backbone, tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    root.mkdir()
+    with TestClient(create_app(Studio(toy_backbone, root)), base_url="http://127.0.0.1:7860") as client:
+        told = client.get("/api/about").json()["folder"]
+        assert told.encode("utf-8", "surrogateescape") == os.fsencode(root)
+        missing = client.get("/api/sessions/none")
+        assert (missing.status_code, "no session 'none' in" in missing.json()["error"]) == (404, True)

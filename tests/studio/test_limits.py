@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from tests.studio.conftest import picture_file, started
+from tests.studio.conftest import finished, picture_file, started
 from undrift.studio import uploads
 from undrift.studio.studio import Studio
 
@@ -107,3 +107,18 @@ def test_unknown_addresses_and_methods_are_clear(client: TestClient) -> None:
     assert client.get("/static/../app.py").status_code == 404
     assert client.get("/static/%2e%2e/app.py").status_code == 404
     assert client.delete("/api/sessions").status_code == 405
+
+
+def test_a_large_picture_is_scaled_only_if_somebody_says_so(client: TestClient, studio: Studio) -> None:
+    large = picture_file(2400, 1200)
+    upload = client.post("/api/uploads", content=large).json()
+    assert upload["smaller"] == [[1024, 512], [2048, 1024]]
+    assert client.post("/api/uploads", content=picture_file(1000, 1000)).json()["smaller"] == []
+    form = {"upload": upload["id"], "prompt": "a cat"}
+    sizes = {}
+    for name, chosen in {"as it is": {}, "smaller": {"longest": 64}, "no larger": {"longest": 4000}}.items():
+        job = client.post("/api/sessions", json={**form, "name": name, **chosen}).json()
+        assert finished(client, job)["state"] == "done", name
+        original = studio.folders.session(name).original
+        sizes[name] = (original.width, original.height)
+    assert sizes == {"as it is": (2400, 1200), "smaller": (64, 32), "no larger": (2400, 1200)}

@@ -83,7 +83,7 @@ def test_the_language_model_is_asked_only_when_the_page_says_so(
     assert heard["target"] == "a blue cat"
     turn = edited(client, original, "a blue cat", instruction="like the sea, please", exchange=heard["exchange"])
     assert turn["spec"]["exchange"]["answer"] == BLUE
-    assert Session.open(studio.shelf.root / "cat").head.id == turn["id"]
+    assert Session.open(studio.folders.root / "cat").head.id == turn["id"]
 
 
 def test_a_page_cannot_make_an_exchange_up(client: TestClient, original: str) -> None:

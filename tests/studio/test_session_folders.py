@@ -49,24 +49,24 @@ HOSTILE = [
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> SessionFolders:
-    """A shelf beside a session that is none of its own."""
+def folders(tmp_path: Path) -> SessionFolders:
+    """A folder of sessions beside one that is none of its own."""
     start(tmp_path / "outside")
-    (tmp_path / "shelf").mkdir()
-    return SessionFolders(tmp_path / "shelf")
+    (tmp_path / "sessions").mkdir()
+    return SessionFolders(tmp_path / "sessions")
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_hostile_names_are_refused_for_new_sessions(shelf: SessionFolders, name: str) -> None:
+def test_hostile_names_are_refused_for_new_sessions(folders: SessionFolders, name: str) -> None:
     with pytest.raises(Refused, match=r"^session name .*: expected 1 to 64 letters, digits") as refused:
-        shelf.new(name)
+        folders.new(name)
     assert refused.value.status == 400
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_hostile_names_open_nothing(shelf: SessionFolders, name: str) -> None:
+def test_hostile_names_open_nothing(folders: SessionFolders, name: str) -> None:
     with pytest.raises(Refused, match=r"^no session ") as refused:
-        shelf.session(name)
+        folders.session(name)
     assert refused.value.status == 404
 
 
@@ -84,45 +84,45 @@ def test_whatever_is_accepted_lies_directly_in_the_folder(name: str) -> None:
 
 @given(st.text(max_size=80))
 def test_a_free_name_is_always_accepted(wanted: str) -> None:
-    shelf = SessionFolders(Path("/nowhere/sessions"))
-    shelf.new(shelf.free_name(wanted))
+    folders = SessionFolders(Path("/nowhere/sessions"))
+    folders.new(folders.free_name(wanted))
 
 
-def test_symbolic_links_are_not_followed(shelf: SessionFolders, tmp_path: Path) -> None:
-    (shelf.root / "link").symlink_to(tmp_path / "outside")
-    half = shelf.root / "half"
+def test_symbolic_links_are_not_followed(folders: SessionFolders, tmp_path: Path) -> None:
+    (folders.root / "link").symlink_to(tmp_path / "outside")
+    half = folders.root / "half"
     half.mkdir()
     (half / "session.sqlite").symlink_to(tmp_path / "outside" / "session.sqlite")
-    assert shelf.names() == []
+    assert folders.names() == []
     for name in ("link", "half"):
         with pytest.raises(Refused, match="no session"):
-            shelf.session(name)
+            folders.session(name)
     with pytest.raises(Refused, match="'link' exists already"):
-        shelf.new("link")
+        folders.new("link")
 
 
-def test_sessions_are_listed_newest_first_and_taken_names_counted_up(shelf: SessionFolders) -> None:
+def test_sessions_are_listed_newest_first_and_taken_names_counted_up(folders: SessionFolders) -> None:
     for age, name in enumerate(("new", "old")):
-        start(shelf.root / name)
-        os.utime(shelf.root / name / "session.sqlite", (1e9 - age, 1e9 - age))
-    (shelf.root / "no session").mkdir()
-    assert shelf.names() == ["new", "old"]
-    assert shelf.free_name("old") == "old-2"
+        start(folders.root / name)
+        os.utime(folders.root / name / "session.sqlite", (1e9 - age, 1e9 - age))
+    (folders.root / "no session").mkdir()
+    assert folders.names() == ["new", "old"]
+    assert folders.free_name("old") == "old-2"
 
 
-def test_a_session_replaced_by_another_is_read_anew(shelf: SessionFolders, tmp_path: Path) -> None:
-    start(shelf.root / "cat")
-    before = shelf.session("cat")
-    assert shelf.session("cat") is before
-    (shelf.root / "cat").rename(tmp_path / "gone")
+def test_a_session_replaced_by_another_is_read_anew(folders: SessionFolders, tmp_path: Path) -> None:
+    start(folders.root / "cat")
+    before = folders.session("cat")
+    assert folders.session("cat") is before
+    (folders.root / "cat").rename(tmp_path / "gone")
     with pytest.raises(Refused):
-        shelf.session("cat")
-    start(shelf.root / "cat")
-    assert shelf.session("cat") is not before
+        folders.session("cat")
+    start(folders.root / "cat")
+    assert folders.session("cat") is not before
 
 
 def test_a_name_in_an_address_cannot_leave_the_folder(client: TestClient, studio: Studio) -> None:
-    start(studio.shelf.root.parent / "outside")
+    start(studio.folders.root.parent / "outside")
     for name in ("..%2foutside", "%2e%2e", "..%5coutside", "%00", "cat%2f..%2f..%2foutside", "%ef%bc%8e%ef%bc%8e"):
         assert client.get(f"/api/sessions/{name}").status_code == 404
 
@@ -133,18 +133,18 @@ def test_a_new_session_with_a_hostile_name_is_not_made(client: TestClient, studi
         answer = client.post("/api/sessions", json={"upload": upload, "prompt": "a cat", "name": name})
         assert answer.status_code == 400
         assert "expected 1 to 64 letters" in answer.json()["error"]
-    assert list(studio.shelf.root.parent.iterdir()) == [studio.shelf.root]
-    assert list(studio.shelf.root.iterdir()) == []
+    assert list(studio.folders.root.parent.iterdir()) == [studio.folders.root]
+    assert list(studio.folders.root.iterdir()) == []
 
 
 def test_a_session_that_points_out_of_its_folder_shows_nothing(client: TestClient, studio: Studio) -> None:
     source = started(client)["turns"][0]
-    folder = studio.shelf.root / "cat"
-    (studio.shelf.root / "secret.png").write_bytes((folder / f"pictures/{source['id']}.png").read_bytes())
+    folder = studio.folders.root / "cat"
+    (studio.folders.root / "secret.png").write_bytes((folder / f"pictures/{source['id']}.png").read_bytes())
     with closing(sqlite3.connect(folder / "session.sqlite")) as db, db:
         db.execute("DROP TRIGGER turns_fixed")
         db.execute("UPDATE turns SET record = json_set(record, '$.image', '../secret.png')")
-    (studio.shelf.root / "cat").rename(studio.shelf.root / "made up")
+    (studio.folders.root / "cat").rename(studio.folders.root / "made up")
     for what in ("picture", "thumbnail"):
         answer = client.get(f"/api/sessions/made up/turns/{source['id']}/{what}")
         assert answer.status_code == 400
@@ -154,7 +154,7 @@ def test_a_session_that_points_out_of_its_folder_shows_nothing(client: TestClien
 
 def test_a_damaged_session_is_listed_as_damaged_and_harms_no_other(client: TestClient, studio: Studio) -> None:
     started(client, "good")
-    bad = start(studio.shelf.root / "bad")
+    bad = start(studio.folders.root / "bad")
     with closing(sqlite3.connect(bad.folder / "session.sqlite", isolation_level=None)) as db:
         db.execute("DROP TRIGGER turns_fixed")
         db.execute("UPDATE turns SET record = replace(record, '\"seconds\":0.0', '\"seconds\":1e999')")

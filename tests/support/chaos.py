@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from tests.support.sessions import memory_folder
+from tests.support.memory import memory_folder
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.errors import InputError, SessionError
 from undrift.session.engine import EditPlan, import_picture, restore, run_turn, start_session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -12,12 +11,6 @@ from undrift.pictures import png_bytes
 from undrift.session.model import Turn
 from undrift.session.outcome import Outcome
 from undrift.session.store import Session
-
-
-def memory_folder() -> Path | None:
-    """A folder in memory where there is one: tests of hundreds of turns should not wait for the disk each time."""
-    memory = Path("/dev/shm")
-    return memory if os.access(memory, os.W_OK) else None
 
 
 def outcome(value: int) -> Outcome:

@@ -153,11 +153,11 @@ class SmallJoint(Backbone):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(5)
-            self._transformer = SmallTransformer().eval().requires_grad_(False)
+            self._network = SmallTransformer().eval().requires_grad_(False)
             self._words = nn.Embedding(VOCABULARY, WIDTH).requires_grad_(False)
             self._basis, _ = torch.linalg.qr(torch.randn(CHANNELS, CHANNELS))
         self._layers: Mapping[Site, Any] = {
-            Site("joint", number): block.attn for number, block in enumerate(self._transformer.blocks)
+            Site("joint", number): block.attn for number, block in enumerate(self._network.blocks)
         }
         for layer in self._layers.values():
             layer.set_processor(text_first)
@@ -220,7 +220,7 @@ class SmallJoint(Backbone):
 
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
         time = torch.full((x.shape[0],), 1000.0 * (1.0 - sigma))
-        towards_image: Tensor = self._transformer(x, timestep=time, **inputs)
+        towards_image: Tensor = self._network(x, timestep=time, **inputs)
         return -towards_image
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:

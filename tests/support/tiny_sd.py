@@ -13,6 +13,7 @@ from tests.support import tiny_flux
 from tests.support.closeness import unet_operations
 from undrift.backbones.base import ModelIdentity
 from undrift.backbones.clip_prompts import ClipPrompts
+from undrift.backbones.pipeline import Knowledge
 from undrift.backbones.placement import Placement
 from undrift.backbones.sd1 import StableDiffusionBackbone
 
@@ -92,8 +93,8 @@ def backbone_of(pipe: Any) -> StableDiffusionBackbone:
         vae=pipe.vae,
         prompts=prompts,
         scheduler=pipe.scheduler.config,
-        identity=ModelIdentity("tiny-sd", "00c0ffee", placement.dtype_name, str(placement.device)),
         placement=placement,
+        known=Knowledge(ModelIdentity("tiny-sd", "00c0ffee", placement.dtype_name, str(placement.device))),
     )
 
 

@@ -15,7 +15,7 @@ from undrift.attention.summed import WordMaps
 from undrift.attention.taps import AttentionTap
 from undrift.attention.words import TokenSpans
 from undrift.errors import InputError
-from undrift.flow import Step
+from undrift.flow import Follower
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Schedule:
     most_tokens: int
 
 
-class PromptToPrompt(AttentionTap):
+class PromptToPrompt(Follower, AttentionTap):
     """In a batch of R targets and then their R sources, gives the targets the sources' attention weights.
 
     On the text columns as ``exchange`` says, on the image's columns unchanged.
@@ -175,15 +175,11 @@ class PromptToPrompt(AttentionTap):
     ) -> None:
         self._exchange, self._schedule = exchange, schedule
         self._maps, self._map_sites = maps, frozenset(map_sites)
-        self._step: Step | None = None
 
     def wants(self, site: Site) -> bool:
         s = self._schedule
         text, image = site in s.text_sites and s.text_steps > 0, site in s.image_sites and s.image_steps > 0
         return text or image or (self._maps is not None and site in self._map_sites)
-
-    def begin(self, step: Step) -> None:
-        self._step = step
 
     def attend(
         self, site: Site, query: Tensor, key: Tensor, value: Tensor, text_tokens: int, mask: Tensor | None = None
@@ -205,7 +201,7 @@ class PromptToPrompt(AttentionTap):
         return (weights @ value.transpose(1, 2).to(weights.dtype)).transpose(1, 2).to(query.dtype)
 
     def _active(self, site: Site, queries: int, image_keys: int) -> tuple[bool, bool]:
-        s, index = self._schedule, 0 if self._step is None else self._step.index
+        s, index = self._schedule, self.step.index
         text = site in s.text_sites and index < s.text_steps
         fine = image_keys > 0 and queries <= s.most_tokens
         return text, site in s.image_sites and index < s.image_steps and fine

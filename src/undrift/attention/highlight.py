@@ -17,7 +17,7 @@ from undrift.attention.kernel import KernelName, Scaling, tapped_attention
 from undrift.attention.maps import activation_maps, combined_mask
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap
-from undrift.flow import Step
+from undrift.flow import Follower, Step
 
 
 class HighlightSettings(BaseModel):
@@ -33,7 +33,7 @@ class HighlightSettings(BaseModel):
     quantise: bool = Field(False, description="round the maps to 8 bits, as maps kept in PNG files are")
 
 
-class AdaptiveHighlight(AttentionTap):
+class AdaptiveHighlight(Follower, AttentionTap):
     """Scales the attention to chosen words by a mask made from the attention itself.
 
     The mask is made once at the beginning of a step, from the last evaluation of the step before. A row whose mask
@@ -63,7 +63,6 @@ class AdaptiveHighlight(AttentionTap):
         self._raw: dict[Site, Tensor] = {}
         self._mask: Tensor | None = None
         self._scaling: Scaling | None = None
-        self._reading = False
 
     @property
     def mask(self) -> Tensor | None:
@@ -77,12 +76,16 @@ class AdaptiveHighlight(AttentionTap):
     def idle(self) -> bool:
         return not self._reading and self._scaling is None
 
+    @property
+    def _reading(self) -> bool:
+        return self._settings.highlight_start <= self.step.index + 1 < self.step.count
+
     def begin(self, step: Step) -> None:
+        super().begin(step)
         if step.index == 0:
             self._mask = None
         self._scaling = self._next_scaling() if step.index >= self._settings.highlight_start and self._raw else None
         self._raw = {}
-        self._reading = self._settings.highlight_start <= step.index + 1 < step.count
 
     def attend(
         self,

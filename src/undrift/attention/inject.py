@@ -17,7 +17,7 @@ from torch import Tensor
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap, Projections
 from undrift.errors import InputError
-from undrift.flow import Step
+from undrift.flow import Follower
 
 Part = Literal["query", "key", "value"]
 Stage = Literal["end", "midpoint"]
@@ -66,14 +66,13 @@ class FeatureStore:
         return None if tensor is None else tensor.to(device)
 
 
-class _StagedTap(AttentionTap):
+class _StagedTap(Follower, AttentionTap):
     """Knows the interval and the stage of each evaluation, and acts at chosen sites in chosen intervals."""
 
     def __init__(self, sites: Collection[Site], intervals: Collection[int], image_only: bool) -> None:
         self._sites = frozenset(sites)
         self._intervals = intervals
         self._image_only = image_only
-        self._step: Step | None = None
         self._stage: Stage = "end"
 
     def wants(self, site: Site) -> bool:
@@ -81,22 +80,16 @@ class _StagedTap(AttentionTap):
 
     @property
     def idle(self) -> bool:
-        return self._step is None or self._step.interval not in self._intervals
-
-    def begin(self, step: Step) -> None:
-        self._step = step
+        return self.step.interval not in self._intervals
 
     def evaluation(self, sigma: float) -> None:
-        if self._step is not None:
-            ends = self._step.sigma, self._step.sigma_next
-            quarter = abs(ends[1] - ends[0]) / 4.0
-            self._stage = "end" if min(abs(sigma - end) for end in ends) < quarter else "midpoint"
+        ends = self.step.sigma, self.step.sigma_next
+        quarter = abs(ends[1] - ends[0]) / 4.0
+        self._stage = "end" if min(abs(sigma - end) for end in ends) < quarter else "midpoint"
 
     def key(self, site: Site, part: Part) -> FeatureKey | None:
         """Where the running evaluation's feature belongs; None outside the chosen intervals."""
-        if self._step is None or self.idle:
-            return None
-        return self._step.interval, self._stage, site, part
+        return None if self.idle else (self.step.interval, self._stage, site, part)
 
     def start(self, projections: Projections) -> int:
         """First token of the sequence that this tap deals with."""

@@ -14,10 +14,10 @@ from undrift.attention.kernel import attention
 from undrift.attention.sites import Site
 from undrift.attention.summed import WordMaps
 from undrift.attention.taps import AttentionTap, Projections
-from undrift.flow import Step
+from undrift.flow import Follower, Step
 
 
-class MutualAttention(AttentionTap):
+class MutualAttention(Follower, AttentionTap):
     """In a batch of R targets and then their R sources, gives the targets the image keys and values of the sources.
 
     Tokens of the text keep their own. With ``maps``, image tokens of the target where its words are attend only to
@@ -44,13 +44,16 @@ class MutualAttention(AttentionTap):
         self._sites, self._start = frozenset(sites), start_step
         self._maps, self._grid, self._threshold = maps, grid, threshold
         self._mask: Tensor | None = None
-        self._active = False
 
     def wants(self, site: Site) -> bool:
         return site in self._sites
 
+    @property
+    def _active(self) -> bool:
+        return self.step.index >= self._start
+
     def begin(self, step: Step) -> None:
-        self._active = step.index >= self._start
+        super().begin(step)
         # Of the steps before, so that all layers of a step have the same.
         self._mask = None if self._maps is None else self._maps.stretched_above(self._threshold)
 

@@ -1,4 +1,4 @@
-"""LoRA adapters for transformers, in diffusers' own keys and in those that diffusers converts (kohya, BFL, XLabs)."""
+"""LoRA adapters, in diffusers' own keys and in those that diffusers converts (kohya, BFL, XLabs)."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def _checked(file: Path) -> Path:
     return file
 
 
-def add_loras(folder: ModelFolder, transformer: Any) -> None:
-    """Add the folder's adapters to its transformer, as diffusers' own pipeline would.
+def add_loras(folder: ModelFolder, network: Any) -> None:
+    """Add the folder's adapters to its network, as diffusers' own pipeline would.
 
     Raises:
         ModelError: an adapter is for another model.
@@ -62,25 +62,30 @@ def add_loras(folder: ModelFolder, transformer: Any) -> None:
     cls = getattr(diffusers, folder.pipeline_class)
     parameters = inspect.signature(cls.__init__).parameters
     empty = {name: None for name, value in parameters.items() if name != "self" and value.default is inspect._empty}
-    pipe = cls(**{**empty, "transformer": transformer})
+    pipe = cls(**{**empty, folder.network: network})
     names = [f"lora_{number}" for number in range(len(folder.loras))]
     for name, lora in zip(names, folder.loras, strict=True):
-        state = _of_transformer(cls, lora)
+        state, alphas = _of_network(cls, lora, folder.network)
         with warnings.catch_warnings():
             # Several adapters are what was asked for.
             warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
-            pipe.load_lora_weights(state, adapter_name=name)
-        if name not in getattr(transformer, "peft_config", {}):
+            if folder.network == "unet":
+                # Its pipeline would forget the alphas of a state that is converted already.
+                cls.load_lora_into_unet(state, alphas, network, adapter_name=name, _pipeline=pipe)
+            else:
+                pipe.load_lora_weights(state, adapter_name=name)
+        if name not in getattr(network, "peft_config", {}):
             raise ModelError(f"{lora.path} changes no layer of {folder.name}: it is for another model")
     pipe.set_adapters(names, [lora.scale for lora in folder.loras])
 
 
-def _of_transformer(cls: Any, lora: Lora) -> dict[str, Any]:
+def _of_network(cls: Any, lora: Lora, network: str) -> tuple[dict[str, Any], Any]:
+    """What the file holds for the network, and the alphas by which the scales of its layers are reckoned."""
     given = cls.lora_state_dict(str(lora.path), local_files_only=True)
-    state = given[0] if isinstance(given, tuple) else given
-    kept = {key: value for key, value in state.items() if key.startswith("transformer.")}
+    state, alphas = given[:2] if isinstance(given, tuple) else (given, None)
+    kept = {key: value for key, value in state.items() if key.startswith(f"{network}.")}
     if not kept:
-        raise ModelError(f"{lora.path} holds nothing for a transformer of a {cls.__name__}: it is for another model")
+        raise ModelError(f"{lora.path} holds nothing for a {network} of a {cls.__name__}: it is for another model")
     if len(kept) < len(state):
-        log.warning("%s: its text encoder's part is left out, the transformer's is used", lora.path)
-    return kept
+        log.warning("%s: its text encoder's part is left out, the %s's is used", lora.path, network)
+    return kept, alphas

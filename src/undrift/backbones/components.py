@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,7 +14,7 @@ import torch
 from undrift.backbones.adapters import add_loras
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
-from undrift.backbones.single_file import load_file
+from undrift.backbones.single_file import CHECKPOINT, load_file, load_parts
 from undrift.errors import ModelError, UndriftError
 
 Library = Literal["diffusers", "transformers"]
@@ -22,48 +23,61 @@ PACKAGES = {"nf4": "bitsandbytes", "int8": "torchao", "fp8": "torchao"}
 """The package that each quantisation needs."""
 
 
-def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement, *, quantized: bool = False) -> Any:
-    """A part with weights, in the placement's dtype; ``quantized`` parts as the placement says.
+def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> Any:
+    """A part with weights, in the placement's dtype, and quantised as it says where the part is large.
 
     Args:
         folder, part: which.
         cls: the part's class, of diffusers or transformers.
         placement: gives dtype and quantisation; the part is not moved yet.
-        quantized: whether this part is one that quantisation applies to.
 
     Raises:
         ModelError: weights missing, pickled, damaged or not the class's.
     """
-    if part == "transformer":
-        made = _transformer(folder, cls, placement, quantized=quantized)
-        if folder.loras:
-            with _explained(folder, part), _quiet():
-                add_loras(folder, made)
-        return made
-    return _whole(folder, part, cls, placement, quantized=quantized)
+    if part in folder.replaced and folder.file is not None:
+        with _explained(folder.file), _quiet():
+            made = load_file(folder, folder.file, cls, placement)
+    else:
+        made = _whole(folder, part, cls, placement)
+    return _adapted(folder, made) if part == folder.network else made
 
 
-def _transformer(folder: ModelFolder, cls: Any, placement: Placement, *, quantized: bool) -> Any:
-    if folder.transformer is None:
-        return _whole(folder, "transformer", cls, placement, quantized=quantized)
-    with _explained(folder, "transformer"), _quiet():
-        return load_file(folder, folder.transformer, cls, placement)
+def load_checkpoint(folder: ModelFolder, placement: Placement) -> dict[str, Any]:
+    """The parts with weights of a pipeline of which the folder's ``file`` replaces some, by their names.
+
+    Raises:
+        ModelError: a part is missing, damaged, or another model's.
+    """
+    assert folder.file is not None
+    given = {part: load_part(folder, part, placement) for part in CHECKPOINT if part not in folder.replaced}
+    with _explained(folder.file), _quiet():
+        parts = load_parts(folder, folder.file, given, placement)
+    return {**parts, folder.network: _adapted(folder, parts[folder.network])}
 
 
-def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement, *, quantized: bool) -> Any:
+def _adapted(folder: ModelFolder, network: Any) -> Any:
+    """The network with the folder's adapters."""
+    if folder.loras:
+        with _explained(folder.path / folder.network), _quiet():
+            add_loras(folder, network)
+    return network
+
+
+def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> Any:
     folder.check_weights(part)
     options: dict[str, Any] = {"dtype": placement.dtype, "use_safetensors": True, "local_files_only": True}
     if (variant := folder.variant(part)) is not None:
         options["variant"] = variant
     if saved := folder.quantized(part):
         _check_quantized(folder, part, saved, placement)
-    elif quantized and placement.quantize != "none":
+    elif folder.is_large(part) and placement.quantize != "none":
         options["quantization_config"] = quantization(cls, placement)
-    with _explained(folder, part), _quiet():
+    with _explained(folder.path / part), _quiet(), placement.current():
         model, info = cls.from_pretrained(folder.path / part, output_loading_info=True, **options)
     absent = sorted(info["missing_keys"])
     if absent:
         raise ModelError(f"{folder.path / part} lacks {len(absent)} tensors, '{absent[0]}' first: download it again")
+    placement.wait(model)  # before the next part is loaded, and quantised, beside it
     return model
 
 
@@ -80,7 +94,7 @@ def _check_quantized(folder: ModelFolder, part: str, saved: str, placement: Plac
         )
 
 
-def load_part(folder: ModelFolder, part: str, placement: Placement, *, quantized: bool = False) -> Any:
+def load_part(folder: ModelFolder, part: str, placement: Placement) -> Any:
     """A part with weights, by the class that the index names; see ``load_model``.
 
     Raises:
@@ -92,7 +106,7 @@ def load_part(folder: ModelFolder, part: str, placement: Placement, *, quantized
     cls = getattr(known, class_name, None)
     if cls is None:
         raise ModelError(f"{folder.name}: class {library}.{class_name} of its {part} is unknown here")
-    return load_model(folder, part, cls, placement, quantized=quantized)
+    return load_model(folder, part, cls, placement)
 
 
 def load_pipeline(folder: ModelFolder, placement: Placement) -> Any:
@@ -106,10 +120,8 @@ def load_pipeline(folder: ModelFolder, placement: Placement) -> Any:
     cls = getattr(diffusers, folder.pipeline_class)
     if "processor" in folder.parts() and importlib.util.find_spec("torchvision") is None:
         raise ModelError(f"{folder.name} reads pictures with torchvision, which is not here: pip install torchvision")
-    weighty = [part for part in folder.parts() if (folder.part(part) / "config.json").is_file()]
-    quantized = {part for part in weighty if part.startswith(("transformer", "text_encoder"))}
-    parts = {part: load_part(folder, part, placement, quantized=part in quantized) for part in weighty}
-    with _explained(folder, "model_index.json"), _quiet():
+    parts = {part: load_part(folder, part, placement) for part in folder.weighty_parts()}
+    with _explained(folder.path / "model_index.json"), _quiet():
         pipe = cls.from_pretrained(folder.path, local_files_only=True, **parts)
     pipe.set_progress_bar_config(disable=True)
     with placement.explained():
@@ -140,7 +152,7 @@ def load_tokenizer(folder: ModelFolder, part: str) -> Any:
     cls = getattr(transformers, class_name, None) if library == "transformers" else None
     if cls is None:
         raise ModelError(f"{folder.name}: tokenizer class {library}.{class_name} is unknown to transformers")
-    with _explained(folder, part), _quiet():
+    with _explained(folder.path / part), _quiet():
         loaded = cls.from_pretrained(path, local_files_only=True)
         # A processor of pictures and text holds the tokenizer beside others.
         tokenizer = getattr(loaded, "tokenizer", loaded)
@@ -177,7 +189,7 @@ def _torchao(name: str) -> Any:
 
 
 @contextmanager
-def _explained(folder: ModelFolder, part: str) -> Iterator[None]:
+def _explained(what: Path) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, UndriftError):
@@ -185,7 +197,7 @@ def _explained(folder: ModelFolder, part: str) -> Iterator[None]:
     except Exception as error:
         # The libraries raise a dozen types here; all of them mean that the part's files are not what they should be.
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{folder.path / part} cannot be loaded: {line}") from error
+        raise ModelError(f"{what} cannot be loaded: {line}") from error
 
 
 @contextmanager

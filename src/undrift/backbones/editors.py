@@ -25,6 +25,7 @@ from undrift.backbones.components import load_pipeline
 from undrift.backbones.counter import Counter
 from undrift.backbones.flux2 import batch_normed
 from undrift.backbones.folder import ModelFolder
+from undrift.backbones.geometry import geometry_of
 from undrift.backbones.locate import existing, locate
 from undrift.backbones.named import remember
 from undrift.backbones.placement import Placement
@@ -129,7 +130,8 @@ class InstructedEditor(ABC):
 
     def round_trip(self, picture: Image.Image) -> Image.Image:
         """What the pipeline's VAE alone makes of a picture: everything beyond that is the edit."""
-        latent = self.autoencoder.encode([picture])
+        grid = geometry_of(picture.height, picture.width, self.autoencoder.token_side)
+        latent = self.autoencoder.encode([picture], grid)
         return self.autoencoder.decode(Latent(latent.packed, latent.geometry))[0]
 
     def padded(self, picture: Image.Image) -> Image.Image:

@@ -92,8 +92,8 @@ class FluxBackbone(PipelineBackbone):
             "tokenizer": load_tokenizer(folder, "tokenizer"),
             "tokenizer_2": load_tokenizer(folder, "tokenizer_2"),
             "text_encoder": load_model(folder, "text_encoder", CLIPTextModel, placement),
-            "text_encoder_2": load_model(folder, "text_encoder_2", T5EncoderModel, placement, quantized=True),
-            "transformer": load_model(folder, "transformer", FluxTransformer2DModel, placement, quantized=True),
+            "text_encoder_2": load_model(folder, "text_encoder_2", T5EncoderModel, placement),
+            "transformer": load_model(folder, "transformer", FluxTransformer2DModel, placement),
             "vae": load_model(folder, "vae", AutoencoderKL, placement),
         }
 
@@ -145,7 +145,7 @@ class FluxBackbone(PipelineBackbone):
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         self.running.text_tokens = inputs["txt_ids"].shape[0]
         # The transformer multiplies the time by 1000 itself.
-        velocity: Tensor = self._transformer(x, timestep=sigma, return_dict=False, **inputs)[0]
+        velocity: Tensor = self._network(x, timestep=sigma, return_dict=False, **inputs)[0]
         return velocity
 
     def network_inputs(

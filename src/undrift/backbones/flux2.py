@@ -96,8 +96,8 @@ class Flux2Backbone(PipelineBackbone):
 
         return {
             "tokenizer": load_tokenizer(folder, "tokenizer"),
-            "text_encoder": load_part(folder, "text_encoder", placement, quantized=True),
-            "transformer": load_model(folder, "transformer", Flux2Transformer2DModel, placement, quantized=True),
+            "text_encoder": load_part(folder, "text_encoder", placement),
+            "transformer": load_model(folder, "transformer", Flux2Transformer2DModel, placement),
             "vae": load_model(folder, "vae", AutoencoderKLFlux2, placement),
         }
 
@@ -151,7 +151,7 @@ class Flux2Backbone(PipelineBackbone):
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         self.running.text_tokens = inputs["txt_ids"].shape[0]
         # The transformer multiplies the time by 1000 itself.
-        velocity: Tensor = self._transformer(x, timestep=sigma, return_dict=False, **inputs)[0]
+        velocity: Tensor = self._network(x, timestep=sigma, return_dict=False, **inputs)[0]
         return velocity
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from undrift.attention.sites import Site
 from undrift.backbones.weights import chosen_weights, read_header, resident_bytes, weights_digest
 from undrift.errors import ModelError
 from undrift.files import open_regular
+from undrift.from_json import from_json
 from undrift.wording import problem, size
 
 MOST_JSON = 32 * 2**20
@@ -23,12 +23,18 @@ MOST_JSON = 32 * 2**20
 PLAIN_INDEX = {"model", "diffusion_pytorch_model", "safetensors", "index", "json"}
 """The words of the file names that say which shard holds which tensor, but for a variant's."""
 
+NETWORKS = ("transformer", "unet")
+"""What a pipeline calls the part that predicts."""
+
+UNUSED = ("safety_checker",)
+"""Parts that pipelines of diffusers have and that are never loaded here."""
+
 NOT_SAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 @dataclass(frozen=True)
 class Lora:
-    """An adapter of low rank for a transformer.
+    """An adapter of low rank for a pipeline's network.
 
     Attributes:
         path: its safetensors file.
@@ -60,8 +66,9 @@ class ModelFolder:
         extra: the optional ``undrift.json``: ``tuned`` parameters per method, ``vital_sites``, ``vocabulary``,
             ``notes``.
         revision: the hub's commit, empty for a folder of the user's.
-        transformer: a file whose weights the transformer takes instead of the folder's.
-        loras: adapters for the transformer, in the order in which they are added.
+        file: holds the weights of the parts ``replaced``, which are taken instead of the folder's.
+        replaced: the network alone, or more of them of a whole checkpoint.
+        loras: adapters for the network, in the order in which they are added.
     """
 
     name: str
@@ -69,7 +76,8 @@ class ModelFolder:
     index: Mapping[str, Any]
     extra: Mapping[str, Any]
     revision: str = ""
-    transformer: Path | None = None
+    file: Path | None = None
+    replaced: tuple[str, ...] = ()
     loras: tuple[Lora, ...] = ()
 
     @property
@@ -79,7 +87,7 @@ class ModelFolder:
     @property
     def weights_hash(self) -> str:
         """Which weights these are, 16 hex digits: of what the files hold, adapters and their scales included."""
-        files = [*self.weight_files(), *([] if self.transformer is None else [self.transformer])]
+        files = [*self.weight_files(), *([] if self.file is None else [self.file])]
         if not self.loras:
             return weights_digest(files)
         added = "+".join(f"{lora.digest}:{lora.scale:g}" for lora in self.loras)
@@ -88,7 +96,14 @@ class ModelFolder:
     @property
     def vae_hash(self) -> str:
         """Which autoencoder this is: latents mean something to every model that has it."""
+        if "vae" in self.replaced and self.file is not None:
+            return weights_digest([self.file])
         return weights_digest(self.files("vae")) if "vae" in self.parts() else ""
+
+    @property
+    def network(self) -> str:
+        """The name of the part that makes pictures of noise; empty if there is none."""
+        return next((name for name in NETWORKS if name in self.parts()), "")
 
     def quantized(self, part: str) -> str:
         """How a part was quantised before it was saved, as its configuration says; empty if it was not."""
@@ -104,8 +119,18 @@ class ModelFolder:
         return None if given is None else tuple(Site(kind, index) for kind, index in given)
 
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts that the index declares present."""
-        return tuple(name for name, value in self.index.items() if name.isidentifier() and _is_part(value))
+        """Names of the parts that the index declares present, but for ``UNUSED`` ones."""
+        declared = (name for name, value in self.index.items() if name.isidentifier() and _is_part(value))
+        return tuple(name for name in declared if name not in UNUSED)
+
+    def weighty_parts(self) -> tuple[str, ...]:
+        """Names of the parts that have weights."""
+        return tuple(part for part in self.parts() if self.part_config(part))
+
+    def is_large(self, part: str) -> bool:
+        """Whether quantisation applies to a part: the network, and text encoders beside CLIP's small ones."""
+        name = str(self.index[part][1]) if part in self.parts() else ""
+        return part in NETWORKS or (part.startswith("text_encoder") and not name.startswith("CLIP"))
 
     def files(self, part: str) -> list[Path]:
         """The files of a part's weights, sorted: one variant of them, where there are several."""
@@ -119,13 +144,12 @@ class ModelFolder:
         return chosen_weights(names)[1] or None
 
     def weight_files(self) -> list[Path]:
-        """The files of all parts' weights, sorted; without the transformer's where another file holds them."""
-        replaced = () if self.transformer is None else ("transformer",)
-        return sorted(file for part in self.parts() if part not in replaced for file in self.files(part))
+        """The files of all parts' weights, sorted; without those of parts that another file holds."""
+        return sorted(file for part in self.parts() if part not in self.replaced for file in self.files(part))
 
     def resident_bytes(self, number_bytes: int) -> int:
         """Bytes that the weights take in memory, ``number_bytes`` a number where they are not packed."""
-        packed = 0 if self.transformer is None else self.transformer.stat().st_size
+        packed = 0 if self.file is None else self.file.stat().st_size
         return packed + sum(resident_bytes(file, number_bytes) for file in self.weight_files())
 
     def part(self, name: str) -> Path:
@@ -216,8 +240,8 @@ def _read_json(file: Path) -> Mapping[str, Any]:
             data = stream.read(MOST_JSON + 1)
         if len(data) > MOST_JSON:
             raise ModelError(f"{file} has more than {size(MOST_JSON)}, expected a configuration")
-        content = json.loads(data.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = from_json(data.decode("utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise ModelError(f"{file} holds a {type(content).__name__}, expected an object")

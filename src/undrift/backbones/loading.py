@@ -16,7 +16,8 @@ from undrift.backbones.components import PACKAGES, require_package
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.hub import Tell
 from undrift.backbones.locate import LITTLEWORLD, locate
-from undrift.backbones.pipeline import PipelineBackbone
+from undrift.backbones.needs import Needs, needs
+from undrift.backbones.pipeline import PipelineBackbone, network_of
 from undrift.backbones.placement import (
     DTYPES,
     OFFLOADS,
@@ -24,12 +25,14 @@ from undrift.backbones.placement import (
     Offload,
     Placement,
     Quantize,
-    check_memory,
+    free_memory,
+    memory_advice,
 )
 from undrift.backbones.refusals import check_index
 from undrift.backbones.registry import families
-from undrift.backbones.single_file import check_channels, check_file
+from undrift.backbones.single_file import check_channels, check_file, replaced_parts
 from undrift.errors import InputError, ModelError
+from undrift.wording import size
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +64,9 @@ def load(
         offload: ``none``; ``model`` keeps one part at a time on the device; ``group`` streams layers through it.
         quantize: weights of the transformer and the large text encoder as ``nf4``, ``int8`` or ``fp8``.
         revision: branch, tag or commit of a hub id.
-        transformer: a file, safetensors in its authors' layout or GGUF, that holds the transformer's weights instead.
-        loras: adapters for the transformer, each ``FILE`` or ``FILE:SCALE``.
+        transformer: a file, safetensors in its authors' layout or GGUF, that holds the weights of the transformer
+            instead, or of the UNet; of a whole checkpoint of Stable Diffusion every part is taken.
+        loras: adapters for the transformer or UNet, each ``FILE`` or ``FILE:SCALE``.
         weights: the weights hash that is expected; other weights are warned of, see ``ModelIdentity``.
         named: whether somebody at this machine named it, see ``undrift.backbones.locate.locate``.
         tell: is told in one line each what is downloaded, and what the model needs.
@@ -73,15 +77,16 @@ def load(
     """
     placement = _placement(dtype, device, offload, quantize)
     added = tuple(parse_lora(text) for text in loras)
-    replaced = None if transformer is None else Path(transformer).expanduser()
-    folder = replace(locate(name, revision, named=named, tell=tell), transformer=replaced, loras=added)
+    file = None if transformer is None else Path(transformer).expanduser()
+    folder = replace(locate(name, revision, named=named, tell=tell), file=file, loras=added)
     check_index(folder.name, folder.index)
-    if (replaced is not None or added) and "transformer" not in folder.parts():
-        raise ModelError(f"{folder.name} has no transformer: leave out --transformer and --lora")
-    if replaced is not None:
-        check_file(replaced, folder.pipeline_class)
-    channels = folder.part_config("transformer").get("in_channels")
-    check_channels(f"the transformer of {folder.name}", folder.pipeline_class, channels)
+    if (file is not None or added) and not folder.network:
+        raise ModelError(f"{folder.name} has no transformer and no UNet: leave out --transformer and --lora")
+    if file is not None:
+        check_file(file, folder.pipeline_class)
+        folder = replace(folder, replaced=replaced_parts(folder, file))
+    channels = folder.part_config(folder.network).get("in_channels")
+    check_channels(f"the {folder.network} of {folder.name}", folder.pipeline_class, channels)
     check_fits(folder, placement, tell)
     backbone = families()[folder.pipeline_class].from_folder(folder, placement)
     if weights is not None:
@@ -104,8 +109,8 @@ def from_pipeline(pipe: Any, *, name: str) -> Backbone:
     family = families()[type(pipe).__name__]
     if not issubclass(family, PipelineBackbone):
         raise ModelError(f"{name} is a {type(pipe).__name__}, which is loaded from folders only: use undrift.load")
-    channels = pipe.transformer.config.get("in_channels")
-    check_channels(f"the transformer of {name}", type(pipe).__name__, channels)
+    channels = network_of(pipe).config.get("in_channels")
+    check_channels(f"the network of {name}", type(pipe).__name__, channels)
     return family.from_pipeline(pipe, name)
 
 
@@ -125,7 +130,7 @@ def _placement(dtype: str, device: str, offload: str, quantize: str) -> Placemen
     _check_choice("offload", offload, OFFLOADS)
     _check_choice("quantize", quantize, QUANTIZATIONS)
     _check_choice("dtype", dtype, ("auto", *DTYPES))
-    chosen = _device(device)
+    chosen = device_of(device)
     if chosen.type != "cuda" and (offload, quantize) != ("none", "none"):
         option = f"offload={offload}" if offload != "none" else f"quantize={quantize}"
         raise ModelError(f"{option} needs a CUDA device, the model is to run on {chosen}: leave it out")
@@ -140,7 +145,13 @@ def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
         raise InputError(f"{option} is '{value}', expected one of: {', '.join(choices)}")
 
 
-def _device(device: str) -> torch.device:
+def device_of(device: str) -> torch.device:
+    """The device that ``--device`` names.
+
+    Raises:
+        InputError: it names none.
+        ModelError: it is not on this machine.
+    """
     if device == "auto":
         gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
         return torch.device(gpu or "cpu")
@@ -164,14 +175,26 @@ def _cuda_devices() -> str:
 
 
 def check_fits(folder: ModelFolder, placement: Placement, tell: Tell = log.info) -> None:
-    """Tell what the weights of a folder need; quantising while loading is not reckoned.
+    """Tell what the weights of a folder need, held as ``placement`` says.
 
     Raises:
         ModelError: it is more than there is where they are to be kept.
     """
-    if placement.quantize != "none":
-        return
-    needed = folder.resident_bytes(placement.dtype.itemsize)
-    if needed > TOLD_FROM:
-        tell(f"{folder.name} needs {needed / 1e9:.1f} GB of memory in {placement.dtype_name}")
-    check_memory(folder.name, needed, placement)
+    needed = needs(folder, placement.dtype, placement.offload, placement.quantize)
+    held = placement.dtype_name if placement.quantize == "none" else placement.quantize
+    if needed.device + needed.main > TOLD_FROM:
+        tell(f"{folder.name} needs {_shared(needed, placement.device)} for its weights in {held}")
+    places = ((needed.device, placement.device), (needed.main, torch.device("cpu")))
+    for amount, device in places:
+        if amount > (free := free_memory(device)):
+            where = str(device) if device.type == "cuda" else "main memory"
+            raise ModelError(
+                f"{folder.name} needs {size(amount)} in {held}, {where} has {size(free)} free:"
+                f" {memory_advice(placement, working=False)}"
+            )
+
+
+def _shared(needed: Needs, device: torch.device) -> str:
+    """How weights are spread, in words."""
+    parts = [(needed.device, f"on {device}" if device.type == "cuda" else ""), (needed.main, "in main memory")]
+    return " and ".join(f"{amount / 1e9:.1f} GB {where}".rstrip() for amount, where in parts if amount)

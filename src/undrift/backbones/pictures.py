@@ -11,12 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from undrift.backbones.base import Geometry
-from undrift.backbones.geometry import geometry_of
 from undrift.errors import InputError
 
 
-def common_geometry(images: Sequence[Image.Image], token_side: int) -> Geometry:
-    """The geometry of a batch of pictures.
+def common_size(images: Sequence[Image.Image]) -> tuple[int, int]:
+    """The size (width, height) of a batch of pictures.
 
     Raises:
         InputError: no pictures, or sizes that differ within the batch.
@@ -27,8 +26,7 @@ def common_geometry(images: Sequence[Image.Image], token_side: int) -> Geometry:
     if len(sizes) > 1:
         given = " and ".join(f"{width} x {height}" for width, height in sizes[:2])
         raise InputError(f"pictures of one batch must have one size, got {given}: encode them in separate batches")
-    width, height = sizes[0]
-    return geometry_of(height, width, token_side)
+    return sizes[0]
 
 
 def to_tensor(images: Sequence[Image.Image], geometry: Geometry, token_side: int) -> Tensor:

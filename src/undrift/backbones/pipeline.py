@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from undrift.attention.sites import Site
 from undrift.backbones.architecture import Architecture
 from undrift.backbones.autoencoder import Autoencoder
+from undrift.backbones.bare import bare_identity
 from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, ModelIdentity, NetworkInputs
-from undrift.backbones.folder import ModelFolder
+from undrift.backbones.folder import NETWORKS, ModelFolder
+from undrift.backbones.pictures import common_size
 from undrift.backbones.placement import Placement
 from undrift.backbones.weights import tensors_digest
 from undrift.errors import ModelError
@@ -35,7 +37,7 @@ class Knowledge:
     """What is known of a model beside its weights.
 
     Attributes:
-        identity: None describes a bare transformer.
+        identity: None describes a bare network.
         vital_sites: None leaves them to what the family knows.
         vocabulary, notes, tuned: as in ``Capabilities`` and ``Backbone``.
     """
@@ -68,16 +70,21 @@ class Knowledge:
         )
 
 
+def network_of(pipe: Any) -> Any:
+    """The part of a loaded pipeline that makes pictures of noise."""
+    return next(part for name in NETWORKS if (part := pipe.components.get(name)) is not None)
+
+
 def placement_of(pipe: Any) -> Placement:
     """Where a loaded pipeline computes. Its own hooks move its parts, which inference mode does not allow."""
     moved = any(hasattr(part, "_hf_hook") or hasattr(part, "_diffusers_hook") for part in pipe.components.values())
-    return Placement(pipe._execution_device, pipe.transformer.dtype, "group" if moved else "none")
+    return Placement(pipe._execution_device, network_of(pipe).dtype, "group" if moved else "none")
 
 
 def known_of(pipe: Any, name: str, placement: Placement) -> Knowledge:
     """What can be told of a loaded pipeline: which weights it has now, and how they are held."""
-    transformer = pipe.transformer
-    config = getattr(transformer.config, "quantization_config", None) or {}
+    network = network_of(pipe)
+    config = getattr(network.config, "quantization_config", None) or {}
     method = config.get("quant_method") if isinstance(config, Mapping) else getattr(config, "quant_method", "")
     quantize = str(getattr(method, "value", method) or "none")
     return Knowledge(
@@ -88,23 +95,23 @@ def known_of(pipe: Any, name: str, placement: Placement) -> Knowledge:
             str(placement.device),
             quantize,
             vae_hash=tensors_digest([pipe.vae]),
-            loras=tuple(getattr(transformer, "peft_config", {})),
+            loras=tuple(getattr(network, "peft_config", {})),
         )
     )
 
 
 def _quantized(folder: ModelFolder, placement: Placement) -> str:
-    """How the transformer is held: as it was asked for, or as its file was saved."""
-    if folder.transformer is not None:
-        return "gguf" if folder.transformer.suffix == ".gguf" else placement.quantize
-    return folder.quantized("transformer") or placement.quantize
+    """How the network is held: as it was asked for, or as its file was saved."""
+    if folder.file is not None:
+        return "gguf" if folder.file.suffix == ".gguf" else placement.quantize
+    return folder.quantized(folder.network) or placement.quantize
 
 
 class PipelineBackbone(Backbone):
-    """A transformer of packed tokens; a family says how it is called, scheduled and tapped.
+    """A network over packed latents; a family says how it is called, scheduled and tapped.
 
     Args:
-        transformer: of diffusers.
+        network: of diffusers.
         layers: its attention layer at every site, in running order.
         architecture: its shape.
         autoencoder: without it pictures can be neither encoded nor decoded.
@@ -116,7 +123,7 @@ class PipelineBackbone(Backbone):
 
     def __init__(
         self,
-        transformer: Any,
+        network: Any,
         *,
         layers: Mapping[Site, Any],
         architecture: Architecture,
@@ -127,14 +134,15 @@ class PipelineBackbone(Backbone):
         known: Knowledge,
     ) -> None:
         super().__init__()
-        self._transformer = transformer.eval()
+        self._network = network.eval()
         self._layers = layers
         self._autoencoder = autoencoder
         self._prompts = prompts
         self._scheduler = scheduler
         self.placement: Placement = placement
         self.architecture = architecture
-        self.identity = known.identity or ModelIdentity("bare", "", placement.dtype_name, str(placement.device))
+        vae = None if autoencoder is None else autoencoder.vae
+        self.identity = known.identity or bare_identity(network, vae, placement)
         self.capabilities = replace(
             architecture.capabilities,
             vital_sites=known.vital_sites or (),
@@ -206,7 +214,7 @@ class PipelineBackbone(Backbone):
         return self.architecture.state_bytes(geometry)
 
     def encode(self, images: Sequence[Image.Image]) -> Latent:
-        return self._require_autoencoder().encode(images)
+        return self._require_autoencoder().encode(images, self.geometry(common_size(images)))
 
     def decode(self, latent: Latent) -> list[Image.Image]:
         return self._require_autoencoder().decode(latent)
@@ -217,7 +225,7 @@ class PipelineBackbone(Backbone):
         return self._prompts.embed(prompts)
 
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
-        with self.placement.using(self._transformer):
+        with self.placement.using(self._network):
             time = torch.full((x.shape[0],), sigma, dtype=torch.float32, device=self.placement.device)
             velocity = self._predicted(self._to_network(x), time, inputs)
         # A copy outside of inference mode is an ordinary tensor, which callers may change in place.
@@ -225,7 +233,8 @@ class PipelineBackbone(Backbone):
 
     @abstractmethod
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
-        """The velocity of packed latents in the network's dtype, at ``sigma`` (batch,)."""
+        """What the network makes of packed latents in its dtype, at ``sigma`` (batch,): the velocity, unless
+        ``network`` is the family's own."""
 
     def _to_network(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.placement.device, self.placement.dtype)

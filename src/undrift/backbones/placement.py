@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Literal, get_args
 
@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from undrift.errors import ModelError
-from undrift.wording import size
 
 Offload = Literal["none", "model", "group"]
 Quantize = Literal["none", "nf4", "int8", "fp8"]
@@ -75,6 +74,20 @@ class Placement:
                     module.to(self.device)
                 elif self.offload == "group":
                     self._stream(module)
+                else:
+                    self.wait(module)
+
+    def wait(self, module: nn.Module) -> None:
+        """Keep a part in main memory until it is used, wherever its library loaded it, if parts are moved.
+
+        bitsandbytes quantises on the device and leaves the part there.
+        """
+        if self.offload != "none":
+            module.to("cpu")
+
+    def current(self) -> AbstractContextManager[object]:
+        """Within the block the device is the one that libraries take which do not ask, as bitsandbytes and Triton."""
+        return torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext()
 
     @contextmanager
     def using(self, module: nn.Module) -> Iterator[None]:
@@ -83,7 +96,7 @@ class Placement:
         with self.explained():
             if self.offload == "model" and module is not self._resident:
                 self._bring(module)
-            with torch.enable_grad() if _GRADIENTS.get() else self._without_gradients():
+            with self.current(), torch.enable_grad() if _GRADIENTS.get() else self._without_gradients():
                 yield
 
     @contextmanager
@@ -144,27 +157,17 @@ def memory_advice(placement: Placement, *, working: bool = True) -> str:
     return "try " + " or ".join(useful) if useful else "free some, or use a smaller model"
 
 
-def free_memory() -> int:
-    """Bytes that are free where a model would go by default: on the first GPU, or in main memory."""
-    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else _free_main_memory()
+def free_memory(device: torch.device | None = None) -> int:
+    """Bytes that are free on a device, by default where a model would go: on the first GPU, or in main memory."""
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else free_main_memory()
 
 
-def _free_main_memory() -> int:
+def free_main_memory() -> int:
+    """Bytes of main memory that programs may still take."""
     import psutil  # type: ignore[import-untyped]
 
     return int(psutil.virtual_memory().available)
-
-
-def check_memory(name: str, needed: int, placement: Placement) -> None:
-    """Raises ModelError if the weights, ``needed`` bytes, do not fit where they are to be kept."""
-    on_gpu = placement.device.type == "cuda" and placement.offload == "none"
-    free = torch.cuda.mem_get_info(placement.device)[0] if on_gpu else _free_main_memory()
-    if needed > free:
-        where = str(placement.device) if on_gpu else "main memory"
-        raise ModelError(
-            f"{name} needs {size(needed)} in {placement.dtype_name}, {where} has {size(free)} free:"
-            f" {memory_advice(placement, working=False)}"
-        )
 
 
 def _size(module: nn.Module) -> int:

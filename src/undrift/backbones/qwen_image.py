@@ -93,8 +93,8 @@ class QwenImageBackbone(PipelineBackbone):
 
         return {
             "tokenizer": load_tokenizer(folder, "tokenizer"),
-            "text_encoder": load_part(folder, "text_encoder", placement, quantized=True),
-            "transformer": load_model(folder, "transformer", QwenImageTransformer2DModel, placement, quantized=True),
+            "text_encoder": load_part(folder, "text_encoder", placement),
+            "transformer": load_model(folder, "transformer", QwenImageTransformer2DModel, placement),
             "vae": load_model(folder, "vae", AutoencoderKLQwenImage, placement),
         }
 
@@ -143,7 +143,7 @@ class QwenImageBackbone(PipelineBackbone):
 
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         # The transformer multiplies the time by 1000 itself.
-        velocity: Tensor = self._transformer(x, timestep=sigma, return_dict=False, **inputs)[0]
+        velocity: Tensor = self._network(x, timestep=sigma, return_dict=False, **inputs)[0]
         return velocity
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:

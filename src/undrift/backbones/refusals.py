@@ -19,6 +19,8 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         "FluxControlNetPipeline": "a model with a ControlNet: use FLUX.1-dev",
         "FluxPriorReduxPipeline": "an adapter for prompts made of pictures: use FLUX.1-dev",
         "StableDiffusion3ControlNetPipeline": "a model with a ControlNet: use Stable Diffusion 3.5",
+        "StableDiffusionInpaintPipeline": "a model that fills masks: use Stable Diffusion 1.5, and --only for a mask",
+        "StableDiffusionControlNetPipeline": "a model with a ControlNet: use Stable Diffusion 1.5",
         "QwenImageEditPipeline": "the first Qwen-Image-Edit: use Qwen-Image-Edit-2509 or later, with --editor",
         "QwenImageLayeredPipeline": "a model that cuts pictures into layers: use Qwen-Image",
         "LongCatImageEditPipeline": "an editor that is not known here: use a FLUX.2-klein, with --editor",

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 
 from undrift.backbones.base import Backbone
-from undrift.discovery import classes, described, is_subclass, plug_ins
+from undrift.discovery import classes, described, plug_ins, whole
+from undrift.errors import InputError
 
 log = logging.getLogger(__name__)
 
@@ -17,11 +18,13 @@ def families() -> Mapping[str, type[Backbone]]:
     """The backbone class of every pipeline class that can be loaded; plug-ins' after undrift's own."""
     own = classes("undrift.backbones", Backbone)  # type: ignore[type-abstract]
     found = {name: family for family in own for name in family.pipeline_classes}
-    for entry, family in plug_ins("undrift.backbones"):
-        if not is_subclass(family, Backbone):
-            log.warning("%s is left out: it is %r, expected a subclass of Backbone", described(entry), family)
+    for entry, value in plug_ins("undrift.backbones"):
+        try:
+            family = whole(value, Backbone)  # type: ignore[type-abstract]
+        except InputError as error:
+            log.warning("%s is left out: %s", described(entry), error)
             continue
-        for name in family.pipeline_classes:  # type: ignore[attr-defined]
-            if found.setdefault(name, family) is not family:  # type: ignore[arg-type]
+        for name in family.pipeline_classes:
+            if found.setdefault(name, family) is not family:
                 log.warning("%s does not load %s: undrift does already", described(entry), name)
     return dict(sorted(found.items()))

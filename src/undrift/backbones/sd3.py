@@ -101,9 +101,9 @@ class SD3Backbone(PipelineBackbone):
             parts[encoder] = load_model(folder, encoder, CLIPTextModelWithProjection, placement)
             parts[tokenizer] = load_tokenizer(folder, tokenizer)
         if "text_encoder_3" in folder.parts():
-            parts["text_encoder_3"] = load_model(folder, "text_encoder_3", T5EncoderModel, placement, quantized=True)
+            parts["text_encoder_3"] = load_model(folder, "text_encoder_3", T5EncoderModel, placement)
             parts["tokenizer_3"] = load_tokenizer(folder, "tokenizer_3")
-        parts["transformer"] = load_model(folder, "transformer", SD3Transformer2DModel, placement, quantized=True)
+        parts["transformer"] = load_model(folder, "transformer", SD3Transformer2DModel, placement)
         parts["vae"] = load_model(folder, "vae", AutoencoderKL, placement)
         return parts
 
@@ -155,14 +155,14 @@ class SD3Backbone(PipelineBackbone):
 
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         grid = unpack(x, inputs["geometry"])
-        velocity = self._transformer(grid, timestep=1000.0 * sigma, return_dict=False, **inputs["prompt"])[0]
+        velocity = self._network(grid, timestep=1000.0 * sigma, return_dict=False, **inputs["prompt"])[0]
         return pack(velocity)
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
         return installed(self._layers, taps, partial(SD3Processor, running=self.running))
 
     def _check_size(self, geometry: Geometry) -> None:
-        most = self._transformer.config.pos_embed_max_size
+        most = self._network.config.pos_embed_max_size
         if max(geometry.rows, geometry.columns) > most:
             side = most * geometry.token_side
             raise InputError(

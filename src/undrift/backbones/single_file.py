@@ -1,4 +1,4 @@
-"""Transformers in one file: checkpoints in their authors' own layout, and GGUF."""
+"""Weights in one file: networks in their authors' own layout or GGUF, and whole checkpoints of Stable Diffusion."""
 
 from __future__ import annotations
 
@@ -12,10 +12,22 @@ from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
 from undrift.backbones.weights import read_header
 from undrift.errors import ModelError
+from undrift.files import open_regular
 
 FIRST_LAYERS = ("img_in.weight", "model.diffusion_model.img_in.weight", "x_embedder.weight")
 """What the layer is called, in the known layouts of FLUX.1, that takes the noisy picture's channels."""
 
+CHECKPOINT = MappingProxyType(
+    {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text_encoder": "cond_stage_model."}
+)
+"""What the tensors of each part are called by in a whole checkpoint of Stable Diffusion 1 or 2."""
+
+FIRST_CONVOLUTION = "model.diffusion_model.input_blocks.0.0.weight"
+FILLS_MASKS = 9
+"""Input channels of Stable Diffusion's inpainting models."""
+
+OTHERS_OF_UNETS = MappingProxyType({"conditioner.": "Stable Diffusion XL", "control_model.": "a ControlNet"})
+"""Checkpoints that look alike, by what some of their tensors are called by."""
 
 CHANNELS: Mapping[int, str] = MappingProxyType(
     {
@@ -43,7 +55,7 @@ def check_file(file: Path, pipeline_class: str) -> None:
     if file.suffix == ".gguf":
         if importlib.util.find_spec("gguf") is None:
             raise ModelError(f"{file} needs the package gguf: pip install 'undrift[gguf]'")
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             if stream.read(4) != b"GGUF":
                 raise ModelError(f"{file} is damaged (no GGUF header): download it again")
         return
@@ -55,6 +67,57 @@ def check_file(file: Path, pipeline_class: str) -> None:
     for layer in FIRST_LAYERS:
         if layer in tensors:
             check_channels(str(file), pipeline_class, int(tensors[layer]["shape"][-1]))
+    if pipeline_class == "StableDiffusionPipeline":
+        _check_checkpoint(file, tensors)
+
+
+def _check_checkpoint(file: Path, tensors: Mapping[str, Any]) -> None:
+    for prefix, what in OTHERS_OF_UNETS.items():
+        if any(name.startswith(prefix) for name in tensors):
+            raise ModelError(f"{file} is a checkpoint of {what}, expected one of Stable Diffusion 1 or 2")
+    if FIRST_CONVOLUTION in tensors and int(tensors[FIRST_CONVOLUTION]["shape"][1]) == FILLS_MASKS:
+        raise ModelError(
+            f"{file} has {FILLS_MASKS} input channels: it is a model that fills masks: use Stable Diffusion 1.5, and"
+            " --only for a mask"
+        )
+
+
+def replaced_parts(folder: ModelFolder, file: Path) -> tuple[str, ...]:
+    """The parts of a pipeline whose weights ``file`` holds: its network, and what else a whole checkpoint has."""
+    names = read_header(file)[1] if file.suffix == ".safetensors" else ()
+    held = (part for part, prefix in CHECKPOINT.items() if any(name.startswith(prefix) for name in names))
+    return tuple(dict.fromkeys((folder.network, *(part for part in held if part in folder.parts()))))
+
+
+def load_parts(folder: ModelFolder, file: Path, given: Mapping[str, Any], placement: Placement) -> dict[str, Any]:
+    """The parts with weights of a checkpoint in one file, in the shapes that the folder's configurations say.
+
+    Args:
+        folder: configurations and tokenizer.
+        file: the weights.
+        given: the parts that the file does not hold.
+        placement: gives the dtype.
+
+    Raises:
+        ModelError: tensors are missing. The libraries raise what they like for another shape.
+    """
+    import diffusers
+
+    if file.suffix == ".gguf":
+        raise ModelError(f"{file} is GGUF, which is read for transformers alone: give a UNet as safetensors")
+    if placement.quantize != "none":
+        raise ModelError(f"{file} cannot be quantised while it is read: leave out --quantize {placement.quantize}")
+    unused = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
+    incomplete = ModelError(f"{file} lacks tensors of the model in {folder.path}: download it again")
+    try:
+        pipe = getattr(diffusers, folder.pipeline_class).from_single_file(
+            str(file), config=str(folder.path), dtype=placement.dtype, local_files_only=True, **unused, **given
+        )
+    except NotImplementedError:  # a tensor that nothing was read into has no data to be converted
+        raise incomplete from None
+    if any(tensor.is_meta for part in folder.replaced for tensor in pipe.components[part].parameters()):
+        raise incomplete
+    return {name: pipe.components[name] for name in (*folder.replaced, *given)}
 
 
 def load_file(folder: ModelFolder, file: Path, cls: Any, placement: Placement) -> Any:

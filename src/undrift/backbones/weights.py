@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from undrift.errors import ModelError
 from undrift.files import open_regular
+from undrift.from_json import from_json
 
 HASH_WHOLE_UP_TO = 2**30
 """Files with more bytes than this enter the weights hash by samples from all of their tensors."""
@@ -56,7 +56,7 @@ def chosen_weights(names: Iterable[str], wanted: str = "") -> tuple[tuple[str, .
 
 _NO_HEADER = (
     *(OSError, struct.error, ValueError, AttributeError, TypeError),
-    *(LookupError, ArithmeticError, RecursionError),
+    *(LookupError, ArithmeticError),
 )
 """What reading made-up headers raises."""
 
@@ -72,7 +72,7 @@ def read_header(file: Path) -> tuple[int, Mapping[str, Any]]:
             (length,) = struct.unpack("<Q", stream.read(8))
             # The format caps headers at 100 MB; a larger number is not a header's length.
             raw = stream.read(length) if length <= 100_000_000 else b""
-        header = json.loads(raw)
+        header = from_json(raw)
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
         end = max((int(value["data_offsets"][1]) for value in tensors.values()), default=0)
         if any(int(side) < 0 for value in tensors.values() for side in value["shape"]):

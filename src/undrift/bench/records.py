@@ -23,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from undrift.bench.suites.base import SuiteSpec
 from undrift.errors import InputError
 from undrift.files import write_atomically
+from undrift.from_json import from_json
 from undrift.wording import problem
 
 MANIFEST, TURNS, RECORDS, SCORES, SETS = "manifest.json", "turns", "records.jsonl", "scores.jsonl", "sets.json"
@@ -220,7 +221,7 @@ class RunFolder:
 
     def _sets(self) -> dict[str, dict[str, Any]]:
         try:
-            data: dict[str, dict[str, Any]] = json.loads((self.path / SETS).read_bytes())
+            data: dict[str, dict[str, Any]] = from_json((self.path / SETS).read_bytes())
         except (OSError, ValueError):
             return {}
         return data

@@ -26,7 +26,7 @@ KEEPS = (
 )
 
 if TYPE_CHECKING:
-    from undrift.backbones.shelf import Shelved
+    from undrift.backbones.local_models import LocalModel
     from undrift.methods.base import EditMethod
 
 
@@ -55,14 +55,14 @@ def methods(long: bool, as_json: bool) -> None:
 @common
 def models(directory: Path | None, as_json: bool) -> None:
     """List models to edit with, and those on this machine: in the Hub's cache and in a folder of yours."""
+    from undrift.backbones.local_models import local_models
     from undrift.backbones.placement import free_memory
-    from undrift.backbones.shelf import shelved
 
     known = [{"model": name, "about": about, "here": _is_here(name)} for name, about in MODELS.items()]
-    found, free = list(shelved(directory)), free_memory()
+    found, free = list(local_models(directory)), free_memory()
     width = max(map(len, [*MODELS, *(one.name for one in found)]))
     rows = [f"{m['model']:<{width}}  {'ready' if m['here'] else 'not here yet'}: {m['about']}" for m in known]
-    rows += [f"{one.name:<{width}}  {_shelved(one, free)}" for one in found if one.name not in MODELS]
+    rows += [f"{one.name:<{width}}  {_local_model(one, free)}" for one in found if one.name not in MODELS]
     rows.append("Any folder or Hub id of a pipeline of docs/models.md works too: --model FOLDER.")
     here = [{**asdict(one), "fits": one.fits(free)} for one in found]
     emit(as_json, {"models": known, "here": here}, "\n".join(rows))
@@ -95,7 +95,7 @@ def _is_here(name: str) -> bool:
     return isinstance(try_to_load_from_cache(name, "model_index.json"), str)
 
 
-def _shelved(one: Shelved, free: int) -> str:
+def _local_model(one: LocalModel, free: int) -> str:
     """One model of this machine in a line."""
     if one.problem:
         return f"{one.pipeline}: {one.problem}"

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from undrift.backbones import Backbone, load
 from undrift.backbones.knowledge import is_foreign, unknown_words
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotNamedError, existing
 from undrift.backbones.named import remember as remember_named
+from undrift.cli.keeper import Keeper
 from undrift.cli.options import MethodChoice, ModelChoice, RegionChoice, shell
 from undrift.cli.output import say
 from undrift.cli.placement import recorded, remember, remembered
@@ -41,6 +43,9 @@ from undrift.session.replay import recorded_method
 from undrift.session.saying import as_said
 from undrift.session.store import Session
 from undrift.session.tree import Tree
+
+keeper: Keeper | None = None
+"""Keeps the model in memory from command to command, in a process that runs several."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ def load_model(choice: ModelChoice, default: str = LITTLEWORLD) -> Backbone:
 def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
     with _status(f"loading {name}"):
         held = choice.settled().placement
-        backbone = load(
+        making = load if keeper is None else partial(keeper.kept, load)
+        backbone = making(
             name,
             **held,  # type: ignore[arg-type]
             revision=choice.revision,

@@ -160,6 +160,7 @@ def replay(
     from undrift.session.replay import replay as run_again
 
     opened = open_session(session)
+    execution.name_models(chosen_method)
     picture = None if image is None else read_picture(image)
     models = execution.Recorded(opened, chosen_model)
     backbone = models.first(opened.turn(turn or "head"))

@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from undrift import __version__
-from undrift.cli import batch, bench, catalogue, demo, files, mcp, plug_ins, run, serve, studio, tree, turns
+from undrift.cli import batch, bench, catalogue, demo, doctor, files, mcp, plug_ins, run, serve, studio, tree, turns
 from undrift.cli.errors import did_you_mean, guarded
 from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
 from undrift.cli.output import begin, say
 from undrift.cli.strings import only_text
+from undrift.cli.warm import handed_over
 from undrift.errors import InputError
 
 COMMANDS = {
@@ -36,7 +37,7 @@ COMMANDS = {
     ),
     "Results": (tree.compare, files.export, files.unpack, files.replay, files.info),
     "Benchmark": (bench.bench,),
-    "What there is": (catalogue.methods, catalogue.models, catalogue.completion),
+    "What there is": (catalogue.methods, catalogue.models, doctor.doctor, catalogue.completion),
 }
 
 WIDTH = 100
@@ -76,7 +77,8 @@ class Undrift(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            hint = did_you_mean(args[0], self.list_commands(ctx)) or "see: undrift --help"
+            others = [name for name in self.list_commands(ctx) if name != args[0]]
+            hint = did_you_mean(args[0], others) or "see: undrift --help"
             raise InputError(f"no command '{args[0]}': {hint.rstrip()}")
         return super().resolve_command(ctx, args)
 
@@ -84,6 +86,7 @@ class Undrift(click.Group):
         for title, commands in COMMANDS.items():
             with formatter.section(title):
                 formatter.write_dl([(str(c.name), c.get_short_help_str(limit=72)) for c in commands])
+        plug_ins.check_names(self.commands)
         added = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx) if name not in self.commands]
         rows = [(name, command.get_short_help_str(limit=72)) for name, command in added if command is not None]
         if rows:
@@ -116,7 +119,13 @@ for _commands in COMMANDS.values():
 
 
 def main() -> None:
-    """Entry point of the ``undrift`` command."""
+    """Entry point of the ``undrift`` command: run by ``undrift serve`` if that runs and the command needs a model."""
+    begin()
+    answer: list[int | None] = []
+    failed = guarded(lambda: answer.append(handed_over(sys.argv[1:])), lambda: "--debug" in sys.argv)
+    ended = failed if failed else answer[0]
+    if ended is not None:
+        sys.exit(ended)
     cli(prog_name="undrift")
 
 

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -25,6 +24,7 @@ import click
 from undrift.cli.logs import loud
 from undrift.cli.paths import Folder, OutputFile
 from undrift.errors import InputError
+from undrift.from_json import from_json
 from undrift.outputs import PICTURE_ENDINGS
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ def parse_words(text: str | None) -> tuple[str, ...] | None:
     """
     if text is None:
         return None
-    with suppress(ValueError, RecursionError):
-        listed = json.loads(text)
+    with suppress(ValueError):
+        listed = from_json(text)
         if listed is None:
             return None
         if isinstance(listed, list) and all(isinstance(word, str) for word in listed):
@@ -204,8 +204,8 @@ def _setting(text: str) -> tuple[str, Any]:
     if not (name.strip() and equals):
         raise InputError(f"--set {text}: expected NAME=VALUE, such as --set gain=0.8; see: undrift methods --long")
     try:
-        return name.strip(), json.loads(value)
-    except (ValueError, RecursionError):
+        return name.strip(), from_json(value)
+    except ValueError:
         return name.strip(), value.strip()
 
 
@@ -259,14 +259,15 @@ model_options = _bundle(
             "--transformer",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="Take the transformer's weights from this file: safetensors in its authors' layout, or GGUF.",
+            help="Take the transformer's weights from this file: safetensors in its authors' layout, or GGUF. Of "
+            "Stable Diffusion 1 or 2: a whole checkpoint, or a UNet.",
         ),
         click.option(
             "--lora",
             "loras",
             multiple=True,
             metavar="FILE[:SCALE]",
-            help="Add this LoRA to the transformer; repeatable. Holds for this command.",
+            help="Add this LoRA to the transformer or UNet; repeatable. Holds for this command.",
         ),
         click.option(
             "--weights",
@@ -332,6 +333,15 @@ region_options = _bundle(
     ),
 )
 """The options that say where; the command receives one ``RegionChoice`` as ``chosen_region``."""
+
+reference_option: Decorator = click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="PICTURE[:WEIGHT[:MASK]]",
+    help="Pull the turn towards the look of this picture, of the session's size: by the WEIGHT, up to 1 (default "
+    "0.7), where the MASK is white. Repeatable. For the methods undrift and multi_turn.",
+)
 
 language_options = _bundle(
     "chosen_language",

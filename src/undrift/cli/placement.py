@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from undrift.cli.options import DTYPES, OFFLOADS, PLACEMENT, QUANTIZATIONS, ModelChoice
 from undrift.errors import SessionError
+from undrift.from_json import from_json
 from undrift.session import inside
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.script import DTYPE_OPTIONS
@@ -32,8 +33,8 @@ def remembered(session: Session, turn: Turn) -> dict[str, str]:
     Where no command has said it, in the number format of ``turn``.
     """
     try:
-        found = json.loads(inside.read(session.folder, FILE, _LONGEST))
-    except (SessionError, ValueError, RecursionError):
+        found = from_json(inside.read(session.folder, FILE, _LONGEST))
+    except (SessionError, ValueError):
         return {} if turn.spec is None else recorded(turn.spec)
     said = found.items() if isinstance(found, dict) else ()
     held = {

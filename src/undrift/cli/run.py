@@ -22,6 +22,7 @@ from undrift.cli.options import (
     model_options,
     output_option,
     parse_words,
+    reference_option,
     region_options,
     seed_option,
 )
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 @model_options
 @method_options
 @region_options
+@reference_option
 @seed_option
 @handover_option
 @json_option
@@ -84,6 +86,7 @@ def run(
     chosen_model: ModelChoice,
     chosen_method: MethodChoice,
     chosen_region: RegionChoice,
+    references: tuple[str, ...],
     seed: int | None,
     handover: Handover,
     as_json: bool,
@@ -98,9 +101,10 @@ def run(
     from dataclasses import replace
 
     from undrift.cli import execution
+    from undrift.cli.looks import looks_for
     from undrift.cli.placement import remember
     from undrift.pictures import read_picture
-    from undrift.session.engine import EditPlan, start_session
+    from undrift.session.engine import EditPlan, check_references, start_session
 
     by_instructions = execution.follows_instructions(chosen_method)
     language = chosen_language.opened() if said else None
@@ -111,6 +115,8 @@ def run(
     readings = _heard(prompt, said, language, by_instructions)
     edits = edits or tuple(reading.target for reading in readings)
     region = execution.region_for(chosen_region, picture.size)
+    looks = looks_for(references, picture.size)
+    check_references(chosen.fitted(), looks)
     backbone = execution.load_model(chosen_model)
     if not by_instructions:
         execution.advise(backbone, picture, [prompt, *edits])
@@ -118,7 +124,7 @@ def run(
     opened = start_session(session or free_folder(f"undrift-{image.stem}"), picture, prompt, backbone)
     remember(opened, chosen_model.settled())
     method = chosen.fitted(backbone.tuned)
-    shared = EditPlan("", seed=seed, handover=handover, region=region)
+    shared = EditPlan("", seed=seed, handover=handover, region=region, references=looks)
     steering = [parse_words(text) for text in words] or [None] * len(edits)
     plans = [replace(shared, prompt=edit, words=steer) for edit, steer in zip(edits, steering, strict=True)]
     if readings:

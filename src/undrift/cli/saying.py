@@ -60,7 +60,8 @@ def asked(
     if reading.strength:
         plan, dial = again_plan(reading, start)
         region = session.region(start) if given.region is None else given.region
-        return replace(plan, region=region), replace(method, dial=dial)
+        looks = given.references or session.references(start)
+        return replace(plan, region=region, references=looks), replace(method, dial=dial)
     plan = said_plan(reading, start, given.source_prompt)
     return replace(
         plan,
@@ -69,6 +70,7 @@ def asked(
         seed=given.seed,
         handover=given.handover,
         region=given.region,
+        references=given.references,
     ), method
 
 

@@ -33,9 +33,13 @@ def serve(
     chosen_language: LanguageChoice,
     chosen_model: ModelChoice,
 ) -> None:
-    """Serve the model to other programs on this machine; Ctrl-C ends it."""
+    """Keep the model in memory for this machine's commands, or serve it to other programs (--api); Ctrl-C ends it.
+
+    Without --api, new, edit, run and the others find it by themselves, load nothing, and give the same results.
+    """
     if not api:
-        raise InputError("say what to serve: --api is the images API; the page is undrift studio")
+        _keep_warm(chosen_model)
+        return
     if find_spec("python_multipart") is None:
         raise InputError("serve --api needs the python-multipart package: pip install 'undrift[api]'")
     from undrift.cli import execution
@@ -51,3 +55,21 @@ def serve(
     listening = server.listen(host, port)
     studio = Studio(execution.load_model(chosen_model), sessions, None, describe, language)
     server.serve(studio, listening, host, key, lambda url: say(f"images API: {url}v1"), create_api)
+
+
+def _keep_warm(choice: ModelChoice) -> None:
+    """Load the model that the options name, and run the commands that are handed over on it until Ctrl-C."""
+    from undrift.cli import warm
+
+    path = warm.socket_path()
+    if path is None:
+        raise InputError("this system has no local sockets, or $UNDRIFT_SOCKET is empty: serve --api, or the studio")
+    from undrift.cli import execution
+    from undrift.cli.keeper import Keeper
+    from undrift.cli.warm_server import WarmServer, listening
+
+    with listening(path) as socket:
+        execution.keeper = Keeper()
+        loaded = execution.load_model(choice).identity
+        say(f"{loaded.name} stays in memory on {loaded.device}; undrift edit, run and others use it. Ctrl-C ends it")
+        WarmServer(path).serve(socket)

@@ -24,6 +24,7 @@ from undrift.cli.options import (
     model_options,
     output_option,
     parse_words,
+    reference_option,
     region_options,
     seed_option,
     session_option,
@@ -97,6 +98,7 @@ def new(
 @model_options
 @method_options
 @region_options
+@reference_option
 @seed_option
 @handover_option
 @json_option
@@ -116,6 +118,7 @@ def edit(
     chosen_model: ModelChoice,
     chosen_method: MethodChoice,
     chosen_region: RegionChoice,
+    references: tuple[str, ...],
     seed: int | None,
     handover: Handover,
     as_json: bool,
@@ -128,6 +131,7 @@ def edit(
     It goes on with the method and preset of the turn before; parameters and the dial hold for one turn.
     """
     from undrift.cli import execution
+    from undrift.cli.looks import looks_for
     from undrift.session.engine import EditPlan
     from undrift.session.saying import heard
 
@@ -153,6 +157,7 @@ def edit(
         seed=seed,
         handover=handover,
         region=execution.region_for(chosen_region, (start.width, start.height)),
+        references=looks_for(references, (start.width, start.height)),
     )
     plan, chosen_method = asked(opened, start, reading, given, chosen_method)
     turns = execution.add_turns(

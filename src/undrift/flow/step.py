@@ -68,13 +68,17 @@ class Follower(Observer):
     """An observer that works by the step under way: a velocity field or a controller whose formula has the index.
 
     ``integrate`` tells its field and its controller of every step, so there is nothing to register. What such a
-    field is wrapped in names it in ``parts`` (see ``Listeners``).
+    field is wrapped in names it in ``parts`` (see ``Listeners``). A step that has ended is forgotten, so that an
+    integration which does not tell of its own is not answered by the last of another.
     """
 
     _step: Step | None = None
 
     def begin(self, step: Step) -> None:
         self._step = step
+
+    def end(self, event: StepEnd) -> None:
+        self._step = None
 
     @property
     def step(self) -> Step:
@@ -86,7 +90,7 @@ class Follower(Observer):
         if self._step is None:
             raise InputError(
                 f"{type(self).__name__} works by the step under way and was told of none: hand it to integrate, "
-                "or name it in `parts` of what it is wrapped in"
+                "name it in `parts` of what it is wrapped in, or, if it is a tap, install it around integrate"
             )
         return self._step
 

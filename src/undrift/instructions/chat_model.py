@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from undrift.errors import InputError
+from undrift.from_json import from_json
 from undrift.instructions.exchange import Message, NoAnswer
 
 TIMEOUT = 60.0
@@ -124,11 +124,11 @@ def _check_address(url: str) -> None:
 
 def _text(data: bytes) -> str:
     try:
-        choice = json.loads(data)["choices"][0]
+        choice = from_json(data)["choices"][0]
         message = choice["message"]
         refusal, content = message.get("refusal"), message.get("content")
         ended = choice.get("finish_reason")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         raise NoAnswer("its server answers with no chat completion") from None
     if refusal or ended == "content_filter":
         raise NoAnswer("it refuses")

@@ -73,6 +73,11 @@ class Draft:
         """
         return self._pronoun(reference) if reference.is_pronoun else self._named(reference)
 
+    def find_first(self, reference: Reference) -> int:
+        """As ``find``, where in a world that says such things of the first thing only "it" is that one."""
+        first = self.world is not None and reference.is_pronoun and self.last is None
+        return 0 if first else self.find(reference)
+
     def find_wearer(self, reference: Reference) -> int:
         """As ``find``, where "it" can only be somebody who wears things."""
         wearers = [k for k, phrase in self.named() if is_animate(phrase)]

@@ -9,7 +9,7 @@ from undrift.instructions.caption import Part, branch, is_animate
 from undrift.instructions.checks import check_before, check_new, check_place, check_shared, known
 from undrift.instructions.draft import Draft
 from undrift.instructions.forms import Gaps
-from undrift.instructions.lexicon import pairs, words
+from undrift.instructions.lexicon import adjective_class, pairs, words
 from undrift.instructions.names import New
 from undrift.instructions.qualities import set_qualities
 from undrift.instructions.reading import NotUnderstood
@@ -32,8 +32,12 @@ Edit = Callable[[Draft, Gaps], None]
 
 def quality(draft: Draft, gaps: Gaps) -> None:
     """Give things qualities, each in place of those that it excludes."""
+    if draft.world is not None and gaps["quality"][0] in draft.world.poses:
+        pose(draft, {**gaps, "pose": Pose(gaps["quality"], "posture")})
+        return
+    patterned = all(adjective_class(word) == "pattern" for word in gaps["quality"])
     for reference in gaps["things"]:
-        number = draft.find(reference)
+        number = draft.find_first(reference) if patterned else draft.find(reference)
         check_before(draft, number, gaps.get("from"))
         set_qualities(draft, number, gaps["quality"], reference)
 
@@ -56,7 +60,7 @@ def pose(draft: Draft, gaps: Gaps) -> None:
     """Let things stand, look or smile in another way."""
     wanted: Pose = gaps["pose"] if "pose" in gaps else gaps["side"]
     for reference in gaps["things"]:
-        number = draft.find(reference)
+        number = draft.find_first(reference)
         if wanted.kind == "expression":
             _express(draft, number, wanted)
         else:
@@ -149,14 +153,15 @@ def when(draft: Draft, gaps: Gaps) -> None:
 
 
 def style(draft: Draft, gaps: Gaps) -> None:
-    """Give the whole picture a style."""
+    """Give the whole picture a style, or none."""
     before = (draft.opening, draft.manner)
     if "artist" in gaps:
         draft.manner = f", in the style of {gaps['artist']}"
     else:
-        draft.opening, draft.manner = f"{gaps['style']} of", ""
+        named = gaps.get("style", "")
+        draft.opening, draft.manner = f"{named} of" if named else "", ""
     if before == (draft.opening, draft.manner):
-        raise NotUnderstood("the picture already has this style")
+        raise NotUnderstood("the picture already has this style" if draft.opening else "the picture has no style")
     draft.kinds.append("style")
 
 
@@ -229,6 +234,8 @@ def _express(draft: Draft, number: int, wanted: Pose) -> None:
 
 
 def _take_pose(draft: Draft, number: int, wanted: Pose) -> None:
+    if draft.world is not None:
+        wanted = replace(wanted, words=draft.world.pose(wanted.words))
     own = [k for k, part in enumerate(draft.parts) if part.pose == wanted.kind and draft.owner(k) == number]
     check_shared(draft, lambda part: part.pose == wanted.kind)
     bound = [k for k in own if draft.parts[k].phrase is not None]
@@ -238,6 +245,9 @@ def _take_pose(draft: Draft, number: int, wanted: Pose) -> None:
             f"the caption says '{' '.join(part.words)}': say 'remove the {draft.phrase(bound[0]).noun}' first"
         )
     if own:
+        if not wanted.words:
+            del draft.parts[own[0]]
+            return
         if draft.parts[own[0]].joiner == wanted.words:
             raise NotUnderstood(f"'the {draft.phrase(number).noun}' is {' '.join(wanted.words)} already")
         after = draft.parts[own[0] + 1 :][:1]
@@ -248,6 +258,8 @@ def _take_pose(draft: Draft, number: int, wanted: Pose) -> None:
             )
         draft.parts[own[0]] = replace(draft.parts[own[0]], joiner=wanted.words)
         return
+    if not wanted.words:
+        raise NotUnderstood(f"'the {draft.phrase(number).noun}' takes no other pose: it stands already")
     draft.insert(after_thing(draft, number), [Part(wanted.words, None)])
     draft.last = draft.parts[number]
 

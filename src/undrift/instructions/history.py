@@ -22,12 +22,12 @@ _FILLING = frozenset(
 
 
 def turn_meant(edit: str, gaps: Gaps, history: Sequence[str]) -> int:
-    """The turn, counted from the source (0), that an "undo" or "back" goes to.
+    """The turn, counted from the original (0), that an "undo" or "back" goes to.
 
     Args:
         edit: "undo" or "back".
         gaps: of the form.
-        history: the captions from the source to now.
+        history: the captions from the original to now.
 
     Raises:
         NotUnderstood: no turn was made, or none is like that.

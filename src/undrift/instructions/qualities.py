@@ -40,6 +40,8 @@ def set_qualities(
     if made:
         old = replace(old, modifiers=tuple(m for m in old.modifiers if adjective_class(m.lower()) != made))
     new = with_qualities(old, said)
+    if draft.world is not None:
+        new = draft.world.quality(new)
     if new == draft.phrase(number):
         raise NotUnderstood(f"'the {reference.said.removeprefix('the ')}' is {' '.join(said)} already")
     draft.rewrite(number, new)

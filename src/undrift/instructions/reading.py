@@ -33,7 +33,7 @@ class Reading:
         target: what it is to show.
         words: words of ``target`` that steer the edit, whole words or phrases that occur once; None leaves them to
             the words that differ (captions, and edits that only take something away).
-        turn: for a step back, the number, from the source (0), of the turn on the path to go back to; else None.
+        turn: for a step back, the number, from the original (0), of the turn on the path to go back to; else None.
         strength: 1 for "more", -1 for "less" of the last turn, else 0.
         exchange: what was said to a language model and what it answered, where one read the text.
         note: what whoever asked should know of how it was read, in a line; empty for nothing.

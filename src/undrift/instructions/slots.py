@@ -138,10 +138,12 @@ def read_time(tokens: Tokens) -> Place | None:
 
 
 def read_style(tokens: Tokens) -> str | None:
-    """What a caption in a style begins with: "an oil painting", without "of"."""
+    """What a caption in a style begins with: "an oil painting", without "of"; "" for "a normal picture"."""
     lows = [token.low for token in tokens]
     rest = lows[1:] if lows[0] in ("a", "an", "the") and len(lows) > 1 else lows
     rest = rest[:-1] if rest[-1] in ("style", "look") and len(rest) > 1 else rest
+    if rest[0] in words("styles", "normal") and rest[1:] in ([], ["picture"], ["image"]):
+        return ""
     known = pairs("styles", "words").get(" ".join(rest))
     if known:
         return known
@@ -149,6 +151,11 @@ def read_style(tokens: Tokens) -> str | None:
         said = joined(list(tokens))[-len(rest) :] if lows[-1] == rest[-1] else rest
         return f"{indefinite(said[0], said[-1])} {' '.join(said)}".strip()
     return None
+
+
+def read_normal(tokens: Tokens) -> str | None:
+    """No style at all: "a normal picture"."""
+    return "" if read_style(tokens) == "" else None
 
 
 def read_artist(tokens: Tokens) -> str | None:
@@ -221,6 +228,7 @@ READERS: dict[str, Reader] = {
     "located": read_located,
     "time": read_time,
     "style": read_style,
+    "normal": read_normal,
     "artist": read_artist,
     "pose": read_pose,
     "side": read_side,

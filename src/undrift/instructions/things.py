@@ -180,11 +180,16 @@ def led(joiner: tuple[str, ...], new: New) -> list[Part]:
 
 
 def after_thing(draft: Draft, number: int) -> int:
-    """The number behind a thing and its "of ..."."""
+    """The number behind a thing and its "of ..."; in a world, whose captions say the pose first, behind that too."""
     place = number + 1
-    while place < len(draft.parts) and draft.parts[place].lead == "of":
+    while place < len(draft.parts) and (draft.parts[place].lead == "of" or _is_bare_pose(draft, place)):
         place += 1
     return place
+
+
+def _is_bare_pose(draft: Draft, place: int) -> bool:
+    part = draft.parts[place]
+    return draft.world is not None and part.phrase is None and part.pose is not None
 
 
 def is_wearable(phrase: Phrase) -> bool:

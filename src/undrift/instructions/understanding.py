@@ -43,7 +43,7 @@ def understand(text: str, caption: str, history: Sequence[str] = (), form: TextF
     Args:
         text: an instruction such as "make the dog blue", or a caption, which says all that the picture is to show.
         caption: what it shows now; empty if nobody said.
-        history: the captions of the turns from the source to now, of which ``caption`` is the last; for "undo that".
+        history: the captions of the turns from the original to now, ``caption`` the last; for "undo that".
         form: what the text is; None finds out.
 
     Raises:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from undrift.instructions.caption import Caption, Part, Phrase, is_animate, parse
 from undrift.instructions.english import indefinite
 from undrift.instructions.lexicon import adjective_class
 from undrift.littleworld.captions import PLACES, VOCABULARY
-from undrift.littleworld.scenes import WEARERS
+from undrift.littleworld.scenes import PATTERNS, POSES, WEARERS
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,16 @@ class World:
     Attributes:
         vocabulary: all words.
         places: the ways to say where it is; a caption has one of them.
-        wearers: who can wear something.
+        wearers: who can wear something, and take a pose.
+        patterns: what the first thing of a caption can be beside its colour; the first is never said.
+        poses: what wearers can do; the first is never said.
     """
 
     vocabulary: frozenset[str]
     places: tuple[str, ...]
     wearers: tuple[str, ...]
+    patterns: tuple[str, ...]
+    poses: tuple[str, ...]
 
     def has(self, caption: Caption) -> bool:
         """Whether a caption is of this world: its words only, one place, at the end, every thing with its colour."""
@@ -49,16 +53,37 @@ class World:
             return part
         return Part((said[0],), Phrase(" ".join(said[1:-1]), (), said[-1]))
 
+    def pose(self, said: tuple[str, ...]) -> tuple[str, ...]:
+        """A pose as captions of this world say it: "sitting" for "sitting down", nothing for "standing"."""
+        if said[0] not in self.poses:
+            return said
+        return () if said[0] == self.poses[0] else said[:1]
+
+    def quality(self, phrase: Phrase) -> Phrase:
+        """A thing without the pattern that captions of this world do not say: "a red cat" for "a plain red cat"."""
+        kept = tuple(word for word in phrase.modifiers if word.lower() != self.patterns[0])
+        return replace(phrase, modifiers=kept).agreeing()
+
     def objection(self, caption: Caption) -> str | None:
         """What cannot be drawn of a caption, in words; None if nothing speaks against it."""
         first = caption.parts[0].phrase
-        worn = next((part.phrase for part in caption.parts if part.lead == "wearing"), None)
-        if first is None or worn is None or first.noun in self.wearers or is_animate(first):
+        if first is None:
             return None
-        return f"a {first.noun} cannot wear '{worn.text}': say 'remove the {worn.noun}' as well"
+        others = [part.phrase for part in caption.parts[1:] if part.phrase is not None]
+        for phrase in others:
+            patterned = next((word for word in phrase.modifiers if word in self.patterns), None)
+            if patterned is not None:
+                return f"the {phrase.noun} cannot be {patterned}: here only the {first.noun} has a pattern"
+        if first.noun in self.wearers or is_animate(first):
+            return None
+        worn = next((part.phrase for part in caption.parts if part.lead == "wearing"), None)
+        if worn is not None:
+            return f"a {first.noun} cannot wear '{worn.text}': say 'remove the {worn.noun}' as well"
+        posed = next((part.lead for part in caption.parts if part.phrase is None and part.lead in self.poses), None)
+        return posed and f"a {first.noun} cannot be {posed}: only {', '.join(self.wearers)} can"
 
 
-LITTLEWORLD = World(frozenset(VOCABULARY), tuple(PLACES.values()), WEARERS)
+LITTLEWORLD = World(frozenset(VOCABULARY), tuple(PLACES.values()), WEARERS, PATTERNS, POSES)
 
 
 def world_of(caption: str) -> World | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from statistics import fmean
 
 import numpy as np
@@ -30,7 +31,8 @@ class TurnScore:
         edit: 1 - |picture - truth| / |before - truth| inside the turn's true mask (L1), ``before`` being the truth of
             the turn before: 1 is the right picture, 0 that nothing happened, below 0 worse than nothing.
         outside: PSNR in dB against the ground truth outside the turn's true mask.
-        asked: share of the attributes that the turn was to change that the judge sees as asked.
+        asked: share of the attributes that the turn was to change that the judge sees as asked; NaN where the judge
+            reads none of them.
         kept: share of the other attributes that the judge still sees as they should be at this turn.
     """
 
@@ -57,8 +59,9 @@ def score_turn(sequence: EditSequence, turn: int, picture: Image.Image) -> TurnS
 
 
 def mean_score(scores: Sequence[TurnScore]) -> TurnScore:
-    """The mean of each number."""
-    return TurnScore(*(fmean(getattr(s, name) for s in scores) for name in ("edit", "outside", "asked", "kept")))
+    """The mean of each number, of those scores that have it."""
+    columns = ([getattr(s, name) for s in scores] for name in ("edit", "outside", "asked", "kept"))
+    return TurnScore(*(_mean([number for number in column if not isnan(number)]) for column in columns))
 
 
 def _attributes(sequence: EditSequence, turn: int, got: Pixels) -> tuple[float, float]:
@@ -69,7 +72,11 @@ def _attributes(sequence: EditSequence, turn: int, got: Pixels) -> tuple[float, 
 
 
 def _share(seen: Mapping[str, str], wanted: Mapping[str, str], names: Sequence[str]) -> float:
-    return fmean(seen[name] == wanted[name] for name in names)
+    return _mean([seen[name] == wanted[name] for name in names])
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return fmean(numbers) if numbers else nan
 
 
 def _pixels(picture: Image.Image) -> Pixels:

@@ -7,63 +7,26 @@ of the edit and the pixels in which they differ are its mask.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from undrift.errors import InputError
-from undrift.littleworld.captions import caption, phrase
+from undrift.littleworld.captions import caption
+from undrift.littleworld.edits import EDIT_TYPES, RICH_EDIT_TYPES, Edit, EditType, edit_between
+from undrift.littleworld.options import OPTIONS
 from undrift.littleworld.render import SIZE, render
-from undrift.littleworld.scenes import (
-    BACKGROUNDS,
-    COLOURS,
-    COMPANIONS,
-    SUBJECTS,
-    WEARABLES,
-    WEARERS,
-    Scene,
-    Thing,
-    sample_scene,
-    sample_thing,
-)
+from undrift.littleworld.scenes import Scene, sample_rich_scene, sample_scene
 
-EditType = Literal["object", "add", "delete", "colour", "background"]
-EDIT_TYPES: tuple[EditType, ...] = get_args(EditType)
 FRESH_TURNS = 10
 """Up to this many turns nothing returns that an attribute has left; later ones have to return to earlier values."""
 
-_KINDS = {"subject": SUBJECTS, "wearable": WEARABLES, "companion": COMPANIONS}
 _ATTEMPTS = 10_000
-
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class Edit:
-    """What one turn changes.
-
-    Attributes:
-        type: One of `EDIT_TYPES`.
-        target: What changes: "background", "subject", "wearable" or "companion".
-        before: The target in words, such as "a red cat" or "meadow"; None where it is added.
-        after: The target in words after the turn; None where it is deleted.
-        source_prompt: Caption before the turn.
-        target_prompt: Caption after the turn.
-        label: The edit as an instruction, such as "turn the red cat into a red dog".
-    """
-
-    type: EditType
-    target: str
-    before: str | None
-    after: str | None
-    source_prompt: str
-    target_prompt: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -150,28 +113,27 @@ def sample_sequence(rng: random.Random, turns: int) -> EditSequence:
     Raises:
         InputError: If `turns` is below 1.
     """
+    return _sampled(rng, turns, sample_scene, EDIT_TYPES)
+
+
+def sample_rich_sequence(rng: random.Random, turns: int) -> EditSequence:
+    """As `sample_sequence`, of the whole world: each eight turns are of the eight different types.
+
+    It begins with a scene of `sample_rich_scene`.
+    """
+    return _sampled(rng, turns, sample_rich_scene, RICH_EDIT_TYPES)
+
+
+def _sampled(
+    rng: random.Random, turns: int, first: Callable[[random.Random], Scene], types: Sequence[EditType]
+) -> EditSequence:
     if turns < 1:
         raise InputError(f"a sequence of {turns} turns is not possible; choose 1 or more")
-    scenes = _found(partial(_try_fresh, rng, min(turns, FRESH_TURNS)))
+    fresh = min(turns, FRESH_TURNS)
+    scenes = _found(lambda: _extended(rng, [first(rng)], _type_order(rng, fresh, types), returning=False))
     while len(scenes) <= turns:
-        scenes = _found(partial(_try_block, rng, scenes))
+        scenes = _found(partial(_try_block, rng, scenes, types))
     return EditSequence(tuple(scenes[: turns + 1]))
-
-
-def edit_between(before: Scene, after: Scene) -> Edit:
-    """The edit that leads from one scene to another.
-
-    Raises:
-        InputError: If they differ in nothing, in more than one thing, or in what no edit changes.
-    """
-    targets = [name for name in ("background", *_KINDS) if getattr(before, name) != getattr(after, name)]
-    if len(targets) != 1 or before.placement != after.placement:
-        raise InputError(f"no single edit leads from {caption(before)!r} to {caption(after)!r}; change one thing")
-    target = targets[0]
-    old, new = getattr(before, target), getattr(after, target)
-    kind, label = _describe(target, old, new, before.subject)
-    words = [value if isinstance(value, str) else value and phrase(value) for value in (old, new)]
-    return Edit(kind, target, words[0], words[1], caption(before), caption(after), label)
 
 
 def changed_pixels(before: Scene, after: Scene, size: int = SIZE) -> NDArray[np.bool_]:
@@ -179,20 +141,6 @@ def changed_pixels(before: Scene, after: Scene, size: int = SIZE) -> NDArray[np.
     old, new = (np.asarray(render(scene, size)) for scene in (before, after))
     changed: NDArray[np.bool_] = np.any(old != new, axis=-1)
     return changed
-
-
-def _describe(target: str, old: str | Thing | None, new: str | Thing | None, subject: Thing) -> tuple[EditType, str]:
-    if isinstance(old, Thing) and isinstance(new, Thing):
-        if old.kind == new.kind:
-            return "colour", f"make the {old.colour} {old.kind} {new.colour}"
-        if old.colour == new.colour:
-            return "object", f"turn the {old.colour} {old.kind} into {phrase(new)}"
-        raise InputError(f"{phrase(old)} becomes {phrase(new)}; one edit changes either the kind or the colour")
-    if isinstance(new, Thing):
-        return "add", f"put {phrase(new)} on the {subject.kind}" if target == "wearable" else f"add {phrase(new)}"
-    if isinstance(old, Thing):
-        return "delete", f"remove the {old.colour} {old.kind}"
-    return "background", f"change the background from {old} to {new}"
 
 
 def _found(attempt: Callable[[], list[Scene] | None]) -> list[Scene]:
@@ -203,14 +151,10 @@ def _found(attempt: Callable[[], list[Scene] | None]) -> list[Scene]:
     raise AssertionError("no sequence of edits was found")
 
 
-def _try_fresh(rng: random.Random, turns: int) -> list[Scene] | None:
-    return _extended(rng, [sample_scene(rng)], _type_order(rng, turns), returning=False)
-
-
-def _try_block(rng: random.Random, scenes: list[Scene]) -> list[Scene] | None:
-    """The scenes and five more, one of each type."""
+def _try_block(rng: random.Random, scenes: list[Scene], types: Sequence[EditType]) -> list[Scene] | None:
+    """The scenes and one more of each type."""
     last = edit_between(*scenes[-2:]).type
-    return _extended(rng, scenes, _type_order(rng, len(EDIT_TYPES), last), returning=True)
+    return _extended(rng, scenes, _type_order(rng, len(types), types, last), returning=True)
 
 
 def _extended(
@@ -219,7 +163,7 @@ def _extended(
     """The scenes and one more of each type; None if a type has nothing left to change."""
     grown = list(scenes)
     for edit_type in types:
-        options = _OPTIONS[edit_type]
+        options = OPTIONS[edit_type]
         choices = list(options(grown, rng, False)) or (list(options(grown, rng, True)) if returning else [])
         if not choices:
             return None
@@ -227,84 +171,12 @@ def _extended(
     return grown
 
 
-def _type_order(rng: random.Random, turns: int, last: EditType | None = None) -> list[EditType]:
+def _type_order(
+    rng: random.Random, turns: int, types: Sequence[EditType], last: EditType | None = None
+) -> list[EditType]:
     order: list[EditType] = []
     while len(order) < turns:
-        block = rng.sample(EDIT_TYPES, len(EDIT_TYPES))
+        block = rng.sample(types, len(types))
         if block[0] != (order[-1] if order else last):
             order += block
     return order[:turns]
-
-
-def _next(values: Sequence[Value], past: Sequence[Value | None], returning: bool) -> list[Value]:
-    """The values that were never there; if there are none and values may return, the one that left longest ago."""
-    fresh = [value for value in values if value not in past]
-    if fresh or not returning:
-        return fresh
-    last_seen = {value: max(turn for turn, seen in enumerate(past) if seen == value) for value in values}
-    return [min(values, key=last_seen.__getitem__)]
-
-
-def _object_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
-    now = scenes[-1]
-    for target, thing in _things(now):
-        kinds = WEARERS if target == "subject" and now.wearable else _KINDS[target]
-        following = _next(kinds, _past_of("kind", scenes, target), returning)
-        if following:
-            yield _with(now, target, replace(thing, kind=rng.choice(following)))
-
-
-def _colour_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
-    for target, thing in _things(scenes[-1]):
-        following = _next(COLOURS, _past_of("colour", scenes, target), returning)
-        if following:
-            yield _with(scenes[-1], target, replace(thing, colour=rng.choice(following)))
-
-
-def _add_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
-    now = scenes[-1]
-    places = ("wearable", "companion") if now.subject.kind in WEARERS else ("companion",)
-    for target in places:
-        following = _next(_KINDS[target], _past_of("kind", scenes, target), returning)
-        if following and getattr(now, target) is None:
-            yield _with(now, target, sample_thing(rng, tuple(following)))
-
-
-def _delete_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
-    for target, _ in _things(scenes[-1]):
-        past = _past(scenes, target)
-        if target != "subject" and (None not in past or (returning and past[-2] is not None)):
-            yield _with(scenes[-1], target, None)
-
-
-def _background_options(scenes: list[Scene], rng: random.Random, returning: bool) -> Iterator[Scene]:
-    for name in _next(BACKGROUNDS, [scene.background for scene in scenes], returning):
-        yield replace(scenes[-1], background=name)
-
-
-_OPTIONS = {
-    "object": _object_options,
-    "add": _add_options,
-    "delete": _delete_options,
-    "colour": _colour_options,
-    "background": _background_options,
-}
-
-
-def _things(scene: Scene) -> Iterator[tuple[str, Thing]]:
-    for target in _KINDS:
-        thing = getattr(scene, target)
-        if thing is not None:
-            yield target, thing
-
-
-def _past(scenes: list[Scene], target: str) -> list[Thing | None]:
-    return [getattr(scene, target) for scene in scenes]
-
-
-def _past_of(quality: Literal["kind", "colour"], scenes: list[Scene], target: str) -> list[str | None]:
-    return [getattr(thing, quality, None) for thing in _past(scenes, target)]
-
-
-def _with(scene: Scene, target: str, thing: Thing | None) -> Scene:
-    return replace(scene, **{target: thing})  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,8 +19,10 @@ from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Geometry, Latent
 from undrift.errors import InputError
 from undrift.flow import Observer
+from undrift.from_json import from_json
 from undrift.methods.cost import REFERENCE_SIZE, Cost
 from undrift.methods.needs import Need
+from undrift.methods.references import Reference
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class EditRequest:
         instructions: what was said, for methods that follow it; empty has them told the target prompts.
         editable_tokens: (batch, tokens) in [0, 1], 0 where a token must stay as it is in ``previous``; None lets all
             change. Whoever asks puts those tokens back afterwards; a method that heeds it makes the edit fit in.
+        original_images: the pictures of ``original``, for methods that work on pixels; empty if unknown.
+        references: further anchors, for methods that take them (``EditMethod.takes_references``).
     """
 
     original: Latent
@@ -54,6 +57,8 @@ class EditRequest:
     previous_images: Sequence[Image.Image] = ()
     instructions: Sequence[str] = ()
     editable_tokens: Tensor | None = None
+    original_images: Sequence[Image.Image] = ()
+    references: Sequence[Reference] = ()
 
 
 @dataclass(frozen=True)
@@ -148,8 +153,8 @@ OddSide = Annotated[int, Field(ge=1, le=255), AfterValidator(_odd)]
 def _from_json(value: Any) -> Any:
     """What a string that can only be JSON stands for; anything else as it is."""
     if isinstance(value, str) and (value == "null" or value.startswith(("[", "{"))):
-        with suppress(ValueError, RecursionError):
-            return json.loads(value)
+        with suppress(ValueError):
+            return from_json(value)
     return value
 
 
@@ -170,6 +175,7 @@ class EditMethod(ABC):
         presets: named parameter sets; ``default`` always exists.
         dial: what the dial between obeying and preserving turns, see ``undrift.methods.dial``.
         follows_instructions: whether it is told instructions as they were said, and edits by a model of its own.
+        takes_references: whether pictures can be given that it pulls an edit towards, see ``EditRequest.references``.
         carried: parameters that a next turn goes on with, as it does with the method.
 
     Attributes:
@@ -185,7 +191,14 @@ class EditMethod(ABC):
     presets: ClassVar[Mapping[str, Params]]
     dial: ClassVar[Dial] = MappingProxyType({})
     follows_instructions: ClassVar[bool] = False
+    takes_references: ClassVar[bool] = False
     carried: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        presets = vars(cls).get("presets")
+        if presets is not None and "default" not in presets:
+            raise TypeError(f"{cls.__name__}.presets has no 'default', which is what a turn takes that names none")
 
     def __init__(self, params: Params | None = None, *, preset: str | None = None, dial_value: float = 0.0) -> None:
         """Without parameters, those of the default preset; which preset given parameters are, ``preset`` says."""

@@ -23,7 +23,7 @@ class Thresholds:
     Attributes:
         weak: a cell beside a changed one has changed from here on.
         strong: a cell has changed by itself from here on.
-        grow: cells by which what has changed is widened; the edge fades out within the outermost of them.
+        grow: cells by which what has changed is widened; the edge fades out across one cell more.
     """
 
     weak: float
@@ -36,15 +36,17 @@ def changed_cells(before: Image.Image, after: Image.Image, cell: int, thresholds
 
     c is the largest channel difference, averaged over a cell and its eight neighbours. A cell has changed where
     c > strong, and wherever c > weak is connected to such a cell (thresholding with hysteresis, Canny 1986, section
-    V): what a decoder alters faintly everywhere stays out, and a changed thing is taken whole.
+    V): what a decoder alters faintly everywhere stays out, and a changed thing is taken whole. What was found is then
+    widened by ``grow`` cells and by one for the seam, so that the seam lies beyond the rim of what has gone: half
+    of that rim left in place is what shows of a thing that was taken away.
     """
     difference = (_values(after) - _values(before)).abs().amax(-1)
     height, width = difference.shape
     padded = functional.pad(difference[None, None], (0, -width % cell, 0, -height % cell), mode="replicate")
     mean = functional.avg_pool2d(functional.avg_pool2d(padded, cell), 3, 1, 1, count_include_pad=False)
-    found = _connected(mean > thresholds.strong, mean > thresholds.weak)
-    side = 2 * thresholds.grow + 1
-    return functional.max_pool2d(found.float(), side, 1, thresholds.grow)[0, 0] > 0
+    found = _connected((mean > thresholds.strong)[0, 0], (mean > thresholds.weak)[0, 0])
+    reach = thresholds.grow + 1
+    return functional.max_pool2d(found[None].float(), 2 * reach + 1, 1, reach)[0] > 0
 
 
 def composed(before: Image.Image, after: Image.Image, cells: Tensor, cell: int) -> Image.Image:
@@ -82,22 +84,66 @@ def kept_elsewhere(
     Returns:
         The picture, and (rows, columns) of 1 for a token with a changed cell and 0 for one without.
     """
-    cell = max(1, geometry.token_side // CELLS)
+    cell = _cell(geometry)
     cells = changed_cells(before, after, cell, thresholds)
-    rows, columns = (tokens := tokens_of(cells, geometry.token_side // cell)).shape
+    return composed(picture, after, cells, cell), _touched(cells, geometry)
+
+
+def brought_home(
+    picture: Image.Image,
+    original: Image.Image,
+    decoded: tuple[Image.Image, Image.Image],
+    geometry: Geometry,
+    thresholds: Thresholds,
+) -> tuple[Image.Image, Tensor]:
+    """``original`` bit for bit where the edit changed ``picture``, with all earlier changes that this touches.
+
+    What was changed elsewhere, by hand for instance, stays. Where the edit changed nothing, all of it comes home.
+
+    Args:
+        picture: what was edited.
+        original: what the words ask for again.
+        decoded: the picture before and after the edit, both through the autoencoder.
+        geometry, thresholds: as for ``kept_elsewhere``.
+
+    Returns:
+        As ``kept_elsewhere``.
+    """
+    cell = _cell(geometry)
+    made, since = changed_cells(*decoded, cell, thresholds), _different(picture, original, cell)
+    cells = _connected(made if made.any() else since, made | since)
+    here = _enlarged(cells, cell, picture.size)[..., None].numpy() > 0
+    home = np.where(here, np.asarray(original.convert("RGB")), np.asarray(picture.convert("RGB")))
+    return Image.fromarray(home), _touched(cells & since, geometry)
+
+
+def _cell(geometry: Geometry) -> int:
+    return max(1, geometry.token_side // CELLS)
+
+
+def _touched(cells: Tensor, geometry: Geometry) -> Tensor:
+    """(rows, columns) of the tokens: 1 for one that holds a cell of ``cells``, else 0."""
+    rows, columns = (tokens := tokens_of(cells, geometry.token_side // _cell(geometry))).shape
     # What lies in the padding of the grid alone is untouched.
     padding = 0, max(0, geometry.columns - columns), 0, max(0, geometry.rows - rows)
-    touched = functional.pad(tokens.float(), padding)[: geometry.rows, : geometry.columns]
-    return composed(picture, after, cells, cell), touched
+    return functional.pad(tokens.float(), padding)[: geometry.rows, : geometry.columns]
+
+
+def _different(one: Image.Image, other: Image.Image, cell: int) -> Tensor:
+    """The cells in which any byte differs, bool (rows, columns)."""
+    differs = (_values(one) != _values(other)).any(-1).float()
+    height, width = differs.shape
+    padded = functional.pad(differs[None, None], (0, -width % cell, 0, -height % cell))
+    return functional.max_pool2d(padded, cell)[0, 0] > 0
 
 
 def _connected(seeds: Tensor, within: Tensor) -> Tensor:
-    """The parts of ``within`` that hold a seed; 8-neighbours are connected."""
-    allowed, found = within.float(), (seeds & within).float()
+    """The parts of ``within`` (rows, columns) that hold a seed; 8-neighbours are connected."""
+    allowed, found = within[None].float(), (seeds & within)[None].float()
     while True:
         grown = functional.max_pool2d(found, 3, 1, 1) * allowed
         if torch.equal(grown, found):
-            return found > 0
+            return found[0] > 0
         found = grown
 
 

@@ -7,10 +7,28 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from undrift.backbones.base import Backbone
-from undrift.flow import Euler, Observer, VelocityField, integrate, interpolate
+from undrift.flow import LQR, Euler, Observer, VelocityField, integrate, interpolate
 from undrift.methods.base import EditRequest, seeded_noise
 from undrift.methods.edit_map import changed_tokens
 from undrift.methods.flowedit import FlowEditField
+from undrift.methods.references import mean_of, share_of
+
+
+class Within:
+    """w v(x, sigma) + (1 - w) straight: a token of weight 0 follows a straight line.
+
+    Args:
+        field: v.
+        straight: the line's velocity, shape of the state.
+        weight: w, (batch, tokens, 1).
+    """
+
+    def __init__(self, field: VelocityField, straight: Tensor, weight: Tensor) -> None:
+        self.parts = (field,)
+        self._field, self._straight, self._weight = field, straight, weight
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        return self._weight * self._field(x, sigma) + (1.0 - self._weight) * self._straight
 
 
 class Coupled:
@@ -29,6 +47,7 @@ class Coupled:
             [prompts[row] for row in rows] for prompts in (request.source_prompts, request.target_prompts)
         )
         self._region = None if region is None else region[list(rows)]
+        self._pull = _pull_of(request, rows, self._region)
 
     def carried(
         self,
@@ -37,15 +56,22 @@ class Coupled:
         guidance: tuple[float, float],
         first_noise: int,
         observers: Sequence[Observer],
+        pulled: int = 0,
     ) -> Tensor:
-        """``state`` at the end of ``sigmas``; guidance of source and target; step i takes noise first_noise + i."""
+        """``state`` at the end of ``sigmas``, whose first ``pulled`` steps are pulled towards the references.
+
+        Args:
+            guidance: of source and target.
+            first_noise: step i takes noise first_noise + i.
+        """
         source, target = (self._field(*side) for side in zip(self._prompts, guidance, strict=True))
 
         def noise(number: int) -> Tensor:
             return self._noise(first_noise + number)
 
         field = FlowEditField(source, target, self._image, noise, 1, self._region)
-        return integrate(field, Euler(), state, sigmas, observers=observers).final
+        controller = None if self._pull is None else LQR(self._pull[0], (self._pull[1],) * pulled)
+        return integrate(field, Euler(), state, sigmas, controller=controller, observers=observers).final
 
     def closed(
         self, edited: Tensor, sigmas: Tensor, guidance: float, noise_number: int, observers: Sequence[Observer]
@@ -54,11 +80,7 @@ class Coupled:
         target, noise = self._field(self._prompts[1], guidance), self._noise(noise_number)
         where = changed_tokens(self._image, edited, self._geometry)
         inside = (where if self._region is None else where * self._region)[..., None]
-        straight = noise - self._image
-
-        def field(x: Tensor, sigma: float) -> Tensor:
-            return inside * target(x, sigma) + (1.0 - inside) * straight
-
+        field = Within(target, noise - self._image, inside)
         start = interpolate(self._image, noise, float(sigmas[0])) + inside * (edited - self._image)
         return integrate(field, Euler(), start, sigmas, observers=observers).final
 
@@ -67,3 +89,11 @@ class Coupled:
 
     def _noise(self, number: int) -> Tensor:
         return seeded_noise(self._seeds, self._image, stream=number)
+
+
+def _pull_of(request: EditRequest, rows: Sequence[int], region: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    """What the references pull ``rows`` towards, and how hard per token, (rows, tokens, 1); None without any."""
+    if not request.references:
+        return None
+    anchor, gain = mean_of(request.references)[list(rows)], share_of(request.references)[list(rows)]
+    return anchor, gain if region is None else gain * region.unsqueeze(-1)

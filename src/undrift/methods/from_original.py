@@ -29,6 +29,6 @@ class FromOriginal(Wrapper):
     def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         captions = request.source_prompts if request.turn == 1 else request.original_prompts
         if len(captions) != len(request.target_prompts):
-            raise InputError("from_original needs the caption of the original picture: give the source a prompt")
+            raise InputError("from_original needs the caption of the original picture: start the session with one")
         afresh = replace(request, previous=request.original, turn=1, source_prompts=captions, previous_images=())
         return self.inner().edit(backbone, afresh, observers)

@@ -38,7 +38,7 @@ class InstructParams(Params):
     exact: bool = Field(True, description="pixels that did not really change stay what they were, bit for bit")
     weak: float = Field(0.05, ge=0, le=1, description="change of a cell, [0, 1], that counts beside a changed one")
     strong: float = Field(0.2, ge=0, le=1, description="change of a cell, [0, 1], that counts by itself")
-    grow: int = Field(1, ge=0, le=64, description="cells by which changed pixels are widened for a soft seam")
+    grow: int = Field(1, ge=0, le=64, description="cells by which changed pixels are widened before the soft seam")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -120,5 +120,6 @@ def _taps(
 
 
 def sites(p: MasaCtrlParams, sharing: Sequence[Site]) -> tuple[Site, ...]:
-    """The layers behind the first ``layers`` of all that share features."""
-    return tuple(sharing[round(p.layers * len(sharing)) :])
+    """The layers behind the first ``layers`` of all that share features; one at least unless all stay alone."""
+    alone = len(sharing) if p.layers == 1 else min(round(p.layers * len(sharing)), len(sharing) - 1)
+    return tuple(sharing[max(0, alone) :])

@@ -32,7 +32,6 @@ from undrift.flow import (
     Observer,
     ReusedMidpoint,
     Trajectory,
-    combine_anchors,
     evaluations,
     integrate,
     inverted,
@@ -41,6 +40,7 @@ from undrift.flow.retain import Chain, Hold, Retain
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
 from undrift.methods.cost import REFERENCE_SIZE, Cost
 from undrift.methods.needs import Need
+from undrift.methods.references import anchored
 
 TimeName = Literal["sigma", "index", "late_midpoint"]
 
@@ -87,7 +87,8 @@ PAPER = MultiTurnParams(inversion_gain=0.5, control_steps=4, retain=None)
 class MultiTurn(EditMethod):
     """Second-order inversion, dual-objective LQR guidance, adaptive attention highlighting.
 
-    v <- v + gain ((x - anchor) / sigma - v) with anchor = X_0 + lambda (X_{k-1} - X_0) in the first sampling steps.
+    v <- v + gain ((x - anchor) / sigma - v) with anchor = X_0 + lambda (X_{k-1} - X_0) in the first sampling steps;
+    references, if there are any, are further terms of the anchor (``undrift.methods.references``).
 
     Source: Zhou et al. 2025, "Multi-turn Consistent Image Editing", arXiv 2505.04320, sections 3.2 to 3.4.
     """
@@ -105,6 +106,7 @@ class MultiTurn(EditMethod):
             "faithful-8": FAITHFUL.updated({"steps": 8, "control_steps": 2}),
         }
     )
+    takes_references: ClassVar[bool] = True
     dial: ClassVar[Dial] = MappingProxyType({"retain": ((0.0, 0.1), (0.6, 1.0)), "control_steps": (2, 5)})
     params: MultiTurnParams
 
@@ -124,7 +126,8 @@ class MultiTurn(EditMethod):
         held = request.editable_tokens is not None
         inversion = self.invert(backbone, request.previous.packed, noise, source, geometry, observers, record=held)
         weight = self.params.previous_weight
-        anchor = combine_anchors([request.original.packed, request.previous.packed], [1.0 - weight, weight])
+        own = [request.original.packed, request.previous.packed]
+        anchor = anchored(own, [1.0 - weight, weight], request.references)
         tap = self.highlighter(backbone, request, target)
         path = inversion.states[::-1]
         sampling = self.sample(

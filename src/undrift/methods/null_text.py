@@ -13,6 +13,7 @@ from torch import Tensor
 
 from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Conditioning, Geometry
+from undrift.backbones.noise_levels import variance_preserving
 from undrift.backbones.placement import gradients
 from undrift.errors import InputError
 from undrift.flow import Euler, Follower, Observer, VelocityField, integrate, velocity_towards
@@ -39,10 +40,11 @@ RATE_STEPS = 100.0
 class Optimised(Follower):
     """The velocity of the source with guidance, whose negative prompt is fitted to a known path step by step.
 
-    At step i it minimises |h (v - v_path)|^2 (mean over all values of a row), v = v_negative + g (v_positive -
-    v_negative), v_path = (x*_{i+1} - x) / h, over what the negative conditioning consists of, with Adam, starting
-    from what the step before ended with. This is the loss of the paper's equation 3, in the units of the straight
-    path.
+    At step i it minimises |z*_{i+1} - z_{i+1}|^2 (mean over all values of a row) over what the negative conditioning
+    consists of, with Adam, starting from what the step before ended with. z is the state as a diffusion model has it,
+    of unit variance: z_{i+1} = c (x + h v) with c = 1 / sqrt((1 - sigma_{i+1})^2 + sigma_{i+1}^2) and
+    v = v_negative + g (v_positive - v_negative). This is the paper's equation 3 in its own units, in which the losses
+    that end a step early are given.
 
     Args:
         backbone: whose guidance takes two evaluations.
@@ -95,7 +97,7 @@ class Optimised(Follower):
         # Clones, for tensors that inference made take no gradients.
         leaves = {name: t.clone().requires_grad_() for name, t in self._negative.tensors.items()}
         adam = torch.optim.Adam(list(leaves.values()), lr=p.learning_rate * max(0.0, 1.0 - index / RATE_STEPS))
-        h = self.step.sigma_next - sigma
+        h = variance_preserving(self.step.sigma_next) * (self.step.sigma_next - sigma)
         enough, done = p.stop_below + STOP_RISES * index if p.stop_below else 0.0, torch.zeros(x.shape[0]) > 0
         for _ in range(p.inner_steps):
             with gradients():

@@ -21,8 +21,9 @@ STYLES = frozenset(_STYLES.split())
 
 
 class Scope(StrEnum):
-    """Where an edit acts: in a place, everywhere, or where something comes to be or goes."""
+    """Where an edit acts: nowhere, in a place, everywhere, or where something comes to be or goes."""
 
+    NONE = "none"
     LOCAL = "local"
     GLOBAL = "global"
     ADDITION = "addition"
@@ -32,13 +33,15 @@ class Scope(StrEnum):
 def scope_of(source_prompt: str, target_prompt: str) -> Scope:
     """The scope of the edit between two captions.
 
-    Global where every changed run of words holds a word of ``STYLES``, or lies in the last phrase that a word of
-    ``PLACES`` begins, in both captions ("in a meadow" to "on a beach"); addition where words are only added, deletion
-    where they are only left out; else local.
+    None where no word changed; global where every changed run of words holds a word of ``STYLES``, or lies in the
+    last phrase that a word of ``PLACES`` begins, in both captions ("in a meadow" to "on a beach"); addition where
+    words are only added, deletion where they are only left out; else local.
     """
     runs = [(old, new) for old, new, equal in word_changes(source_prompt, target_prompt) if not equal]
     replaced, added = any(old for old, _ in runs), any(new for _, new in runs)
-    if runs and all(_everywhere(source_prompt, old) and _everywhere(target_prompt, new) for old, new in runs):
+    if not runs:
+        return Scope.NONE
+    if all(_everywhere(source_prompt, old) and _everywhere(target_prompt, new) for old, new in runs):
         return Scope.GLOBAL
     if added and not replaced:
         return Scope.ADDITION

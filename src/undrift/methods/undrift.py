@@ -16,7 +16,7 @@ from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Latent
 from undrift.flow import Observer
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params
-from undrift.methods.changes import Thresholds, kept_elsewhere
+from undrift.methods.changes import Thresholds, brought_home, kept_elsewhere
 from undrift.methods.cost import REFERENCE_SIZE, Cost
 from undrift.methods.coupled import Coupled
 from undrift.methods.edit_map import EditMap
@@ -45,7 +45,7 @@ class UndriftParams(Params):
     scope: ScopeChoice = Field("auto", description="where the words act; auto reads it from the prompts' difference")
     weak: float = Field(0.1, ge=0, le=1, description="change of a cell, [0, 1], that counts beside a changed one")
     strong: float = Field(0.2, ge=0, le=1, description="change of a cell, [0, 1], that counts by itself")
-    grow: int = Field(1, ge=0, le=64, description="cells by which changed pixels are widened for a soft seam")
+    grow: int = Field(1, ge=0, le=64, description="cells by which changed pixels are widened before the soft seam")
 
     anew: bool = Field(True, description="changed tokens take the latent of the new picture; off: that of the edit")
 
@@ -64,7 +64,9 @@ class UndriftParams(Params):
         return scope_of(source_prompt, target_prompt) if self.scope == "auto" else Scope(self.scope)
 
     def first_step(self, scope: Scope) -> int:
-        """The step of the schedule that an edit of ``scope`` begins with."""
+        """The step of the schedule that an edit of ``scope`` begins with; one of nothing never does."""
+        if scope is Scope.NONE:
+            return self.steps
         early = min(self.skipped, self.addition_skipped)
         return int((early if scope is Scope.ADDITION else self.skipped) * self.steps)
 
@@ -72,6 +74,11 @@ class UndriftParams(Params):
     def closed_from(self) -> int:
         """The step from which on the target alone is sampled."""
         return max(self.steps - int(self.closing * self.steps), self.first_step(Scope.LOCAL))
+
+    @property
+    def pulled_until(self) -> int:
+        """The step up to which references pull: not in the last quarter, nor in the closing, where detail is made."""
+        return min(self.steps - self.steps // 4, self.closed_from)
 
 
 class Undrift(EditMethod):
@@ -81,7 +88,7 @@ class Undrift(EditMethod):
        noise at every step (arXiv 2412.08629): nothing is inverted, so no inverted noise has to be noise.
     2. It leaves the share ``skipped`` of the schedule out: with more noise than is left then nobody could tell where
        things stand and how large they are, and the edit would place them anew. What is added has no place yet and
-       begins earlier.
+       begins earlier. Where the words are the same there is nothing to do, and nothing is run.
     3. Where source and target have different guidance, which changes the whole picture a little, a first pass at
        guidance 1 makes a map M (``EditMap``), and the equation's right side is multiplied by it. M is 1 everywhere
        where the words speak of the whole picture (``scope``).
@@ -89,10 +96,14 @@ class Undrift(EditMethod):
        changed (``changed_tokens``), as FlowEdit's n_min does everywhere: what was left half-way is finished. The
        other tokens follow their own straight path, dx/dsigma = e - x.
     5. Pixels: where the decoded result differs from the decoded X_{k-1} (``changed_cells``), the result's; elsewhere
-       those of the picture before, bit for bit, hence the original's own bytes where no turn has edited.
+       those of the picture before, bit for bit, hence the original's own bytes where no turn has edited. Where the
+       words are the original's again, changed pixels are the original's too, bit for bit (``brought_home``): an edit
+       that is taken back leaves nothing behind.
     6. Tokens: the latent X_k is that of the picture where it changed, and X_{k-1} elsewhere. In the terms of
        Proposition 1 of arXiv 2505.04320, with weights per token of 0 and 1: the original anchors what was never
        touched, the turn that made it the rest. Latent and picture never part, however many turns follow.
+    7. References, if there are any, pull until three quarters of the schedule are done, or until the closing:
+       v <- v + s ((z - b) / sigma - v), b their mean, s their weight per token, times M and the region (``LQR``).
 
     Source: FlowEdit, arXiv 2412.08629, algorithm 1, for the velocity; DecFlowEdit, arXiv 2609.34237, section on the
     edit map, for E; arXiv 2505.04320, Proposition 1, for the anchors. The start by the kind of edit, the pixels and
@@ -103,7 +114,10 @@ class Undrift(EditMethod):
     title: ClassVar[str] = "undrift"
     paper: ClassVar[str] = "undrift: beyond Multi-turn Consistent Image Editing, arXiv 2505.04320"
     presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": UndriftParams()})
-    dial: ClassVar[Dial] = MappingProxyType({"skipped": (0.1, 0.6), "strong": (0.1, 0.4)})
+    takes_references: ClassVar[bool] = True
+    dial: ClassVar[Dial] = MappingProxyType(
+        {"skipped": (0.1, 0.6), "addition_skipped": (0.0, 0.45), "strong": (0.1, 0.4)}
+    )
     params: UndriftParams
 
     def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
@@ -120,6 +134,10 @@ class Undrift(EditMethod):
     def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         prompts = zip(request.source_prompts, request.target_prompts, strict=True)
         scopes = [self.params.scope_of(*pair) for pair in prompts]
+        if request.references:  # the same words in another look are something to do
+            scopes = [Scope.LOCAL if scope is Scope.NONE else scope for scope in scopes]
+        if all(scope is Scope.NONE for scope in scopes):
+            return self._settled(backbone, request, request.previous)
         region = self._region(backbone, request, scopes, observers)
         edited = self._edited(backbone, request, scopes, region, observers)
         return self._settled(backbone, request, Latent(edited, request.previous.geometry))
@@ -136,11 +154,12 @@ class Undrift(EditMethod):
         p, state = self.params, request.previous.packed.clone()
         starts = [p.first_step(scope) for scope in scopes]
         grid = backbone.sigmas(p.steps, request.previous.geometry)
-        for begin, end in pairwise([*sorted(set(starts) - {p.closed_from}), p.closed_from]):
+        begins = sorted({start for start in starts if start < p.closed_from})
+        for begin, end in pairwise([*begins, p.closed_from]):
             rows = [row for row, start in enumerate(starts) if start <= begin]
             part = Coupled(backbone, request, rows, region)
-            guidance = (p.source_guidance, p.guidance)
-            state[rows] = part.carried(state[rows], grid[begin : end + 1], guidance, begin, observers)
+            guidance, pulled = (p.source_guidance, p.guidance), max(0, min(end, p.pulled_until) - begin)
+            state[rows] = part.carried(state[rows], grid[begin : end + 1], guidance, begin, observers, pulled)
         if p.closed_from == p.steps:
             return state
         everyone = Coupled(backbone, request, range(len(scopes)), region)
@@ -163,17 +182,33 @@ class Undrift(EditMethod):
 
     def _settled(self, backbone: Backbone, request: EditRequest, edited: Latent) -> EditResult:
         """Pixels that did not change are put back; so are tokens without a changed pixel, the others encoded anew."""
-        geometry = edited.geometry
         shown = backbone.decode(request.previous)
-        images: list[Image.Image] = []
-        touched: list[Tensor] = []
-        for picture, before, after in zip(
-            request.previous_images or shown, shown, backbone.decode(edited), strict=True
-        ):
-            image, tokens = kept_elsewhere(picture, before, after, geometry, self.params.thresholds)
-            images.append(image)
-            touched.append(tokens)
-        mask = torch.stack(touched)
+        decoded = zip(shown, backbone.decode(edited), strict=True)
+        pictures = request.previous_images or shown
+        settled = [self._pixels(request, row, pictures[row], both) for row, both in enumerate(decoded)]
+        images = tuple(image for image, _ in settled)
+        mask = torch.stack([tokens for _, tokens in settled])
         changed = backbone.encode(images).packed if self.params.anew else edited.packed
         latent = torch.where(mask.flatten(1)[..., None] > 0, changed, request.previous.packed)
-        return EditResult(Latent(latent, geometry), mask=mask, images=tuple(images))
+        for row, original in enumerate(request.original_images):
+            if images[row].tobytes() == original.tobytes():
+                latent[row] = request.original.packed[row]
+        return EditResult(Latent(latent, edited.geometry), mask=mask, images=images)
+
+    def _pixels(
+        self, request: EditRequest, row: int, picture: Image.Image, decoded: tuple[Image.Image, Image.Image]
+    ) -> tuple[Image.Image, Tensor]:
+        """A row's picture and the tokens it touched, from ``picture`` and the decoded one before and after."""
+        geometry, thresholds = request.previous.geometry, self.params.thresholds
+        if _asks_for_the_original(request, row):
+            return brought_home(picture, request.original_images[row], decoded, geometry, thresholds)
+        return kept_elsewhere(picture, *decoded, geometry, thresholds)
+
+
+def _asks_for_the_original(request: EditRequest, row: int) -> bool:
+    """Whether the words of a row are the original's again, and not those of the picture that it edits."""
+    if not (request.original_prompts and request.original_images) or request.references:
+        return False
+    words = request.original_prompts[row], request.source_prompts[row]
+    again, same = (scope_of(each, request.target_prompts[row]) is Scope.NONE for each in words)
+    return again and not same and request.turn > 1

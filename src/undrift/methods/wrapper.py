@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -11,6 +10,7 @@ from pydantic import Field, field_validator
 from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone
 from undrift.errors import InputError
+from undrift.from_json import from_json
 from undrift.methods import registry
 from undrift.methods.base import EditMethod, Params
 from undrift.methods.cost import REFERENCE_SIZE, Cost
@@ -29,10 +29,7 @@ class WrapperParams(Params):
     @field_validator("method_params", mode="before")
     @classmethod
     def _parsed(cls, value: object) -> object:
-        try:
-            return json.loads(value) if isinstance(value, str) else value
-        except RecursionError:
-            raise ValueError("nested too deeply for JSON") from None
+        return from_json(value) if isinstance(value, str) else value
 
     def updated(self, overrides: Mapping[str, Any]) -> Self:
         """As for every method, but names that are none of the wrapper's own go to the method inside.

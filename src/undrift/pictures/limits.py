@@ -32,6 +32,9 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PNG_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column and row, and steps between them, of the passes of an interlaced PNG (its specification, 8.2)."""
 
+MAX_FILE = 640 * 2**20
+"""Bytes of a picture's file: more than 64 megapixels of 16-bit RGBA take. Some decoders ask for all of it at once."""
+
 MAX_JPEG = 256 * 2**20
 """Bytes of a JPEG: more than 64 megapixels take at the best quality."""
 
@@ -56,6 +59,14 @@ def check_size(width: int, height: int, name: str, max_megapixels: float) -> Non
         )
     if max(width, height) > MAX_SIDE and max_megapixels < float("inf"):
         raise PictureError(f"{name} has {width}x{height} pixels, at most {MAX_SIDE} a side are read: crop it first")
+
+
+def check_file(count: int, name: str) -> None:
+    """Refuse a file of more than ``MAX_FILE`` bytes."""
+    if count > MAX_FILE:
+        raise PictureError(
+            f"{name} has {size(count)}, pictures of at most {size(MAX_FILE)} are read: save it smaller"
+        )
 
 
 def check_still(opened: Image.Image, meter: Meter, name: str) -> None:

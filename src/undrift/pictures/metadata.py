@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from undrift.errors import PictureError
+from undrift.from_json import from_json
 from undrift.pictures.opening import Source, name_of, opened_picture
 from undrift.pictures.writing import METADATA_KEY
 
@@ -29,8 +30,9 @@ def read_metadata(source: Source) -> dict[str, Any]:
             f"{name} carries no undrift metadata: not made by undrift, or another program removed it"
         )
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = from_json(text)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):  # no JSON, or with what is no number or no text
         value = None
     if not isinstance(value, dict):
         raise PictureError(f"the undrift metadata in {name} is damaged")

@@ -39,6 +39,9 @@ _DAMAGE = (
 )
 """What Pillow's readers raise on files that are broken."""
 
+_TEXT_LIMIT = "MAX_TEXT_"
+"""Begins the names of Pillow's limits on what a PNG carries besides its pixels, which its messages give."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -90,6 +93,7 @@ def _metered(source: Source, name: str, check: Check | None) -> Iterator[Meter]:
     except (OSError, ValueError) as error:
         raise PictureError(_unreadable(name, error)) from None
     with Meter(file, name, check) as meter:
+        limits.check_file(meter.size, name)
         yield meter
 
 
@@ -138,4 +142,7 @@ def _unreadable(name: str, error: Exception) -> str:
     """The operating system's reason if it has one; everything else means that the contents are broken."""
     if isinstance(error, OSError) and error.errno is not None:
         return f"cannot read {name}: {reason(error)}"
-    return f"{name} is damaged or cut off: {' '.join(str(error).split()) or type(error).__name__}"
+    said = " ".join(str(error).split())
+    if _TEXT_LIMIT in said:
+        return f"{name} carries larger texts or colour profiles than are read: save it without metadata"
+    return f"{name} is damaged or cut off" + (f": {said}" if said else "")

@@ -28,13 +28,16 @@ MARKS = ("application_id", "user_version")
 BUSY_SECONDS = 30.0
 
 LONGEST = 1024**2
-"""Bytes of one value, and of one statement, that are read."""
+"""Bytes of one value that is read."""
+
+LONGEST_STATEMENT = 16 * 1024
+"""Bytes of one statement; those of a made-up schema are parsed before anything else can be looked at."""
 
 _WORK_SECONDS = 10.0
 _OPENING_SECONDS = 2.0
 """Processor time that a transaction, and opening a session, may take: a made-up database could go on for ever."""
 
-_EVERY = 1000
+_EVERY = 100
 """SQLite instructions between two looks at the clock."""
 
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -90,9 +93,9 @@ def limit(db: sqlite3.Connection, seconds: float) -> None:
     """Have ``db`` read nothing huge, and give up after ``seconds`` of processor time."""
     end = time.thread_time() + seconds  # waiting for other processes takes none of it
     db.set_progress_handler(lambda: time.thread_time() > end, _EVERY)
-    db.execute("PRAGMA cell_size_check = ON")
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
-    db.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, LONGEST)
+    db.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, LONGEST_STATEMENT)
+    db.execute("PRAGMA cell_size_check = ON")
 
 
 def create(folder: Path) -> None:
@@ -135,8 +138,12 @@ def marks(db: sqlite3.Connection) -> tuple[int, int]:
 
 def has_schema(db: sqlite3.Connection, version: int) -> bool:
     """Whether it has the tables of ``version``, and no other tables, views and triggers: those could do anything."""
-    found, expected = _schema(db), _schema_of(MIGRATIONS[:version])
-    return found <= expected and all(entry in found for entry in expected if entry[0] == "table")
+    expected, found = _schema_of(MIGRATIONS[:version]), set()
+    for entry in _schema(db):
+        if entry not in expected:
+            return False
+        found.add(entry)
+    return all(entry in found for entry in expected if entry[0] == "table")
 
 
 @cache
@@ -146,13 +153,13 @@ def _schema_of(migrations: tuple[tuple[str, ...], ...]) -> frozenset[tuple[str, 
         for statements in migrations:
             for statement in statements:
                 db.execute(statement)
-        return _schema(db)
+        return frozenset(_schema(db))
     finally:
         db.close()
 
 
-def _schema(db: sqlite3.Connection) -> frozenset[tuple[str, ...]]:
-    return frozenset(db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall())
+def _schema(db: sqlite3.Connection) -> Iterator[tuple[str, ...]]:
+    yield from db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
 
 
 def _check_files(folder: Path) -> None:

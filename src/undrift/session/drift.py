@@ -3,8 +3,10 @@
 Where to look. What a turn *edited* is its mask (one value per token) at 0.5 and above, grown by half a token on
 every side, because a decoder's pixels depend on the neighbouring tokens too, and enlarged to pixels; of that, what
 its region allowed it to change. Against the previous turn, the outside is what this turn's edit leaves. Against the
-original, it is what the edits of all turns since then leave: an edit of turn 2 is no drift at turn 5. If one of these
-turns has neither mask nor region, it may have edited anywhere, so the outside is the whole picture.
+original, it is what the edits of all turns since then leave: an edit of turn 2 is no drift at turn 5. A turn that was
+asked to change the whole picture (another place, another style) edited all of it, whatever its attention looked at;
+so did a picture put in by hand. Another turn with neither mask nor region may have edited anywhere, and nothing is
+known to be its edit: it leaves all outside.
 
 What is measured there: ``psnr`` = 10 log10(255^2 / MSE) over the RGB values, and ``changed``, the fraction of the
 pixels of which a channel changed by more than 8 of 255. No reference-free quality is measured: such scores improve
@@ -38,27 +40,36 @@ class Edited(NamedTuple):
         mask: L, one pixel per token; the tokens may cover padding beyond the picture. None: anywhere.
         region: L, of the picture's size, 0 where nothing could change. None: everything could.
         token_side: as ``Turn.token_side``.
+        everywhere: it was asked to change the whole picture; ``mask`` says nothing then.
     """
 
     mask: Image.Image | None
     region: Image.Image | None = None
     token_side: int | None = None
+    everywhere: bool = False
 
 
 def outside(edits: Sequence[Edited], size: tuple[int, int]) -> Mask:
-    """The pixels (height, width) that no edit covers; all of them if any edit is unknown.
+    """The pixels (height, width) that no edit covers.
 
     Args:
         edits: one per turn.
         size: the picture's (width, height).
     """
     result = np.ones((size[1], size[0]), dtype=bool)
-    if any(edit.mask is None and edit.region is None for edit in edits):
-        return result
-    for mask, region, token_side in edits:
-        edited = np.ones_like(result) if mask is None else _grown(mask, size, token_side)
-        result &= ~(edited if region is None else edited & (np.asarray(region) > 0))
+    for edit in edits:
+        result &= ~_covered(edit, size)
     return result
+
+
+def _covered(edit: Edited, size: tuple[int, int]) -> Mask:
+    """The pixels that are known to be an edit's."""
+    if edit.mask is None or edit.everywhere:
+        known = edit.everywhere or edit.region is not None
+        edited = np.full((size[1], size[0]), known)
+    else:
+        edited = _grown(edit.mask, size, edit.token_side)
+    return edited if edit.region is None else edited & (np.asarray(edit.region) > 0)
 
 
 def measure(picture: Image.Image, anchor: Image.Image, where: Mask) -> DriftNumbers:

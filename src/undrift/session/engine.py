@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
+from pydantic import ValidationError
 
-from undrift import __version__
+from undrift import __version__, wording
 from undrift.backbones.base import Backbone
 from undrift.errors import InputError
 from undrift.files import sha256
 from undrift.flow import Observer
+from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import latents, region
@@ -26,6 +28,7 @@ from undrift.session.making import Work, stored_latent
 from undrift.session.model import Exchange, RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import Outcome, Spec
 from undrift.session.provenance import recipe
+from undrift.session.references import Look, sheet_of
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 
@@ -50,6 +53,7 @@ class EditPlan:
         parent: the turn to edit, anything ``Tree.turn`` understands.
         region: L, of the session's picture size: white may change, black stays the parent's picture to the bit, see
             ``undrift.session.region``. None lets everything change.
+        references: pictures whose look the turn is to take on, for methods that take them.
         move_head: whether the head follows the turn; candidates beside it stay out of the way.
     """
 
@@ -62,6 +66,7 @@ class EditPlan:
     handover: Literal["latent", "image"] = "latent"
     parent: str = "head"
     region: Image.Image | None = None
+    references: tuple[Look, ...] = ()
     move_head: bool = True
 
 
@@ -71,8 +76,12 @@ def start_session(folder: str | Path, image: Image.Image, prompt: str, backbone:
     Raises:
         SessionError: the folder is in use or cannot be written.
         InputError: the prompt is no text.
+        ModelError: the model does not say which it is.
     """
+    _check_kind("the picture", image, Image.Image, "undrift.read_picture(FILE) opens one")
+    _check_kind("the model", backbone, Backbone, "undrift.load(NAME) loads one")
     _check_text(prompt)
+    latents.check_maker(backbone)
     return Session.create(folder, prompt, _picture_outcome(image.convert("RGB"), prompt, "original", 0, backbone))
 
 
@@ -85,6 +94,7 @@ def import_picture(
         InputError: not the session's size, or the prompt is no text.
     """
     _check_text(prompt)
+    latents.check_maker(backbone)
     tree = session.tree()
     made_from, original = tree.turn(parent), tree.original
     if image.size != (original.width, original.height):
@@ -119,14 +129,22 @@ def run_turn(
         SessionError: the result cannot be written.
         Cancelled: an observer stopped it.
     """
+    _check_kind("the model", backbone, Backbone, "undrift.load(NAME) loads one")
+    _check_kind("the method", method, EditMethod, "undrift.method(NAME, model) gives one")
+    _check_kind("the plan", plan, EditPlan, "undrift.EditPlan(PROMPT) is one")
+    latents.check_maker(backbone)
     method.check(backbone)
+    check_references(method, plan.references)
     method = method.pinned(backbone)
     tree = tree or session.tree()
     parent = tree.turn(plan.parent)
     stored = stored_latent(session, parent, backbone)
     allowed = region.checked(plan.region, (parent.width, parent.height))
+    sheet = sheet_of(plan.references, (parent.width, parent.height))
     spec = _resolved(plan, parent, method, backbone, allowed, has_latent=stored is not None)
-    work = Work(session, backbone, tree, parent, allowed)
+    if sheet is not None:
+        spec = spec.model_copy(update={"references_hash": sha256(png_bytes(sheet))})
+    work = Work(session, backbone, tree, parent, allowed, sheet)
     previous = stored if spec.handover == "latent" else None
     return _appended(
         session, parent, plan.prompt, spec, lambda: work.edit(previous, spec, method, observers), plan.move_head
@@ -150,6 +168,7 @@ def restore(
         InputError: a brush of another size or without white, an unknown turn, or the same turn twice.
         SessionError: the result cannot be written.
     """
+    latents.check_maker(backbone)
     tree = session.tree()
     onto, wanted = tree.turn(parent), tree.turn(anchor)
     if onto.id == wanted.id:
@@ -159,6 +178,17 @@ def restore(
     spec = RestoreSpec(anchor=wanted.id, region_hash=sha256(mask_bytes(painted)))
     work = Work(session, backbone, tree, onto, painted)
     return _appended(session, onto, onto.prompt, spec, lambda: work.restore(wanted))
+
+
+def check_references(method: EditMethod, references: Sequence[Look]) -> None:
+    """Refuse references for a method that takes none.
+
+    Raises:
+        InputError: the message names the methods that do.
+    """
+    if references and not method.takes_references:
+        able = ", ".join(name for name, each in registry.all_methods().items() if each.takes_references)
+        raise InputError(f"method '{method.name}' takes no reference: leave --reference out, or use one of {able}")
 
 
 def drawn_seed() -> int:
@@ -191,7 +221,7 @@ def _resolved(
         raise InputError("the prompt of the edit is empty: say what the picture is to show")
     source_prompt = parent.prompt if plan.source_prompt is None else plan.source_prompt
     _check_text(plan.prompt, source_prompt, plan.instruction or "", *(plan.words or ()))
-    if plan.seed is not None and not 0 <= plan.seed < SEEDS:
+    if plan.seed is not None and not (isinstance(plan.seed, int) and 0 <= plan.seed < SEEDS):
         raise InputError(f"seed is {plan.seed}, expected 0 to {SEEDS - 1}, or none to draw one")
     if plan.handover == "latent" and not has_latent:
         log.warning(
@@ -199,6 +229,21 @@ def _resolved(
             parent.number,
             backbone.identity.name,
         )
+    try:
+        return _spec(plan, source_prompt, method, backbone, allowed, has_latent=has_latent)
+    except ValidationError as error:
+        raise InputError(f"the plan of the turn: {wording.problem(error)}") from None
+
+
+def _spec(
+    plan: EditPlan,
+    source_prompt: str,
+    method: EditMethod,
+    backbone: Backbone,
+    allowed: Image.Image | None,
+    *,
+    has_latent: bool,
+) -> TurnSpec:
     return TurnSpec(
         source_prompt=source_prompt,
         target_prompt=plan.prompt,
@@ -230,6 +275,11 @@ def _picture_outcome(image: Image.Image, prompt: str, kind: TurnKind, number: in
         height=image.height,
         latent=latents.to_bytes(backbone.encode([image]), backbone),
     )
+
+
+def _check_kind(what: str, given: object, kind: type, how: str) -> None:
+    if not isinstance(given, kind):
+        raise InputError(f"{what} is {wording.value(given)}, expected {kind.__name__}: {how}")
 
 
 def _check_text(*texts: str) -> None:

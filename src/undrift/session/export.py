@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import zipfile
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def export_zip(session: Session, path: str | Path) -> None:
     check_ending(path, ZIP_ENDINGS)
     tree = session.tree()
     copy = _database(tree)
-    root = session.folder.resolve().name
+    root = os.fsencode(session.folder.resolve().name).decode("utf-8", "replace")  # names in a zip file are text
     hashes = {database.FILE: sha256(copy)}
     with output_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(f"{root}/{database.FILE}", _DATE), copy)

@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from undrift.backbones.base import Backbone, Geometry, Latent
-from undrift.errors import SessionError
+from undrift.errors import ModelError, SessionError
+from undrift.from_json import from_json
 from undrift.session import drift
 
 _TENSOR = "packed"
@@ -49,6 +50,20 @@ class StoredLatent:
         if self.vae_hash and here.vae_hash:
             return self.vae_hash == here.vae_hash
         return here.has_weights(self.weights_hash)
+
+
+def check_maker(backbone: Backbone) -> None:
+    """Refuse a model whose turns could not be read again; asked before the work.
+
+    Raises:
+        ModelError: it has no name, or does not say which weights it has.
+    """
+    made_by = Maker(backbone.identity.name, backbone.identity.weights_hash)
+    if not _names_a_model(made_by):
+        raise ModelError(
+            f"the model '{made_by.name}' has the weights hash '{made_by.weights_hash}': expected a name and a hash"
+            f" of 1 to {_LONGEST_NAME} characters in its identity, without which a session cannot be opened again"
+        )
 
 
 def to_bytes(latent: Latent, backbone: Backbone) -> bytes:
@@ -101,10 +116,14 @@ def maker_of(data: bytes) -> Maker:
     """
     with _reading():
         about = _about(data)
-        named = (about["model"], about["weights_hash"])
-        if not all(isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME for name in named):
+        named = Maker(about["model"], about["weights_hash"])
+        if not _names_a_model(named):
             raise ValueError("it names no model")
-        return Maker(*named)
+        return named
+
+
+def _names_a_model(found: Maker) -> bool:
+    return all(isinstance(text, str) and 0 < len(text) <= _LONGEST_NAME for text in found)
 
 
 def geometry_of(data: bytes) -> Geometry:
@@ -134,7 +153,7 @@ def _geometry(about: Mapping[str, Any]) -> Geometry:
 def _reading() -> Iterator[None]:
     try:
         yield
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise SessionError(f"a latent file of the session is not one of undrift's: {error}") from None
 
 
@@ -142,5 +161,5 @@ def _about(data: bytes) -> dict[str, Any]:
     size = int.from_bytes(data[:8], "little")
     if size > _LONGEST_HEADER:
         raise ValueError(f"a header of {size} bytes")
-    about: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_KEY])
+    about: dict[str, Any] = from_json(from_json(data[8 : 8 + size])["__metadata__"][_KEY])
     return about

@@ -14,25 +14,33 @@ from undrift.backbones.base import Backbone, Latent
 from undrift.errors import SessionError
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest
+from undrift.methods.references import Reference
+from undrift.methods.scope import Scope, scope_of
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import drift, latents, region
 from undrift.session.maker import agreed
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.outcome import Outcome
 from undrift.session.provenance import recipe
+from undrift.session.references import anchors, looks_of
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 
 
 @dataclass(frozen=True)
 class Work:
-    """Making the contents of one turn from ``parent``, changing nothing outside ``allowed``."""
+    """Making the contents of one turn from ``parent``, changing nothing outside ``allowed``.
+
+    Attributes:
+        sheet: the references of the turn as the session keeps them; None without any.
+    """
 
     session: Session
     backbone: Backbone
     tree: Tree
     parent: Turn
     allowed: Image.Image | None
+    sheet: Image.Image | None = None
 
     def edit(
         self, previous: Latent | None, spec: TurnSpec, method: EditMethod, observers: Sequence[Observer]
@@ -51,9 +59,11 @@ class Work:
             words=[spec.words],
             seeds=[spec.seed],
             original_prompts=[first.prompt],
+            original_images=[self.session.picture(first)],
             instructions=[spec.instruction or spec.target_prompt],
             previous_images=[before],
             editable_tokens=self._changeable(previous),
+            references=self._references(previous),
         )
         result = method.edit(self.backbone, request, observers)
         made = (result.images or self.backbone.decode(result.latent))[0]
@@ -62,7 +72,7 @@ class Work:
         mask = None if result.mask is None else _mask_picture(result.mask[0])
         metadata = recipe(spec.target_prompt, "edit", self.parent.number + 1, spec)
         return replace(
-            self._outcome(picture, latent, before, mask, metadata),
+            self._outcome(picture, latent, before, mask, metadata, _asks_for_all(spec)),
             evaluations=result.evaluations,
             sample_evaluations=result.sample_evaluations,
             seconds=seconds,
@@ -85,6 +95,12 @@ class Work:
             return None
         return region.changeable(self.allowed, previous.geometry).to(previous.packed.device)
 
+    def _references(self, previous: Latent) -> tuple[Reference, ...]:
+        if self.sheet is None:
+            return ()
+        looks = looks_of(self.sheet, (self.parent.width, self.parent.height))
+        return anchors(looks, self.backbone, previous.geometry)
+
     def _kept(
         self, made: Image.Image, made_latent: Latent, before: Image.Image, previous: Latent
     ) -> tuple[Image.Image, Latent]:
@@ -101,11 +117,13 @@ class Work:
         before: Image.Image,
         mask: Image.Image | None,
         metadata: Mapping[str, Any],
+        everywhere: bool = False,
     ) -> Outcome:
         """The files of the turn, and its drift."""
         edits = [self._edited(t) for t in self.tree.path(self.parent)[1:]]
         side = latent.geometry.token_side
-        edit, original = drift.Edited(mask, self.allowed, side), self.session.picture(self.tree.original)
+        edit = drift.Edited(mask, self.allowed, side, everywhere)
+        original = self.session.picture(self.tree.original)
         return Outcome(
             image=png_bytes(picture, metadata),
             width=picture.width,
@@ -113,13 +131,19 @@ class Work:
             latent=latents.to_bytes(latent, self.backbone),
             mask=None if mask is None else png_bytes(mask),
             region=None if self.allowed is None else mask_bytes(self.allowed),
+            references=None if self.sheet is None else png_bytes(self.sheet),
             token_side=None if mask is None else side,
             drift_original=drift.measure(picture, original, drift.outside([*edits, edit], picture.size)),
             drift_previous=drift.measure(picture, before, drift.outside([edit], picture.size)),
         )
 
     def _edited(self, turn: Turn) -> drift.Edited:
-        return drift.Edited(self.session.mask(turn), self.session.region(turn), turn.token_side)
+        return drift.Edited(
+            self.session.mask(turn),
+            self.session.region(turn),
+            turn.token_side,
+            turn.kind == "import" or _asks_for_all(turn.spec),
+        )
 
 
 def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | None:
@@ -134,6 +158,10 @@ def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | 
     if stored is not None and stored.size != (turn.width, turn.height):
         raise SessionError(f"the latent of turn {turn.id} is not of the size of its picture: the session is damaged")
     return stored.latent if stored is not None and stored.fits(backbone) else None
+
+
+def _asks_for_all(spec: TurnSpec | None) -> bool:
+    return spec is not None and scope_of(spec.source_prompt, spec.target_prompt) is Scope.GLOBAL
 
 
 def _mask_picture(mask: Tensor) -> Image.Image:

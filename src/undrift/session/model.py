@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 TurnKind = Annotated[
     Literal["original", "edit", "import", "restore"],
@@ -69,11 +78,19 @@ class Stored(BaseModel):
 
     Class attributes:
         before: the fields' names of today by their former ones.
+        rare: fields that are stored only where they hold something, so that a record without them is that of before
+            they existed.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     before: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    rare: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_rare(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        record: dict[str, Any] = handler(self)
+        return {name: value for name, value in record.items() if value is not None or name not in self.rare}
 
     @model_validator(mode="before")
     @classmethod
@@ -102,6 +119,7 @@ class TurnSpec(Stored):
         exchange: what was said to the language model that read the instruction, and what it answered; None without.
         words: words of the target prompt that steer the highlighting, None for those that differ.
         region_hash: sha256 of the file that says where the picture may change, None for everywhere.
+        references_hash: sha256 of the file with the references, None without any.
         method, preset, params: the editor, its preset's name (``custom`` if it has other parameters than a preset),
             and its resolved parameters.
         dial: where the dial stood that gave the parameters, 0 if it was not turned; None in records of before it was
@@ -114,6 +132,7 @@ class TurnSpec(Stored):
     """
 
     before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_hash"})
+    rare: ClassVar[tuple[str, ...]] = ("references_hash",)
 
     source_prompt: str
     target_prompt: str
@@ -121,6 +140,7 @@ class TurnSpec(Stored):
     exchange: Exchange | None = None
     words: tuple[str, ...] | None = None
     region_hash: str | None = None
+    references_hash: str | None = None
     method: str
     preset: str
     params: Values
@@ -163,9 +183,10 @@ class Turn(Stored):
         prompt: what the picture shows.
         spec: of an edit, else None.
         restore: of a restore, else None.
-        image, latent, mask, region_file: paths of the files within the session folder, with forward slashes. The mask
-            is a grey PNG with one pixel per token, white where the method edited, None if it has none; the region is
-            a grey PNG of the picture's size, black where the turn left the picture as it was, None for nowhere.
+        image, latent, mask, region_file, references_file: paths of the files within the session folder, with forward
+            slashes. The mask is a grey PNG with one pixel per token, white where the method edited, None if it has
+            none; the region is a grey PNG of the picture's size, black where the turn left the picture as it was,
+            None for nowhere; the references are a sheet (``undrift.session.references``), None without any.
         image_hash, latent_hash, mask_hash: sha256 of the files; that of the mask was not recorded before.
         width, height: of the picture in pixels.
         token_side: in pixels, of the square that one pixel of the mask stands for; None without a mask, and in
@@ -177,6 +198,7 @@ class Turn(Stored):
     """
 
     before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_file"})
+    rare: ClassVar[tuple[str, ...]] = ("references_file",)
 
     id: str
     number: Count
@@ -189,6 +211,7 @@ class Turn(Stored):
     latent: str | None
     mask: str | None = None
     region_file: str | None = None
+    references_file: str | None = None
     image_hash: str
     latent_hash: str | None
     mask_hash: str | None = None
@@ -205,7 +228,7 @@ class Turn(Stored):
     @property
     def files(self) -> tuple[str, ...]:
         """The paths of its files, those that it has."""
-        return tuple(name for name in (self.image, self.latent, self.mask, self.region_file) if name is not None)
+        return tuple(self.hashes)
 
     @property
     def told(self) -> str:
@@ -216,8 +239,8 @@ class Turn(Stored):
     @property
     def hashes(self) -> dict[str, str | None]:
         """sha256 of its files by their paths; None for a mask of before that was recorded."""
-        of = (self.image_hash, self.latent_hash, self.mask_hash, self.region_hash)
-        names = (self.image, self.latent, self.mask, self.region_file)
+        of = (self.image_hash, self.latent_hash, self.mask_hash, self.region_hash, self.references_hash)
+        names = (self.image, self.latent, self.mask, self.region_file, self.references_file)
         return {name: value for name, value in zip(names, of, strict=True) if name is not None}
 
     @property
@@ -225,3 +248,8 @@ class Turn(Stored):
         """sha256 of the region's file."""
         decided = self.spec or self.restore
         return None if decided is None else decided.region_hash
+
+    @property
+    def references_hash(self) -> str | None:
+        """sha256 of the file with the references."""
+        return None if self.spec is None else self.spec.references_hash

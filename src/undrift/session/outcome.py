@@ -16,6 +16,7 @@ FOLDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "latent": ("latents", "safetensors"),
         "mask": ("masks", "png"),
         "region": ("regions", "png"),
+        "references": ("references", "png"),
     }
 )
 """Folder and suffix of every kind of file that a turn has."""
@@ -38,6 +39,7 @@ class Outcome:
     latent: bytes | None = None
     mask: bytes | None = None
     region: bytes | None = None
+    references: bytes | None = None
     token_side: int | None = None
     evaluations: int = 0
     sample_evaluations: int = 0

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from undrift import __version__
 from undrift.errors import PictureError
 from undrift.pictures import NoMetadataError, read_metadata
-from undrift.session.model import Turn, TurnKind, TurnSpec
+from undrift.session.model import Count, Turn, TurnKind, TurnSpec
 from undrift.wording import problem
 
 FORMAT = 1
@@ -39,7 +39,7 @@ class RecordedTurn(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    number: int
+    number: Count
     kind: TurnKind
     prompt: str
     spec: TurnSpec | None = None

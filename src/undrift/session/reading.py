@@ -49,8 +49,6 @@ def tree(db: sqlite3.Connection, known: dict[str, Turn]) -> Tree:
         Damaged: undrift did not write this.
     """
     rows = _limited(db, "SELECT id, parent, record FROM turns ORDER BY ordinal", "turns")
-    if sum(len(record) for *_, record in rows if isinstance(record, str)) > MAX_RECORDS:
-        raise Damaged(f"its turns take more than {wording.size(MAX_RECORDS)} of records")
     heads = db.execute("SELECT turn, branch FROM head LIMIT 2").fetchall()
     branches = _limited(db, "SELECT name, turn FROM branches ORDER BY rowid", "branches")
     trail = _limited(db, "SELECT parent, child FROM trail", "steps of its trail")
@@ -154,10 +152,16 @@ def _check_values(made: Turn, key: str) -> None:
     """What a turn says of itself."""
     if made.id != key:
         raise Damaged(f"turn {key} is called {made.id[:20]!a} in its record")
-    files = {"image": made.image, "latent": made.latent, "mask": made.mask, "region": made.region_file}
+    files = {
+        "image": made.image,
+        "latent": made.latent,
+        "mask": made.mask,
+        "region": made.region_file,
+        "references": made.references_file,
+    }
     if any(name is not None and name != file_name(what, key) for what, name in files.items()):
         raise Damaged(f"turn {key} names a file that is not its own")
-    hashes = (made.image_hash, made.latent_hash, made.mask_hash, made.region_hash)
+    hashes = (made.image_hash, made.latent_hash, made.mask_hash, made.region_hash, made.references_hash)
     if any(value is not None and not _HASH.fullmatch(value) for value in hashes):
         raise Damaged(f"turn {key} names a file by something that is no SHA-256")
     if any(value is None for name, value in made.hashes.items() if name != made.mask):
@@ -206,9 +210,16 @@ def _check_time(text: str, key: str) -> None:
 
 
 def _limited(db: sqlite3.Connection, query: str, what: str) -> list[tuple[Any, ...]]:
-    rows = db.execute(f"{query} LIMIT {MAX_TURNS + 1}").fetchall()
-    if len(rows) > MAX_TURNS:
-        raise Damaged(f"it has more than {MAX_TURNS} {what}")
+    """The rows of ``query``, counted while they come: in a made-up file, many rows may share the same megabyte."""
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for row in db.execute(query):
+        rows.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if len(rows) > MAX_TURNS:
+            raise Damaged(f"it has more than {MAX_TURNS} {what}")
+        if size > MAX_RECORDS:
+            raise Damaged(f"its {what} take more than {wording.size(MAX_RECORDS)} of records")
     return rows
 
 

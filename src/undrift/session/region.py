@@ -89,7 +89,7 @@ def blended(inside: Image.Image, outside: Image.Image, weight: Weight) -> Image.
 
 def blended_latent(inside: Latent, outside: Latent, weight: Weight) -> Latent:
     """The same for latents, with the mean weight of a token's pixels: where it is 0, ``outside`` to the bit."""
-    w = _per_token(weight, outside.geometry).mean(-1).to(outside.packed.device).reshape(1, -1, 1)
+    w = per_token(weight, outside.geometry).mean(-1).to(outside.packed.device).reshape(1, -1, 1)
     mixed = torch.where(w == 1, inside.packed, torch.lerp(outside.packed, inside.packed, w))
     return Latent(torch.where(w == 0, outside.packed, mixed), outside.geometry)
 
@@ -97,10 +97,10 @@ def blended_latent(inside: Latent, outside: Latent, weight: Weight) -> Latent:
 def changeable(region: Image.Image, geometry: Geometry) -> Tensor:
     """(1, tokens) float32: 0 where a token lies wholly outside ``region``, else 1."""
     allowed = np.asarray(region) > 0
-    return _per_token(allowed.astype(np.float32), geometry).amax(-1).unsqueeze(0)
+    return per_token(allowed.astype(np.float32), geometry).amax(-1).unsqueeze(0)
 
 
-def _per_token(values: Weight, geometry: Geometry) -> Tensor:
+def per_token(values: Weight, geometry: Geometry) -> Tensor:
     """Pixel values by token, (tokens, pixels of a token); the padding repeats the edge, as the model's does."""
     side = geometry.token_side
     below, right = geometry.rows * side - geometry.height, geometry.columns * side - geometry.width

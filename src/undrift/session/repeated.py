@@ -33,7 +33,7 @@ def turn_there(
     wanted = (method.name, params, seed, region_hash, backbone.identity.name, backbone.identity.weights_hash)
     for turn in reversed(tree.children(parent)):
         spec = turn.spec
-        if spec is None or text not in (spec.instruction, spec.target_prompt):
+        if spec is None or spec.references_hash or text not in (spec.instruction, spec.target_prompt):
             continue
         if (spec.method, spec.params, spec.seed, spec.region_hash, spec.model, spec.weights_hash) == wanted:
             return turn

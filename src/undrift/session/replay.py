@@ -69,7 +69,9 @@ def replay(
         drawn = session.region(old)
         if old.spec is not None:
             backbone = backbone if model is None else model(old.spec)
-            plan = replace(_again(old, old.spec, tree, parent, seed), region=drawn)
+            plan = replace(
+                _again(old, old.spec, tree, parent, seed), region=drawn, references=session.references(old)
+            )
             tell_other_weights(backbone.identity, old.spec.model, old.spec.weights_hash, f"turn {old.number}")
             made = run_turn(new, backbone, method(old.spec), plan, observers)
         elif old.restore is not None and drawn is not None:
@@ -116,7 +118,9 @@ def _needed(tree: Tree, turn: Turn) -> tuple[Turn, ...]:
 
 def _check_size(turns: Sequence[Turn], original: Image.Image) -> None:
     old = turns[0]
-    if original.size == (old.width, old.height) or all(t.spec and t.region_file is None for t in turns[1:]):
+    if original.size == (old.width, old.height) or all(
+        t.spec and t.region_file is None and t.references_file is None for t in turns[1:]
+    ):
         return
     given, wanted = (f"{width}x{height}" for width, height in (original.size, (old.width, old.height)))
     raise InputError(

@@ -18,6 +18,7 @@ from typing import Any
 from undrift.backbones.locate import LITTLEWORLD, existing
 from undrift.backbones.placement import QUANTIZATIONS
 from undrift.errors import InputError
+from undrift.from_json import from_json
 from undrift.session.latents import Maker
 from undrift.session.maker import maker
 from undrift.session.model import RestoreSpec, Turn, TurnSpec
@@ -47,12 +48,14 @@ def commands(session: Session, turn: Turn) -> list[str]:
         spec.source_prompt != step.prompt or spec.instruction is not None
         for spec, step in zip(specs, path, strict=False)
     )
-    alike = len({(tuple(_model(spec)), tuple(_how(spec)), spec.region_hash) for spec in specs}) == 1
+    alike = (
+        len({(tuple(_model(spec)), tuple(_how(spec)), spec.region_hash, spec.references_hash) for spec in specs}) == 1
+    )
     if alike and len(specs) == len(edits) and not told:
         prompts = [part for spec in specs for part in ("--edit", spec.target_prompt)]
         words = [part for spec in specs for part in ("--words", written_words(spec.words))]
         given = words if any(spec.words is not None for spec in specs) else []
-        shared = [*_only(session, edits[0]), *_model(specs[0]), *_how(specs[0])]
+        shared = [*_pictures(session, edits[0]), *_model(specs[0]), *_how(specs[0])]
         return [_line("run", image, "--prompt", original.prompt, *prompts, *given, "--session", FOLDER, *shared)]
     first = _first_model(session, original, specs)
     model = _model(first) if isinstance(first, TurnSpec) else _named(first)
@@ -100,6 +103,7 @@ import undrift
 from undrift.methods.registry import recorded
 from undrift.pictures import read_mask, read_picture
 from undrift.session.engine import import_picture, restore
+from undrift.session.references import looks_of
 
 STEPS = {steps}
 
@@ -114,7 +118,9 @@ for step in STEPS:
         restore(session, backbone, region, step["restore"])
     else:
         backbone = load(**step["model"])
-        plan = undrift.EditPlan(**step["plan"], region=region)
+        sheet = [read_picture(step["references"])] if "references" in step else []
+        looks = [look for each in sheet for look in looks_of(each, session.picture(session.original).size)]
+        plan = undrift.EditPlan(**step["plan"], region=region, references=tuple(looks))
         undrift.run_turn(session, backbone, recorded(**step["method"]), plan)
 print(session.folder / session.head.image)
 """
@@ -122,6 +128,7 @@ print(session.folder / session.head.image)
 
 def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
     where = {} if turn.region_file is None else {"region": _file(session, turn.region_file)}
+    looks = {} if turn.references_file is None else {"references": _file(session, turn.references_file)}
     if turn.restore is not None:
         return {"restore": _anchor(turn.restore, path), **where}
     spec = turn.spec
@@ -136,7 +143,7 @@ def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
         "handover": spec.handover,
     }
     method = {"name": spec.method, "params": spec.params, "preset": spec.preset, "dial": spec.dial or 0.0}
-    return {"model": _loaded(spec), "method": method, "plan": plan, **where}
+    return {"model": _loaded(spec), "method": method, "plan": plan, **where, **looks}
 
 
 def _loaded(made: TurnSpec | Maker | None) -> dict[str, str]:
@@ -159,11 +166,14 @@ def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:
     said = [] if spec.instruction is None else [f"--said={spec.instruction}"]
     where = ["--source-prompt", spec.source_prompt, "--session", FOLDER]
     told = [*where, *words, "--caption", *said]
-    return _line("edit", spec.target_prompt, *told, *_only(session, turn), *_model(spec), *_how(spec))
+    return _line("edit", spec.target_prompt, *told, *_pictures(session, turn), *_model(spec), *_how(spec))
 
 
-def _only(session: Session, turn: Turn) -> list[str]:
-    return [] if turn.region_file is None else ["--only", _file(session, turn.region_file)]
+def _pictures(session: Session, turn: Turn) -> list[str]:
+    """The options that name the turn's own region and references."""
+    only = [] if turn.region_file is None else ["--only", _file(session, turn.region_file)]
+    looks = [] if turn.references_file is None else ["--reference", _file(session, turn.references_file)]
+    return [*only, *looks]
 
 
 def _anchor(spec: RestoreSpec, path: Sequence[Turn]) -> str:
@@ -211,13 +221,14 @@ def _how(spec: TurnSpec) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    """``value`` as ``--set`` reads it back: JSON, or a string that is none as it is."""
-    return value if isinstance(value, str) and not _is_json(value) else json.dumps(value)
+    """``value`` as ``--set`` reads it back: JSON, or as it is what is none and has no space around it."""
+    plain = isinstance(value, str) and value.strip() == value and not _is_json(value)
+    return value if plain else json.dumps(value)
 
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        from_json(text)
     except ValueError:
         return False
     return True

@@ -7,6 +7,7 @@ A session is a folder::
     latents/<turn>.safetensors     every turn's latent
     masks/<turn>.png               where a turn edited, one pixel per token
     regions/<turn>.png             where a turn was allowed to change the picture
+    references/<turn>.png          pictures whose look a turn was to take on
 
 A turn is announced (``begin``) before its work starts and stored (``finish``) after it: first its files, each
 written completely or not at all, then one transaction that appends the turn and moves the head. A process killed in
@@ -35,6 +36,7 @@ from undrift.session.appearing import appearing
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import KINDS, Outcome, Pending, Spec, file_name
 from undrift.session.process import Claim, Owner, may_live, owner, sweep
+from undrift.session.references import Look, is_sheet, looks_of
 from undrift.session.tree import Tree, check_branch
 
 log = logging.getLogger(__name__)
@@ -149,6 +151,15 @@ class Session:
         region = read_picture(self.contents(turn.region_file, turn.region_hash)).convert("L")
         self._check_size(turn, turn.region_file, region)
         return region
+
+    def references(self, turn: Turn) -> tuple[Look, ...]:
+        """The pictures whose look ``turn`` was to take on."""
+        if turn.references_file is None:
+            return ()
+        sheet = read_picture(self.contents(turn.references_file, turn.references_hash))
+        if not is_sheet(sheet.size, (turn.width, turn.height)):
+            raise SessionError(f"'{self.folder / turn.references_file}' is not of the size that its turn says")
+        return looks_of(sheet, (turn.width, turn.height))
 
     def contents(self, name: str, expected: str | None = None) -> bytes:
         """The file ``name`` of the session, checked against its ``expected`` SHA-256.
@@ -289,6 +300,7 @@ class Session:
             latent=self._written("latent", key, outcome.latent),
             mask=self._written("mask", key, outcome.mask),
             region_file=self._written("region", key, outcome.region),
+            references_file=self._written("references", key, outcome.references),
             image_hash=sha256(outcome.image),
             latent_hash=_hashed(outcome.latent),
             mask_hash=_hashed(outcome.mask),

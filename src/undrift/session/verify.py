@@ -9,8 +9,9 @@ from undrift.session.inside import MAX_FILE
 from undrift.session.latents import PADDING
 from undrift.session.model import Turn
 from undrift.session.reading import Damaged
+from undrift.session.references import is_sheet
 
-_PER_PIXEL = 16
+_PER_PIXEL = 32
 _BESIDES = 4 * 1024**2
 
 
@@ -38,6 +39,9 @@ def check(turn: Turn, name: str, data: bytes) -> None:
         mask = read_picture(data)
         fits = mask.width <= turn.width + PADDING and mask.height <= turn.height + PADDING
         size = (turn.width, turn.height) if fits else mask.size
+    elif name == turn.references_file:
+        sheet = read_picture(data)
+        size = (turn.width, turn.height) if is_sheet(sheet.size, (turn.width, turn.height)) else sheet.size
     else:
         size = read_picture(data).size
     if size != (turn.width, turn.height):

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from undrift.backbones.knowledge import is_foreign, unknown_words
 from undrift.errors import Cancelled
@@ -26,6 +26,7 @@ from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.session.unpack import import_zip
 from undrift.studio import images, navigation, submit, views
+from undrift.studio.answers import JSONResponse
 from undrift.studio.forms import (
     BranchForm,
     DiffForm,
@@ -62,7 +63,7 @@ def studio_of(request: Request) -> Studio:
 
 def session_of(request: Request) -> Session:
     """The session that the address names."""
-    return studio_of(request).shelf.session(request.path_params["name"])
+    return studio_of(request).folders.session(request.path_params["name"])
 
 
 def turn_of(request: Request, session: Session, part: str = "turn") -> Turn:
@@ -143,9 +144,9 @@ async def upload(request: Request) -> Response:
 async def archive(request: Request) -> Response:
     """Take a session's zip file: the body is the file, ``name`` what to call the session."""
     data = await request.body()
-    shelf = studio_of(request).shelf
-    name = shelf.free_name(request.query_params.get("name", "session")[:64])
-    await anyio.to_thread.run_sync(import_zip, data, shelf.new(name), limiter=_decoding)
+    folders = studio_of(request).folders
+    name = folders.free_name(request.query_params.get("name", "session")[:64])
+    await anyio.to_thread.run_sync(import_zip, data, folders.new(name), limiter=_decoding)
     return JSONResponse({"name": name})
 
 
@@ -180,8 +181,8 @@ def job_preview(request: Request) -> Response:
 
 def sessions(request: Request) -> Response:
     """Every session, the newest first."""
-    shelf = studio_of(request).shelf
-    return JSONResponse({"sessions": [views.card_view(name, shelf) for name in shelf.names()]})
+    folders = studio_of(request).folders
+    return JSONResponse({"sessions": [views.card_view(name, folders) for name in folders.names()]})
 
 
 @takes(StartForm)
@@ -287,6 +288,7 @@ def _upload_view(studio: Studio, upload: Upload) -> dict[str, Any]:
         "id": upload.id,
         "width": upload.width,
         "height": upload.height,
+        "smaller": upload.smaller,
         "prompt": upload.prompt,
         "recipe": upload.recipe,
         "foreign": is_foreign(studio.backbone.capabilities, read_picture(upload.preview)),

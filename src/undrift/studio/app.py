@@ -11,13 +11,14 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from undrift.errors import UndriftError
 from undrift.studio import api, downloads, login, uploads
+from undrift.studio.answers import JSONResponse
 from undrift.studio.guard import Guard
 from undrift.studio.http_errors import status_of
 from undrift.studio.kept_queue import KeptQueue

@@ -1,4 +1,4 @@
-"""Connections that say nothing are ended, so that they cannot keep anybody out.
+"""Connections that say nothing, or take nothing, are ended, so that they cannot keep anybody out.
 
 uvicorn waits for the first request of a connection without end, and takes as many connections as there are. Here a
 request's header has ``HEADER_SECONDS`` to arrive, and at ``most()`` connections the one that has kept the studio
@@ -23,6 +23,7 @@ class Connection(H11Protocol):
 
     _late: asyncio.TimerHandle | None = None
     _since = 0.0
+    _untaken_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         room = make_room(self.connections)
@@ -37,6 +38,15 @@ class Connection(H11Protocol):
         super().data_received(data)
         self._watch()
 
+    def pause_writing(self) -> None:
+        """The other side does not take what it asked for."""
+        self._untaken_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._untaken_since = None
+        super().resume_writing()
+
     def on_response_complete(self) -> None:
         self._since = self.loop.time()
         super().on_response_complete()
@@ -48,13 +58,22 @@ class Connection(H11Protocol):
 
     @property
     def waiting_since(self) -> float | None:
-        """When it began to keep the studio waiting for a request or the rest of one; None if the studio is at it."""
+        """When it began to keep the studio waiting, for a request, for the rest of one, or for an answer to be taken;
+        None if the studio is at it.
+        """
         if self.transport.is_closing():
             return None
-        return self._since if self._idle() or (self.cycle.more_body and not self.cycle.response_started) else None
+        if self._untaken_since is not None:
+            return self._untaken_since
+        keeps_waiting = self._idle() or (self.cycle.more_body and not self.cycle.response_started)
+        return self._since if keeps_waiting or self._asks_ahead() else None
 
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
+
+    def _asks_ahead(self) -> bool:
+        """Whether the next requests lie here already, as no browser sends them: they could be without number."""
+        return not self.cycle.more_body and bool(self.conn.trailing_data[0])
 
     def _watch(self) -> None:
         """Give the next header until ``HEADER_SECONDS`` from when the waiting began."""

@@ -34,11 +34,15 @@ class Form(BaseModel):
 
 
 class StartForm(Form):
-    """Start a session with an uploaded picture; no name has one chosen."""
+    """Start a session with an uploaded picture; no name has one chosen.
+
+    ``longest`` scales it down to that many pixels on its longer side, where somebody chose that; nothing else does.
+    """
 
     upload: str
     prompt: Prompt
     name: str | None = None
+    longest: int | None = Field(None, ge=16)
     tab: Tab = ""
 
 

@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from undrift.studio.answers import JSONResponse
 from undrift.studio.bodies import Bodies, too_large
 from undrift.studio.http_errors import Refused
 

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 MOST_QUEUED = 64
 FINISHED_KEPT = 50
+STOP_SECONDS = 2.0
+STOPPING = "stopping at the end of this layer"
 QUIET_SECONDS = 0.1
 """Progress within this time of the last told is not told: a page cannot show more."""
 
@@ -178,8 +180,12 @@ class JobQueue:
         """Begin to work."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Cancel everything and wait for the thread."""
+    def stop(self, patience: float = STOP_SECONDS) -> None:
+        """Cancel everything and wait for the thread, but not for long.
+
+        What runs ends at its next layer. One layer over a large photo takes many seconds, and a turn that never ends
+        leaves its session as it was: whoever stops the studio does not wait for that.
+        """
         with self._changed:
             if self.keep is not None and not self._stopping:
                 self.keep(self.open_jobs(), ended=True)
@@ -188,7 +194,12 @@ class JobQueue:
                 job.cancelled.set()
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(patience)
+
+    @property
+    def working(self) -> bool:
+        """Whether a job is being worked on; after ``stop`` it is one that has not reached the end of its layer."""
+        return self._thread.is_alive() and any(job.state == "running" for job in self._jobs.values())
 
     def submit(
         self, about: About, work: Callable[[Running], None], form: Form | None = None, key: str | None = None
@@ -236,6 +247,9 @@ class JobQueue:
                 self._end(job, "cancelled")
                 for other in self._queued():
                     self._tell(other)
+            elif job.open:
+                job.phase = STOPPING
+                self._tell(job)
         return job
 
     def job(self, key: str) -> Job:

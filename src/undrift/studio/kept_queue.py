@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from undrift import locks
 from undrift.errors import SessionError, UndriftError
-from undrift.files import write_atomically
+from undrift.files import open_regular, write_atomically
 from undrift.studio import submit
 from undrift.studio.forms import EditForm, Form, RebaseForm, RestoreForm
 from undrift.studio.http_errors import Refused
@@ -47,7 +47,7 @@ class KeptQueue:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self._path = studio.shelf.root / FILE
+        self._path = studio.folders.root / FILE
         self._lock: locks.Lock | None = None
 
     def resume(self) -> None:
@@ -69,7 +69,7 @@ class KeptQueue:
 
     def _claim(self) -> bool:
         try:
-            self._lock = locks.acquire(self._studio.shelf.root)
+            self._lock = locks.acquire(self._studio.folders.root)
         except OSError as error:
             log.info("the queue is not kept: %s", error)
         return self._lock is not None
@@ -90,9 +90,9 @@ class KeptQueue:
 
     def _read(self) -> list[_Kept]:
         try:
-            if self._path.is_symlink() or self._path.stat().st_size > MOST_BYTES:
-                return []
-            return _File.model_validate_json(self._path.read_bytes()).jobs
+            with open_regular(self._path, follow=False) as file:
+                data = file.read(MOST_BYTES + 1)
+            return _File.model_validate_json(data).jobs if len(data) <= MOST_BYTES else []
         except FileNotFoundError:
             return []
         except (OSError, ValidationError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import sys
@@ -26,6 +27,8 @@ MakeApp = Callable[[Studio, str, str | None], ASGIApp]
 
 USUAL_PORT = 7860
 GRACE_SECONDS = 3
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells give it."""
 BACKLOG = 64
 """Connections accepted at once, before any is looked at: with those that are open, fewer than a process may have."""
 SWITCH_SECONDS = 0.0005
@@ -51,7 +54,18 @@ def serve(
     """
     make_room()
     threading.Timer(0.0, ready, [address(listening, host)]).start()
-    server_of(studio, host, password, make_app).run([listening])
+    try:
+        server_of(studio, host, password, make_app).run([listening])
+    finally:
+        if studio.jobs.working:
+            # A network still computing in a thread would abort the interpreter's own way out.
+            atexit.register(_leave)
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 def server_of(studio: Studio, host: str, password: str | None, make_app: MakeApp = create_app) -> uvicorn.Server:

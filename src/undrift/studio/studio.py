@@ -40,7 +40,7 @@ class Studio:
         language: LanguageModel | None = None,
     ) -> None:
         self.backbone = backbone
-        self.shelf = SessionFolders(root)
+        self.folders = SessionFolders(root)
         self.first = first
         self.describe = describe
         self.language = language
@@ -78,7 +78,7 @@ class Studio:
             "version": __version__,
             "model": {**vars(identity), "notes": self.backbone.capabilities.notes},
             "vocabulary": self.backbone.capabilities.vocabulary,
-            "folder": str(self.shelf.root.resolve()),
+            "folder": str(self.folders.root.resolve()),
             "first": self.first,
             "language_model": None if self.language is None else self.language.name,
             "default_method": registry.DEFAULT,

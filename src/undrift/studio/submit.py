@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from PIL import Image
+
 from undrift.errors import InputError
 from undrift.methods.base import EditMethod
 from undrift.session import engine
@@ -17,6 +19,7 @@ from undrift.studio.forms import EditForm, Form, ImportForm, RebaseForm, Restore
 from undrift.studio.http_errors import Refused
 from undrift.studio.jobs import About, Job, Running
 from undrift.studio.studio import Studio
+from undrift.studio.uploads import scaled_size
 
 MOST_PREVIEWS = 16
 """About how many pictures of a turn in the making are decoded: each costs time that the turn has to wait for."""
@@ -27,12 +30,15 @@ Work = Callable[[Running], None]
 def start(studio: Studio, form: StartForm) -> Job:
     """Start a session with an uploaded picture."""
     upload = studio.uploads.get(form.upload)
-    name = studio.shelf.free_name("session") if form.name is None else form.name
-    folder = studio.shelf.new(name)
+    name = studio.folders.free_name("session") if form.name is None else form.name
+    folder = studio.folders.new(name)
 
     def work(running: Running) -> None:
         running.say("reading the picture")
         picture = upload.picture(running.check)
+        if form.longest is not None:
+            running.say("scaling it")
+            picture = picture.resize(scaled_size(picture.size, form.longest), Image.Resampling.LANCZOS)
         running.say("preparing it")
         session = engine.start_session(folder, picture, form.prompt, studio.backbone)
         running.made(session.original.id)
@@ -43,7 +49,7 @@ def start(studio: Studio, form: StartForm) -> Job:
 
 def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> Job:
     """A turn, or several candidates of one, all made from ``form.parent`` or what ``form.after`` makes."""
-    session = studio.shelf.session(name)
+    session = studio.folders.session(name)
     tree = session.tree()
     parent = tree.turn(form.parent)
     follows = None if form.after is None else _followed(studio, name, form.after)
@@ -67,7 +73,7 @@ def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> J
 
 def rebase(studio: Studio, name: str, form: RebaseForm, key: str | None = None) -> Job:
     """What ``form.turn`` shows, made anew from the original picture."""
-    tree = studio.shelf.session(name).tree()
+    tree = studio.folders.session(name).tree()
     plan = replace(rebase_plan(tree, form.turn), seed=form.seed)
     about = About("rebase", name, f"from the original: {plan.prompt}", form.tab, plan.parent, plan.prompt)
     return studio.jobs.submit(about, edits(studio, name, tree, studio.method(form.method), plan), form, key)
@@ -75,7 +81,7 @@ def rebase(studio: Studio, name: str, form: RebaseForm, key: str | None = None) 
 
 def restore(studio: Studio, name: str, form: RestoreForm, key: str | None = None) -> Job:
     """Put an earlier picture back where the brush went."""
-    session = studio.shelf.session(name)
+    session = studio.folders.session(name)
     parent = session.turn(form.parent)
     brush = painted(form.brush, (parent.width, parent.height))
 
@@ -89,7 +95,7 @@ def restore(studio: Studio, name: str, form: RestoreForm, key: str | None = None
 
 def bring_in(studio: Studio, name: str, form: ImportForm) -> Job:
     """Append an uploaded picture as a turn."""
-    session = studio.shelf.session(name)
+    session = studio.folders.session(name)
     parent, upload = session.turn(form.parent), studio.uploads.get(form.upload)
 
     def work(running: Running) -> None:
@@ -131,7 +137,7 @@ def edits(
 
     With ``follows`` they are made from what that job has made by then, in place of the plan's parent.
     """
-    session, original = studio.shelf.session(name), tree.original
+    session, original = studio.folders.session(name), tree.original
     turns = candidate_plans(tree, method, plan, count)
     cost = method.cost(studio.backbone)
     every = max(1, cost.evaluations // MOST_PREVIEWS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from typing import Any
 
 from PIL import Image
 
-from undrift.errors import PictureError
 from undrift.files import sha256
 from undrift.pictures import Check, NoMetadataError, png_bytes, read_metadata, read_picture
 from undrift.session.provenance import recall
@@ -21,6 +19,10 @@ MAX_BYTES = 32 * 2**20
 MAX_MEGAPIXELS = 24.0
 KEPT = 6
 PREVIEW_SIDE = 1024
+COMFORTABLE_MEGAPIXELS = 1.5
+"""Up to here a picture is edited as it is without a word; attention's work grows with the square of the pixels."""
+WORKING_SIDES = (1024, 2048)
+"""Longer sides in pixels that larger pictures may be scaled to, where somebody chooses that."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class Upload:
     preview: bytes
     recipe: Mapping[str, Any] | None
     prompt: str
+
+    @property
+    def smaller(self) -> list[tuple[int, int]]:
+        """Sizes (width, height) to offer for it, the one to recommend first; none if it is no large picture."""
+        if self.width * self.height <= COMFORTABLE_MEGAPIXELS * 1e6:
+            return []
+        size = (self.width, self.height)
+        return [scaled_size(size, side) for side in WORKING_SIDES if side < max(size)]
 
     def picture(self, check: Check | None = None) -> Image.Image:
         """The picture, RGB, in its own size; ``check`` is called meanwhile and may raise."""
@@ -87,6 +97,15 @@ class Uploads:
             return self._kept[key]
 
 
+def scaled_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """``size`` (width, height) brought down to ``longest`` pixels on its longer side; a smaller one stays."""
+    longer = max(size)
+    if longest >= longer:
+        return size
+    width, height = (max(1, round(side * longest / longer)) for side in size)
+    return width, height
+
+
 def _recipe(data: bytes) -> Mapping[str, Any] | None:
     """The metadata that undrift wrote into a picture; None of any other picture.
 
@@ -97,9 +116,4 @@ def _recipe(data: bytes) -> Mapping[str, Any] | None:
         recall(data)
     except NoMetadataError:
         return None
-    recipe = read_metadata(data)
-    try:
-        json.dumps(recipe, allow_nan=False, ensure_ascii=False).encode()
-    except ValueError:
-        raise PictureError("the undrift metadata is damaged: it holds what is no number or no text") from None
-    return recipe
+    return read_metadata(data)

@@ -38,7 +38,9 @@ def session_view(name: str, session: Session) -> dict[str, Any]:
 
 def turn_view(turn: Turn, tree: Tree) -> dict[str, Any]:
     """A turn as recorded, with what the page says about it."""
-    shown = turn.model_dump(mode="json", exclude={"latent", "latent_hash", "image", "mask", "region_file"})
+    shown = turn.model_dump(
+        mode="json", exclude={"latent", "latent_hash", "image", "mask", "region_file", "references_file"}
+    )
     parent = tree.turns.get(turn.parent or "")
     return {
         **shown,
@@ -55,10 +57,10 @@ def diff_view(source: str, target: str) -> dict[str, Any]:
     return {"words": prompt_diff(source, target), "steering": steering}
 
 
-def card_view(name: str, shelf: SessionFolders) -> dict[str, Any]:
+def card_view(name: str, folders: SessionFolders) -> dict[str, Any]:
     """A session in the list of sessions; one that cannot be opened says why."""
     try:
-        tree = shelf.session(name).tree()
+        tree = folders.session(name).tree()
     except UndriftError as error:
         return {"name": name, "error": str(error)}
     head = tree.head

@@ -107,7 +107,12 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{", "is no JSON"), ("[]", "holds a list, expected an object of records by id")]
+    ("text", "said"),
+    [
+        ("{", "is no JSON"),
+        ("[" * 100_000, "is no JSON: nested too deeply"),
+        ("[]", "holds a list, expected an object of records by id"),
+    ],
 )
 def test_damaged_mapping(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "mapping_file.json").write_text(text)

@@ -138,6 +138,14 @@ def test_what_cannot_be_read(tmp_path: Path, text: str, said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", [b"- y\n" * 120_000, b"[" + b"a: b," * 60_000 + b"]"])
+def test_more_values_than_prompts_have(tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "000000000000.yaml"
+    file.write_bytes(text)
+    with pytest.raises(InputError, match="it has more than 100000 values, expected the prompts of one picture"):
+        read_file(file)
+
+
 def test_captions_have_to_lead_on(tmp_path: Path) -> None:
     text = PAPER.replace("'4'", "'4', source_prompt: a bus")
     with pytest.raises(InputError, match="source_prompt of round 2 is not the caption that the round before it left"):

@@ -22,6 +22,7 @@ from tests.bench.metrics.outcomes import (
     single,
     untouched,
 )
+from undrift.bench.metrics import edit
 from undrift.bench.metrics.base import Outcome
 from undrift.bench.metrics.drawn import asked, sequence_of
 from undrift.bench.suites.littleworld import LittleWorldCase
@@ -148,3 +149,20 @@ def painted(colour: str) -> Scene:
     place = Placement(x=84, y=112, scale=1.1, facing="left", companion_x=24, companion_y=116)
     scene = Scene("meadow", Thing("car", "red"), None, None, place)
     return replace(scene, subject=Thing("car", colour))
+
+
+def patterned() -> LittleWorldCase:
+    plain = Scene("meadow", Thing("cat", "red"), None, None, Placement(80, 112, 1.1, "left", 24, 112))
+    return LittleWorldCase("patterned", EditSequence((plain, replace(plain, pattern="striped"))), seed=0)
+
+
+def test_what_the_judge_does_not_read_is_no_success_and_frozen_by_its_way_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(edit, "asked", lambda sequence, turn: {})
+    case = patterned()
+    right_, wrong = case.truth(1), case.truth(0)
+    turns = [single(case, 1, picture, wrong) for picture in (right_, wrong, blend(wrong, right_, 0.4))]
+    assert scored("edit-success", turns) == [None, None, None]
+    assert scored("freeze-rate", turns) == [0.0, 100.0, 100.0]
+    assert scored("edit-score", turns)[:2] == [1.0, 0.0]

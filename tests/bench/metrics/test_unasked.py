@@ -45,9 +45,13 @@ def test_when_everything_was_asked_for_nothing_can_count() -> None:
     scenes.append(replace(scenes[-1], companion=None))
     scenes.append(replace(scenes[-1], subject=Thing("dog", "red")))
     scenes.append(replace(scenes[-1], subject=Thing("dog", "green")))
+    scenes.append(replace(scenes[-1], pose="sitting"))
+    scenes.append(replace(scenes[-1], pattern="striped"))
+    scenes.append(replace(scenes[-1], style="pencil"))
     case = LittleWorldCase("all", EditSequence(tuple(scenes)), 0)
-    turns = [outcome(case, turn, right) for turn in range(1, 6)]
-    assert scored("unasked-changes-since-original", turns) == [0.0] * 4 + [None]
+    scores = scored("unasked-changes-since-original", [outcome(case, turn, right) for turn in range(1, 9)])
+    assert scores[:4] == [0.0] * 4
+    assert scores[-1] is None
 
 
 @pytest.mark.parametrize("name", BOTH)

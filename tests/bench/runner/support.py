@@ -105,7 +105,7 @@ def counted(backbone: Backbone) -> Iterator[list[int]]:
     """Rows of every call of the network itself while the block runs."""
     assert isinstance(backbone, FluxBackbone)
     rows: list[int] = []
-    hook = backbone._transformer.register_forward_hook(lambda module, inputs, output: rows.append(len(output[0])))
+    hook = backbone._network.register_forward_hook(lambda module, inputs, output: rows.append(len(output[0])))
     try:
         yield rows
     finally:

@@ -127,7 +127,7 @@ def test_an_answer_from_memory_counts_as_what_the_network_would_have_been_asked(
     model = SmallJoint()
     sharing = SharingBackbone(model, VelocityMemory())
     latent, asked = request(model, 1, 2).previous, []
-    model._transformer.register_forward_pre_hook(lambda *_: asked.append(1))
+    model._network.register_forward_pre_hook(lambda *_: asked.append(1))
     prompts, blue = sharing.embed(["a cat", "a dog"]), sharing.embed(["a blue cat", "a blue dog"])
     first, again = (sharing.velocity_field(prompts, latent.geometry, 3.0)(latent.packed, 0.5) for _ in range(2))
     assert torch.equal(first, again)

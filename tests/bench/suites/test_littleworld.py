@@ -7,8 +7,9 @@ from undrift.bench.suites.base import SuiteSpec
 from undrift.bench.suites.littleworld import DrawnCase, LittleWorldCase, ReconstructCase
 from undrift.bench.suites.registry import all_suites, open_suite
 from undrift.errors import InputError
+from undrift.littleworld.edits import RICH_EDIT_TYPES
 
-VARIANTS = ("standard", "long", "reconstruct", "no-op", "cycle")
+VARIANTS = ("standard", "long", "reconstruct", "no-op", "cycle", "rich")
 
 
 def cases_of(variant: str, limit: int | None = None, turns: int | None = None) -> list[DrawnCase]:
@@ -27,6 +28,7 @@ def cases_of(variant: str, limit: int | None = None, turns: int | None = None) -
         ("reconstruct", 16, 16),
         ("no-op", 16, 10),
         ("cycle", 16, 20),
+        ("rich", 64, 5),
     ],
 )
 def test_sizes(variant: str, count: int, turns: int) -> None:
@@ -40,7 +42,7 @@ def test_sizes(variant: str, count: int, turns: int) -> None:
 def test_the_same_every_time_and_no_variant_has_anothers_pictures() -> None:
     assert [case.scenes for case in cases_of("quick")] == [case.scenes for case in cases_of("quick")]
     originals = [{case.scenes[0] for case in cases_of(name)} for name in VARIANTS]
-    assert len(set.union(*originals)) == sum(map(len, originals)) == 64 + 24 + 16 + 16 + 16
+    assert len(set.union(*originals)) == sum(map(len, originals)) == 64 + 24 + 16 + 16 + 16 + 64
 
 
 def test_an_edit_is_right_where_its_mask_is_and_nowhere_else() -> None:
@@ -58,6 +60,13 @@ def test_the_prompts_of_a_sequence_lead_on_from_each_other() -> None:
     for case in cases_of("long"):
         prompts = [case.tasks[0].source_prompt, *(task.target_prompt for task in case.tasks)]
         assert [task.source_prompt for task in case.tasks] == prompts[:-1]
+
+
+def test_the_rich_suite_has_each_of_its_types_of_edit_about_as_often() -> None:
+    types = [task.edit_type for case in cases_of("rich") for task in case.tasks]
+    # 320 turns of 8 types: 40 each; four standard errors of a binomial count are 24.
+    assert set(types) == set(RICH_EDIT_TYPES)
+    assert all(abs(types.count(name) - 40) <= 24 for name in RICH_EDIT_TYPES)
 
 
 def test_a_reconstruction_asks_for_the_original_and_changes_nothing() -> None:

@@ -87,9 +87,10 @@ def test_prompts_of_magicbrush(tmp_path: Path) -> None:
     (tmp_path / "captions.json").write_text(json.dumps({"7": ["a"]}))
     with pytest.raises(InputError, match=r"captions.json has 1 captions of 7, expected 3"):
         opened("magicbrush", tmp_path)
-    (tmp_path / "captions.json").write_text("[]")
-    with pytest.raises(InputError, match="is not an object of lists of captions by img_id"):
-        opened("magicbrush", tmp_path)
+    for damaged in ("[]", "[" * 100_000):
+        (tmp_path / "captions.json").write_text(damaged)
+        with pytest.raises(InputError, match="is not an object of lists of captions by img_id"):
+            opened("magicbrush", tmp_path)
 
 
 def test_masks_that_lost_their_transparency_are_white() -> None:

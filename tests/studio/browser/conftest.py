@@ -43,6 +43,14 @@ SLOW = {"steps": 400}
 expect.set_options(timeout=PATIENCE_MS)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser, and a model that is at work in it, take seconds in every test of this folder."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
+
+
 class Running:
     """A studio that is being served.
 
@@ -57,11 +65,11 @@ class Running:
 
     def session(self, name: str) -> Session:
         """The session on disk, as a program of its own sees it."""
-        return Session.open(self.studio.shelf.root / name)
+        return Session.open(self.studio.folders.root / name)
 
     def begin(self, name: str) -> Session:
         """A session with the bundled picture, made without the page."""
-        folder = self.studio.shelf.root / name
+        folder = self.studio.folders.root / name
         return engine.start_session(folder, demo.picture(), demo.prompt(), self.studio.backbone)
 
 

@@ -34,6 +34,7 @@ def turns(running: Running) -> str:
 
 def test_everything_works_without_a_pointer(open_page: Open, running: Running) -> None:
     page = open_page("#/")
+    expect(page.get_by_role("button", name="Use the example")).to_be_visible()
     press_until(page, "Tab", "Use the example")
     page.keyboard.press("Enter")
     expect(page.get_by_label("What does the picture show?")).to_be_focused()
@@ -211,7 +212,7 @@ def test_hostile_files_and_names_are_one_line_and_the_page_goes_on(
     page.get_by_label("Name of the session").fill("../../outside")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("alert").filter(has_text="expected 1 to 64 letters")).to_have_count(1)
-    assert not (running.studio.shelf.root.parent.parent / "outside").exists()
+    assert not (running.studio.folders.root.parent.parent / "outside").exists()
     page.get_by_label("Name of the session").fill("inside")
     page.get_by_role("button", name="Start").click()
     expect(page.locator(".caption")).to_have_text("<img src=x onerror=document.title='owned'>")

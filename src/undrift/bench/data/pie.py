@@ -5,7 +5,6 @@ The layout is that of the data set's authors (Ju et al., PnP Inversion, arXiv 23
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from undrift.bench.case import Mask
 from undrift.errors import InputError, PictureError
+from undrift.from_json import from_json
 from undrift.pictures import read_picture
 from undrift.wording import problem
 
@@ -153,7 +153,7 @@ def read_mapping(folder: Path) -> dict[str, Any]:
     """
     file = folder / MAPPING
     try:
-        data = json.loads(file.read_bytes())
+        data = from_json(file.read_bytes())
     except OSError:
         raise InputError(
             f"'{folder}' is no PIE-Bench folder: it has no {MAPPING}; name the folder that the zip unpacks to"

@@ -6,7 +6,6 @@ Ten parquet files, ``<type folder>/V1-00000-of-00001.parquet``; every column but
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from undrift.bench.data.pie import (
     wrong_size,
 )
 from undrift.errors import InputError, PictureError
+from undrift.from_json import from_json
 from undrift.wording import problem
 
 COLUMNS = ("id", "source_prompt", "target_prompt", "edit_action", "aspect_mapping", "blended_words", "mask")
@@ -123,10 +123,10 @@ def _literal(text: Any) -> Any:
     """JSON, or what Python prints for the same; nothing counts as empty."""
     if not isinstance(text, str):
         return text
-    for read in (json.loads, ast.literal_eval):
+    for read in (from_json, ast.literal_eval):
         try:
             return read(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
     if not text.strip():
         return {}

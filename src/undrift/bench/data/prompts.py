@@ -40,9 +40,14 @@ SCHEMA = 1
 MAX_WORDS = 70
 """Longest caption that is sure to fit CLIP's 77 tokens, by `count_words`."""
 
-MAX_BYTES = 2**20
+MAX_BYTES = 2**19
+"""Of one picture's prompts, twenty rounds of which take some 10 KB without masks."""
+
 DEEPEST = 20
 """Of one picture's prompts; they need five."""
+
+MOST_EVENTS = 100_000
+"""Values, beginnings and ends in a file: what reading it costs, masks of thousands of runs included."""
 
 _PROMPTS = frozenset({"original_prompt", "editing_instruction", "source_prompt", "target_prompt", "instruction"})
 _COMMENT = re.compile(r"[ \t]+#[^\n]*")
@@ -278,12 +283,14 @@ def _text(file: Path) -> str:
 def _check_shape(yaml: Any, events: Iterable[Any]) -> None:
     """Aliases can spell out without end what a few bytes say, and very deep nesting crashes libyaml."""
     depth = 0
-    for event in events:
+    for count, event in enumerate(events):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"aliases such as *{event.anchor} are not taken: write out what they stand for")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise ValueError(f"it is nested more than {DEEPEST} deep")
+        if count > MOST_EVENTS:
+            raise ValueError(f"it has more than {MOST_EVENTS} values, expected the prompts of one picture")
 
 
 def _refuse_repeated_keys(node: Any, mapping_node: Any) -> None:

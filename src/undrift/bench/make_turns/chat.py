@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from undrift.errors import InputError, UndriftError
+from undrift.from_json import from_json
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -101,8 +102,8 @@ class Chat:
 
 def _content(data: bytes) -> str:
     try:
-        content = json.loads(data)["choices"][0]["message"]["content"]
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        content = from_json(data)["choices"][0]["message"]["content"]
+    except (ValueError, KeyError, IndexError, TypeError):
         raise ValueError("no chat completion") from None
     if not isinstance(content, str):
         raise ValueError("no text")

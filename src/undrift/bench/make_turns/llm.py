@@ -11,6 +11,7 @@ from undrift.bench.data.prompts import MAX_WORDS, Generator
 from undrift.bench.make_turns.chat import Chat
 from undrift.bench.make_turns.contract import Dropped, Proposal, complaints, kept_phrases
 from undrift.files import sha256
+from undrift.from_json import from_json
 from undrift.wording import problem
 
 TRIES = 3
@@ -102,11 +103,13 @@ def parsed(answer: str) -> Answer:
     if text.startswith("```") and text.endswith("```"):
         text = text.strip("`").removeprefix("json")
     try:
-        return Answer.model_validate(json.loads(text))
+        value = from_json(text)
+    except ValueError:
+        raise ValueError("the answer is not JSON alone") from None
+    try:
+        return Answer.model_validate(value)
     except ValidationError as error:
         raise ValueError(problem(error)) from None
-    except (json.JSONDecodeError, RecursionError):
-        raise ValueError("the answer is not JSON alone") from None
 
 
 def _question(entry: PieEntry, count: int) -> str:

@@ -133,6 +133,7 @@ class _SharedField:
     """A velocity field with a memory."""
 
     def __init__(self, backbone: SharingBackbone, field: VelocityField, guidance: Sequence[float], key: Key) -> None:
+        self.parts = (field,)
         self._backbone, self._field, self._key = backbone, field, key
         self._calls = backbone.capabilities.calls_per_velocity(guidance)
 

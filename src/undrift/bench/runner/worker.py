@@ -185,6 +185,7 @@ class Worker:
             words=[task.words for task in tasks],
             seeds=[self._seed(row.ledger.case, turn) for row in rows],
             original_prompts=[row.ledger.case.tasks[0].source_prompt for row in rows],
+            original_images=[row.original.picture for row in rows],
             previous_images=before,
         )
 

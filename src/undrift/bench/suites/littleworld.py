@@ -14,12 +14,12 @@ from undrift.bench.suites.base import Suite
 from undrift.littleworld.captions import caption
 from undrift.littleworld.render import render
 from undrift.littleworld.scenes import Scene, sample_scene
-from undrift.littleworld.sequences import EditSequence, changed_pixels, sample_sequence
+from undrift.littleworld.sequences import EditSequence, changed_pixels, sample_rich_sequence, sample_sequence
 
 FIRST_SEED = 90_000_000
 """Beyond the scenes that trained the model (below 10 million), and those that tuned or tested methods."""
 
-NO_OP, CYCLE = "no-op", "cycle"
+NO_OP, CYCLE, RICH = "no-op", "cycle", "rich"
 RECONSTRUCT = "reconstruct"
 """Edit type of a turn that asks for what the picture already shows."""
 
@@ -83,6 +83,7 @@ class LittleWorld(Suite):
             "quick": "8 sequences of 4 turns",
             "standard": "64 sequences of 5 turns",
             "long": "24 sequences of 20 turns",
+            RICH: "64 sequences of 5 turns with patterns, poses and styles as well",
             RECONSTRUCT: "16 pictures, each asked 16 times for what it already shows",
             NO_OP: "16 other pictures, each asked 10 times for what it already shows",
             CYCLE: "16 edits, each made and taken back 10 times",
@@ -97,6 +98,7 @@ class LittleWorld(Suite):
             RECONSTRUCT: (FIRST_SEED + 2_000, 16, 16),
             NO_OP: (FIRST_SEED + 3_000, 16, 10),
             CYCLE: (FIRST_SEED + 4_000, 16, 20),
+            RICH: (FIRST_SEED + 5_000, 64, 5),
         }
     )
     """First seed, cases, turns."""
@@ -115,4 +117,5 @@ class LittleWorld(Suite):
                 back_and_forth = EditSequence(tuple(there[turn % 2] for turn in range(turns + 1)))
                 yield LittleWorldCase(f"lw-{n:03}", back_and_forth, seed=n)
             else:
-                yield LittleWorldCase(f"lw-{n:03}", sample_sequence(rng, turns), seed=n)
+                sample = sample_rich_sequence if self.spec.variant == RICH else sample_sequence
+                yield LittleWorldCase(f"lw-{n:03}", sample(rng, turns), seed=n)

@@ -10,7 +10,6 @@ instructions so far with commas, for the turns. With a file ``captions.json`` be
 from __future__ import annotations
 
 import io
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from undrift.bench.data.parquet import ParquetFile, parquet_files
 from undrift.bench.data.pie import CaseId, Text
 from undrift.bench.suites.base import Suite
 from undrift.errors import InputError
+from undrift.from_json import from_json
 from undrift.pictures import read_picture
 from undrift.wording import problem
 
@@ -165,7 +165,7 @@ def read_captions(data: Path) -> Mapping[str, Sequence[str]]:
         if file.is_file():
             try:
                 return {
-                    str(name): [str(text) for text in texts] for name, texts in json.loads(file.read_bytes()).items()
+                    str(name): [str(text) for text in texts] for name, texts in from_json(file.read_bytes()).items()
                 }
             except (ValueError, AttributeError, TypeError):
                 raise InputError(f"'{file}' is not an object of lists of captions by img_id") from None

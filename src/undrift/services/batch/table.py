@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from undrift.errors import InputError
 from undrift.files import open_regular, reason
+from undrift.from_json import from_json
 from undrift.instructions import TextForm
 from undrift.session.engine import SEEDS
 
@@ -139,8 +139,8 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
+            value = from_json(line)
+        except ValueError:
             raise InputError(f"'{path}' line {number} is not JSON") from None
         if not isinstance(value, dict):
             raise InputError(f"'{path}' line {number}: expected an object with picture and turns")
@@ -169,8 +169,8 @@ def _cells(cells: Mapping[str, str], path: Path, line: int) -> dict[str, Any]:
     turns = {int(found[1] or 0): said.pop(name) for name in list(said) if (found := _TURN.fullmatch(name))}
     values: dict[str, Any] = {**said, "turns": [turns[number] for number in sorted(turns)]}
     try:
-        return values | {name: json.loads(said[name]) for name in ("params", "dial", "seed") if name in said}
-    except (ValueError, RecursionError):
+        return values | {name: from_json(said[name]) for name in ("params", "dial", "seed") if name in said}
+    except ValueError:
         raise InputError(f"'{path}' line {line}: params has to be JSON, dial and seed numbers") from None
 
 

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -28,6 +28,7 @@ from undrift.errors import UndriftError
 from undrift.services.images_api.asked import MAX_BYTES, read
 from undrift.services.images_api.turns import Started, start
 from undrift.session.model import Turn
+from undrift.studio.answers import JSONResponse
 from undrift.studio.guard import Guard
 from undrift.studio.http_errors import Refused, status_of
 from undrift.studio.jobs import Job
@@ -186,7 +187,7 @@ def _picture(data: bytes) -> dict[str, Any]:
 
 
 def _answer(studio: Studio, started: Started) -> dict[str, Any]:
-    session, reading = studio.shelf.session(started.session), started.reading
+    session, reading = studio.folders.session(started.session), started.reading
     tree = session.tree()
     made = [tree.turns[key] for key in started.job.turns] if started.job else [started.turn or tree.head]
     return {

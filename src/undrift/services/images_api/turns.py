@@ -64,7 +64,7 @@ def start(studio: Studio, asked: Asked) -> Started:
         if fields.turn is not None:
             raise Refused(400, "'turn' is a turn of a session: send 'session' as well")
         return _first(studio, asked, picture, where)
-    return _next(studio, asked, studio.shelf.session(fields.session), picture, where)
+    return _next(studio, asked, studio.folders.session(fields.session), picture, where)
 
 
 def _first(studio: Studio, asked: Asked, picture: Image.Image, where: Image.Image | None) -> Started:
@@ -76,7 +76,7 @@ def _first(studio: Studio, asked: Asked, picture: Image.Image, where: Image.Imag
     reading = told(listen, fields.prompt, caption, method)
     check_edit(reading)
     name = f"api-{secrets.token_hex(8)}"
-    folder = studio.shelf.new(name)
+    folder = studio.folders.new(name)
 
     def work(running: Running) -> None:
         running.say("preparing the picture")

@@ -67,7 +67,7 @@ class Desk:
 
     def __init__(self, backbone: Backbone, folder: Path, language: LanguageModel | None = None) -> None:
         self._backbone, self._folder, self._language = backbone, folder.resolve(), language
-        self._shelf = SessionFolders(self._folder)
+        self._sessions = SessionFolders(self._folder)
         self._lock = threading.Lock()
 
     def open(self, picture: str, caption: str, session: str) -> Shown:
@@ -77,15 +77,15 @@ class Desk:
             UndriftError: neither or both, a file outside of the folder, no picture, or no such session.
         """
         if not picture:
-            opened = self._shelf.session(session)
+            opened = self._sessions.session(session)
             return self._shown(session, opened, opened.head, note="opened")
         path = self._inside(picture)
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise InputError(f"'{picture}' has more than {MOST_BYTES // 2**20} MB")
         image, known = read_picture(path), known_prompt(path)
-        name = session or self._shelf.free_name(path.stem)
+        name = session or self._sessions.free_name(path.stem)
         with self._lock:
-            opened = engine.start_session(self._shelf.new(name), image, caption or known, self._backbone)
+            opened = engine.start_session(self._sessions.new(name), image, caption or known, self._backbone)
         source = (
             "given" if caption else "from the picture's own metadata" if known else "none: say one with 'caption'"
         )
@@ -94,7 +94,7 @@ class Desk:
     def sessions(self) -> Shown:
         """What is in the folder."""
         pictures = sorted(path.name for path in self._folder.iterdir() if path.suffix.lower() in _PICTURES)
-        return Shown({"sessions": self._shelf.names()[:MOST_TURNS_TOLD], "pictures": pictures[:MOST_TURNS_TOLD]})
+        return Shown({"sessions": self._sessions.names()[:MOST_TURNS_TOLD], "pictures": pictures[:MOST_TURNS_TOLD]})
 
     def edit(
         self,
@@ -112,7 +112,7 @@ class Desk:
         Raises:
             UndriftError: no such session, turn or method, or a text without a sure reading.
         """
-        opened = self._shelf.session(session)
+        opened = self._sessions.session(session)
         with self._lock:
             tree = opened.tree()
             parent = tree.turn(turn)
@@ -150,7 +150,7 @@ class Desk:
         Raises:
             UndriftError: no such session or turn, or it has no mask.
         """
-        opened = self._shelf.session(session)
+        opened = self._sessions.session(session)
         seen = opened.turn(turn)
         if what == "changes":
             heat = compare(opened, opened.original, seen).heat
@@ -166,7 +166,7 @@ class Desk:
 
     def history(self, session: str) -> Shown:
         """The tree of turns."""
-        tree = self._shelf.session(session).tree()
+        tree = self._sessions.session(session).tree()
         newest = list(tree.turns.values())[-MOST_TURNS_TOLD:]
         told = {"head": tree.head_id, "branches": dict(tree.branches), "tree": tree.text()[-20_000:]}
         return Shown({**told, "turns": [turn_view(turn) for turn in newest]})
@@ -177,7 +177,7 @@ class Desk:
         Raises:
             UndriftError: nothing to undo or redo.
         """
-        opened = self._shelf.session(session)
+        opened = self._sessions.session(session)
         moved = opened.head
         for _ in range(abs(steps)):
             moved = opened.undo() if steps > 0 else opened.redo()
@@ -185,7 +185,7 @@ class Desk:
 
     def go(self, session: str, turn: str) -> Shown:
         """Go to a turn, keeping it instead of its siblings if it is a candidate."""
-        opened = self._shelf.session(session)
+        opened = self._sessions.session(session)
         return self._shown(session, opened, keep(opened, turn))
 
     def branch(self, session: str, name: str, turn: str) -> Shown:
@@ -194,12 +194,12 @@ class Desk:
         Raises:
             UndriftError: a name that is taken or none.
         """
-        opened = self._shelf.session(session)
+        opened = self._sessions.session(session)
         return self._shown(session, opened, opened.branch(name, turn), branch=name)
 
     def compare(self, session: str, first: str, second: str) -> Shown:
         """Two turns in numbers, and a map of where they differ."""
-        opened = self._shelf.session(session)
+        opened = self._sessions.session(session)
         one, other = opened.turn(first), opened.turn(second)
         found = compare(opened, one, other)
         numbers = {**found.numbers.model_dump(), "mean": found.mean, "largest": found.largest}
@@ -211,7 +211,7 @@ class Desk:
         Raises:
             UndriftError: a name outside of the folder or one that is taken, or it cannot be written.
         """
-        opened = self._shelf.session(session)
+        opened = self._sessions.session(session)
         seen = opened.turn(turn)
         name = file or f"{session}-{seen.number}.png"
         check_ending(name, PICTURE_ENDINGS)

@@ -41,6 +41,9 @@ const ICONS = {
   home: "M4 11.5 12 5l8 6.5M6.5 10v9h11v-9",
   branch: "M7 4.5v15M7 15c0-5 10-3 10-8.5",
   keep: "m5 12.5 4.5 4.5L19 7.5",
+  plus: "M12 5.5v13M5.5 12h13",
+  minus: "M5.5 12h13",
+  fit: "M4.5 9V4.5H9M15 4.5h4.5V9M19.5 15v4.5H15M9 19.5H4.5V15",
 };
 
 export function icon(name) {

@@ -43,6 +43,13 @@ function table(turns) {
   );
 }
 
+// Neighbours in a row, where nothing is missing between them.
+function pieces(points) {
+  const found = [[]];
+  for (const point of points) point ? found.at(-1).push(point) : found.push([]);
+  return found.filter((piece) => piece.length > 1);
+}
+
 const MOST_LABELS = 12; // turns named below the chart: more would run into each other
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [320, 92, 34, 16];
 
@@ -53,8 +60,10 @@ function chart(turns) {
   const y = (value) => 8 + (1 - value / most) * (HEIGHT - BOTTOM - 8);
   const every = Math.ceil(turns.length / MOST_LABELS);
   const line = (pick, name) => {
-    const points = turns.map((turn, at) => [x(at), y(pick(turn)?.changed ?? 0)]);
-    return svg("g", { class: name }, svg("polyline", { points: points.join(" ") }), ...points.map(([cx, cy]) => svg("circle", { cx, cy, r: every > 1 ? 1.5 : 3 })));
+    // A turn that edited everything leaves nothing to be measured: there is no point, not one at zero.
+    const told = turns.map((turn, at) => pick(turn)?.outside > 0 && [x(at), y(pick(turn).changed)]);
+    const points = told.filter(Boolean);
+    return svg("g", { class: name }, ...pieces(told).map((piece) => svg("polyline", { points: piece.join(" ") })), ...points.map(([cx, cy]) => svg("circle", { cx, cy, r: every > 1 ? 1.5 : 3 })));
   };
   const last = turns.at(-1);
   const percent = (value) => `${Math.round(100 * value)} %`;

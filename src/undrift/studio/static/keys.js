@@ -2,6 +2,9 @@
 
 import { cancel, ownJob, redo, undo } from "./actions.js";
 import { dialog, h } from "./dom.js";
+import { holdKey } from "./before.js";
+import { fit, zoomIn, zoomOut } from "./lens.js";
+import { resizeBrush } from "./brush.js";
 import { redoStroke, undoStroke } from "./masks.js";
 import { currentMode, MODES, setMode } from "./modes.js";
 import { recall, remember, state } from "./state.js";
@@ -13,6 +16,10 @@ const KEYS = [
   ["Ctrl + Shift + Z", "redo; in Paint the stroke taken back"],
   ["Escape", "cancel the running turn"],
   ["1 to 6", MODES.map((mode) => mode.title.toLowerCase()).join(", ")],
+  ["+ and −, 0", "enlarge the picture, make it smaller; fit the window (also the wheel, and two fingers)"],
+  ["Space", "with the pointer: move the enlarged picture"],
+  ["B, O", "held: the turn before, the original, in the picture's place (also: press on the picture)"],
+  ["[ and ]", "in Paint a smaller, a larger brush"],
   ["Arrow keys", "move in the history, or the divider of the comparison; Enter goes to a turn"],
   ["?", "this list"],
 ];
@@ -33,9 +40,16 @@ function shortcut(event) {
   if (command) return state.session && !event.altKey ? history(key, event.shiftKey) : null;
   if (event.altKey || !singleKeys()) return null;
   if (key === "?") return showKeys;
+  if (state.session && key in PICTURE_KEYS) return event.repeat && "bo".includes(key) ? () => {} : PICTURE_KEYS[key];
   const mode = state.session && MODES[Number(key) - 1];
   return mode ? () => setMode(mode.name) : null;
 }
+
+const PICTURE_KEYS = {
+  "+": zoomIn, "=": zoomIn, "-": zoomOut, 0: fit,
+  b: () => holdKey("b", "previous"), o: () => holdKey("o", "original"),
+  "[": () => resizeBrush(-1), "]": () => resizeBrush(1),
+};
 
 // While somebody paints, the last thing that was done is a stroke: a turn is undone with its button then.
 function history(key, shift) {
@@ -58,5 +72,5 @@ const writing = (element) =>
 export function showKeys() {
   const rows = KEYS.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]);
   const single = h("input", { type: "checkbox", checked: singleKeys(), onchange: () => remember("single-keys", single.checked, true) });
-  dialog("Keys", h("div", { class: "stack" }, h("dl", { class: "keys" }, ...rows), h("label", { class: "row" }, single, "Keys without Ctrl: 1 to 6 and ?")));
+  dialog("Keys", h("div", { class: "stack" }, h("dl", { class: "keys" }, ...rows), h("label", { class: "row" }, single, "Keys without Ctrl: 1 to 6, + − 0, B, O, [ ] and ?")));
 }

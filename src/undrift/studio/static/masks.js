@@ -3,6 +3,7 @@
 // megabytes, it can be taken back, and a reload finds it again.
 
 import { recall, remember, state, update } from "./state.js";
+import { applyTo, blank, penOf } from "./strokes.js";
 
 export const LAYERS = {
   only: { title: "Only here", help: "The next turn may change nothing else." },
@@ -16,7 +17,7 @@ const ROWS_READ = 256; // a layer is counted in bands, so that no copy of a whol
 let owner = null;
 let layers = {}; // by key, made when it is first painted on
 let covered = {}; // by key: what part of the picture, where it has been counted
-let strokes = []; // { tool, size, points } | { tool, box } | { clear: tool }
+let strokes = []; // of every layer, in the order they came, see strokes.js; `tool` is the layer's key
 let taken = []; // strokes that were taken back, the last one at the end
 
 // Turns to the open session; what an earlier visit of this tab painted is still there.
@@ -39,40 +40,20 @@ function redo() {
 
 function layerOf(key) {
   const { width, height } = state.session;
-  return (layers[key] ??= Object.assign(document.createElement("canvas"), { width, height }));
+  return (layers[key] ??= blank(width, height));
 }
-
-const context = (layer) => layer.getContext("2d", { willReadFrequently: true });
-
-const touches = (tool) => (tool === "erase" ? Object.keys(layers) : [tool]);
 
 function apply(one) {
-  if (one.clear) {
-    delete layers[one.clear];
-    delete covered[one.clear];
-    return;
-  }
-  for (const key of touches(one.tool)) draw(context(layerOf(key)), one);
-  for (const key of touches(one.tool)) delete covered[key];
+  delete covered[one.tool];
+  if (one.clear) delete layers[one.tool];
+  else applyTo(layerOf(one.tool), one);
 }
 
-function draw(pen, { tool, size, points, box }) {
-  pen.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
-  pen.strokeStyle = pen.fillStyle = "white";
-  if (box) return pen.fillRect(...box);
-  pen.lineCap = pen.lineJoin = "round";
-  pen.lineWidth = size;
-  pen.beginPath();
-  pen.moveTo(...points[0]);
-  for (const point of points.slice(points.length > 1 ? 1 : 0)) pen.lineTo(...point);
-  return pen.stroke();
-}
-
-// Begins a stroke of `size` pixels at `point`, in pixels of the picture; the eraser goes over every layer.
-export function beginStroke(tool, size, point) {
+// Begins a stroke of `size` pixels at `point`, in pixels of the picture; `away` takes paint from the layer.
+export function beginStroke(tool, size, point, away) {
   masks();
   taken = [];
-  strokes.push({ tool, size, points: [rounded(point)] });
+  strokes.push({ tool, size, away, points: [rounded(point)] });
   apply(strokes.at(-1));
 }
 
@@ -82,22 +63,19 @@ export function extendStroke(point) {
   apply({ ...last, points: last.points.slice(-2) });
 }
 
-const rounded = ([x, y]) => [Math.round(x * 10) / 10, Math.round(y * 10) / 10];
+export const rounded = ([x, y]) => [Math.round(x * 10) / 10, Math.round(y * 10) / 10];
 
-export function rectangle(tool, ...box) {
-  add({ tool, box });
+// A stroke that is whole already.
+export function add(stroke) {
+  masks();
+  taken = [];
+  strokes.push(stroke);
+  apply(stroke);
+  settle();
 }
 
 export function clear(key) {
-  if (coverage(key) > 0) add({ clear: key });
-}
-
-function add(one) {
-  masks();
-  taken = [];
-  strokes.push(one);
-  apply(one);
-  settle();
+  if (coverage(key) > 0) add({ tool: key, clear: true });
 }
 
 export const canUndoStroke = () => strokes.length > 0;
@@ -110,10 +88,42 @@ export function undoStroke() {
   settle();
 }
 
+// A stroke that turned out to be none: it cannot be done again either.
+export function dropStroke() {
+  undoStroke();
+  taken.pop();
+}
+
 export function redoStroke() {
   if (!taken.length) return;
   strokes.push(taken.pop());
   apply(strokes.at(-1));
+  settle();
+}
+
+// Areas with a name, of this session in this browser: the strokes that make them.
+const kept = () => recall(`areas:${state.session.name}`, true) ?? {};
+export const areaNames = () => Object.keys(kept()).sort();
+
+export function keepArea(name, key) {
+  const own = strokes.filter((stroke) => stroke.tool === key);
+  remember(`areas:${state.session.name}`, { ...kept(), [name]: own.slice(own.findLastIndex((stroke) => stroke.clear) + 1) }, true);
+  update({ painted: state.painted });
+}
+
+export function forgetArea(name) {
+  const { [name]: gone, ...rest } = kept();
+  remember(`areas:${state.session.name}`, rest, true);
+  update({ painted: state.painted });
+}
+
+// Paints a named area on the layer `key`, in place of what was there.
+export function bringArea(name, key) {
+  clear(key);
+  for (const stroke of kept()[name] ?? []) {
+    strokes.push({ ...stroke, tool: key });
+    apply(strokes.at(-1));
+  }
   settle();
 }
 
@@ -125,7 +135,7 @@ export function coverage(key) {
 function counted(layer) {
   let sum = 0;
   for (let top = 0; top < layer.height; top += ROWS_READ) {
-    const { data } = context(layer).getImageData(0, top, layer.width, Math.min(ROWS_READ, layer.height - top));
+    const { data } = penOf(layer).getImageData(0, top, layer.width, Math.min(ROWS_READ, layer.height - top));
     for (let at = 3; at < data.length; at += 4) sum += data[at];
   }
   return sum / 255 / (layer.width * layer.height);
@@ -141,7 +151,7 @@ export function settle() {
 export function png(key) {
   if (!coverage(key)) return null;
   const { width, height } = state.session;
-  const flat = Object.assign(document.createElement("canvas"), { width, height });
+  const flat = blank(width, height);
   const pen = flat.getContext("2d");
   pen.fillStyle = "black";
   pen.fillRect(0, 0, width, height);

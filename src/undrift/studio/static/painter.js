@@ -1,40 +1,75 @@
-// Painting masks on the picture, with a brush or, without a pointer, with rectangles in numbers.
+// Painting masks on the picture: the tools around the canvas.
 
 import { turnPath } from "./api.js";
 import { queue } from "./actions.js";
+import { areasRow } from "./areas.js";
+import { brush, setBrush, SHAPES } from "./brush.js";
 import { field, fill, h, icon, once } from "./dom.js";
-import { beginStroke, canUndoStroke, clear, coverage, extendStroke, LAYERS, masks, png, rectangle, settle, undoStroke } from "./masks.js";
+import { add, canUndoStroke, clear, coverage, LAYERS, masks, png, redoStroke, canRedoStroke, undoStroke } from "./masks.js";
+import { showMasks } from "./overlay.js";
+import { paneOf } from "./pane.js";
+import { followPointer } from "./pointer.js";
 import { shownTurn, originalTurn, state, title, watch } from "./state.js";
 
-const brush = { tool: "only", size: 0.12 };
+const GROWTH = 64; // a press grows an area by the picture's shorter side divided by this
+
 let redraw = () => {};
-watch(["painted"], () => redraw());
+let show = () => {};
+watch(["painted", "brush"], () => redraw());
+watch(["lens"], () => show());
 
 export function painter() {
   masks();
-  const picture = h("img", { class: "picture", src: turnPath(state.session.name, shownTurn(), "picture"), alt: `${title(shownTurn())}, to paint on`, draggable: "false" });
+  const picture = h("img", { class: "picture sheet", src: turnPath(state.session.name, shownTurn(), "picture"), alt: `${title(shownTurn())}, to paint on`, draggable: "false" });
   const canvas = h("canvas", { class: "paint", role: "img", "aria-label": "What is painted; without a pointer use the rectangle below" });
   const tools = h("div", { class: "tools stack" });
+  const pane = paneOf([picture, canvas], { paints: true });
+  show = (more) => canvas.isConnected && showMasks(canvas, more);
   redraw = () => {
     if (!canvas.isConnected && tools.childElementCount) return;
-    show(canvas);
-    fill(tools, toolRow(), h("div", { class: "row spread" }, actionRow(), rectangleRow()));
+    show();
+    keepingFocus(tools, () => fill(tools, layerRow(), shapeRow(), actionRow(), h("div", { class: "row spread" }, areasRow(), rectangleRow())));
   };
   picture.addEventListener("load", () => redraw());
-  new ResizeObserver(() => show(canvas)).observe(picture);
-  follow(canvas);
+  followPointer(canvas, picture, (more) => show(more));
   redraw();
-  return [h("div", { class: "canvas-box" }, picture, canvas), tools];
+  return [pane, tools];
 }
 
-function toolRow() {
-  const tools = { ...LAYERS, erase: { title: "Erase" } };
-  const choices = Object.entries(tools).map(([key, { title: name }]) => h(
+// Tools are drawn anew with every stroke: what has the focus keeps it.
+function keepingFocus(box, draw) {
+  const held = box.contains(document.activeElement) ? document.activeElement : null;
+  const same = held && (held.id ? `#${held.id}` : held.name && `[name="${held.name}"]${held.type === "radio" ? `[value="${held.value}"]` : ""}`);
+  const open = box.querySelector("details[open]") !== null;
+  draw();
+  if (open) for (const one of box.querySelectorAll("details")) one.open = true;
+  if (same) box.querySelector(same)?.focus();
+}
+
+function choices(legend, name, options, chosen, pick) {
+  return h("fieldset", { class: "row" }, h("legend", { class: "unseen" }, legend), ...Object.entries(options).map(([key, { title: label }]) => h(
     "label", { class: `tool ${key}` },
-    h("input", { type: "radio", name: "tool", value: key, checked: brush.tool === key, onchange: () => choose(key) }), h("i", { "aria-hidden": "true" }), name));
-  const size = h("input", { type: "range", min: 0.02, max: 0.4, step: 0.01, value: brush.size, oninput: () => (brush.size = Number(size.value)) });
-  const box = inline(field("Size", size));
-  return h("div", { class: "row" }, h("fieldset", { class: "row" }, h("legend", { class: "unseen" }, "Brush"), ...choices), box);
+    h("input", { type: "radio", name, value: key, checked: chosen === key, onchange: () => pick(key) }), key in LAYERS && h("i", { "aria-hidden": "true" }), label)));
+}
+
+const layerRow = () => h("div", { class: "row" },
+  choices("What the area is for", "tool", LAYERS, brush.tool, (tool) => setBrush({ tool })),
+  h("p", { class: "muted fine hint" }, LAYERS[brush.tool].help));
+
+function shapeRow() {
+  const away = h("input", { type: "checkbox", name: "away", checked: brush.away, onchange: () => setBrush({ away: away.checked }) });
+  return h("div", { class: "row" },
+    choices("With what", "shape", SHAPES, brush.shape, (shape) => setBrush({ shape })),
+    h("label", { class: "row" }, away, "Take away"),
+    brush.shape === "brush" && slider("Size", "size", 0.01, 0.4),
+    brush.shape === "thing" && slider("Reach", "reach", 0.02, 0.4),
+    h("p", { class: "muted fine hint" }, SHAPES[brush.shape].help));
+}
+
+function slider(label, name, min, max) {
+  const range = h("input", { type: "range", name, id: `brush-${name}`, min, max, step: 0.005, value: brush[name], onchange: () => setBrush({ [name]: Number(range.value) }) });
+  range.addEventListener("input", () => (brush[name] = Number(range.value)));
+  return inline(field(label, range));
 }
 
 function inline(box) {
@@ -42,29 +77,28 @@ function inline(box) {
   return box;
 }
 
-function choose(tool) {
-  brush.tool = tool;
-  redraw();
-  document.querySelector(`.tool input[value=${tool}]`)?.focus();
-}
-
 function actionRow() {
-  const { help } = LAYERS[brush.tool] ?? { help: "Takes paint away again." };
   const painted = Object.keys(LAYERS).filter((key) => coverage(key) > 0);
+  const has = painted.includes(brush.tool);
+  const amount = Math.max(1, Math.round(Math.min(state.session.width, state.session.height) / GROWTH));
+  const change = (values) => () => add({ tool: brush.tool, ...values });
+  const button = (id, label, run, usable, ...before) => h("button", { type: "button", class: "quiet", id: `paint-${id}`, disabled: !usable, onclick: run }, ...before, label);
   const anchors = anchorSelect();
-  const restore = h("button", { type: "button", disabled: !painted.includes("back") || !shownTurn().parent, onclick: once(() => putBack(anchors.value)) }, "Put it back here");
+  const restore = h("button", { type: "button", id: "put-back", disabled: !painted.includes("back") || !shownTurn().parent, onclick: once(() => putBack(anchors.value)) }, "Put it back here");
   return h(
     "div", { class: "row" },
-    h("button", { type: "button", class: "quiet", disabled: !canUndoStroke(), onclick: undoStroke }, icon("undo"), "Last stroke"),
-    h("button", { type: "button", class: "quiet", disabled: !painted.length, onclick: () => painted.forEach(clear) }, "Clear"),
+    button("undo", "Last stroke", undoStroke, canUndoStroke(), icon("undo")),
+    button("redo", "Again", redoStroke, canRedoStroke(), icon("redo")),
+    button("grow", "Grow", change({ grow: amount }), has), button("shrink", "Shrink", change({ grow: -amount }), has),
+    button("soften", "Soften", change({ soften: amount }), has), button("invert", "Invert", change({ invert: true }), true),
+    button("clear", "Clear", () => painted.forEach(clear), painted.length),
     brush.tool === "back" && inline(field("Take it from", anchors)), brush.tool === "back" && restore,
-    brush.tool !== "back" && h("p", { class: "muted fine hint" }, help),
   );
 }
 
 function anchorSelect() {
   const others = state.session.turns.filter((turn) => turn.id !== state.shown);
-  return h("select", {}, ...others.map((turn) => h("option", { value: turn.id, selected: turn.id === originalTurn().id }, title(turn))));
+  return h("select", { name: "anchor" }, ...others.map((turn) => h("option", { value: turn.id, selected: turn.id === originalTurn().id }, title(turn))));
 }
 
 async function putBack(anchor) {
@@ -72,79 +106,21 @@ async function putBack(anchor) {
   clear("back");
 }
 
+const corners = {};
+
 function rectangleRow() {
-  const { width, height } = state.session;
-  const numbers = { left: [0, width], top: [0, height], width: [Math.round(width / 2), width], height: [Math.round(height / 2), height] };
-  const inputs = Object.entries(numbers).map(([name, [value, max]]) => h("input", { type: "number", min: 0, max, value, "aria-label": `Rectangle: ${name} in pixels`, name }));
-  const add = () => rectangle(brush.tool, ...inputs.map((input) => Number(input.value)));
+  const { width, height, name: session } = state.session;
+  if (corners.session !== session) Object.assign(corners, { session, left: 0, top: 0, width: Math.round(width / 2), height: Math.round(height / 2) });
+  const most = { left: width, top: height, width, height };
+  const inputs = Object.keys(most).map((name) => {
+    const input = h("input", { type: "number", min: 0, max: most[name], value: corners[name], "aria-label": `Rectangle: ${name} in pixels`, name });
+    input.addEventListener("input", () => (corners[name] = Number(input.value)));
+    return input;
+  });
+  const paint = () => add({ tool: brush.tool, away: brush.away, box: inputs.map((input) => Number(input.value)) });
   return h(
     "details", { class: "numbers" },
     h("summary", { class: "fine" }, "Rectangle in numbers"),
     h("div", { class: "row" }, ...inputs.map((input) => h("span", { class: "field" }, h("span", { class: "label", "aria-hidden": "true" }, input.name), input)),
-      h("button", { type: "button", onclick: add }, "Paint the rectangle")));
-}
-
-function follow(canvas) {
-  let drawing = false;
-  const point = (event) => {
-    const box = canvas.getBoundingClientRect();
-    const { width, height } = state.session;
-    return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
-  };
-  canvas.addEventListener("pointerdown", (event) => {
-    if (drawing || event.button > 0) return;
-    event.preventDefault();
-    canvas.setPointerCapture(event.pointerId);
-    drawing = true;
-    beginStroke(brush.tool, brush.size * Math.min(state.session.width, state.session.height), point(event));
-    show(canvas);
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    if (!drawing) return;
-    for (const one of event.getCoalescedEvents?.().concat(event) ?? [event]) extendStroke(point(one));
-    show(canvas);
-  });
-  const end = () => {
-    if (!drawing) return;
-    drawing = false;
-    settle();
-  };
-  canvas.addEventListener("pointerup", end);
-  canvas.addEventListener("pointercancel", end);
-}
-
-// Layers differ in colour and in the direction of their hatching.
-const LOOKS = { only: ["rgb(30 110 255 / .42)", 1], protect: ["rgb(225 40 40 / .42)", -1], back: ["rgb(20 150 80 / .45)", 0] };
-
-function show(canvas) {
-  const box = canvas.getBoundingClientRect();
-  if (!box.width) return;
-  const scale = window.devicePixelRatio || 1;
-  canvas.width = Math.round(box.width * scale);
-  canvas.height = Math.round(box.height * scale);
-  const pen = canvas.getContext("2d");
-  for (const [key, [colour, slope]] of Object.entries(LOOKS)) {
-    if (!masks()[key]) continue;
-    const tinted = new OffscreenCanvas(canvas.width, canvas.height);
-    const own = tinted.getContext("2d");
-    own.imageSmoothingEnabled = false;
-    own.drawImage(masks()[key], 0, 0, canvas.width, canvas.height);
-    own.globalCompositeOperation = "source-in";
-    own.fillStyle = colour;
-    own.fillRect(0, 0, canvas.width, canvas.height);
-    own.globalCompositeOperation = "source-atop";
-    hatch(own, slope, canvas.width, canvas.height);
-    pen.drawImage(tinted, 0, 0);
-  }
-}
-
-function hatch(pen, slope, width, height) {
-  pen.strokeStyle = "rgb(255 255 255 / .55)";
-  pen.lineWidth = 2;
-  pen.beginPath();
-  for (let at = -height; at < width + height; at += 14) {
-    pen.moveTo(slope ? at : 0, slope < 0 ? height : slope ? 0 : at);
-    pen.lineTo(slope ? at + height : width, slope < 0 ? 0 : slope ? height : at);
-  }
-  pen.stroke();
+      h("button", { type: "button", id: "paint-rectangle", onclick: paint }, "Paint the rectangle")));
 }

@@ -8,15 +8,15 @@ import { fill, h, icon } from "./dom.js";
 import { jobProgress } from "./jobs.js";
 import { currentMode, MODES, setMode } from "./modes.js";
 import { painter } from "./painter.js";
+import { lensBar, paneOf, picturePane } from "./pane.js";
 import { anchorTurn, shownTurn, state, update, watch } from "./state.js";
 
 export function stage() {
   const tabs = h("div", { class: "modes", role: "tablist", "aria-label": "How to look at the picture" });
   const view = h("div", { class: "stage", role: "tabpanel", id: "stage", "aria-labelledby": "mode-view", tabindex: "-1" });
   const caption = h("p", { class: "caption" });
-  const live = h("div", { class: "live", hidden: true });
   const bar = h("div", { class: "bar", hidden: true });
-  const frame = h("div", { class: "frame" }, view, live);
+  const frame = h("div", { class: "frame" }, view);
   let drawn = "";
   const draw = () => {
     if (!state.session) return;
@@ -33,16 +33,16 @@ export function stage() {
     const [picture, ...tools] = VIEWS[mode]();
     fill(view, picture, mode !== "candidates" && caption, ...tools);
   };
-  const drawLive = () => (showLive(live, ownJob()), showBar(bar, ownJob()));
+  const drawLive = () => (showLive(view, ownJob()), showBar(bar, ownJob()));
   watch(["session", "shown", "mode", "against"], draw);
-  watch(["jobs", "session", "mode"], drawLive);
+  watch(["jobs", "session", "mode", "shown"], drawLive);
   draw();
   drawLive();
-  return h("div", { class: "stage-box" }, tabs, frame, bar);
+  return h("div", { class: "stage-box" }, h("div", { class: "above" }, tabs, lensBar()), frame, bar);
 }
 
 const VIEWS = {
-  view: () => [h("img", { class: "picture", src: turnPath(state.session.name, shownTurn(), "picture"), alt: shownTurn().prompt, draggable: "false" })],
+  view: () => [picturePane(h("img", { class: "picture sheet", src: turnPath(state.session.name, shownTurn(), "picture"), alt: shownTurn().prompt, draggable: "false" }))],
   compare: comparison,
   changes,
   mask() {
@@ -50,7 +50,7 @@ const VIEWS = {
     const nothing = turn.has_mask && turn.drift_previous?.outside === 1;
     const told = nothing ? "The method highlighted nothing in this turn." : turn.has_mask ? "Orange is where the method looked for the edit." : "Orange is where this turn was allowed to change.";
     return [
-      h("img", { class: "picture", src: turnPath(state.session.name, turn, "overlay"), alt: `Mask of turn ${turn.number}: ${told}` }),
+      paneOf([h("img", { class: "picture sheet", src: turnPath(state.session.name, turn, "overlay"), alt: `Mask of turn ${turn.number}: ${told}`, draggable: "false" })]),
       h("p", { class: "muted fine tools" }, told),
     ];
   },
@@ -66,7 +66,7 @@ function changes() {
     numbers.textContent = `${psnr}, ${(100 * found.changed).toFixed(1)} % of the pixels changed`;
   }, (error) => (numbers.textContent = error.message));
   return [
-    h("img", { class: "picture", src: heatPath(state.session.name, first, second), alt: `What changed from turn ${first.number} to turn ${second.number}` }),
+    paneOf([h("img", { class: "picture sheet", src: heatPath(state.session.name, first, second), alt: `What changed from turn ${first.number} to turn ${second.number}`, draggable: "false" })]),
     h("div", { class: "row tools" }, turnSelect("Changes since", first, (id) => update({ against: id })), legend(), numbers),
   ];
 }
@@ -96,13 +96,12 @@ function besides(event) {
 }
 
 // While a turn of this page is made, its preview lies over the picture; a brush and a comparison are not covered.
-function showLive(live, job) {
-  const seen = Boolean(job?.previews) && currentMode() === "view";
-  live.hidden = !seen;
-  if (!seen) return fill(live);
-  const image = live.querySelector("img") ?? h("img", { class: "picture", alt: "Preview of the turn being made" });
+function showLive(view, job) {
+  const shown = view.querySelector(".live");
+  if (!job?.previews || currentMode() !== "view") return shown?.remove();
+  const image = shown ?? h("img", { class: "sheet live", alt: "Preview of the turn being made", draggable: "false" });
   image.src = `/api/jobs/${job.id}/preview?n=${job.previews}`;
-  return image.isConnected ? live : fill(live, image);
+  return image.isConnected || view.querySelector(".window")?.append(image);
 }
 
 // How far the turn is, and the way to stop it: below the picture and its tools, not over them.

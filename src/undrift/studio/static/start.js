@@ -49,7 +49,7 @@ function dropZone(begin) {
     "div", { class: "drop" },
     h("p", { class: "big" }, "Drop a picture or a session here, or paste a picture"),
     h("div", { class: "row" }, choose, example, input),
-    h("p", { class: "muted fine" }, `Up to ${megapixels} megapixels and ${bytes / 2 ** 20} MB. It stays on this machine and is never resized.`),
+    h("p", { class: "muted fine" }, `Up to ${megapixels} megapixels and ${bytes / 2 ** 20} MB. It stays on this machine and keeps its size unless you choose a smaller one.`),
     state.about.vocabulary &&
       h("p", { class: "muted fine" }, `The model ${state.about.model.name} only knows its own drawn world; start the studio with --model for photos.`),
   );
@@ -58,9 +58,10 @@ function dropZone(begin) {
 function pictureForm(picture, fileName, back) {
   const caption = h("textarea", { rows: 3, value: picture.prompt, required: true, placeholder: "a yellow dog next to a red cactus on a beach" });
   const name = h("input", { value: plainName(fileName), maxlength: 64, autocomplete: "off", spellcheck: "false" });
+  const size = picture.smaller.length > 0 && sizeSelect(picture);
   const start = h("button", { class: "primary", id: "begin" }, "Start");
   const send = async () => {
-    const body = { upload: picture.id, prompt: caption.value.trim(), tab, ...(name.value.trim() && { name: name.value.trim() }) };
+    const body = { upload: picture.id, prompt: caption.value.trim(), tab, ...(size && size.value && { longest: Number(size.value) }), ...(name.value.trim() && { name: name.value.trim() }) };
     const job = await post("/api/sessions", body);
     adopt(job.session);
     if (!state.jobs.has(job.id)) update({ jobs: state.jobs.set(job.id, job) });
@@ -69,6 +70,7 @@ function pictureForm(picture, fileName, back) {
     "form", { class: "stack", onsubmit: once(send) },
     h("img", { class: "chosen", src: `/api/uploads/${picture.id}/preview`, alt: "The picture you brought" }),
     h("p", { class: "muted fine" }, `${picture.width} × ${picture.height} pixels`),
+    size && field("Size to work at", size, h("p", { class: "fine muted" }, "The work of a turn grows with the square of the pixels: at the full size of a photo it takes many minutes.")),
     picture.foreign && h("p", { class: "note" }, "This does not look like a picture of the drawn world that the model knows. Edits will not go well: for photos start the studio with --model black-forest-labs/FLUX.1-dev."),
     picture.recipe && recipeSummary(picture.recipe),
     picture.recipe && settingsButton(picture.recipe),
@@ -78,6 +80,12 @@ function pictureForm(picture, fileName, back) {
   );
   queueMicrotask(() => caption.focus());
   return form;
+}
+
+// A large picture is scaled down only if this says so, and it says what is chosen.
+function sizeSelect({ width, height, smaller }) {
+  const full = `${width} × ${height}, as it is (${((width * height) / 1e6).toFixed(0)} megapixels)`;
+  return h("select", {}, ...smaller.map(([w, x], at) => h("option", { value: Math.max(w, x), selected: at === 0 }, `${w} × ${x}`)), h("option", { value: "" }, full));
 }
 
 // A name that is free is found by the server if this one is left empty.

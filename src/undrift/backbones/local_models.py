@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from undrift.backbones.editors import EDITORS
-from undrift.backbones.folder import ModelFolder, read_folder
+from undrift.backbones.folder import read_folder
 from undrift.backbones.hub import cached_models
 from undrift.backbones.registry import families
 from undrift.errors import ModelError
@@ -18,7 +18,7 @@ _CARD = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Shelved:
+class LocalModel:
     """A pipeline on this machine.
 
     Attributes:
@@ -42,35 +42,32 @@ class Shelved:
         return self.size <= free
 
 
-def shelved(directory: Path | None = None) -> Iterator[Shelved]:
+def local_models(directory: Path | None = None) -> Iterator[LocalModel]:
     """Every pipeline in the hub's cache, then those in the folders of ``directory``."""
     for name, path in cached_models().items():
-        yield _shelved(name, path)
+        yield _local_model(name, path)
     if directory is not None:
         for index in sorted(directory.glob("*/model_index.json")):
-            yield _shelved(str(index.parent), index.parent)
+            yield _local_model(str(index.parent), index.parent)
 
 
-def _shelved(name: str, path: Path) -> Shelved:
+def _local_model(name: str, path: Path) -> LocalModel:
     try:
         folder = read_folder(path, name)
     except ModelError as error:
-        return Shelved(name, "none", "", 0, "", str(error))
+        return LocalModel(name, "none", "", 0, "", str(error))
     pipeline = folder.pipeline_class
     use = "model" if pipeline in families() else "editor" if pipeline in EDITORS else ""
     try:
-        for part in _with_weights(folder):
+        for part in folder.weighty_parts():
             folder.check_weights(part)
-        return Shelved(name, pipeline, use, folder.resident_bytes(2), _licence(path))
+        return LocalModel(name, pipeline, use, folder.resident_bytes(2), licence(path))
     except ModelError as error:
-        return Shelved(name, pipeline, use, 0, _licence(path), str(error))
+        return LocalModel(name, pipeline, use, 0, licence(path), str(error))
 
 
-def _with_weights(folder: ModelFolder) -> list[str]:
-    return [part for part in folder.parts() if folder.part_config(part)]
-
-
-def _licence(path: Path) -> str:
+def licence(path: Path) -> str:
+    """The licence that the model card in a pipeline's folder names, empty if it names none."""
     card = path / "README.md"
     if not card.is_file():
         return ""

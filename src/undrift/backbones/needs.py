@@ -1,0 +1,152 @@
+"""What the parts of a model take in memory by how they are held: before loading and for ``doctor`` alike."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from undrift.backbones.folder import ModelFolder
+from undrift.backbones.placement import GROUP_OFFLOAD_FROM
+from undrift.backbones.weights import read_header, resident_bytes
+from undrift.errors import ModelError
+
+QUANTIZED_BYTES: Mapping[str, float] = {"nf4": 0.5 + 4 / 64, "int8": 1.0, "fp8": 1.0}
+"""Of a number in a quantised layer. nf4: four bits, and a float32 scale for every 64 numbers (arXiv 2305.14314,
+section 3, without the second quantisation); the others' scales, one a row, are less than a thousandth."""
+
+NETWORK_WIDTHS = 40
+"""Numbers that a forward holds of each token on top of the weights, as a multiple of the network's width."""
+
+DECODED_CHANNELS = 12
+"""Numbers that the VAE holds of each pixel while it decodes in one piece, as a multiple of its first channels."""
+
+PIXELS_PER_TOKEN, TEXT_TOKENS, USUAL_WIDTH, USUAL_CHANNELS = 256, 512, 3072, 128
+"""Of FLUX.1, whose shape the others are near to."""
+
+STREAMED_TENSORS = 4
+"""Of the largest size: what is on the device at once where layers are streamed, the next ones under way."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes that weights take where they are kept while a model works.
+
+    Attributes:
+        device: on the device.
+        main: in main memory.
+    """
+
+    device: int
+    main: int
+
+
+def needs(folder: ModelFolder, dtype: torch.dtype, offload: str, quantize: str) -> Needs:
+    """What the weights of a model need on its device and in main memory, held one way; see ``Placement``.
+
+    Raises:
+        ModelError: files are damaged, or a part is of an unknown class.
+    """
+    sizes = [part_bytes(folder, part, dtype, quantize) for part in folder.weighty_parts()]
+    if offload == "none":
+        return Needs(sum(sizes), 0)
+    if offload == "model":
+        return Needs(max(sizes, default=0), sum(sizes))
+    resident = sum(size for size in sizes if size < GROUP_OFFLOAD_FROM)
+    return Needs(resident + STREAMED_TENSORS * _largest_tensor(folder) * dtype.itemsize, sum(sizes))
+
+
+def part_bytes(folder: ModelFolder, part: str, dtype: torch.dtype, quantize: str) -> int:
+    """Bytes of a part's weights in ``dtype``, its large layers as ``quantize`` says.
+
+    Parts that were saved quantised, and transformers in GGUF, count as they are. A file that replaces several parts
+    counts as the network.
+
+    Raises:
+        ModelError: a file of it is damaged, or its class is unknown.
+    """
+    if part in folder.replaced and folder.file is not None:
+        file = folder.file
+        if part != folder.network:
+            return 0
+        return file.stat().st_size if file.suffix == ".gguf" else resident_bytes(file, dtype.itemsize)
+    stored = sum(resident_bytes(file, dtype.itemsize) for file in folder.files(part))
+    asked = quantize if folder.is_large(part) else "none"
+    if folder.quantized(part) or (asked == "none" and dtype != torch.float16):
+        return stored
+    layers = _layers(folder, part)
+    kept = layers.float32 * (4 - dtype.itemsize) if dtype == torch.float16 else 0
+    saved = 0.0 if asked == "none" else layers.quantized * (dtype.itemsize - QUANTIZED_BYTES[asked])
+    return round(stored + kept - saved)
+
+
+def working_bytes(folder: ModelFolder, picture: tuple[int, int], dtype: torch.dtype) -> int:
+    """Bytes of the device that computing takes on top of the weights: of a forward or of decoding, the larger.
+
+    Args:
+        folder: the model.
+        picture: width and height in pixels.
+        dtype: what it computes in.
+    """
+    pixels = picture[0] * picture[1]
+    config = folder.part_config("transformer")
+    width = int(config.get("num_attention_heads", 0)) * int(config.get("attention_head_dim", 0)) or USUAL_WIDTH
+    tokens = pixels // PIXELS_PER_TOKEN + TEXT_TOKENS
+    channels = int((folder.part_config("vae").get("block_out_channels") or [USUAL_CHANNELS])[0])
+    return max(tokens * width * NETWORK_WIDTHS, pixels * channels * DECODED_CHANNELS) * dtype.itemsize
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """Numbers in the layers that quantisation takes, and in those that stay float32 where the others are float16."""
+
+    quantized: int
+    float32: int
+
+
+def _layers(folder: ModelFolder, part: str) -> _Layers:
+    library, name = folder.index[part]
+    try:
+        return _layers_of(library, name, folder.path / part)
+    except Exception as error:
+        # The libraries raise what they like for a configuration that is none of theirs.
+        raise ModelError(
+            f"{folder.name}: the layers of its {part} ({library}.{name}) cannot be told: {error}"
+        ) from error
+
+
+@lru_cache(maxsize=64)
+def _layers_of(library: str, name: str, directory: Path) -> _Layers:
+    made = _without_weights(getattr(importlib.import_module(library), name), library, directory)
+    excepted = set(getattr(made, "_keep_in_fp32_modules", None) or ())
+    output = made.get_output_embeddings() if library == "transformers" else None
+    linear = [(name, part) for name, part in made.named_modules() if isinstance(part, nn.Linear)]
+    kept = [part.weight.numel() for name, part in linear if excepted & set(name.split("."))]
+    taken = [
+        part.weight.numel() for name, part in linear if part is not output and not excepted & set(name.split("."))
+    ]
+    return _Layers(sum(taken), sum(kept))
+
+
+def _without_weights(cls: Any, library: str, directory: Path) -> Any:
+    """A part as its class builds it, on the meta device, where tensors have shapes and no content."""
+    if library == "diffusers":
+        config = cls.load_config(directory, local_files_only=True)
+        with torch.device("meta"):
+            return cls.from_config(config)
+    config = cls.config_class.from_pretrained(directory, local_files_only=True)
+    with torch.device("meta"):
+        return cls(config)
+
+
+def _largest_tensor(folder: ModelFolder) -> int:
+    """Numbers in the largest tensor."""
+    headers = (read_header(file)[1] for file in folder.weight_files())
+    return max((prod(map(int, tensor["shape"])) for header in headers for tensor in header.values()), default=0)

@@ -1,0 +1,70 @@
+"""Keeps the last model in memory from one command to the next, in a process that runs several. Loads torch."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from undrift.backbones import Backbone
+from undrift.backbones.hub import Tell
+from undrift.backbones.loading import tell_other_weights
+from undrift.backbones.locate import locate
+
+
+class Keeper:
+    """The model that was used last.
+
+    It is taken again where it was asked for by the same name, held in the same way, and none of its files was written
+    since; else it leaves the memory before the other one is loaded.
+    """
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._backbone: Backbone | None = None
+
+    def kept(
+        self,
+        load: Callable[..., Backbone],
+        name: str,
+        *,
+        weights: str | None = None,
+        named: bool = True,
+        tell: Tell,
+        revision: str | None = None,
+        transformer: Path | None = None,
+        loras: Sequence[str] = (),
+        **held: Any,
+    ) -> Backbone:
+        """The model ``name``; see ``undrift.backbones.load``, whose arguments these are, for what may be raised."""
+        folder = locate(name, revision, named=named, tell=tell).path
+        added = [path.absolute() for path in (transformer, *map(_adapter, loras)) if path is not None]
+        files = [_stamp(file) for file in (*sorted(folder.rglob("*")), *added) if file.is_file()]
+        key = (name, folder, tuple(loras), transformer, sorted(held.items()), files)
+        if self._backbone is None or key != self._key:
+            self.drop()
+            options = {"revision": revision, "transformer": transformer, "loras": loras, "named": named, **held}
+            self._backbone, self._key = load(name, tell=tell, **options), key
+        if weights is not None:
+            tell_other_weights(self._backbone.identity, name, weights)
+        return self._backbone
+
+    def drop(self) -> None:
+        """Let go of the model, and give its memory back."""
+        self._backbone = self._key = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _adapter(text: str) -> Path:
+    """The file of ``FILE`` or ``FILE:SCALE``."""
+    return Path(text if Path(text).exists() else text.rpartition(":")[0] or text)
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    found = file.stat()
+    return str(file), found.st_size, found.st_mtime_ns

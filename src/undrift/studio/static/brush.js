@@ -1,0 +1,28 @@
+// With what is painted: which layer, which shape, how large; and whether paint is laid on or taken away.
+
+import { recall, remember, state, update } from "./state.js";
+
+export const SHAPES = {
+  brush: { title: "Brush", help: "Paint over it. [ and ] change the size." },
+  lasso: { title: "Lasso", help: "Draw around it." },
+  rectangle: { title: "Rectangle", help: "Drag from corner to corner." },
+  thing: { title: "Thing", help: "Click it: what looks alike and hangs together is selected." },
+};
+
+const LEAST = 0.01;
+const MOST = 0.4;
+
+// `size` is a part of the picture's shorter side, `reach` a distance of colours.
+export const brush = { tool: "only", shape: "brush", size: 0.12, reach: 0.12, away: false, ...recall("brush") };
+
+export const brushPixels = () => brush.size * Math.min(state.session.width, state.session.height);
+
+export function setBrush(values) {
+  Object.assign(brush, values);
+  remember("brush", brush);
+  update({ brush: { ...brush } });
+}
+
+export function resizeBrush(way) {
+  setBrush({ size: Math.min(MOST, Math.max(LEAST, Math.round(brush.size * 1.25 ** way * 1000) / 1000)) });
+}

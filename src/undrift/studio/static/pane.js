@@ -1,0 +1,36 @@
+// The room that a picture is shown in, with what lies over it; and the row that enlarges it.
+
+import { fill, h, icon } from "./dom.js";
+import { followGestures } from "./gestures.js";
+import { actualSize, fit, lookThrough, percent, zoomIn, zoomOut } from "./lens.js";
+import { holdBefore, beforeButton } from "./before.js";
+import { currentMode } from "./modes.js";
+import { state, watch } from "./state.js";
+
+// A pane with `sheets`; `paints` leaves the left button and one finger to what is shown in it.
+export function paneOf(sheets, { paints = false, hold = null } = {}) {
+  const grid = h("div", { class: "grid", "aria-hidden": "true" });
+  const frame = h("div", { class: "window" }, ...sheets, grid);
+  const pane = h("div", { class: "pane", tabindex: 0, role: "group", "aria-label": "Picture; plus and minus enlarge it, the arrow keys move it" }, frame);
+  followGestures(pane, { moves: !paints, ...(hold && { hold: () => hold(frame) }) });
+  queueMicrotask(() => pane.isConnected && lookThrough(pane));
+  return pane;
+}
+
+// The picture of a turn, with the one before it under the finger.
+export const picturePane = (image) => paneOf([image], { hold: holdBefore });
+
+export function lensBar() {
+  const told = h("output", { class: "fine", "aria-live": "polite" });
+  const button = (label, run, name, text) => h("button", { type: "button", class: "quiet", "aria-label": label, title: label, onclick: run }, name ? icon(name) : text);
+  const bar = h("div", { class: "lens", role: "group", "aria-label": "How large the picture is" },
+    button("Smaller", zoomOut, "minus"), told, button("Larger", zoomIn, "plus"),
+    button("Fit the window", fit, "fit"), button("One pixel on one pixel", actualSize, null, "1:1"), beforeButton());
+  const draw = () => {
+    bar.hidden = !state.session || currentMode() === "candidates";
+    if (state.session) fill(told, `${percent()} %`);
+  };
+  watch(["lens", "session", "mode", "shown"], draw);
+  draw();
+  return bar;
+}

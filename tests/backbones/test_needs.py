@@ -1,0 +1,171 @@
+"""What models need in memory, against published figures and against what loaded parts really hold."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.support import published, tiny_flux
+from undrift.backbones import machine, ways
+from undrift.backbones.examination import examined
+from undrift.backbones.folder import ModelFolder, read_folder
+from undrift.backbones.needs import needs, part_bytes
+
+GB = 10**9
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    """FLUX.1-dev at its published size."""
+    return read_folder(published.flux_dev(tmp_path_factory.mktemp("published") / "flux"), "FLUX.1-dev")
+
+
+@pytest.mark.parametrize(
+    ("quantize", "transformer", "t5", "whole"),
+    # 11 901 408 320 parameters of the transformer and 4.762 billion of T5, two bytes each. nf4: T5's `wo` matrices
+    # stay as they are, which leaves about 4.3 GB of it.
+    [("none", 23.80, 9.52, 33.7), ("nf4", 6.70, 4.3, 11.4), ("int8", 11.9, 5.9, 18.2)],
+)
+def test_flux_dev_needs_what_is_published(
+    dev: ModelFolder, quantize: str, transformer: float, t5: float, whole: float
+) -> None:
+    found = [part_bytes(dev, part, torch.bfloat16, quantize) / GB for part in ("transformer", "text_encoder_2")]
+    # Two units of the last place that is published, of both parts; three of them, of all parts together.
+    assert found == pytest.approx([transformer, t5], abs=0.02)
+    # As above.
+    assert needs(dev, torch.bfloat16, "none", quantize).device / GB == pytest.approx(whole, abs=0.06)
+
+
+def test_in_float16_t5_keeps_matrices_in_float32(dev: ModelFolder) -> None:
+    extra = part_bytes(dev, "text_encoder_2", torch.float16, "none") - part_bytes(
+        dev, "text_encoder_2", torch.bfloat16, "none"
+    )
+    assert extra == 24 * 4096 * 10240 * 2  # one `wo` in each of 24 layers
+
+
+def test_offloading_needs_the_largest_part_on_the_device_and_all_in_main_memory(dev: ModelFolder) -> None:
+    whole = needs(dev, torch.bfloat16, "none", "none")
+    moved, streamed = (needs(dev, torch.bfloat16, offload, "none") for offload in ("model", "group"))
+    assert (whole.main, moved.main, streamed.main) == (0, whole.device, whole.device)
+    assert moved.device == part_bytes(dev, "transformer", torch.bfloat16, "none")
+    assert streamed.device < 2 * GB
+
+
+@pytest.mark.parametrize(("dtype", "bytes_each"), [(torch.float32, 4), (torch.bfloat16, 2)])
+def test_a_folder_needs_what_its_loaded_parts_hold(
+    tiny_flux_folder: Path, dtype: torch.dtype, bytes_each: int
+) -> None:
+    folder = read_folder(tiny_flux_folder, "tiny")
+    parts = tiny_flux.pipeline().components
+    for name in folder.weighty_parts():
+        held = sum(parameter.numel() for parameter in parts[name].parameters()) * bytes_each
+        assert part_bytes(folder, name, dtype, "none") == held, name
+
+
+def test_quantising_spares_the_linear_layers_of_large_parts_alone(tiny_flux_folder: Path) -> None:
+    folder = read_folder(tiny_flux_folder, "tiny")
+    transformer = tiny_flux.pipeline().transformer
+    linear = sum(part.weight.numel() for part in transformer.modules() if isinstance(part, torch.nn.Linear))
+    plain, eight, four = (part_bytes(folder, "transformer", torch.bfloat16, held) for held in ("none", "int8", "nf4"))
+    assert plain - eight == linear
+    assert plain - four == round(linear * (2 - 0.5625))
+    for small in ("text_encoder", "vae"):
+        assert part_bytes(folder, small, torch.bfloat16, "nf4") == part_bytes(folder, small, torch.bfloat16, "none")
+
+
+@pytest.mark.parametrize(
+    ("free", "flags"),
+    [
+        (80, ""),
+        (48, ""),
+        (32, "--offload model"),
+        (24, "--quantize int8"),
+        (16, "--quantize nf4"),
+        (12, "--offload model --quantize nf4"),
+        (8, "--offload group"),
+        (2, None),
+    ],
+)
+def test_what_is_recommended_follows_the_memory(
+    dev: ModelFolder, monkeypatch: pytest.MonkeyPatch, free: int, flags: str | None
+) -> None:
+    monkeypatch.setattr(ways, "free_memory", lambda device: free * GB)
+    monkeypatch.setattr(ways, "free_main_memory", lambda: 64 * GB)
+    way = ways.best(list(ways.ways(dev, torch.device("cuda"), (1024, 1024))))
+    assert (None if way is None else way.flags) == flags
+
+
+def test_offloading_is_not_recommended_without_the_main_memory(
+    dev: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "free_memory", lambda device: 32 * GB)
+    monkeypatch.setattr(ways, "free_main_memory", lambda: 16 * GB)
+    found = list(ways.ways(dev, torch.device("cuda"), (1024, 1024)))
+    assert [way.short for way in found if way.offload == "model" and way.quantize == "none"] == ["main memory"]
+    best = ways.best(found)
+    assert best is not None
+    assert best.flags == "--quantize int8"
+
+
+def test_an_examined_model_is_whole_or_says_what_is_wrong(tiny_flux_folder: Path, tmp_path: Path) -> None:
+    good = examined(str(tiny_flux_folder), "cpu", (64, 64))
+    assert good.problem == ""
+    assert set(good.parts) == {"transformer", "text_encoder", "text_encoder_2", "vae"}
+    assert good.best is not None
+    assert good.best.flags == ""
+    for name, line in (
+        ("someone/not-here", "is not on this machine"),
+        (str(tmp_path), "has no model_index.json"),
+        ("nonsense", "no model 'nonsense': expected"),
+    ):
+        bad = examined(name, "cpu", (64, 64))
+        assert line in bad.problem
+        assert not bad.ways
+
+
+class Card:
+    """A CUDA device as torch describes it."""
+
+    name, total_memory, minor = "Tesla T4", 16 * 2**30, 5
+
+    def __init__(self, major: int) -> None:
+        self.major = major
+
+
+@pytest.mark.parametrize(("major", "state"), [(7, "note"), (8, "ok")])
+def test_cards_that_are_slow_in_bfloat16_are_told(monkeypatch: pytest.MonkeyPatch, major: int, state: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Card(major))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (device.index * 2**30, 2**34))
+    cards = [found for found in machine.findings() if found.topic == "device" and "cuda" in found.text]
+    assert [found.state for found in cards] == [state, state]
+    assert cards[1].text.startswith("cuda:1: Tesla T4, 1 GB of 16 GB free")
+    assert ("--dtype fp16" in cards[0].text) is (state == "note")
+
+
+def test_a_gpu_that_this_build_of_torch_cannot_use_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    first = next(iter(machine.findings()))
+    assert (first.topic, first.state) == ("torch", "fault")
+    assert "install a CUDA build" in first.text
+
+
+def test_missing_and_old_packages_are_told_with_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions: dict[str, str | None] = {"diffusers": "0.30.0", "bitsandbytes": None, "torchao": "0.18.0"}
+    real = machine._version
+    monkeypatch.setattr(machine, "_version", lambda name: versions.get(name, real(name)))
+    asked = ["diffusers>=0.42", *(f'{name}; extra == "quantize"' for name in ("bitsandbytes>=0.45", "torchao>=0.15"))]
+    monkeypatch.setattr(metadata, "requires", lambda _: asked)
+    told: dict[str, Any] = {found.state: found.text for found in machine.findings() if found.topic == "packages"}
+    assert told["fault"].startswith("diffusers 0.30.0: expected what undrift asks for")
+    assert told["note"].startswith("bitsandbytes not installed, for --quantize")
+    assert "pip install 'undrift[quantize]'" in told["note"]
