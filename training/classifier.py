@@ -105,12 +105,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=12.0, help="training time of all runs together")
     parser.add_argument("--start", type=Path, help="weights to begin with, such as those that a GPU has trained")
+    parser.add_argument("--rate", type=float, default=ClassifierTrainer.peak_rate, help="largest learning rate")
     options = parser.parse_args()
     prepare(threads=1)
     torch.manual_seed(0)
     model = AttributeClassifier()
     if options.start:
         model.load_state_dict(load_file(options.start))
+    ClassifierTrainer.peak_rate = options.rate
     trainer = ClassifierTrainer(model).resumed()
     trainer.train(options.minutes)
     print(json.dumps(publish(trainer), indent=2))
