@@ -66,6 +66,11 @@ class Placement:
     def dtype_name(self) -> str:
         return str(self.dtype).removeprefix("torch.")
 
+    @property
+    def moves(self) -> bool:
+        """Whether parts are moved to the device when they are used."""
+        return self.offload != "none"
+
     def place(self, modules: Sequence[nn.Module]) -> None:
         """Put freshly loaded parts where they wait for their work."""
         with self.explained():
@@ -82,7 +87,7 @@ class Placement:
 
         bitsandbytes quantises on the device and leaves the part there.
         """
-        if self.offload != "none":
+        if self.moves:
             module.to("cpu")
 
     def current(self) -> AbstractContextManager[object]:
