@@ -2,8 +2,8 @@
 
 Time and memory do not depend on the weights' values, so they are random. FLUX.1 has 19 double blocks and 38 single
 ones; with 1 and 2 the ratio of a highlighted forward to a plain one is the same but for what is not in blocks. With
-fewer heads it is larger: what highlighting adds grows with the width, as attention does, linear layers with the square
-of it. The exit code is 1 if a bar is missed::
+fewer heads it is larger: what highlighting adds grows with the width, as attention does, linear layers with its
+square. The exit code is 1 if a bar is missed::
 
     python -m benchmarks.flux_bars --compiled                              # on a GPU
     python -m benchmarks.flux_bars --blocks 1 2 --heads 4 --dtype fp32     # on a CPU
@@ -180,7 +180,7 @@ def _rows(backbone: FluxBackbone, device: torch.device, dtype: torch.dtype, opti
         yield from working_memory(backbone, options.sizes)
         yield from vae_memory(device, dtype, [*options.sizes, 2048])
     if options.compiled:
-        compile_blocks(backbone._transformer)
+        compile_blocks(backbone._network)
         yield from highlighting(backbone, "compiled", options.sizes, options.repeats)
 
 

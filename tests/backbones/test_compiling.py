@@ -53,7 +53,7 @@ def velocities(backbone: Backbone, *, tapped: bool) -> list[torch.Tensor]:
 def test_taps_words_and_turns_make_no_graphs_of_their_own(graphs: Graphs) -> None:
     backbone = from_pipeline(tiny_flux.pipeline(), name="tiny")
     eager = [velocities(backbone, tapped=tapped) for tapped in (False, True)]
-    compile_blocks(backbone._transformer, backend=graphs)  # type: ignore[attr-defined]
+    compile_blocks(backbone._network, backend=graphs)  # type: ignore[attr-defined]
     counts = []
     for tapped in (False, True, False, True, False, True):
         for made, plain in zip(velocities(backbone, tapped=tapped), eager[tapped], strict=True):
@@ -71,7 +71,7 @@ def test_taps_words_and_turns_make_no_graphs_of_their_own(graphs: Graphs) -> Non
 def test_the_blocks_of_every_family_compile(family: str, graphs: Graphs) -> None:
     backbone = from_pipeline(tiny_pipelines.FAMILIES[family].make(), name="tiny")
     eager = velocities(backbone, tapped=True)
-    compile_blocks(backbone._transformer, backend=graphs)  # type: ignore[attr-defined]
+    compile_blocks(backbone._network, backend=graphs)  # type: ignore[attr-defined]
     for made, plain in zip(velocities(backbone, tapped=True), eager, strict=True):
         torch.testing.assert_close(made, plain)
     assert graphs.count
@@ -87,9 +87,9 @@ def test_a_network_of_unknown_blocks_is_refused() -> None:
 
 def test_a_folder_is_compiled_where_that_is_asked_for(tiny_flux_folder: Any) -> None:
     backbone = load(str(tiny_flux_folder), device="cpu", compile=True)
-    assert is_compiled(backbone._transformer)  # type: ignore[attr-defined]
+    assert is_compiled(backbone._network)  # type: ignore[attr-defined]
     assert backbone.identity.options == ("compile=on",)
-    assert not is_compiled(load(str(tiny_flux_folder), device="cpu")._transformer)  # type: ignore[attr-defined]
+    assert not is_compiled(load(str(tiny_flux_folder), device="cpu")._network)  # type: ignore[attr-defined]
 
 
 def test_streamed_layers_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def made(folder: Path, offload: Offload = "none", quantize: Quantize = "none", *
 
 
 def devices(backbone: Any) -> set[str]:
-    return {parameter.device.type for parameter in backbone._transformer.parameters()}
+    return {parameter.device.type for parameter in backbone._network.parameters()}
 
 
 @pytest.mark.parametrize("offload", ["model", "group"])
@@ -62,7 +62,7 @@ def test_nf4_really_moves_under_model_offloading(tiny_flux_folder: Path) -> None
 def test_nf4_takes_the_bytes_that_were_reckoned(tiny_flux_folder: Path) -> None:
     backbone: Any = made(tiny_flux_folder, quantize="nf4")
     held = 0
-    for parameter in backbone._transformer.parameters():
+    for parameter in backbone._network.parameters():
         held += parameter.numel() * parameter.element_size()
         state = getattr(parameter, "quant_state", None)
         held += 0 if state is None else state.absmax.numel() * state.absmax.element_size()
