@@ -42,9 +42,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
-# All but what is marked slow.
+# All but what is marked slow; says at its end what took seconds and may have to be.
 test-fast: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n $(JOBS) --dist loadfile --durations 20 --durations-min 3 \
+		$(PYTEST_ARGS)
 
 # Processes at work on a session are killed at random moments; prints how many finished turns were lost.
 chaos: $(STAMP)

@@ -28,6 +28,7 @@ from benchmarks.measure import fastest, peak_bytes, reset_peak
 from undrift.attention.kernel import KernelName
 from undrift.attention.words import changed_spans
 from undrift.backbones import Backbone, Conditioning, Geometry, Latent, PromptTokens, load
+from undrift.backbones.compiling import compile_blocks
 from undrift.backbones.flux import FluxBackbone
 from undrift.backbones.placement import Offload, Placement
 from undrift.backbones.prompts import conditioning_of
@@ -78,9 +79,7 @@ class RandomFlux(FluxBackbone):
 
     def compile(self) -> None:
         """Compile the blocks, each kind once."""
-        # Every block's taps hold their own site, and each site compiles anew.
-        torch._dynamo.config.recompile_limit = 2 * BLOCKS
-        self.transformer.compile_repeated_blocks()
+        compile_blocks(self.transformer)
 
 
 class KernelMultiTurn(MultiTurn):

@@ -18,6 +18,7 @@ NAMES = [
     "EditPlan",
     "EditRequest",
     "EditResult",
+    "Look",
     "Reading",
     "Session",
     "Turn",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from undrift.pictures import read_picture
     from undrift.session.engine import EditPlan, run_turn, start_session
     from undrift.session.model import Turn
+    from undrift.session.references import Look
     from undrift.session.store import Session
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ _HOMES = {
     "EditPlan": "undrift.session.engine",
     "EditRequest": "undrift.methods.base",
     "EditResult": "undrift.methods.base",
+    "Look": "undrift.session.references",
     "Reading": "undrift.instructions",
     "Session": "undrift.session.store",
     "Turn": "undrift.session.model",
@@ -48,6 +50,7 @@ __all__ = [
     "EditPlan",
     "EditRequest",
     "EditResult",
+    "Look",
     "Reading",
     "Session",
     "Turn",

@@ -335,7 +335,7 @@ def test_too_little_memory_is_noticed_before_loading(tiny_flux_folder: Path, mon
 )
 def test_running_out_of_memory_while_working_is_explained(error: RuntimeError) -> None:
     placement = Placement(torch.device("cpu"), torch.float32)
-    message = "the memory of cpu is too small: try --dtype bf16 or a smaller picture"
+    message = "the memory of cpu is too small: try --dtype bf16 or --tiling on or a smaller picture"
     with pytest.raises(ModelError, match=message), placement.using(torch.nn.Identity()):
         raise error
 
@@ -349,9 +349,10 @@ def test_other_errors_of_the_work_stay_what_they_are() -> None:
 def test_the_advice_skips_what_is_done_already() -> None:
     cuda = torch.device("cuda")
     assert memory_advice(Placement(cuda, torch.bfloat16)) == (
-        "try --offload model or --offload group or --quantize nf4 or a smaller picture"
+        "try --offload model or --offload group or --quantize nf4 or --tiling on or a smaller picture"
     )
-    assert memory_advice(Placement(cuda, torch.bfloat16, "group", "nf4")) == "try a smaller picture"
+    done = Placement(cuda, torch.bfloat16, "group", "nf4", tiling="on")
+    assert memory_advice(done) == "try a smaller picture"
 
 
 def test_model_offloading_keeps_one_part_on_the_device() -> None:

@@ -19,7 +19,7 @@ from undrift.backbones.base import ModelIdentity
 from undrift.backbones.locate import locate
 from undrift.backbones.named import was_named
 from undrift.cli import execution
-from undrift.cli.options import PLACEMENT
+from undrift.cli.options import PLACEMENT, ModelChoice
 from undrift.errors import ModelError, UndriftError
 from undrift.pictures import read_picture
 from undrift.session.engine import start_session
@@ -243,7 +243,7 @@ def test_a_session_of_another_machine_is_held_as_is_usual_here(
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     (Path("undrift-session") / "placement.json").write_text(json.dumps(held))
     assert session("edit", "a cow", "--method", "toy").exit_code == 0
-    assert {name: used[-1][name] for name in PLACEMENT} == PLACEMENT
+    assert {name: used[-1][name] for name in PLACEMENT} == ModelChoice(None, None, None, None, None).held
 
 
 @pytest.mark.parametrize("device", ["meta", "xla", "vulkan:0", "cuda:127", "cuda:256", "x" * 9999])

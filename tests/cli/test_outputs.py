@@ -91,6 +91,7 @@ def test_a_name_without_an_ending_takes_any_format(session: Invoke, folder: Path
     assert (folder / "a").stat().st_size > 100
 
 
+@pytest.mark.slow
 def test_to_stdout_there_is_the_file_alone(session: Invoke, folder: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, "export", "-o", "/dev/stdout", "--format", "png"]
     made = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, check=True)

@@ -287,6 +287,7 @@ def test_student_starts_at_the_plain_velocity_for_every_guidance() -> None:
         assert_rounded(velocity(student, value), expected, operations(2))
 
 
+@pytest.mark.slow
 def test_saved_folder_is_an_ordinary_pipeline_with_the_same_velocity(tmp_path: Path) -> None:
     torch.manual_seed(0)
     nets = trainer(19).nets

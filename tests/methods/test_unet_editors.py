@@ -232,6 +232,7 @@ def fitted(inner_steps: int, **params: Any) -> tuple[Optimised, Tensor, Tensor]:
     return field, final, asked.previous.packed
 
 
+@pytest.mark.slow
 def test_null_text_s_loss_falls_at_every_step_and_the_picture_comes_back() -> None:
     field, final, image = fitted(10)
     assert all(float(losses[-1]) < float(losses[0]) for losses in field.losses)

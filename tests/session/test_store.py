@@ -308,6 +308,7 @@ def appender(folder: Path, first: int, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_kill_at_any_moment_loses_no_finished_turn(tmp_path: Path) -> None:
     """Twenty processes append in turn, each killed at a random moment of its first, second or third turn."""
     folder = start(tmp_path / "s").folder

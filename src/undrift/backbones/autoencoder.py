@@ -85,7 +85,8 @@ class Autoencoder:
 
     def _set_tiling(self, geometry: Geometry) -> None:
         large = max(geometry.height, geometry.width) > TILING_ABOVE
-        self.vae.use_tiling = self._tiled or (large and self._placement.device.type != "cpu")
+        automatic = self._tiled or (large and self._placement.device.type != "cpu")
+        self.vae.use_tiling = {"on": True, "off": False}.get(self._placement.tiling, automatic)
 
     def _as_video(self, tensor: Tensor) -> Tensor:
         return tensor.unsqueeze(2) if self._frames else tensor

@@ -99,6 +99,7 @@ class ModelIdentity:
         quantize: how the large weights were held, ``none`` or as ``load`` calls it, or as they were saved.
         vae_hash: which autoencoder, likewise; latents mean something to every model with the same one.
         loras: adapters of the transformer, ``file:scale@hash`` each.
+        options: what else decides a result, ``name=value`` each: ``tiling=on``, ``compile=on``, ``text_tokens=256``.
         revision: the hub's commit; earlier versions recorded its first 16 digits in place of ``weights_hash``.
     """
 
@@ -109,6 +110,7 @@ class ModelIdentity:
     quantize: str = "none"
     vae_hash: str = ""
     loras: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     revision: str = ""
 
     def has_weights(self, recorded: str) -> bool:
@@ -125,6 +127,8 @@ class Backbone(ABC):
 
     pipeline_classes: ClassVar[tuple[str, ...]] = ()
     """diffusers pipelines whose folders this family loads: ``_class_name`` of their ``model_index.json``."""
+    takes_text_tokens: ClassVar[bool] = False
+    """Whether a folder's model can be loaded for fewer text tokens than it was made for."""
 
     identity: ModelIdentity
     capabilities: Capabilities

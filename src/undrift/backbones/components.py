@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from undrift.backbones.adapters import add_loras
+from undrift.backbones.compiling import compile_blocks
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
 from undrift.backbones.single_file import CHECKPOINT, load_file, load_parts
@@ -124,6 +125,8 @@ def load_pipeline(folder: ModelFolder, placement: Placement) -> Any:
     with _explained(folder.path / "model_index.json"), _quiet():
         pipe = cls.from_pretrained(folder.path, local_files_only=True, **parts)
     pipe.set_progress_bar_config(disable=True)
+    if placement.compiled:
+        compile_blocks(pipe.transformer)
     with placement.explained():
         _put(pipe, placement)
     return pipe

@@ -69,7 +69,9 @@ class InstructedEditor(ABC):
 
     def __init__(self, pipe: Any, placement: Placement) -> None:
         self.pipe = pipe
-        self.autoencoder = self._autoencoder(pipe.vae, Placement(placement.device, placement.dtype))
+        self.autoencoder = self._autoencoder(
+            pipe.vae, Placement(placement.device, placement.dtype, tiling=placement.tiling)
+        )
 
     @staticmethod
     @abstractmethod
@@ -294,7 +296,8 @@ class _Wanted:
 
     def __init__(self, folder: ModelFolder, placement: Placement) -> None:
         self.folder, self.placement = folder, placement
-        self._key = folder.path, placement.device, placement.dtype, placement.offload, placement.quantize
+        held = placement.offload, placement.quantize, placement.options
+        self._key = folder.path, placement.device, placement.dtype, held
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Wanted) and self._key == other._key

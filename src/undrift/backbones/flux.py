@@ -51,6 +51,7 @@ class FluxBackbone(PipelineBackbone):
     """
 
     pipeline_classes: ClassVar[tuple[str, ...]] = ("FluxPipeline",)
+    takes_text_tokens: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class FluxBackbone(PipelineBackbone):
             clip=parts["text_encoder"],
             clip_tokenizer=parts["tokenizer"],
             placement=placement,
+            limit=known.text_tokens,
         )
         return cls(
             parts["transformer"],

@@ -69,6 +69,7 @@ class ModelFolder:
         file: holds the weights of the parts ``replaced``, which are taken instead of the folder's.
         replaced: the network alone, or more of them of a whole checkpoint.
         loras: adapters for the network, in the order in which they are added.
+        text_tokens: that prompts take at most, fewer than the model was made for; None for as many.
     """
 
     name: str
@@ -79,6 +80,7 @@ class ModelFolder:
     file: Path | None = None
     replaced: tuple[str, ...] = ()
     loras: tuple[Lora, ...] = ()
+    text_tokens: int | None = None
 
     @property
     def pipeline_class(self) -> str:

@@ -13,6 +13,7 @@ import torch
 from undrift.backbones.adapters import parse_lora
 from undrift.backbones.base import Backbone, ModelIdentity
 from undrift.backbones.components import PACKAGES, require_package
+from undrift.backbones.flux_architecture import TEXT_TOKENS
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.hub import Tell
 from undrift.backbones.locate import LITTLEWORLD, locate
@@ -22,9 +23,11 @@ from undrift.backbones.placement import (
     DTYPES,
     OFFLOADS,
     QUANTIZATIONS,
+    TILINGS,
     Offload,
     Placement,
     Quantize,
+    Tiling,
     free_memory,
     memory_advice,
 )
@@ -47,6 +50,9 @@ def load(
     device: str = "auto",
     offload: Offload = "none",
     quantize: Quantize = "none",
+    tiling: Tiling = "auto",
+    compile: bool = False,
+    text_tokens: int | None = None,
     revision: str | None = None,
     transformer: str | Path | None = None,
     loras: Sequence[str] = (),
@@ -63,6 +69,9 @@ def load(
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes CUDA if there is any, else Apple's GPU.
         offload: ``none``; ``model`` keeps one part at a time on the device; ``group`` streams layers through it.
         quantize: weights of the transformer and the large text encoder as ``nf4``, ``int8`` or ``fp8``.
+        tiling: the VAE works in tiles ``on`` or ``off``; ``auto``, for large pictures on a GPU.
+        compile: compile the network's blocks, which pays after some minutes on a GPU.
+        text_tokens: that prompts take at most, of FLUX.1 models; fewer are faster. FLUX.1-schnell's authors use 256.
         revision: branch, tag or commit of a hub id.
         transformer: a file, safetensors in its authors' layout or GGUF, that holds the weights of the transformer
             instead, or of the UNet; of a whole checkpoint of Stable Diffusion every part is taken.
@@ -75,10 +84,12 @@ def load(
         InputError: an unknown value of an option.
         ModelError: the model or the machine does not allow it; the message says what to do.
     """
-    placement = _placement(dtype, device, offload, quantize)
+    _check_choice("tiling", tiling, TILINGS)
+    placement = _placement(dtype, device, offload, quantize, tiling=tiling, compiled=compile)
     added = tuple(parse_lora(text) for text in loras)
     file = None if transformer is None else Path(transformer).expanduser()
     folder = replace(locate(name, revision, named=named, tell=tell), file=file, loras=added)
+    folder = replace(folder, text_tokens=_text_tokens(folder, text_tokens))
     check_index(folder.name, folder.index)
     if (file is not None or added) and not folder.network:
         raise ModelError(f"{folder.name} has no transformer and no UNet: leave out --transformer and --lora")
@@ -126,7 +137,20 @@ def tell_other_weights(here: ModelIdentity, name: str, weights: str, what: str =
         )
 
 
-def _placement(dtype: str, device: str, offload: str, quantize: str) -> Placement:
+def _text_tokens(folder: ModelFolder, count: int | None) -> int | None:
+    if count is None:
+        return None
+    if not 1 <= count <= TEXT_TOKENS:
+        raise InputError(f"text_tokens is {count}, expected 1 to {TEXT_TOKENS}")
+    family = families().get(folder.pipeline_class)
+    if family is not None and not family.takes_text_tokens:
+        raise ModelError(
+            f"{folder.name} is a {folder.pipeline_class}, whose text tokens are fixed: leave out text_tokens"
+        )
+    return count
+
+
+def _placement(dtype: str, device: str, offload: str, quantize: str, **more: Any) -> Placement:
     _check_choice("offload", offload, OFFLOADS)
     _check_choice("quantize", quantize, QUANTIZATIONS)
     _check_choice("dtype", dtype, ("auto", *DTYPES))
@@ -137,7 +161,9 @@ def _placement(dtype: str, device: str, offload: str, quantize: str) -> Placemen
     if quantize in PACKAGES:
         require_package(quantize)
     automatic = torch.bfloat16 if chosen.type == "cuda" else torch.float32
-    return Placement(chosen, DTYPES.get(dtype, automatic), offload, quantize)  # type: ignore[arg-type]
+    if more["compiled"] and offload == "group":
+        raise ModelError("compile=True and offload=group do not go together: leave one of them out")
+    return Placement(chosen, DTYPES.get(dtype, automatic), offload, quantize, **more)  # type: ignore[arg-type]
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ from undrift.backbones.architecture import Architecture
 from undrift.backbones.autoencoder import Autoencoder
 from undrift.backbones.bare import bare_identity
 from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, ModelIdentity, NetworkInputs
+from undrift.backbones.compiling import compile_blocks, is_compiled, keep_taps_out
 from undrift.backbones.folder import NETWORKS, ModelFolder
 from undrift.backbones.pictures import common_size
 from undrift.backbones.placement import Placement
@@ -39,11 +40,13 @@ class Knowledge:
     Attributes:
         identity: None describes a bare network.
         vital_sites: None leaves them to what the family knows.
+        text_tokens: as in ``ModelFolder``.
         vocabulary, notes, tuned: as in ``Capabilities`` and ``Backbone``.
     """
 
     identity: ModelIdentity | None = None
     vital_sites: tuple[Site, ...] | None = None
+    text_tokens: int | None = None
     vocabulary: tuple[str, ...] | None = None
     notes: str = ""
     tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
@@ -61,8 +64,10 @@ class Knowledge:
                 _quantized(folder, placement),
                 vae_hash=folder.vae_hash,
                 loras=tuple(lora.label for lora in folder.loras),
+                options=(*placement.options, *_text_tokens(folder)),
                 revision=folder.revision,
             ),
+            text_tokens=folder.text_tokens,
             vital_sites=folder.vital_sites,
             vocabulary=None if given is None else tuple(given),
             notes=folder.extra.get("notes", notes),
@@ -98,6 +103,10 @@ def known_of(pipe: Any, name: str, placement: Placement) -> Knowledge:
             loras=tuple(getattr(network, "peft_config", {})),
         )
     )
+
+
+def _text_tokens(folder: ModelFolder) -> tuple[str, ...]:
+    return () if folder.text_tokens is None else (f"text_tokens={folder.text_tokens}",)
 
 
 def _quantized(folder: ModelFolder, placement: Placement) -> str:
@@ -155,6 +164,8 @@ class PipelineBackbone(Backbone):
     def from_folder(cls, folder: ModelFolder, placement: Placement) -> Self:
         parts = cls.loaded_parts(folder, placement)
         placement.place([part for part in parts.values() if isinstance(part, nn.Module)])
+        if placement.compiled:
+            compile_blocks(parts[folder.network])
         known = Knowledge.of(folder, placement, cls.notes(folder))
         return cls.of_parts(parts, folder.config("scheduler"), folder.index, placement, known)
 
@@ -167,6 +178,8 @@ class PipelineBackbone(Backbone):
             name: what turns record it as.
         """
         placement = placement_of(pipe)
+        if is_compiled(network_of(pipe)):
+            keep_taps_out()
         index = {**pipe.config, "_class_name": type(pipe).__name__}
         return cls.of_parts(pipe.components, pipe.scheduler.config, index, placement, known_of(pipe, name, placement))
 

@@ -14,9 +14,11 @@ from undrift.errors import ModelError
 
 Offload = Literal["none", "model", "group"]
 Quantize = Literal["none", "nf4", "int8", "fp8"]
+Tiling = Literal["auto", "on", "off"]
 
 OFFLOADS: tuple[str, ...] = get_args(Offload)
 QUANTIZATIONS: tuple[str, ...] = get_args(Quantize)
+TILINGS: tuple[str, ...] = get_args(Tiling)
 
 DTYPES = {
     "float32": torch.float32,
@@ -51,20 +53,47 @@ class Placement:
 
     Offload ``none`` keeps every part on the device. ``model`` keeps one part there at a time, so that a turn moves
     each part once. ``group`` streams the large parts' layers through the device as they are needed.
+
+    Args:
+        device, dtype: what the model computes on and in.
+        offload, quantize: as above, and how the weights of large parts are held.
+        tiling: whether the VAE works in tiles, which need less memory and leave faint seams; ``auto`` does it for
+            large pictures on a GPU.
+        compiled: whether the network's blocks are compiled.
     """
 
     def __init__(
-        self, device: torch.device, dtype: torch.dtype, offload: Offload = "none", quantize: Quantize = "none"
+        self,
+        device: torch.device,
+        dtype: torch.dtype,
+        offload: Offload = "none",
+        quantize: Quantize = "none",
+        *,
+        tiling: Tiling = "auto",
+        compiled: bool = False,
     ) -> None:
         self.device = device
         self.dtype = dtype
         self.offload = offload
         self.quantize = quantize
+        self.tiling = tiling
+        self.compiled = compiled
         self._resident: nn.Module | None = None
 
     @property
     def dtype_name(self) -> str:
         return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What beside number format and quantisation decides a result, ``name=value`` each, as records have it."""
+        tiling = () if self.tiling == "auto" else (f"tiling={self.tiling}",)
+        return (*tiling, *(("compile=on",) if self.compiled else ()))
+
+    @property
+    def moves(self) -> bool:
+        """Whether parts are moved to the device when they are used."""
+        return self.offload != "none"
 
     def place(self, modules: Sequence[nn.Module]) -> None:
         """Put freshly loaded parts where they wait for their work."""
@@ -82,7 +111,7 @@ class Placement:
 
         bitsandbytes quantises on the device and leaves the part there.
         """
-        if self.offload != "none":
+        if self.moves:
             module.to("cpu")
 
     def current(self) -> AbstractContextManager[object]:
@@ -151,6 +180,7 @@ def memory_advice(placement: Placement, *, working: bool = True) -> str:
         "--offload model": on_gpu and placement.offload == "none",
         "--offload group": on_gpu and (placement.offload == "none" or (working and placement.offload == "model")),
         "--quantize nf4": on_gpu and placement.quantize == "none",
+        "--tiling on": working and placement.tiling != "on",
         "a smaller picture": working,
     }
     useful = [step for step, helps in steps.items() if helps]

@@ -43,21 +43,32 @@ class PromptEncoder:
         t5, t5_tokenizer: the sequence encoder (``text_encoder_2`` of a pipeline).
         clip, clip_tokenizer: the pooled encoder.
         placement: where they run.
+        limit: of tokens, lower than FLUX's; None for FLUX's.
     """
 
-    def __init__(self, *, t5: Any, t5_tokenizer: Any, clip: Any, clip_tokenizer: Any, placement: Placement) -> None:
+    def __init__(
+        self,
+        *,
+        t5: Any,
+        t5_tokenizer: Any,
+        clip: Any,
+        clip_tokenizer: Any,
+        placement: Placement,
+        limit: int | None = None,
+    ) -> None:
         self._t5 = t5.eval()
         self._t5_tokenizer = t5_tokenizer
         self._clip = clip.eval()
         self._clip_tokenizer = clip_tokenizer
         self._placement = placement
+        self._limit = limit or TEXT_TOKENS
         self._memory = PromptMemory(self._embedded)
         self._warned_clip = False
 
     @property
     def limit(self) -> int:
         """The most tokens a prompt may have, the end token included; the tokenizer may name fewer than FLUX's."""
-        return min(int(self._t5_tokenizer.model_max_length), TEXT_TOKENS)
+        return min(int(self._t5_tokenizer.model_max_length), TEXT_TOKENS, self._limit)
 
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         """Embed one prompt per batch row.

@@ -18,10 +18,11 @@ from undrift.backbones.knowledge import is_foreign, unknown_words
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotNamedError, existing
 from undrift.backbones.named import remember as remember_named
 from undrift.cli.keeper import Keeper
-from undrift.cli.options import MethodChoice, ModelChoice, RegionChoice, shell
+from undrift.cli.options import MethodChoice, ModelChoice, shell
 from undrift.cli.output import say
 from undrift.cli.placement import recorded, remember, remembered
 from undrift.cli.progress import StopOnInterrupt, TurnsProgress
+from undrift.cli.regions import RegionChoice
 from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
 from undrift.cli.text import line
@@ -76,11 +77,10 @@ def load_model(choice: ModelChoice, default: str = LITTLEWORLD) -> Backbone:
 
 def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
     with _status(f"loading {name}"):
-        held = choice.settled().placement
         making = load if keeper is None else partial(keeper.kept, load)
         backbone = making(
             name,
-            **held,  # type: ignore[arg-type]
+            **choice.held,
             revision=choice.revision,
             transformer=choice.transformer,
             loras=choice.loras,

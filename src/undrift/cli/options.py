@@ -6,6 +6,8 @@
 - ``--seed``: ``generator``, drawn on the CPU for every device
 - ``--offload model``: ``enable_model_cpu_offload``; ``--offload group``: group offloading
 - ``--quantize``: a ``quantization_config``
+- ``--tiling``: ``vae.enable_tiling``; ``--compile``: ``transformer.compile_repeated_blocks``
+- ``--text-tokens``: ``max_sequence_length``
 - ``--only``: ``mask_image``, white where the picture may change; ``--protect`` is its opposite
 - ``--set NAME=VALUE``: any other argument of a call
 """
@@ -46,23 +48,36 @@ class Shell:
     quiet: bool = False
 
 
-PLACEMENT = {"dtype": "auto", "device": "auto", "offload": "none", "quantize": "none"}
-"""How a model is held in memory unless a session or an option says otherwise."""
+PLACEMENT = {
+    "dtype": "auto",
+    "device": "auto",
+    "offload": "none",
+    "quantize": "none",
+    "tiling": "auto",
+    "compile": "off",
+    "text_tokens": "auto",
+}
+"""How a model is held and run unless a session or an option says otherwise."""
 
 DTYPES = ("auto", "bf16", "fp16", "fp32")
 OFFLOADS = ("none", "model", "group")
 QUANTIZATIONS = ("none", "nf4", "int8", "fp8")
+TILINGS = ("auto", "on", "off")
+SWITCH = ("off", "on")
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model, and how it is held in memory; None takes what suits the session, see ``settled``."""
+    """Which model, and how it is held and run; None takes what suits the session, see ``settled``."""
 
     model: str | None
     dtype: str | None
     device: str | None
     offload: str | None
     quantize: str | None
+    tiling: str | None = None
+    compile: str | None = None
+    text_tokens: str | None = None
     weights: str | None = None
     revision: str | None = None
     transformer: Path | None = None
@@ -70,8 +85,16 @@ class ModelChoice:
 
     @property
     def placement(self) -> dict[str, str]:
-        """What was said of how the model is held in memory."""
+        """What was said of how the model is held and run."""
         return {name: value for name in PLACEMENT if (value := getattr(self, name)) is not None}
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """The same with nothing left open, as ``undrift.load`` takes it."""
+        said = self.settled().placement
+        count = said.pop("text_tokens")
+        compiled = said.pop("compile") == "on"
+        return {**said, "compile": compiled, "text_tokens": None if count == "auto" else int(count)}
 
     def settled(self, usual: Mapping[str, str] | None = None) -> ModelChoice:
         """The choice with ``usual`` where it says nothing, and ``PLACEMENT`` where neither does."""
@@ -132,14 +155,6 @@ class LanguageChoice:
         return chat_model(self.llm, self.llm_model)
 
 
-@dataclass(frozen=True)
-class RegionChoice:
-    """Mask files that say where the picture may change."""
-
-    only: Path | None
-    protect: Path | None
-
-
 def shell() -> Shell:
     """The running command line's settings."""
     return click.get_current_context().find_root().ensure_object(Shell)
@@ -198,6 +213,10 @@ def _remember(context: click.Context, option: click.Parameter, value: bool) -> N
             loud()
 
 
+def _as_text(context: click.Context, option: click.Parameter, value: int | None) -> str | None:
+    return None if value is None else str(value)
+
+
 def _setting(text: str) -> tuple[str, Any]:
     """NAME=VALUE; the value is read as JSON if it is any, such as ``ranks=[10,15]`` or ``map_column=null``."""
     name, equals, value = text.partition("=")
@@ -209,7 +228,7 @@ def _setting(text: str) -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
-def _bundle(argument: str, build: type[Any], options: tuple[Decorator, ...]) -> Decorator:
+def bundle(argument: str, build: type[Any], options: tuple[Decorator, ...]) -> Decorator:
     """A decorator that adds ``options`` and hands their values to the command as one ``build`` object."""
 
     def decorate(command: Command) -> Command:
@@ -226,7 +245,7 @@ def _bundle(argument: str, build: type[Any], options: tuple[Decorator, ...]) -> 
     return decorate
 
 
-model_options = _bundle(
+model_options = bundle(
     "chosen_model",
     ModelChoice,
     (
@@ -254,6 +273,23 @@ model_options = _bundle(
             type=click.Choice(QUANTIZATIONS),
             help="Hold the transformer's weights in fewer bits. Default: as with --offload.",
         ),
+        click.option(
+            "--tiling",
+            type=click.Choice(TILINGS),
+            help="Whether the VAE works in tiles, which need less memory. Default: as with --offload, auto for a new "
+            "one: for large pictures on a GPU.",
+        ),
+        click.option(
+            "--compile", "compile", flag_value="on", help="Compile the network's blocks: slow once, then fast."
+        ),
+        click.option("--no-compile", "compile", flag_value="off", help="Do not, though the session's model was."),
+        click.option(
+            "--text-tokens",
+            type=click.IntRange(1, 512),
+            callback=_as_text,
+            metavar="N",
+            help="Tokens that a prompt of a FLUX.1 model takes at most. FLUX.1-schnell was made with 256.",
+        ),
         click.option("--revision", metavar="REF", help="Branch, tag or commit of a Hub id."),
         click.option(
             "--transformer",
@@ -278,7 +314,7 @@ model_options = _bundle(
 )
 """The options that choose a model; the command receives one ``ModelChoice`` as ``chosen_model``."""
 
-method_options = _bundle(
+method_options = bundle(
     "chosen_method",
     MethodChoice,
     (
@@ -314,26 +350,6 @@ method_options = _bundle(
 )
 """The options that choose an editor; the command receives one ``MethodChoice`` as ``chosen_method``."""
 
-region_options = _bundle(
-    "chosen_region",
-    RegionChoice,
-    (
-        click.option(
-            "--only",
-            type=click.Path(path_type=Path),
-            metavar="MASK",
-            help="Change the picture only where this mask of its size is white (or painted on nothing, or a hole).",
-        ),
-        click.option(
-            "--protect",
-            type=click.Path(path_type=Path),
-            metavar="MASK",
-            help="Leave the picture as it is where this mask is white (or painted on nothing, or a hole).",
-        ),
-    ),
-)
-"""The options that say where; the command receives one ``RegionChoice`` as ``chosen_region``."""
-
 reference_option: Decorator = click.option(
     "--reference",
     "references",
@@ -343,7 +359,7 @@ reference_option: Decorator = click.option(
     "0.7), where the MASK is white. Repeatable. For the methods undrift and multi_turn.",
 )
 
-language_options = _bundle(
+language_options = bundle(
     "chosen_language",
     LanguageChoice,
     (

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
-from undrift.cli.options import DTYPES, OFFLOADS, PLACEMENT, QUANTIZATIONS, ModelChoice
+from undrift.cli.options import DTYPES, OFFLOADS, PLACEMENT, QUANTIZATIONS, SWITCH, TILINGS, ModelChoice
 from undrift.errors import SessionError
 from undrift.from_json import from_json
 from undrift.session import inside
@@ -18,7 +18,14 @@ FILE = "placement.json"
 """In the session's folder and in no export: it says what suits this machine."""
 
 _LONGEST = 64 * 1024
-_KNOWN = {"dtype": DTYPES, "offload": OFFLOADS, "quantize": QUANTIZATIONS}
+_KNOWN = {
+    "dtype": DTYPES,
+    "offload": OFFLOADS,
+    "quantize": QUANTIZATIONS,
+    "tiling": TILINGS,
+    "compile": SWITCH,
+    "text_tokens": ("auto", *map(str, range(1, 513))),
+}
 
 
 def remember(session: Session, choice: ModelChoice) -> None:
@@ -49,10 +56,12 @@ def recorded(spec: TurnSpec) -> dict[str, str]:
     """How the model was held that made a turn, if its device is here: another one has formats of its own."""
     if not _is_here(spec.device):
         return {}
+    said = (option.partition("=")[::2] for option in spec.options)
     return {
         "dtype": DTYPE_OPTIONS.get(spec.dtype, spec.dtype),
         "device": spec.device,
         "quantize": held(spec.quantize),
+        **{name: value for name, value in said if value in _KNOWN.get(name, ())},
     }
 
 

@@ -13,7 +13,6 @@ from undrift.cli.options import (
     LanguageChoice,
     MethodChoice,
     ModelChoice,
-    RegionChoice,
     common,
     handover_option,
     json_option,
@@ -23,11 +22,11 @@ from undrift.cli.options import (
     output_option,
     parse_words,
     reference_option,
-    region_options,
     seed_option,
 )
 from undrift.cli.output import emit, say
 from undrift.cli.paths import Folder
+from undrift.cli.regions import RegionChoice, region_options
 from undrift.cli.saying import announce
 from undrift.cli.sessions import edit_command, free_folder, turn_json
 from undrift.errors import InputError

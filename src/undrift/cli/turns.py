@@ -15,7 +15,6 @@ from undrift.cli.options import (
     LanguageChoice,
     MethodChoice,
     ModelChoice,
-    RegionChoice,
     common,
     handover_option,
     json_option,
@@ -25,11 +24,11 @@ from undrift.cli.options import (
     output_option,
     parse_words,
     reference_option,
-    region_options,
     seed_option,
     session_option,
 )
 from undrift.cli.output import emit, say
+from undrift.cli.regions import RegionChoice, region_options
 from undrift.cli.saying import announce, asked, chosen_form, step_back
 from undrift.cli.sessions import DEFAULT_FOLDER, drift_text, edit_command, open_session, turn_json, turn_line
 from undrift.errors import InputError

@@ -262,6 +262,7 @@ def _spec(
         dtype=backbone.identity.dtype,
         quantize=backbone.identity.quantize,
         loras=backbone.identity.loras,
+        options=backbone.identity.options,
         device=backbone.identity.device,
         versions=dict(versions()),
     )

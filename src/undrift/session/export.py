@@ -13,11 +13,11 @@ from pathlib import Path
 from undrift.files import sha256
 from undrift.outputs import PICTURE_ENDINGS, check_ending, output_file, write_output
 from undrift.pictures import png_bytes
-from undrift.session import database
+from undrift.session import database, writing
 from undrift.session.model import Turn
 from undrift.session.provenance import FORMAT, SOFTWARE, chain
 from undrift.session.sheet import contact_sheet
-from undrift.session.store import Session, fill
+from undrift.session.store import Session
 from undrift.session.tree import Tree
 
 MANIFEST = "manifest.json"
@@ -80,5 +80,5 @@ def _database(tree: Tree) -> bytes:
     """A database of its own that holds ``tree`` and nothing that was ever in the session's and is not any more."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
         database.migrate(memory, 0)
-        fill(memory, tree)
+        writing.fill(memory, tree)
         return memory.serialize()

@@ -128,6 +128,7 @@ class TurnSpec(Stored):
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
         model, weights_hash, dtype, quantize, device: what ran.
         loras: adapters of the model, ``file:scale@hash`` each.
+        options: how it was loaded beside, ``name=value`` each, see ``ModelIdentity``.
         versions: package versions.
     """
 
@@ -152,6 +153,7 @@ class TurnSpec(Stored):
     dtype: str
     quantize: str = "none"
     loras: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     device: str
     versions: dict[str, str]
 

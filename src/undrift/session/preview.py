@@ -8,9 +8,15 @@ from PIL import Image
 
 from undrift.backbones.base import Backbone, Latent
 from undrift.flow import Observer, StepEnd
+from undrift.session.making import stored_latent
+from undrift.session.rough import RoughDecoder
+from undrift.session.store import Session
 
 Show = Callable[[Image.Image, int, int], None]
 """Takes the picture, the step's number from 1, and how many steps there are."""
+
+Decode = Callable[[Latent], Image.Image]
+"""From a latent of one row to a picture."""
 
 
 class Preview(Observer):
@@ -20,20 +26,39 @@ class Preview(Observer):
     one decoding and no evaluation. Of a batch, the first row is shown.
     """
 
-    def __init__(self, backbone: Backbone, size: tuple[int, int], show: Show, every: int = 1) -> None:
+    def __init__(
+        self, backbone: Backbone, size: tuple[int, int], show: Show, every: int = 1, decode: Decode | None = None
+    ) -> None:
         """
         Args:
             backbone: what the turn runs on.
             size: (width, height) of the session's pictures.
             show: is called during the turn; what it raises (``Cancelled``, say) ends the turn.
             every: show each n-th step; the last step's picture is about to be the turn's and is not shown.
+            decode: makes the pictures, see ``decoder``; by default the backbone.
         """
-        self._backbone, self._geometry = backbone, backbone.geometry(size)
+        self._geometry = backbone.geometry(size)
         self._show, self._every = show, max(1, every)
+        self._decode = decode or (lambda latent: backbone.decode(latent)[0])
 
     def end(self, event: StepEnd) -> None:
         number, count = event.step.index + 1, event.step.count
         if event.step.inverting or number == count or number % self._every:
             return
         latent = Latent(event.image_estimate[:1], self._geometry)
-        self._show(self._backbone.decode(latent)[0], number, count)
+        self._show(self._decode(latent), number, count)
+
+
+def decoder(session: Session, backbone: Backbone) -> Decode | None:
+    """What previews of a session's turns are decoded by: the backbone, unless its parts are moved to be used.
+
+    Then its VAE would push the transformer off the device and back for every picture, 24 GB each way for FLUX.1, and
+    ``RoughDecoder`` takes its place, made of the original and the head; None where neither has a latent that the
+    backbone understands, and nothing can be shown.
+    """
+    if backbone.placement is None or not backbone.placement.moves:
+        return lambda latent: backbone.decode(latent)[0]
+    turns = {turn.id: turn for turn in (session.original, session.head)}.values()
+    latents = [(session.picture(turn), stored_latent(session, turn, backbone)) for turn in turns]
+    known = [(picture, latent) for picture, latent in latents if latent is not None]
+    return RoughDecoder(known).picture if known else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import pprint
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from undrift.backbones.locate import LITTLEWORLD, existing
@@ -146,14 +146,33 @@ def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
     return {"model": _loaded(spec), "method": method, "plan": plan, **where, **looks}
 
 
-def _loaded(made: TurnSpec | Maker | None) -> dict[str, str]:
+def _loaded(made: TurnSpec | Maker | None) -> dict[str, Any]:
     """How ``undrift.load`` is called for what made a turn; it warns where that has other weights by now."""
     if made is None:
         return {"name": LITTLEWORLD}
     if isinstance(made, Maker):
         return {"name": _located(made.name), "weights": made.weights_hash}
     of = {"name": _located(made.model), "weights": made.weights_hash}
-    return {**of, "dtype": made.dtype, "device": made.device, "quantize": made.quantize}
+    held = {"dtype": made.dtype, "device": made.device, "quantize": made.quantize}
+    return {**of, **held, **_arguments(made.options)}
+
+
+def _arguments(options: Sequence[str]) -> dict[str, Any]:
+    """What ``undrift.load`` takes for a turn's recorded options."""
+    given = dict(option.partition("=")[::2] for option in options)
+    read: dict[str, Callable[[str], Any]] = {
+        "tiling": str,
+        "compile": lambda value: value == "on",
+        "text_tokens": int,
+    }
+    return {name: read[name](value) for name, value in given.items() if name in read}
+
+
+def _flags(options: Sequence[str]) -> list[str]:
+    """What the command line takes for them."""
+    given = _arguments(options)
+    compiled = ["--compile"] if given.pop("compile", False) else []
+    return compiled + [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def _command(session: Session, turn: Turn, path: Sequence[Turn]) -> str:
@@ -209,7 +228,7 @@ def _model(spec: TurnSpec) -> list[str]:
         "--quantize",
         spec.quantize if spec.quantize in QUANTIZATIONS else "none",  # weights may have been saved quantised
     ]
-    return [*_named(Maker(spec.model, spec.weights_hash)), *held]
+    return [*_named(Maker(spec.model, spec.weights_hash)), *held, *_flags(spec.options)]
 
 
 def _how(spec: TurnSpec) -> list[str]:

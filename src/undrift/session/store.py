@@ -31,7 +31,7 @@ from PIL import Image
 from undrift.errors import InputError, SessionError, UndriftError
 from undrift.files import sha256
 from undrift.pictures import read_picture
-from undrift.session import database, inside, reading
+from undrift.session import database, inside, reading, writing
 from undrift.session.appearing import appearing
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import KINDS, Outcome, Pending, Spec, file_name
@@ -81,7 +81,7 @@ class Session:
                     inside.write(building, name, contents(turn, name))
             database.create(building)
             with database.transaction(building, write=True) as db:
-                fill(db, tree)
+                writing.fill(db, tree)
         return cls(folder)
 
     @classmethod
@@ -182,7 +182,7 @@ class Session:
             tree = self._tree(db)
             if tree.head.parent is None:
                 raise InputError("nothing to undo: the head is the original picture")
-            return _move_head(db, tree.turns[tree.head.parent], tree.branch)
+            return writing.move_head(db, tree.turns[tree.head.parent], tree.branch)
 
     def redo(self) -> Turn:
         """Move the head to the child it was last on.
@@ -194,13 +194,13 @@ class Session:
             tree = self._tree(db)
             if tree.head_id not in tree.trail:
                 raise InputError("nothing to redo: no turn was made from the head")
-            return _move_head(db, tree.turns[tree.trail[tree.head_id]], tree.branch)
+            return writing.move_head(db, tree.turns[tree.trail[tree.head_id]], tree.branch)
 
     def checkout(self, ref: str | int) -> Turn:
         """Move the head to ``ref``. A branch's name also makes that branch follow the head; else none does."""
         with database.transaction(self.folder, write=True) as db:
             tree = self._tree(db)
-            return _move_head(db, tree.turn(ref), str(ref) if ref in tree.branches else None)
+            return writing.move_head(db, tree.turn(ref), str(ref) if ref in tree.branches else None)
 
     def branch(self, name: str, ref: str | int = "head") -> Turn:
         """Start a branch at ``ref``, move the head there, and let the branch follow the head from now on.
@@ -215,13 +215,13 @@ class Session:
                 raise InputError(f"branch '{name}' exists already: check it out, or choose another name")
             turn = tree.turn(ref)
             db.execute("INSERT INTO branches VALUES (?, ?)", (name, turn.id))
-            return _move_head(db, turn, name)
+            return writing.move_head(db, turn, name)
 
     def place(self, branches: Mapping[str, str], head: str, branch: str | None) -> None:
         """Set branches (id of the newest turn by name), head and followed branch at once, as a replay needs."""
         with database.transaction(self.folder, write=True) as db:
             db.executemany("INSERT OR REPLACE INTO branches VALUES (?, ?)", branches.items())
-            _move_head(db, self._tree(db).turn(head), branch)
+            writing.move_head(db, self._tree(db).turn(head), branch)
 
     def begin(self, parent: Turn, prompt: str, spec: Spec | None = None) -> Pending:
         """Record a turn before its work starts. End it with ``finish`` or ``abandon``.
@@ -254,12 +254,12 @@ class Session:
             if not db.execute("DELETE FROM pending WHERE id = ?", (pending.id,)).rowcount:
                 raise SessionError(f"turn {pending.id} was discarded by another process while it was worked on")
             head, followed = db.execute("SELECT turn, branch FROM head").fetchone()
-            _insert(db, turn)
+            writing.insert(db, turn)
             db.execute("INSERT OR IGNORE INTO trail VALUES (?, ?)", (parent.id, turn.id))
             if move_head and head == pending.head:
                 branch = followed if parent.id == head else None
                 db.execute("UPDATE branches SET turn = ? WHERE name = ?", (turn.id, branch))
-                _move_head(db, turn, branch)
+                writing.move_head(db, turn, branch)
         self._release(pending.id)
         return turn
 
@@ -281,7 +281,7 @@ class Session:
         key = _free_id(set(), "", f"{prompt}\n{sha256(outcome.image)}")
         turn = self._store(outcome, key, "original", prompt, None, None)
         with database.transaction(self.folder, write=True) as db:
-            _insert(db, turn)
+            writing.insert(db, turn)
             db.execute("INSERT INTO branches VALUES (?, ?)", (FIRST_BRANCH, turn.id))
             db.execute("INSERT INTO head VALUES (?, ?)", (turn.id, FIRST_BRANCH))
 
@@ -365,34 +365,8 @@ class Session:
             claim.release()
 
 
-def fill(db: sqlite3.Connection, tree: Tree) -> None:
-    """Put ``tree`` into an empty database."""
-    for turn in tree.turns.values():
-        _insert(db, turn)
-    db.executemany("INSERT INTO branches VALUES (?, ?)", tree.branches.items())
-    db.executemany("INSERT INTO trail VALUES (?, ?)", tree.trail.items())
-    db.execute("INSERT INTO head VALUES (?, ?)", (tree.head_id, tree.branch))
-
-
 def _hashed(data: bytes | None) -> str | None:
     return None if data is None else sha256(data)
-
-
-def _insert(db: sqlite3.Connection, turn: Turn) -> None:
-    row = (turn.id, turn.parent, turn.model_dump_json())
-    db.execute("INSERT INTO turns (id, parent, record) VALUES (?, ?, ?)", row)
-
-
-def _move_head(db: sqlite3.Connection, turn: Turn, branch: str | None) -> Turn:
-    """Put the head on ``turn``, and the way from the original to it on the trail."""
-    db.execute("UPDATE head SET turn = ?, branch = ?", (turn.id, branch))
-    db.execute(
-        "WITH RECURSIVE way (id, parent) AS (SELECT id, parent FROM turns WHERE id = ?"
-        " UNION ALL SELECT turns.id, turns.parent FROM turns JOIN way ON turns.id = way.parent)"
-        " INSERT OR REPLACE INTO trail SELECT parent, id FROM way WHERE parent IS NOT NULL",
-        (turn.id,),
-    )
-    return turn
 
 
 def _free_id(taken: set[str], parent: str, content: str) -> str:

@@ -13,7 +13,8 @@ from undrift.session import engine
 from undrift.session.engine import EditPlan
 from undrift.session.model import Turn
 from undrift.session.next_turn import candidate_plans, rebase_plan
-from undrift.session.preview import Preview
+from undrift.session.preview import Preview, Show, decoder
+from undrift.session.store import Session
 from undrift.session.tree import Tree
 from undrift.studio.forms import EditForm, Form, ImportForm, RebaseForm, RestoreForm, StartForm, painted
 from undrift.studio.http_errors import Refused
@@ -137,7 +138,7 @@ def edits(
 
     With ``follows`` they are made from what that job has made by then, in place of the plan's parent.
     """
-    session, original = studio.folders.session(name), tree.original
+    session = studio.folders.session(name)
     turns = candidate_plans(tree, method, plan, count)
     cost = method.cost(studio.backbone)
     every = max(1, cost.evaluations // MOST_PREVIEWS)
@@ -147,12 +148,19 @@ def edits(
         running.expect(cost.evaluations, studio.backbone.counter, len(turns))
         for number, (variant, wanted) in enumerate(turns):
             running.start_item(number)
-            preview = Preview(studio.backbone, (original.width, original.height), running.show, every)
+            preview = _preview(studio, session, running.show, every)
             settled = wanted if parent is None else replace(wanted, parent=parent)
-            turn = engine.run_turn(session, studio.backbone, variant, settled, [running, preview])
+            turn = engine.run_turn(session, studio.backbone, variant, settled, [running, *preview])
             _tell(studio, name, running, turn)
 
     return work
+
+
+def _preview(studio: Studio, session: Session, show: Show, every: int) -> list[Preview]:
+    """Shows the turn under way, if that can be done without moving weights."""
+    original, decode = session.original, decoder(session, studio.backbone)
+    size = (original.width, original.height)
+    return [] if decode is None else [Preview(studio.backbone, size, show, every, decode)]
 
 
 def _followed(studio: Studio, name: str, key: str) -> Job:

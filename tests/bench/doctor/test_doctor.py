@@ -148,6 +148,7 @@ def test_what_a_whole_data_set_would_have(data: Path) -> None:
     assert any(line.startswith(said) for line in found)
 
 
+@pytest.mark.slow
 def test_a_whole_data_set_is_enough(tmp_path: Path) -> None:
     """700 records in the published numbers, and one gone."""
     write_pie(tmp_path, sequences(1))

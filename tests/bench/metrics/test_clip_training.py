@@ -36,6 +36,7 @@ def test_a_batch_is_pictures_beside_their_captions() -> None:
     assert clip.told(drawn) == [*drawn[0].captions, *drawn[1].captions]
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clip.ClipTrainer, "state", tmp_path / "clip.pt")
     monkeypatch.setattr(clip, "_SEQUENCES", 4)

@@ -179,6 +179,7 @@ def test_two_fingers_enlarge_and_paint_nothing(open_page: Open, looked_at: str) 
     for apart in (100, 140, 200, 240):
         fingers("touchMove", apart)
     fingers("touchEnd", 0)
+    # The browser rounds the fingers' places to pixels: 1 of 80 at the beginning.
     assert box_of(page, ".sheet").width == pytest.approx(3 * fitting.width, rel=0.02)
     assert pixel_at(page, *middle) == pytest.approx((SIDE / 2, SIDE / 2), abs=1)
     expect(page.locator(".area")).to_have_count(0)

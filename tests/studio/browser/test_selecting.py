@@ -150,6 +150,7 @@ def test_the_brush_has_keys_and_paints_where_it_is_on_an_enlarged_picture(page: 
     page.mouse.click(*at)
     found = np.argwhere(mask_of(page))
     pixel = [(at[1] - sheet["y"]) / sheet["height"] * SIDE, (at[0] - sheet["x"]) / sheet["width"] * SIDE]
+    # The dot's middle is the middle of the pixel that was met.
     assert found.mean(axis=0) + 0.5 == pytest.approx(pixel, abs=0.5)
     # A dot is as wide as the brush: 0.12 of the side, made smaller by a quarter three times.
     assert found.max(axis=0) - found.min(axis=0) + 1 == pytest.approx(0.12 / 1.25**3 * SIDE, abs=1.1)

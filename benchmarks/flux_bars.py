@@ -1,0 +1,200 @@
+"""What taps, tiles and compiled blocks cost at FLUX.1's width, with weights that nobody has to download.
+
+Time and memory do not depend on the weights' values, so they are random. FLUX.1 has 19 double blocks and 38 single
+ones; with 1 and 2 the ratio of a highlighted forward to a plain one is the same but for what is not in blocks. With
+fewer heads it is larger: what highlighting adds grows with the width, as attention does, linear layers with its
+square. The exit code is 1 if a bar is missed::
+
+    python -m benchmarks.flux_bars --compiled                              # on a GPU
+    python -m benchmarks.flux_bars --blocks 1 2 --heads 4 --dtype fp32     # on a CPU
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import fastest, peak_bytes, processor_time, reset_peak, settle
+from undrift.attention.columns import TextColumns
+from undrift.attention.highlight import AdaptiveHighlight, HighlightSettings
+from undrift.backbones.compiling import compile_blocks
+from undrift.backbones.conditioning import PromptTokens
+from undrift.backbones.flux import FluxBackbone
+from undrift.backbones.placement import DTYPES, Placement
+from undrift.backbones.prompts import conditioning_of
+from undrift.flow import Step
+
+WORDS = 15
+"""Text columns that are scaled, as in the paper's released code."""
+
+BAR = 1.01
+"""Of a highlighted forward over a plain one at ``BAR_SIZE``."""
+
+BAR_SIZE = 1024
+STEP, STEPS = 4, 8
+TEXT_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: what was measured, seconds or bytes, and a ratio where there is one."""
+
+    what: str
+    size: int
+    value: float
+    ratio: float | None = None
+
+
+def transformer(blocks: Sequence[int], device: torch.device, dtype: torch.dtype, heads: int = 24) -> Any:
+    """FLUX.1-dev's transformer with so many double and single blocks, and heads of 128, random weights."""
+    from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+
+    with torch.device("meta"):
+        double, single = blocks
+        made = FluxTransformer2DModel(
+            guidance_embeds=True, num_layers=double, num_single_layers=single, num_attention_heads=heads
+        )
+    made = made.to(dtype).to_empty(device=device)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.normal_(std=0.02)
+    return made.requires_grad_(False)
+
+
+def autoencoder(device: torch.device, dtype: torch.dtype) -> Any:
+    """FLUX.1's autoencoder, random weights."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=2,
+        latent_channels=16,
+        sample_size=1024,
+    ).to(device, dtype)
+
+
+def forwards(backbone: FluxBackbone, size: int) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
+    """A plain forward, and one in which every map site reads and scales the words' columns."""
+    geometry = backbone.geometry((size, size))
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, geometry.tokens, 64, generator=generator).to(backbone.placement.device)
+    text, pooled = (torch.randn(1, *shape, generator=generator) for shape in ((TEXT_TOKENS, 4096), (768,)))
+    prompt = PromptTokens("words", tuple("w" * WORDS), ((0, 1),) * WORDS)
+    field = backbone.velocity_field(conditioning_of(text, pooled, (prompt,)), geometry, 3.5)
+    sites = backbone.capabilities.map_sites
+    settings = HighlightSettings(ranks=(0, len(sites)), threshold=0.0)
+    tap = AdaptiveHighlight(TextColumns.of([[2]]), TextColumns.first(WORDS, 1), sites, settings, "fused")
+    plain = partial(field, x, 0.5)
+    tap.begin(Step(STEP - 1, STEPS, 0.6, 0.5))
+    with backbone.tapped(tap):
+        plain()
+
+    def highlighted() -> Tensor:
+        tap.begin(Step(STEP, STEPS, 0.5, 0.4))
+        with backbone.tapped(tap):
+            return plain()
+
+    return plain, highlighted
+
+
+def highlighting(backbone: FluxBackbone, mode: str, sizes: Sequence[int], repeats: int) -> Iterator[Row]:
+    """Forwards with and without highlighting, alternately."""
+    device = backbone.placement.device
+    for size in sizes:
+        plain, highlighted = forwards(backbone, size)
+        began = time.perf_counter()
+        highlighted()
+        settle(str(device))
+        yield Row(f"{mode}: the first highlighted forward, s", size, time.perf_counter() - began)
+        clock = time.perf_counter if device.type == "cuda" else processor_time
+        best = fastest({"plain": plain, "highlighted": highlighted}, repeats, str(device), clock)
+        yield Row(f"{mode}: a plain forward, s", size, best["plain"])
+        yield Row(f"{mode}: a highlighted forward, s", size, best["highlighted"], best["highlighted"] / best["plain"])
+
+
+def working_memory(backbone: FluxBackbone, sizes: Sequence[int]) -> Iterator[Row]:
+    """What a forward takes on top of the weights; on a GPU."""
+    for size in sizes:
+        plain, highlighted = forwards(backbone, size)
+        for name, run in (("plain", plain), ("highlighted", highlighted)):
+            yield Row(f"working memory of a {name} forward, GB", size, _peak(run, backbone.placement.device) / 1e9)
+
+
+def vae_memory(device: torch.device, dtype: torch.dtype, sizes: Sequence[int]) -> Iterator[Row]:
+    """What the autoencoder takes on top of its weights, whole and in tiles; on a GPU."""
+    vae = autoencoder(device, dtype)
+    for size in sizes:
+        for tiling in (False, True):
+            vae.use_tiling = tiling
+            latent = torch.randn(1, 16, size // 8, size // 8, device=device, dtype=dtype)
+            pixels = torch.randn(1, 3, size, size, device=device, dtype=dtype)
+            for name, run in (("decode", partial(vae.decode, latent)), ("encode", partial(vae.encode, pixels))):
+                with torch.inference_mode():
+                    bytes_ = _peak(run, device)
+                yield Row(f"working memory of the VAE, {name}{', tiled' * tiling}, GB", size, bytes_ / 1e9)
+
+
+def _peak(run: Callable[[], object], device: torch.device) -> int:
+    run()
+    settle(str(device))
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated(device)
+    reset_peak(str(device))
+    run()
+    return peak_bytes(str(device)) - before
+
+
+def main() -> int:
+    """Measure, print, write JSON where asked; 1 if the bar is missed."""
+    options = _options()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = DTYPES[options.dtype]
+    backbone = FluxBackbone(
+        transformer(options.blocks, device, dtype, options.heads), placement=Placement(device, dtype)
+    )
+    rows: list[Row] = []
+    for row in _rows(backbone, device, dtype, options):
+        rows.append(row)
+        print(f"{row.what:<52} {row.size:>5} {row.value:>9.4f}", "" if row.ratio is None else f"{row.ratio:.4f}")
+    if options.output:
+        options.output.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    barred = [row.ratio for row in rows if row.ratio is not None and row.size == BAR_SIZE]
+    return 1 if any(ratio > BAR for ratio in barred) else 0
+
+
+def _rows(backbone: FluxBackbone, device: torch.device, dtype: torch.dtype, options: Any) -> Iterator[Row]:
+    yield from highlighting(backbone, "eager", options.sizes, options.repeats)
+    if device.type == "cuda":
+        yield from working_memory(backbone, options.sizes)
+        yield from vae_memory(device, dtype, [*options.sizes, 2048])
+    if options.compiled:
+        compile_blocks(backbone._network)
+        yield from highlighting(backbone, "compiled", options.sizes, options.repeats)
+
+
+def _options() -> Any:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.flux_bars", description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024], help="sides of the picture, in pixels")
+    parser.add_argument("--blocks", type=int, nargs=2, default=[19, 38], help="double and single blocks")
+    parser.add_argument("--heads", type=int, default=24, help="of 128 channels each")
+    parser.add_argument("--dtype", choices=sorted(DTYPES), default="bf16")
+    parser.add_argument("--compiled", action="store_true", help="measure compiled blocks, too")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--output", type=Path, help="write JSON here")
+    return parser.parse_args(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
