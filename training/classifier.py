@@ -23,15 +23,15 @@ from training.data import HELD_OUT, pictures, scene
 from training.fit import Trainer
 from training.run import prepare
 from undrift.littleworld.judge import WEIGHTS, AttributeClassifier, read_logits
-from undrift.littleworld.scenes import RICH_ATTRIBUTES, Scene
+from undrift.littleworld.scenes import ATTRIBUTES, Scene
 
 _BATCH = 64
 
 
 def as_labels(scenes: Iterable[Scene]) -> dict[str, Tensor]:
-    """The index of every attribute's value in `RICH_ATTRIBUTES`, (N,) by name."""
-    rows = [scene.rich_attributes() for scene in scenes]
-    return {name: torch.tensor([values.index(row[name]) for row in rows]) for name, values in RICH_ATTRIBUTES.items()}
+    """The index of every attribute's value in `ATTRIBUTES`, (N,) by name."""
+    rows = [scene.attributes() for scene in scenes]
+    return {name: torch.tensor([values.index(row[name]) for row in rows]) for name, values in ATTRIBUTES.items()}
 
 
 def soften(sharp: Tensor, generator: torch.Generator) -> Tensor:
@@ -66,7 +66,7 @@ class ClassifierTrainer(Trainer):
         labels = as_labels(scene(seed) for seed in seeds)
         shown = soften(pictures(seeds), torch.Generator().manual_seed(self.step))
         logits = self.model(shown.contiguous(memory_format=torch.channels_last))
-        return torch.stack([functional.cross_entropy(logits[name], labels[name]) for name in RICH_ATTRIBUTES]).mean()
+        return torch.stack([functional.cross_entropy(logits[name], labels[name]) for name in ATTRIBUTES]).mean()
 
 
 def accuracy(model: nn.Module, shown: Tensor, scenes: list[Scene]) -> dict[str, float]:
@@ -74,9 +74,9 @@ def accuracy(model: nn.Module, shown: Tensor, scenes: list[Scene]) -> dict[str, 
     model.eval()
     with torch.inference_mode():
         found = [answer for batch in torch.split(shown, 100) for answer in read_logits(model(batch))]
-    truth = [scene.rich_attributes() for scene in scenes]
+    truth = [scene.attributes() for scene in scenes]
     pairs = list(zip(found, truth, strict=True))
-    shares = {name: sum(f[name] == t[name] for f, t in pairs) / len(pairs) for name in RICH_ATTRIBUTES}
+    shares = {name: sum(f[name] == t[name] for f, t in pairs) / len(pairs) for name in ATTRIBUTES}
     return {**shares, "all": sum(f == t for f, t in pairs) / len(pairs)}
 
 

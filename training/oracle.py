@@ -26,7 +26,7 @@ from undrift.littleworld.poses import LIFT, draw_subject, head_of
 
 CELLS = 32
 """Cells of 4 x 4 pixels per side; 2 x 2 of them make a latent pixel, 4 x 4 an image token."""
-LABELS = (*(len(values) for values in scenes.RICH_ATTRIBUTES.values()), len(scenes.RICH_PLACEMENTS))
+LABELS = (*(len(values) for values in scenes.ATTRIBUTES.values()), len(scenes.RICH_PLACEMENTS))
 """Number of values of every label of a scene, in the order of `labels`."""
 
 _ZOOM = 2
@@ -99,8 +99,8 @@ def token_parts(scene: scenes.Scene) -> NDArray[np.uint8]:
 
 def labels(scene: scenes.Scene) -> list[int]:
     """Everything that the scene was made of as indices: its attributes, then its placement."""
-    named = scene.rich_attributes()
-    found = [values.index(named[name]) for name, values in scenes.RICH_ATTRIBUTES.items()]
+    named = scene.attributes()
+    found = [values.index(named[name]) for name, values in scenes.ATTRIBUTES.items()]
     return [*found, scenes.RICH_PLACEMENTS.index(scene.placement)]
 
 

@@ -34,7 +34,7 @@ from training.vae import psnr
 from undrift.backbones import load
 from undrift.littleworld.captions import caption
 from undrift.littleworld.judge import judge
-from undrift.littleworld.scenes import NONE, RICH_ATTRIBUTES
+from undrift.littleworld.scenes import ATTRIBUTES, NONE
 from undrift.littleworld.scoring import mean_score
 from undrift.methods.registry import get
 
@@ -102,7 +102,7 @@ def readings(samples: Tensor, truth: Sequence[Mapping[str, str]]) -> dict[str, f
     """Share of samples in which an attribute is read as the caption names it, and in which all are."""
     found = judge(samples)
     shares = {}
-    for name in RICH_ATTRIBUTES:
+    for name in ATTRIBUTES:
         named = [f[name] == t[name] for f, t in zip(found, truth, strict=True) if t[name] != NONE]
         shares[name] = float(np.mean(named))
     return {**shares, "all attributes": float(np.mean([f == t for f, t in zip(found, truth, strict=True)]))}
@@ -168,11 +168,11 @@ def measure(options: argparse.Namespace) -> bool:
     near = nearness(samples, scenes)
     rich = [rich_scene(seed) for seed in seeds]
     rich_samples = sample(pipeline, [caption(each) for each in rich], options)
-    rich_read = readings(rich_samples, [each.rich_attributes() for each in rich])
+    rich_read = readings(rich_samples, [each.attributes() for each in rich])
     figures = {
         "round trip, dB": psnr(trips, truth),
         "round trip of noised latents, dB": psnr(round_trip(pipeline, truth, options.batch, LATENT_NOISE), truth),
-        **readings(samples, [each.rich_attributes() for each in scenes]),
+        **readings(samples, [each.attributes() for each in scenes]),
         **{f"{name} of rich": rich_read[name] for name in ("pattern", "pose", "style", "all attributes")},
         "things, dB": near.things,
         "edge energy": near.edges,

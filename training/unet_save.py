@@ -24,7 +24,7 @@ from undrift.backbones.placement import Placement
 from undrift.backbones.sd1 import StableDiffusionBackbone
 from undrift.flow import Euler, integrate
 from undrift.littleworld.judge import judge
-from undrift.littleworld.scenes import NONE, RICH_ATTRIBUTES
+from undrift.littleworld.scenes import ATTRIBUTES, NONE
 
 FOLDER = Path("src/undrift/littleworld/sd")
 TUNED = Path(__file__).with_name("tuned_sd.json")
@@ -86,10 +86,10 @@ def samples(backbone: StableDiffusionBackbone, captions: list[str], guidance: fl
 
 def shares(pictures: Tensor, first_seed: int) -> dict[str, float]:
     """Share of pictures in which an attribute is read as the caption names it, and in which all are."""
-    truth = [data.scene(first_seed + index).rich_attributes() for index in range(len(pictures))]
+    truth = [data.scene(first_seed + index).attributes() for index in range(len(pictures))]
     found = judge(pictures)
     pairs = list(zip(found, truth, strict=True))
-    named = {name: [f[name] == t[name] for f, t in pairs if t[name] != NONE] for name in RICH_ATTRIBUTES}
+    named = {name: [f[name] == t[name] for f, t in pairs if t[name] != NONE] for name in ATTRIBUTES}
     right = {name: round(sum(each) / len(each), 3) for name, each in named.items()}
     return {**right, "all": round(sum(f == t for f, t in pairs) / len(pairs), 3)}
 

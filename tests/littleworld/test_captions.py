@@ -77,7 +77,7 @@ def test_captions_and_attributes_tell_the_same() -> None:
     captions_of: dict[tuple[str, ...], str] = {}
     sampled = [sample(random.Random(seed)) for seed in range(4000) for sample in (sample_scene, sample_rich_scene)]
     for one in [*every_structure(), *every_manner(), *sampled]:
-        sentence, attributes = caption(one), one.rich_attributes()
+        sentence, attributes = caption(one), one.attributes()
         assert by_caption.setdefault(sentence, attributes) == attributes
         assert captions_of.setdefault(tuple(attributes.values()), sentence) == sentence
 

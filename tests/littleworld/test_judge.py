@@ -11,7 +11,7 @@ from torch import Tensor
 from undrift.errors import InputError
 from undrift.littleworld.judge import WEIGHTS, judge, read_logits
 from undrift.littleworld.render import render
-from undrift.littleworld.scenes import NONE, RICH_ATTRIBUTES, Scene, sample_rich_scene, sample_scene
+from undrift.littleworld.scenes import ATTRIBUTES, NONE, Scene, sample_rich_scene, sample_scene
 
 SCENES = [sample_scene(random.Random(20_000_000 + seed)) for seed in range(200)]
 
@@ -24,8 +24,8 @@ def picture(scene: Scene) -> Tensor:
 def test_reads_drawn_scenes(sample: Callable[[random.Random], Scene]) -> None:
     scenes = [sample(random.Random(20_000_000 + seed)) for seed in range(200)]
     found = judge(torch.stack([picture(scene) for scene in scenes]))
-    for name in RICH_ATTRIBUTES:
-        right = sum(read[name] == scene.rich_attributes()[name] for read, scene in zip(found, scenes, strict=True))
+    for name in ATTRIBUTES:
+        right = sum(read[name] == scene.attributes()[name] for read, scene in zip(found, scenes, strict=True))
         assert right >= 0.97 * len(scenes), name
 
 
@@ -36,14 +36,14 @@ def test_the_rest_of_the_batch_does_not_matter() -> None:
 
 def test_a_missing_thing_has_no_colour_and_a_present_one_has() -> None:
     """Whatever the colour head says: the kind decides."""
-    logits = {name: torch.zeros(2, len(values)) for name, values in RICH_ATTRIBUTES.items()}
+    logits = {name: torch.zeros(2, len(values)) for name, values in ATTRIBUTES.items()}
     logits["wearable"][0, 0] = 5.0
     logits["wearable_colour"][0, 3] = 5.0
     logits["wearable"][1, 1] = 5.0
     logits["wearable_colour"][1, 0] = 5.0
     absent, present = read_logits(logits)
     assert (absent["wearable"], absent["wearable_colour"]) == (NONE, NONE)
-    assert present["wearable"] == RICH_ATTRIBUTES["wearable"][1]
+    assert present["wearable"] == ATTRIBUTES["wearable"][1]
     assert present["wearable_colour"] != NONE
 
 

@@ -25,7 +25,6 @@ from undrift.littleworld.scenes import (
     PATTERNS,
     PLACEMENTS,
     POSES,
-    RICH_ATTRIBUTES,
     RICH_PLACEMENTS,
     RICH_SCALES,
     STYLES,
@@ -79,10 +78,9 @@ def test_the_rich_world_does_not_change() -> None:
 def test_json_round_trip_and_listed_values(seed: int) -> None:
     scene = rich(seed)
     assert Scene.from_dict(json.loads(json.dumps(scene.to_dict()))) == scene
-    attributes = scene.rich_attributes()
-    assert attributes.keys() == RICH_ATTRIBUTES.keys()
-    assert all(value in RICH_ATTRIBUTES[name] for name, value in attributes.items())
-    assert {name: attributes[name] for name in ATTRIBUTES} == scene.attributes()
+    attributes = scene.attributes()
+    assert attributes.keys() == ATTRIBUTES.keys()
+    assert all(value in ATTRIBUTES[name] for name, value in attributes.items())
 
 
 def test_what_is_usual_is_left_out_of_json_and_read_as_usual() -> None:
@@ -98,8 +96,8 @@ def test_sampled_shares() -> None:
     plain = [scene for scene in scenes if scene == replace(scene, pattern="plain", pose="standing", style="plain")]
     # Half are left plain, and of the rest 0.4 x 0.6 x (1/3 + 2/3 x 0.3); four standard errors of a share of 4000.
     assert len(plain) / len(scenes) == pytest.approx(0.5 + 0.5 * 0.4 * 0.6 * (1 / 3 + 2 / 3 * 0.3), abs=0.032)
-    for name, values in RICH_ATTRIBUTES.items():
-        assert {scene.rich_attributes()[name] for scene in scenes} == set(values)
+    for name, values in ATTRIBUTES.items():
+        assert {scene.attributes()[name] for scene in scenes} == set(values)
     assert {scene.placement for scene in scenes} == set(PLACEMENTS)
     wide = {sample_rich_scene(random.Random(seed), RICH_PLACEMENTS).placement for seed in range(4000)}
     assert wide == set(RICH_PLACEMENTS)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from undrift.errors import InputError
 from undrift.littleworld.captions import caption
 from undrift.littleworld.edits import EDIT_TYPES, RICH_EDIT_TYPES, edit_between
-from undrift.littleworld.scenes import PLACEMENTS, RICH_ATTRIBUTES, Scene, Thing
+from undrift.littleworld.scenes import ATTRIBUTES, PLACEMENTS, Scene, Thing
 from undrift.littleworld.sequences import FRESH_TURNS, EditSequence, sample_rich_sequence
 
 seeds = st.integers(0, 2**32)
@@ -51,8 +51,8 @@ def test_eight_turns_are_the_eight_types_and_each_changes_its_own(seed: int) -> 
     assert EditSequence.from_dict(json.loads(json.dumps(sequence.to_dict()))) == sequence
     assert {edit.type for edit in sequence.edits} == set(RICH_EDIT_TYPES)
     for before, after, edit in zip(sequence.scenes[:-1], sequence.scenes[1:], sequence.edits, strict=True):
-        old, new = before.rich_attributes(), after.rich_attributes()
-        changed = {name for name in RICH_ATTRIBUTES if old[name] != new[name]}
+        old, new = before.attributes(), after.attributes()
+        changed = {name for name in ATTRIBUTES if old[name] != new[name]}
         assert changed == CHANGES.get(edit.type, changed)
         assert {name.removesuffix("_colour") for name in changed} == {edit.target}
         assert (edit.source_prompt, edit.target_prompt) == (caption(before), caption(after))

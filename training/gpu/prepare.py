@@ -42,7 +42,7 @@ def train_judge(drawing: Drawing, seconds: float, work: Path) -> None:
     model = judge.AttributeClassifier().to(device, memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(model.parameters(), JUDGE_RATE, weight_decay=0.01)
     generator = torch.Generator(device).manual_seed(0)
-    names = list(scenes.RICH_ATTRIBUTES)
+    names = list(scenes.ATTRIBUTES)
 
     def step() -> Tensor:
         shown, _, labels = drawing.small.batch(JUDGE_BATCH)

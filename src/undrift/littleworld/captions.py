@@ -37,7 +37,7 @@ def caption(scene: Scene) -> str:
 
     A pattern stands before the colour, a pose after the subject, a style before everything: "a pencil drawing of a
     striped red cat sitting next to a yellow flower in a meadow". What is usual (plain, standing) is not said. The
-    longest caption has 21 words. Two scenes have the same caption exactly when they have the same `rich_attributes`.
+    longest caption has 21 words. Two scenes have the same caption exactly when they have the same `attributes`.
     """
     parts = [OPENINGS[scene.style], subject_phrase(scene)]
     if scene.pose != POSES[0]:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from undrift.errors import InputError
-from undrift.littleworld.scenes import NONE, RICH_ATTRIBUTES
+from undrift.littleworld.scenes import ATTRIBUTES, NONE
 
 WEIGHTS = Path(__file__).parent / "judge" / "classifier.safetensors"
 """Where the trained classifier lies."""
@@ -35,12 +35,10 @@ class AttributeClassifier(nn.Module):
             *(_block(narrow, wide, stride) for (narrow, wide), stride in zip(pairs, strides, strict=True)),
             _block(_CHANNELS[-1], _CHANNELS[-1], 1),
         )
-        self.heads = nn.ModuleDict(
-            {name: _Head(_CHANNELS[-1], len(RICH_ATTRIBUTES[name])) for name in RICH_ATTRIBUTES}
-        )
+        self.heads = nn.ModuleDict({name: _Head(_CHANNELS[-1], len(ATTRIBUTES[name])) for name in ATTRIBUTES})
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Logits of every attribute, in the order of `RICH_ATTRIBUTES`."""
+        """Logits of every attribute, in the order of `ATTRIBUTES`."""
         features = self.body(pictures)
         return {name: head(features) for name, head in self.heads.items()}
 
@@ -90,7 +88,7 @@ def read_logits(logits: dict[str, Tensor]) -> list[dict[str, str]]:
 
 def _read_one(logits: dict[str, Tensor]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, values in RICH_ATTRIBUTES.items():
+    for name, values in ATTRIBUTES.items():
         owner = found.get(name.removesuffix("_colour"))
         skip = 1 if name.endswith("_colour") and NONE in values else 0
         if skip and owner == NONE:

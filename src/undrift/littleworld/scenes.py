@@ -121,7 +121,7 @@ class Scene:
             )
 
     def attributes(self) -> dict[str, str]:
-        """The things and the place that the caption tells, by name; a missing wearable or companion is "none"."""
+        """Everything that the caption tells, by name; a missing wearable or companion is "none"."""
         nothing = Thing(NONE, NONE)
         wearable, companion = self.wearable or nothing, self.companion or nothing
         return {
@@ -132,11 +132,8 @@ class Scene:
             "wearable_colour": wearable.colour,
             "companion": companion.kind,
             "companion_colour": companion.colour,
+            **{name: getattr(self, name) for name in _MANNERS},
         }
-
-    def rich_attributes(self) -> dict[str, str]:
-        """`attributes`, then pattern, pose and style: everything that the caption tells."""
-        return {**self.attributes(), **{name: getattr(self, name) for name in _MANNERS}}
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form, read back by `from_dict`; a plain pattern or style and a standing pose are left out."""
@@ -164,6 +161,8 @@ class Scene:
             raise InputError(f"not a LittleWorld scene: {error}; pass what Scene.to_dict wrote") from error
 
 
+_MANNERS = {"pattern": PATTERNS, "pose": POSES, "style": STYLES}
+
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "background": BACKGROUNDS,
     "subject": SUBJECTS,
@@ -172,13 +171,9 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "wearable_colour": (NONE, *COLOURS),
     "companion": (NONE, *COMPANIONS),
     "companion_colour": (NONE, *COLOURS),
+    **_MANNERS,
 }
-"""Every attribute of `Scene.attributes` with all values that it can take."""
-
-_MANNERS = {"pattern": PATTERNS, "pose": POSES, "style": STYLES}
-
-RICH_ATTRIBUTES: dict[str, tuple[str, ...]] = {**ATTRIBUTES, **_MANNERS}
-"""Every attribute of `Scene.rich_attributes` with all values that it can take; the usual one of the new is first."""
+"""Every attribute of `Scene.attributes` with all its values; of pattern, pose and style the usual one comes first."""
 
 
 def sample_scene(rng: random.Random) -> Scene:

@@ -66,7 +66,7 @@ def mean_score(scores: Sequence[TurnScore]) -> TurnScore:
 
 def _attributes(sequence: EditSequence, turn: int, got: Pixels) -> tuple[float, float]:
     seen = judge(torch.from_numpy(got).permute(2, 0, 1)[None].float() / 127.5 - 1.0)[0]
-    wanted, before = (sequence.scenes[at].rich_attributes() for at in (turn, turn - 1))
+    wanted, before = (sequence.scenes[at].attributes() for at in (turn, turn - 1))
     changed = [name for name in wanted if wanted[name] != before[name]]
     return _share(seen, wanted, changed), _share(seen, wanted, [name for name in wanted if name not in changed])
 

@@ -25,7 +25,7 @@ def sequence_of(outcome: Outcome) -> EditSequence | None:
 
 def attributes(sequence: EditSequence, turn: int) -> Attributes:
     """What the right picture after ``turn`` shows."""
-    return sequence.scenes[turn].rich_attributes()
+    return sequence.scenes[turn].attributes()
 
 
 def asked(sequence: EditSequence, turn: int) -> Attributes:
