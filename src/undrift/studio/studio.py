@@ -16,6 +16,7 @@ from undrift.studio import uploads, views
 from undrift.studio.events import EventLog
 from undrift.studio.forms import MOST_CANDIDATES, MethodForm
 from undrift.studio.jobs import JobQueue
+from undrift.studio.notes import Notes
 from undrift.studio.saying import Exchanges
 from undrift.studio.session_folders import SessionFolders
 
@@ -41,6 +42,7 @@ class Studio:
     ) -> None:
         self.backbone = backbone
         self.folders = SessionFolders(root)
+        self.notes = Notes(self.folders)
         self.first = first
         self.describe = describe
         self.language = language

@@ -63,7 +63,7 @@ def test_everything_works_without_a_pointer(open_page: Open, running: Running) -
     page.keyboard.press("2")
     expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keys and settings")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("Control+z")

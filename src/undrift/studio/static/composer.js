@@ -2,6 +2,7 @@
 
 import { post } from "./api.js";
 import { bringPictureIntoSight, queue } from "./actions.js";
+import { costLine } from "./cost.js";
 import { basis, becameOf, followNote } from "./basis.js";
 import { field, fill, h, once } from "./dom.js";
 import { clear, coverage, LAYERS, masks, png } from "./masks.js";
@@ -148,7 +149,7 @@ export function composer() {
     analyse();
   });
   seed.addEventListener("input", () => ((draft.seed = seed.value.trim()), store()));
-  count.addEventListener("change", () => ((draft.count = Number(count.value)), store()));
+  count.addEventListener("change", () => ((draft.count = Number(count.value)), store(), update({ count: draft.count })));
   prompt.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -174,7 +175,7 @@ export function composer() {
     "form", { class: "stack", onsubmit: once(makeTurn) },
     h("h2", {}, "Next turn"), note, follows, said.element, field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
     h("div", { class: "pair" }, field("Candidates", count), field("Seed", seed)),
-    h("div", { class: "row" }, start, again),
+    h("div", { class: "row" }, start, again), costLine(() => draft.count),
     h("details", { class: "expert" }, h("summary", { class: "fine" }, "Method and parameters"), method),
     vocabulary(),
   );

@@ -3,6 +3,7 @@
 import { cancel } from "./actions.js";
 import { isOpen } from "./events.js";
 import { fill, h } from "./dom.js";
+import { leftInWords } from "./progress.js";
 import { announce } from "./say.js";
 import { state, watch } from "./state.js";
 import { tab } from "./tab.js";
@@ -35,7 +36,7 @@ function row(job) {
 
 export function jobProgress(job) {
   const waiting = job.state === "queued";
-  const words = waiting ? place(job.position) : [job.items > 1 && `candidate ${job.item + 1} of ${job.items}`, job.phase || "preparing"].filter(Boolean).join(" · ");
+  const words = waiting ? place(job.position) : [job.items > 1 && `candidate ${job.item + 1} of ${job.items}`, job.phase || "preparing", leftInWords(job)].filter(Boolean).join(" · ");
   return h(
     "div", { class: "progress" },
     h("progress", { max: Math.max(job.total, 1), value: waiting ? 0 : job.evaluations, "aria-label": job.title }),

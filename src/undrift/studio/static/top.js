@@ -12,7 +12,7 @@ export function topBar(element) {
   const model = h("span", { class: "chip model", title: "The model that all turns are made with" });
   const undoing = button("undo", "Undo", undo);
   const redoing = button("redo", "Redo", redo);
-  const help = button("help", "Keys", showKeys);
+  const help = button("help", "Keys and settings", showKeys);
   const lost = h("span", { class: "lost", role: "status" });
   const menu = exportMenu();
   const leave = state.about.locked && h("form", { method: "post", action: "/logout" }, h("button", { class: "quiet" }, "Log out"));
