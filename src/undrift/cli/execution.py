@@ -93,6 +93,12 @@ def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
     return backbone
 
 
+def load_other(choice: ModelChoice, name: str) -> Backbone:
+    """The model ``name``, held in memory as the options say; what they say of their own model's weights is not its."""
+    plain = replace(choice, model=name, weights=None, revision=None, transformer=None, loras=())
+    return _loaded(name, plain, named=True)
+
+
 def load_for(session: Session, turn: Turn, choice: ModelChoice) -> Backbone:
     """The model to go on with from ``turn``: the session's, held in memory as before, unless the options say else."""
     usual = usual_model(session, turn)

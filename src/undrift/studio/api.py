@@ -25,7 +25,7 @@ from undrift.session.compare import compare as compare_turns
 from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.session.unpack import import_zip
-from undrift.studio import housekeeping, images, navigation, submit, views
+from undrift.studio import housekeeping, images, models, navigation, submit, views
 from undrift.studio.answers import JSONResponse
 from undrift.studio.forms import (
     BranchForm,
@@ -35,6 +35,7 @@ from undrift.studio.forms import (
     HeadForm,
     ImportForm,
     MethodForm,
+    ModelForm,
     NoteForm,
     RebaseForm,
     RenameForm,
@@ -120,6 +121,17 @@ def takes(kind: type[F]) -> Callable[[Callable[[Request, F], Any]], Endpoint]:
 def about(request: Request) -> Response:
     """The model, the methods and the limits."""
     return JSONResponse({**studio_of(request).about, "locked": request.app.state.door is not None})
+
+
+def offered_models(request: Request) -> Response:
+    """The models that turns could be made with."""
+    return JSONResponse({"models": models.offers(studio_of(request))})
+
+
+@takes(ModelForm)
+def change_model(request: Request, form: ModelForm) -> Any:
+    """Queue a change of the model."""
+    return _queued(request, models.change(studio_of(request), form))
 
 
 async def events(request: Request) -> Response:

@@ -105,6 +105,8 @@ ROUTES = [
     Route("/login", login.log_in, methods=["POST"]),
     Route("/logout", login.log_out, methods=["POST"]),
     Route("/api/about", api.about),
+    Route("/api/models", api.offered_models),
+    Route("/api/model", api.change_model, methods=["POST"]),
     Route("/api/events", api.events),
     Route("/api/diff", api.diff, methods=["POST"]),
     Route(UPLOADS, api.upload, methods=["POST"]),

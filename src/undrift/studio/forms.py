@@ -149,6 +149,13 @@ class RenameForm(Form):
     name: str
 
 
+class ModelForm(Form):
+    """Go on with another model."""
+
+    name: Annotated[str, Field(max_length=400)]
+    tab: Tab = ""
+
+
 class DiffForm(Form):
     """Two prompts to compare."""
 

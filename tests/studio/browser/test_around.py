@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.studio.browser.conftest import SLOW, Open, Running, make_turn, rows, write
+from tests.studio.browser.conftest import DESK, PATIENCE_MS, SLOW, Open, Running, make_turn, rows, serve, write
+from undrift.backbones import Backbone, load
 from undrift.littleworld import demo
+from undrift.studio.studio import Studio
 
 
 def test_sessions_are_found_renamed_removed_and_brought_back(open_page: Open, running: Running) -> None:
@@ -114,3 +118,20 @@ def test_an_old_browser_gets_a_sentence(open_page: Open) -> None:
     page.reload()
     expect(page.locator("main")).to_contain_text("This browser is too old for the studio")
     expect(page.get_by_role("button")).to_have_count(0)
+
+
+def test_another_model_is_chosen_on_the_page(browser: Browser, littleworld: Backbone, tmp_path: Path) -> None:
+    for running in serve(Studio(littleworld, tmp_path, load=partial(load, device="cpu"))):
+        running.begin("two models")
+        page = browser.new_context(viewport=DESK).new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(f"{running.url}/#/s/two models")
+        chip = page.get_by_role("button", name="Model: littleworld")
+        chip.click()
+        models = page.get_by_role("dialog", name="Models")
+        expect(models.locator("li").filter(has_text="in use")).to_contain_text("littleworld")
+        expect(models.locator("li").filter(has_text="FLUX.1-dev")).to_contain_text("non-commercial")
+        models.get_by_role("button", name="Use littleworld-sd").click()
+        expect(page.get_by_role("button", name="Model: littleworld-sd")).to_be_visible()
+        expect(page.get_by_text("the studio runs littleworld-sd")).to_be_visible()
+        page.context.close()

@@ -26,7 +26,6 @@ def sixty(running: Running) -> str:
     return "sixty turns"
 
 
-
 def opened(open_page: Open, running: Running, name: str, **options: object) -> Page:
     """The session's page at its last turn, wherever another test has left it."""
     last = running.session(name).turns()[-1]

@@ -41,6 +41,7 @@ const HANDLERS = {
     job.arriving = false;
     update({ jobs: state.jobs });
   },
+  about: (nothing, { modelChanged }) => modelChanged(),
   session: ({ name }, { sessionChanged }) => sessionChanged(name),
   async reset(nothing, { jobEnded, missed }) {
     const open = [...state.jobs.values()].filter(isOpen);

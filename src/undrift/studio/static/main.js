@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { bringPictureIntoSight, look, open, refresh } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { follow } from "./events.js";
+import { modelChanged } from "./models.js";
 import { followTitle, tellDone } from "./progress.js";
 import { keepFocus } from "./focus.js";
 import { bindKeys } from "./keys.js";
@@ -60,6 +61,7 @@ const followers = {
     if (job.kind === "start" && !state.session) location.hash = `#/s/${encodeURIComponent(job.session)}`;
     else if (job.session === state.session?.name) await attempt(() => arrive(job));
   },
+  modelChanged,
   sessionChanged(name) {
     if (name === state.session?.name) attempt(refresh);
   },

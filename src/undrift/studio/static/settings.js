@@ -18,7 +18,7 @@ function choose(theme) {
 }
 
 export function settingsFields() {
-  const themes = h("fieldset", { class: "row" }, h("legend", { class: "label" }, "Colours"), ...Object.entries(THEMES).map(([key, label]) => h(
+  const themes = h("fieldset", { class: "row wide" }, h("legend", { class: "label" }, "Colours"), ...Object.entries(THEMES).map(([key, label]) => h(
     "label", { class: "row tight" }, h("input", { type: "radio", name: "theme", value: key, checked: chosen() === key, onchange: () => choose(key) }), label)));
   const tell = h("input", { type: "checkbox", checked: tellsWhenDone(), onchange: async () => (tell.checked = await askToTell(tell.checked)) });
   const able = "Notification" in window;

@@ -51,7 +51,7 @@ function dropZone(begin) {
     h("div", { class: "row" }, choose, example, input),
     h("p", { class: "muted fine" }, `Up to ${megapixels} megapixels and ${bytes / 2 ** 20} MB. It stays on this machine and keeps its size unless you choose a smaller one.`),
     state.about.vocabulary &&
-      h("p", { class: "muted fine" }, `The model ${state.about.model.name} only knows its own drawn world; start the studio with --model for photos.`),
+      h("p", { class: "muted fine" }, `The model ${state.about.model.name} only knows its own drawn world; for photos start the studio with `, h("code", { class: "whole" }, "--model"), "."),
   );
 }
 
