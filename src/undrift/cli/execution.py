@@ -94,7 +94,7 @@ def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
 
 
 def load_other(choice: ModelChoice, name: str) -> Backbone:
-    """The model ``name``, held in memory as the options say; what they say of their own model's weights is not its."""
+    """The model ``name``, held in memory as the options say; what they say of the first one's weights is left out."""
     plain = replace(choice, model=name, weights=None, revision=None, transformer=None, loras=())
     return _loaded(name, plain, named=True)
 

@@ -1,7 +1,7 @@
 """Another model for the same page: which there are on this machine, and changing to one.
 
-A model is loaded by the queue's thread, in its place among the turns: those asked for before are made with the old one.
-The old one stays in memory until the new one is there, so that a model which cannot be loaded takes nothing away.
+A model is loaded by the queue's thread, in its place among the turns: those asked for before are made with the old
+one. The old one stays in memory until the new one is there: a model that cannot be loaded takes nothing away.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Around the picture: the list of sessions, colours, what a turn takes, the tab's title, browsers that are too old."""
+"""Around the picture: the list of sessions, colours, what a turn takes, the title of the tab, old browsers."""
 
 from __future__ import annotations
 

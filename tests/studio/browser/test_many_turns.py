@@ -1,4 +1,4 @@
-"""A long session: sixty turns as a strip and as a film, finding one of them, names and favourites, folded candidates."""
+"""A long session: sixty turns as a strip and a film, one of them found, names and favourites, folded candidates."""
 
 from __future__ import annotations
 

@@ -77,8 +77,8 @@ function frame(turn) {
 function move(event) {
   const turns = branch();
   const at = turns.findIndex((turn) => turn.id === state.shown);
-  const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: turns.length - 1 }[event.key];
-  if (event.key === "Enter") go(state.shown);
+  const next = { ArrowLeft: at - 1, ArrowUp: at - 1, ArrowRight: at + 1, ArrowDown: at + 1, Home: 0, End: turns.length - 1 }[event.key];
+  if (event.key === "Enter" || event.key === " ") go(state.shown);
   else if (next === undefined) return;
   event.preventDefault();
   event.stopPropagation();

@@ -12,11 +12,12 @@ import { stage } from "./stage.js";
 import { strip } from "./strip.js";
 
 export function sessionView() {
+  const { box, form } = composer();
   const view = h(
     "div", { class: "session" },
     historyPanel(),
-    h("section", { class: "centre", "aria-label": "Picture", tabindex: "-1" }, stage(), strip(), film()),
-    h("section", { class: "panel side", "aria-label": "Next turn and drift", tabindex: "-1" }, composer(), jobsPanel(), driftPanel()),
+    h("section", { class: "centre", "aria-label": "Picture", tabindex: "-1" }, stage(), strip(), box, film()),
+    h("section", { class: "panel side", "aria-label": "Next turn and drift", tabindex: "-1" }, form, jobsPanel(), driftPanel()),
   );
   acceptPictures(view, showRecipe);
   return view;
