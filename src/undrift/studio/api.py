@@ -37,6 +37,7 @@ from undrift.studio.forms import (
     MethodForm,
     ModelForm,
     NoteForm,
+    PauseForm,
     RebaseForm,
     RenameForm,
     RestoreForm,
@@ -179,8 +180,22 @@ def upload_preview(request: Request) -> Response:
 
 
 def jobs(request: Request) -> Response:
-    """Every job."""
-    return JSONResponse({"jobs": studio_of(request).jobs.listed()})
+    """Every job, and whether waiting ones are begun."""
+    queue = studio_of(request).jobs
+    return JSONResponse({"jobs": queue.listed(), "paused": queue.paused})
+
+
+@takes(PauseForm)
+def pause(request: Request, form: PauseForm) -> Any:
+    """Pause the queue, or let it go on."""
+    studio_of(request).jobs.pause(form.paused)
+    return {"paused": form.paused}
+
+
+def sooner(request: Request) -> Response:
+    """Move a waiting job forward by one place."""
+    queue = studio_of(request).jobs
+    return JSONResponse(queue.view(queue.sooner(request.path_params["job"])))
 
 
 def cancel(request: Request) -> Response:

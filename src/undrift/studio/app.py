@@ -114,6 +114,8 @@ ROUTES = [
     Route(ARCHIVES, api.archive, methods=["POST"]),
     Route("/api/example", api.example, methods=["POST"]),
     Route("/api/jobs", api.jobs),
+    Route("/api/queue", api.pause, methods=["POST"]),
+    Route("/api/jobs/{job}/sooner", api.sooner, methods=["POST"]),
     Route("/api/jobs/{job}/cancel", api.cancel, methods=["POST"]),
     Route("/api/jobs/{job}/preview", api.job_preview),
     Route("/api/sessions", api.sessions, methods=["GET"]),

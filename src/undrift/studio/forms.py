@@ -156,6 +156,12 @@ class ModelForm(Form):
     tab: Tab = ""
 
 
+class PauseForm(Form):
+    """Begin no more jobs, or go on."""
+
+    paused: bool
+
+
 class DiffForm(Form):
     """Two prompts to compare."""
 

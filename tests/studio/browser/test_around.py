@@ -120,6 +120,26 @@ def test_an_old_browser_gets_a_sentence(open_page: Open) -> None:
     expect(page.get_by_role("button")).to_have_count(0)
 
 
+def test_the_queue_is_paused_and_reordered_on_the_page(open_page: Open, running: Running) -> None:
+    running.begin("paused")
+    page = open_page("#/s/paused")
+    running.studio.jobs.pause(True)
+    try:
+        for prompt in demo.edits()[:2]:
+            write(page, prompt)
+            page.get_by_role("button", name="Make the turn").click()
+            expect(page.locator(".jobs li").filter(has_text=prompt)).to_contain_text("the queue is paused")
+            # Beside each other, so that their order is free.
+            page.get_by_role("button", name="Make it from Original instead").click()
+        page.get_by_role("button", name=f"Sooner: {demo.edits()[1]}").click()
+        expect(page.locator(".jobs li").first).to_contain_text(demo.edits()[1])
+        page.get_by_role("button", name="Go on with the queue").click()
+        expect(rows(page)).to_have_count(3)
+    finally:
+        running.studio.jobs.pause(False)
+    assert [turn.prompt for turn in running.session("paused").turns()[1:]] == [demo.edits()[1], demo.edits()[0]]
+
+
 def test_another_model_is_chosen_on_the_page(browser: Browser, littleworld: Backbone, tmp_path: Path) -> None:
     for running in serve(Studio(littleworld, tmp_path, load=partial(load, device="cpu"))):
         running.begin("two models")

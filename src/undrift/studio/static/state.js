@@ -8,6 +8,7 @@ export const state = {
   against: null, // id of the turn that compare and changes compare with, null for the one before
   jobs: new Map(), // id -> job, oldest first
   found: { text: "", starred: false, folded: false }, // what the history is narrowed to
+  paused: false, // whether the queue begins no more jobs
   connected: true,
 };
 
