@@ -150,7 +150,7 @@ def test_another_model_is_chosen_on_the_page(browser: Browser, littleworld: Back
         chip.click()
         models = page.get_by_role("dialog", name="Models")
         expect(models.locator("li").filter(has_text="in use")).to_contain_text("littleworld")
-        expect(models.locator("li").filter(has_text="FLUX.1-dev")).to_contain_text("non-commercial")
+        expect(models.locator("li").filter(has_text="FLUX.1-dev").first).to_contain_text("non-commercial")
         models.get_by_role("button", name="Use littleworld-sd").click()
         expect(page.get_by_role("button", name="Model: littleworld-sd")).to_be_visible()
         expect(page.get_by_text("the studio runs littleworld-sd")).to_be_visible()
