@@ -80,11 +80,7 @@ def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
         making = load if keeper is None else partial(keeper.kept, load)
         backbone = making(
             name,
-            **choice.held,
-            revision=choice.revision,
-            transformer=choice.transformer,
-            loras=choice.loras,
-            weights=choice.weights,
+            **choice.arguments,
             named=named,
             tell=lambda text: say(text, err=True),
         )
