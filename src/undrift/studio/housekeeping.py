@@ -8,6 +8,7 @@ from pathlib import Path
 from undrift.errors import SessionError
 from undrift.files import reason
 from undrift.session.database import FILE
+from undrift.session.inside import check_folder
 from undrift.studio.http_errors import Refused
 from undrift.studio.studio import Studio
 
@@ -37,8 +38,9 @@ def remove(studio: Studio, name: str) -> None:
     folder, bin_ = _idle(studio, name), _bin(studio)
     try:
         bin_.mkdir(exist_ok=True)
+        check_folder(bin_)
     except OSError as error:
-        raise SessionError(f"cannot make {bin_}: {reason(error)}") from None
+        raise SessionError(f"cannot use {bin_}: {reason(error)}") from None
     count, target = 1, bin_ / name
     while os.path.lexists(target):
         count += 1
@@ -50,6 +52,7 @@ def remove(studio: Studio, name: str) -> None:
 def removed(studio: Studio) -> list[str]:
     """Names of the sessions that can be brought back."""
     try:
+        check_folder(_bin(studio))
         found = [entry.name for entry in os.scandir(_bin(studio)) if _is_session(Path(entry.path))]
     except OSError:
         return []

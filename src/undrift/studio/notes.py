@@ -11,7 +11,7 @@ import threading
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from undrift.files import write_atomically
+from undrift.files import open_regular, write_atomically
 from undrift.studio.forms import TurnId
 from undrift.studio.http_errors import Refused
 from undrift.studio.session_folders import SessionFolders
@@ -78,9 +78,9 @@ class Notes:
 
     def _read(self) -> _File:
         try:
-            if self._path.is_symlink() or self._path.stat().st_size > MOST_BYTES:
-                return _File()
-            return _File.model_validate_json(self._path.read_bytes())
+            with open_regular(self._path, follow=False) as file:
+                data = file.read(MOST_BYTES + 1)
+            return _File.model_validate_json(data) if len(data) <= MOST_BYTES else _File()
         except FileNotFoundError:
             return _File()
         except (OSError, ValidationError) as error:
