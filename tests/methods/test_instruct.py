@@ -35,6 +35,7 @@ MAKERS = {
     "FluxKontextPipeline": tiny_pipelines.kontext,
     "Flux2KleinPipeline": tiny_pipelines.FAMILIES["flux2"].make,
     "QwenImageEditPlusPipeline": tiny_pipelines.qwen_edit,
+    "LongCatImageEditPipeline": tiny_pipelines.longcat_edit,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -263,13 +264,17 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     assert studio.folders.names() == []
 
 
-def test_bodies_that_are_no_forms(plain: TestClient) -> None:
+def test_bodies_that_are_no_forms(
+    plain: TestClient, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as on the command line, where nothing else listens
     form = {"content-type": "multipart/form-data; boundary=x"}
     for body, headers, status in (
         (b"{}", {"content-type": "application/json"}, 415),
         (b"", {"content-type": "multipart/form-data"}, 400),
         (b"--x\r\n\r\nno name\r\n--x--", form, 400),
         (b"nothing of a form", form, 400),
+        (b"-" * 1000, form, 400),
         (json.dumps({"prompt": "a dog"}).encode(), form, 400),
     ):
         refused = plain.post(EDITS, content=body, headers=headers)
@@ -279,6 +284,7 @@ def test_bodies_that_are_no_forms(plain: TestClient) -> None:
     assert plain.get(EDITS).status_code == 405
     assert plain.get("/v1/nothing").status_code == 404
     assert plain.get("/v1/models/other").status_code == 404
+    assert capfd.readouterr().err == ""
 
 
 def test_an_editor_by_instructions_is_told_what_nobody_understood(

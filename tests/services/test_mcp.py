@@ -163,6 +163,7 @@ def test_the_language_model_reads_where_there_is_one(desk: Path) -> None:
         ("export", {"session": "cat", "file": "cat.png"}, "exists already"),
         ("export", {"session": "cat", "file": "cat/session.sqlite"}, "would not be a .sqlite file"),
         ("export", {"session": "cat", "file": "x.exe"}, "'x.exe' would not be a .exe file"),
+        ("open", {"picture": "x" * 300 + ".png", "caption": "a cat"}, "is not within the folder"),
         ("delete", {"session": "cat"}, "delete"),
     ],
 )

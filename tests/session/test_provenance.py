@@ -63,6 +63,7 @@ def test_an_exported_picture_tells_its_turns(session: Session, backbone: ToyBack
         (carrying("[" * 200_000), "the undrift metadata in the picture is damaged"),
         (carrying('{"a":' * 100_000), "the undrift metadata in the picture is damaged"),
         (carrying("{}"), "the undrift metadata is damaged: prompt: field required"),
+        (carrying('{"prompt": "x", "prompt": "y", "turns": []}'), "the undrift metadata in the picture is damaged"),
         (carrying('{"prompt": "x", "turns": 7}'), "the undrift metadata is damaged: turns: "),
         (carrying('{"prompt": "x", "turns": [{"number": 0}]}'), "the undrift metadata is damaged: turns.0.kind"),
         (

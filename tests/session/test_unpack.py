@@ -230,3 +230,11 @@ def test_turns_of_an_unpacked_session_are_its_own(files: Files, tmp_path: Path) 
     with pytest.raises(SessionError, match="append-only"), database.transaction(again.folder, write=True) as db:
         db.execute("DELETE FROM turns")
     assert again.picture(again.original).tobytes() == toy_picture().tobytes()
+
+
+def test_an_encrypted_file_is_said_to_be(files: Files, tmp_path: Path) -> None:
+    data = bytearray(zipped(files))
+    directory = data.find(b"PK\1\2")
+    data[directory + 8] |= 1
+    with pytest.raises(SessionError, match=r"holds no session that can be opened: 'session.sqlite' is encrypted"):
+        import_zip(bytes(data), tmp_path / "again")

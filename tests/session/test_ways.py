@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -91,6 +92,12 @@ def test_candidates_stand_side_by_side(session: Session, backbone: ToyBackbone, 
     assert [turn.spec.seed for turn in made if turn.spec] == [4, 5, 6]
     assert keep(session, made[2].id) == session.head == made[2]
     assert (session.tree().branch, session.turn("main")) == ("main", made[2]), "the branch goes with what is kept"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5])
+def test_candidates_of_a_seed_that_is_none(session: Session, seed: Any) -> None:
+    with pytest.raises(InputError, match=rf"seed is {seed}, expected 0 to 4294967295, or none to draw one"):
+        candidate_plans(session.tree(), ToyMethod(), EditPlan("a dog", seed=seed), 2)
 
 
 def test_candidates_record_where_the_dial_stood(session: Session, backbone: ToyBackbone) -> None:

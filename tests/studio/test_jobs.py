@@ -152,6 +152,29 @@ def test_stopping_the_studio_stops_the_turn(studio: Studio, gate: Gate) -> None:
     assert studio.folders.session("cat").unfinished() == ()
 
 
+def test_the_queue_is_paused_and_put_in_another_order(client: TestClient, studio: Studio, gate: Gate) -> None:
+    source = started(client)["turns"][0]
+    gate.let(100)
+    assert client.post("/api/queue", json={"paused": True}).json() == {"paused": True}
+    one, two = queued(client, source, "one"), queued(client, source, "two")
+    three = queued(client, source, "three", after=two["id"])
+    places = [job["position"] for job in (one, two, three)]
+    assert places == [1, 2, 3]
+    refused = client.post(f"/api/jobs/{three['id']}/sooner")
+    assert (refused.status_code, refused.json()["error"]) == (409, "three: it has to come after two")
+    assert client.post(f"/api/jobs/{two['id']}/sooner").json()["position"] == 1
+    assert client.post(f"/api/jobs/{two['id']}/sooner").json()["position"] == 1, "it is the first already"
+    assert client.post(f"/api/jobs/{three['id']}/sooner").json()["position"] == 2
+    assert client.get("/api/jobs").json()["paused"] is True
+    assert len(shown(client)["turns"]) == 1
+    client.post("/api/queue", json={"paused": False})
+    for job in (one, two, three):
+        assert finished(client, job)["state"] == "done"
+    assert [turn["prompt"] for turn in shown(client)["turns"][1:]] == ["two", "three", "one"]
+    late = client.post(f"/api/jobs/{one['id']}/sooner")
+    assert (late.status_code, late.json()["error"]) == (409, "one: it does not wait any more")
+
+
 def test_stopping_the_studio_does_not_wait_for_a_layer_that_goes_on(
     client: TestClient, studio: Studio, gate: Gate
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,8 @@ from starlette.testclient import TestClient
 
 from tests.studio.conftest import picture_file, started
 from tests.support.sessions import start
+from undrift.studio import notes
+from undrift.studio.housekeeping import REMOVED
 from undrift.studio.http_errors import Refused
 from undrift.studio.session_folders import NEW_NAME, SessionFolders
 from undrift.studio.studio import Studio
@@ -166,3 +169,23 @@ def test_a_damaged_session_is_listed_as_damaged_and_harms_no_other(client: TestC
     assert "seconds: input should be a finite number" in cards["bad"]["error"]
     opened = client.get("/api/sessions/bad")
     assert (opened.status_code, "is damaged" in opened.json()["error"]) == (400, True)
+
+
+def test_the_folder_of_removed_sessions_is_no_link(client: TestClient, studio: Studio, tmp_path: Path) -> None:
+    """A folder of sessions may come from anybody: its links lead nothing out of it, and nothing into it."""
+    started(client)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(studio.folders.root / "cat", elsewhere / "secret")
+    (studio.folders.root / REMOVED).symlink_to(elsewhere, target_is_directory=True)
+    refused = client.post("/api/sessions/cat/remove")
+    assert (refused.status_code, "expected a folder" in refused.json()["error"]) == (400, True)
+    assert client.post("/api/removed/secret/bring-back").status_code == 404
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["secret"]
+    assert studio.folders.names() == ["cat"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_notes_that_are_a_pipe_hold_nothing_up(client: TestClient, studio: Studio) -> None:
+    os.mkfifo(studio.folders.root / notes.FILE)
+    started(client)
+    assert client.get("/api/sessions/cat").status_code == 200

@@ -307,6 +307,34 @@ def qwen_edit() -> Any:
     return QwenImageEditPlusPipeline(processor=Reader(parts["tokenizer"]), **parts)
 
 
+@seeded
+def longcat_edit() -> Any:
+    """LongCat-Image-Edit's layout: FLUX.1's blocks and VAE, Qwen2.5-VL for the text."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, LongCatImageEditPipeline
+    from diffusers.models.transformers.transformer_longcat_image import LongCatImageTransformer2DModel
+
+    tokenizer = qwen_tokenizer(2048)
+    autoencoder = type(vae()).from_config({**vae().config, "latent_channels": 16})  # the pipeline knows no other
+    transformer = LongCatImageTransformer2DModel(
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        pooled_projection_dim=16,
+        axes_dims_rope=[4, 6, 6],
+    )
+    return LongCatImageEditPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=autoencoder.eval(),
+        text_encoder=qwen_encoder(len(tokenizer)),
+        tokenizer=tokenizer,
+        text_processor=Reader(tokenizer),
+        transformer=transformer.eval(),
+    )
+
+
 class Reader:
     """Qwen2-VL's processor without its video half, for which transformers wants torchvision."""
 
@@ -314,7 +342,7 @@ class Reader:
         from transformers import Qwen2VLImageProcessorPil
 
         self._tokenizer = tokenizer
-        self._pictures = Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=56 * 56)
+        self._pictures = self.image_processor = Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=56 * 56)
 
     def __call__(self, text: list[str], images: list[Any], padding: bool, return_tensors: str) -> Any:
         seen = self._pictures(images=images, return_tensors=return_tensors)

@@ -225,21 +225,72 @@ class QwenEditor(InstructedEditor):
     def _called(self, picture: Image.Image, order: Order, **common: Any) -> Image.Image:
         # Without a negative prompt the pipeline leaves guidance out and says so in a log alone.
         negative = {"negative_prompt": " "} if order.guidance > 1 else {}
-        with _references_of(picture.size):
+        with _scaled_to(picture.size, "diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus"):
             made: Image.Image = self.pipe(
                 image=[picture], true_cfg_scale=order.guidance, **negative, **common
             ).images[0]
         return made
 
 
+class LongCatEditor(InstructedEditor):
+    """LongCat-Image-Edit. Its pipeline takes no size and tells nobody of its steps: both are done around it."""
+
+    pipeline_class: ClassVar[str] = "LongCatImageEditPipeline"
+
+    @staticmethod
+    def usual(index: Mapping[str, Any]) -> tuple[int, float]:
+        return 50, 4.5
+
+    @staticmethod
+    def calls_per_step(index: Mapping[str, Any], guidance: float) -> int:
+        return 2 if guidance > 1 else 1
+
+    @staticmethod
+    def _autoencoder(vae: Any, placement: Placement) -> Autoencoder:
+        return Autoencoder.kl(vae, placement)
+
+    def _called(self, picture: Image.Image, order: Order, **common: Any) -> Image.Image:
+        told = common.pop("callback_on_step_end")
+        given = {name: value for name, value in common.items() if name not in ("width", "height")}
+        module = "diffusers.pipelines.longcat_image.pipeline_longcat_image_edit"
+        with (
+            _scaled_to(picture.size, module),
+            _after_steps(self.pipe, told, self.calls_per_step({}, order.guidance)),
+        ):
+            made: Image.Image = self.pipe(image=picture, guidance_scale=order.guidance, **given).images[0]
+        return made
+
+
 @contextmanager
-def _references_of(size: tuple[int, int]) -> Iterator[None]:
-    """Have Qwen's pipeline give its VAE references of ``size``, where it would scale them to a megapixel."""
-    module = importlib.import_module("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus")
+def _after_steps(pipe: Any, told: Callable[..., object], calls: int) -> Iterator[None]:
+    """Within the block ``told`` hears of every step's end, which is that of its last call of the network."""
+    count = 0
+
+    def called(*_: object) -> None:
+        nonlocal count
+        count += 1
+        if count % calls == 0:
+            told(pipe, count // calls - 1, None, {})
+
+    hook = pipe.transformer.register_forward_hook(called)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+MEGAPIXEL = 1024 * 1024
+"""What pipelines scale the pictures to that they give their VAE."""
+
+
+@contextmanager
+def _scaled_to(size: tuple[int, int], pipeline: str) -> Iterator[None]:
+    """Have the pipeline of a module give its VAE pictures of ``size``, where it would scale them to a megapixel."""
+    module = importlib.import_module(pipeline)
     plain = module.calculate_dimensions
 
     def dimensions(area: int, ratio: float) -> tuple[int, int]:
-        if area == module.VAE_IMAGE_SIZE:
+        if area == MEGAPIXEL:
             return size
         found: tuple[int, int] = plain(area, ratio)
         return found
@@ -252,7 +303,7 @@ def _references_of(size: tuple[int, int]) -> Iterator[None]:
 
 
 EDITORS: Mapping[str, type[InstructedEditor]] = {
-    editor.pipeline_class: editor for editor in (KontextEditor, KleinEditor, QwenEditor)
+    editor.pipeline_class: editor for editor in (KontextEditor, KleinEditor, QwenEditor, LongCatEditor)
 }
 
 

@@ -13,6 +13,15 @@ from undrift.backbones.hub import cached_models
 from undrift.backbones.registry import families
 from undrift.errors import ModelError
 
+KNOWN = {
+    "littleworld": "embedded, needs no download or GPU; knows its own drawn world only (Apache-2.0)",
+    "littleworld-sd": "the same world by a tiny Stable Diffusion, for the editors made for it (Apache-2.0)",
+    "black-forest-labs/FLUX.1-dev": "photos; 34 GB, gated, non-commercial licence: "
+    "accept it at https://huggingface.co/black-forest-labs/FLUX.1-dev, then run hf auth login",
+    "black-forest-labs/FLUX.1-Krea-dev": "photos in another style; size, gate and licence as FLUX.1-dev",
+}
+"""The models that undrift is made for, each with a line about it."""
+
 LICENCE = re.compile(r"^license(?:_name)?:\s*(\S+)", re.MULTILINE)
 _CARD = 64 * 1024
 
@@ -40,6 +49,15 @@ class LocalModel:
     def fits(self, free: int) -> bool:
         """Whether its weights fit into ``free`` bytes."""
         return self.size <= free
+
+
+def is_here(name: str) -> bool:
+    """Whether a model of ``KNOWN`` is on this machine: embedded, or in the hub's cache."""
+    if "/" not in name:
+        return True
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(name, "model_index.json"), str)
 
 
 def local_models(directory: Path | None = None) -> Iterator[LocalModel]:

@@ -62,7 +62,8 @@ class Manifest(BaseModel):
         schema_version: of this layout.
         suite: which cases.
         methods: which editors.
-        model, weights_hash, dtype: what ran; a run is never continued with other weights.
+        model, weights_hash, dtype, quantize, loras, options: what ran, see ``ModelIdentity``; a run is never
+            continued with other weights, or with the same held otherwise.
         seed: added to every case's own.
         handover: ``latent``, or ``image`` to encode each turn's picture again.
         batch: pictures that go through the network together.
@@ -78,6 +79,9 @@ class Manifest(BaseModel):
     model: str
     weights_hash: str
     dtype: str
+    quantize: str = "none"
+    loras: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     seed: int = 0
     handover: str = "latent"
     batch: int = 8

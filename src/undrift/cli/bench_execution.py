@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from undrift.backbones.flux_architecture import FLUX_1
@@ -91,8 +90,7 @@ def _place(model: ModelChoice, name: str, ray: str | None, stop: StopOnInterrupt
         return
     from undrift.bench.runner.ray_place import OnRay
 
-    held = {field: value for field, value in asdict(model.settled()).items() if field != "model"}
-    with OnRay(ray, {**held, "name": name}, stop.check) as place:
+    with OnRay(ray, {**model.arguments, "name": name}, stop.check) as place:
         yield place
 
 

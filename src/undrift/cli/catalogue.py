@@ -12,14 +12,6 @@ from undrift.cli.options import common, json_option
 from undrift.cli.output import emit, say
 from undrift.wording import size
 
-MODELS = {
-    "littleworld": "embedded, needs no download or GPU; knows its own drawn world only (Apache-2.0)",
-    "littleworld-sd": "the same world by a tiny Stable Diffusion, for the editors made for it (Apache-2.0)",
-    "black-forest-labs/FLUX.1-dev": "photos; 34 GB, gated, non-commercial licence: "
-    "accept it at https://huggingface.co/black-forest-labs/FLUX.1-dev, then run hf auth login",
-    "black-forest-labs/FLUX.1-Krea-dev": "photos in another style; size, gate and licence as FLUX.1-dev",
-}
-
 KEEPS = (
     "keeps: what one picture's turn holds from step to step on FLUX.1 at 1024 px, attention features and states of\n"
     "the trajectory, on top of the model and of what an evaluation needs."
@@ -55,14 +47,14 @@ def methods(long: bool, as_json: bool) -> None:
 @common
 def models(directory: Path | None, as_json: bool) -> None:
     """List models to edit with, and those on this machine: in the Hub's cache and in a folder of yours."""
-    from undrift.backbones.local_models import local_models
+    from undrift.backbones.local_models import KNOWN, is_here, local_models
     from undrift.backbones.placement import free_memory
 
-    known = [{"model": name, "about": about, "here": _is_here(name)} for name, about in MODELS.items()]
+    known = [{"model": name, "about": about, "here": is_here(name)} for name, about in KNOWN.items()]
     found, free = list(local_models(directory)), free_memory()
-    width = max(map(len, [*MODELS, *(one.name for one in found)]))
+    width = max(map(len, [*KNOWN, *(one.name for one in found)]))
     rows = [f"{m['model']:<{width}}  {'ready' if m['here'] else 'not here yet'}: {m['about']}" for m in known]
-    rows += [f"{one.name:<{width}}  {_local_model(one, free)}" for one in found if one.name not in MODELS]
+    rows += [f"{one.name:<{width}}  {_local_model(one, free)}" for one in found if one.name not in KNOWN]
     rows.append("Any folder or Hub id of a pipeline of docs/models.md works too: --model FOLDER.")
     here = [{**asdict(one), "fits": one.fits(free)} for one in found]
     emit(as_json, {"models": known, "here": here}, "\n".join(rows))
@@ -85,14 +77,6 @@ def completion(shell: str) -> None:
     assert complete is not None  # the choices above are the ones click knows
     script = complete(click.get_current_context().find_root().command, {}, "undrift", "_UNDRIFT_COMPLETE")
     say(script.source_template % script.source_vars())
-
-
-def _is_here(name: str) -> bool:
-    if "/" not in name:
-        return True
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(name, "model_index.json"), str)
 
 
 def _local_model(one: LocalModel, free: int) -> str:

@@ -80,17 +80,19 @@ def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
         making = load if keeper is None else partial(keeper.kept, load)
         backbone = making(
             name,
-            **choice.held,
-            revision=choice.revision,
-            transformer=choice.transformer,
-            loras=choice.loras,
-            weights=choice.weights,
+            **choice.arguments,
             named=named,
             tell=lambda text: say(text, err=True),
         )
     if named and existing(name) is not None:
         remember_named(name)
     return backbone
+
+
+def load_other(choice: ModelChoice, name: str) -> Backbone:
+    """The model ``name``, held in memory as the options say; what they say of the first one's weights is left out."""
+    plain = replace(choice, model=name, weights=None, revision=None, transformer=None, loras=())
+    return _loaded(name, plain, named=True)
 
 
 def load_for(session: Session, turn: Turn, choice: ModelChoice) -> Backbone:

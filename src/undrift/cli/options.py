@@ -96,6 +96,12 @@ class ModelChoice:
         compiled = said.pop("compile") == "on"
         return {**said, "compile": compiled, "text_tokens": None if count == "auto" else int(count)}
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """All that ``undrift.load`` takes beside the name."""
+        of = {"revision": self.revision, "transformer": self.transformer, "loras": self.loras}
+        return {**self.held, **of, "weights": self.weights}
+
     def settled(self, usual: Mapping[str, str] | None = None) -> ModelChoice:
         """The choice with ``usual`` where it says nothing, and ``PLACEMENT`` where neither does."""
         held = {**PLACEMENT, **(usual or {}), **self.placement}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,8 @@ def studio(
         if opened is None
         else execution.load_for(opened, opened.head, chosen_model)
     )
-    served = Studio(backbone, root, None if opened is None else opened.folder.name, describe, language)
+    first = None if opened is None else opened.folder.name
+    served = Studio(backbone, root, first, describe, language, partial(execution.load_other, chosen_model))
 
     def ready(url: str) -> None:
         say(f"studio: {url}")

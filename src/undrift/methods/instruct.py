@@ -59,7 +59,7 @@ class Instruct(EditMethod):
     the prompt.
 
     Source: no paper of undrift's own; the pipelines are those of FLUX.1 Kontext (arXiv 2506.15742), FLUX.2 klein and
-    Qwen-Image-Edit (arXiv 2508.02324).
+    Qwen-Image-Edit (arXiv 2508.02324), LongCat-Image (arXiv 2512.07584).
     """
 
     name: ClassVar[str] = "instruct"

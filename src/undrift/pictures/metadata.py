@@ -30,7 +30,7 @@ def read_metadata(source: Source) -> dict[str, Any]:
             f"{name} carries no undrift metadata: not made by undrift, or another program removed it"
         )
     try:
-        value = from_json(text)
+        value = from_json(text, unique=True)
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):  # no JSON, or with what is no number or no text
         value = None

@@ -191,6 +191,16 @@ def check_references(method: EditMethod, references: Sequence[Look]) -> None:
         raise InputError(f"method '{method.name}' takes no reference: leave --reference out, or use one of {able}")
 
 
+def check_seed(seed: int | None) -> None:
+    """Refuse what is no seed.
+
+    Raises:
+        InputError: out of range.
+    """
+    if seed is not None and not (isinstance(seed, int) and 0 <= seed < SEEDS):
+        raise InputError(f"seed is {seed}, expected 0 to {SEEDS - 1}, or none to draw one")
+
+
 def drawn_seed() -> int:
     """A seed nobody chose."""
     return secrets.randbelow(SEEDS)
@@ -221,8 +231,7 @@ def _resolved(
         raise InputError("the prompt of the edit is empty: say what the picture is to show")
     source_prompt = parent.prompt if plan.source_prompt is None else plan.source_prompt
     _check_text(plan.prompt, source_prompt, plan.instruction or "", *(plan.words or ()))
-    if plan.seed is not None and not (isinstance(plan.seed, int) and 0 <= plan.seed < SEEDS):
-        raise InputError(f"seed is {plan.seed}, expected 0 to {SEEDS - 1}, or none to draw one")
+    check_seed(plan.seed)
     if plan.handover == "latent" and not has_latent:
         log.warning(
             "turn %d has no latent that %s can go on with: its picture is encoded again",

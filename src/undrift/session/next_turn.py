@@ -11,7 +11,7 @@ from undrift.errors import InputError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import can_turn, turned
-from undrift.session.engine import SEEDS, EditPlan, drawn_seed
+from undrift.session.engine import SEEDS, EditPlan, check_seed, drawn_seed
 from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.session.tree import Tree
@@ -86,8 +86,9 @@ def candidate_plans(tree: Tree, method: EditMethod, plan: EditPlan, count: int) 
     The parent is settled here, once: the head that moves to the first candidate is not what the second is made from.
 
     Raises:
-        InputError: as ``candidates``, or no such parent.
+        InputError: as ``candidates``, no such parent, or a seed out of range.
     """
+    check_seed(plan.seed)
     settled = replace(plan, parent=tree.turn(plan.parent).id)
     seed = drawn_seed() if plan.seed is None else plan.seed
     return [

@@ -36,6 +36,7 @@ MAX_DATABASE = 64 * 1024**2
 _MOST_AT_ONCE = 16 * 1024**2
 """Bytes of the archive that are read at a time; its list of files is one such piece."""
 
+_ENCRYPTED = 1
 _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SECONDS = 2.0
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
@@ -133,6 +134,8 @@ def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> by
     path = entry.filename.rpartition("/")[2]
     if entry.compress_type not in _KINDS:
         raise Damaged(f"'{path}' is compressed in another way than stored or deflated")
+    if entry.flag_bits & _ENCRYPTED:
+        raise Damaged(f"'{path}' is encrypted")
     if entry.file_size > most:
         raise Damaged(f"'{path}' unpacks to {wording.size(entry.file_size)}, at most {wording.size(most)} are opened")
     with archive.open(entry) as file:

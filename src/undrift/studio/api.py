@@ -25,7 +25,7 @@ from undrift.session.compare import compare as compare_turns
 from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.session.unpack import import_zip
-from undrift.studio import images, navigation, submit, views
+from undrift.studio import housekeeping, images, models, navigation, submit, views
 from undrift.studio.answers import JSONResponse
 from undrift.studio.forms import (
     BranchForm,
@@ -34,7 +34,12 @@ from undrift.studio.forms import (
     F,
     HeadForm,
     ImportForm,
+    MethodForm,
+    ModelForm,
+    NoteForm,
+    PauseForm,
     RebaseForm,
+    RenameForm,
     RestoreForm,
     SayForm,
     StartForm,
@@ -42,6 +47,7 @@ from undrift.studio.forms import (
 )
 from undrift.studio.http_errors import Refused
 from undrift.studio.jobs import Job
+from undrift.studio.notes import Note
 from undrift.studio.saying import understood
 from undrift.studio.studio import Studio
 from undrift.studio.uploads import Upload
@@ -118,6 +124,17 @@ def about(request: Request) -> Response:
     return JSONResponse({**studio_of(request).about, "locked": request.app.state.door is not None})
 
 
+def offered_models(request: Request) -> Response:
+    """The models that turns could be made with."""
+    return JSONResponse({"models": models.offers(studio_of(request))})
+
+
+@takes(ModelForm)
+def change_model(request: Request, form: ModelForm) -> Any:
+    """Queue a change of the model."""
+    return _queued(request, models.change(studio_of(request), form))
+
+
 async def events(request: Request) -> Response:
     """What happens, as it happens."""
     after = request.headers.get("last-event-id") or request.query_params.get("after") or None
@@ -163,8 +180,22 @@ def upload_preview(request: Request) -> Response:
 
 
 def jobs(request: Request) -> Response:
-    """Every job."""
-    return JSONResponse({"jobs": studio_of(request).jobs.listed()})
+    """Every job, and whether waiting ones are begun."""
+    queue = studio_of(request).jobs
+    return JSONResponse({"jobs": queue.listed(), "paused": queue.paused})
+
+
+@takes(PauseForm)
+def pause(request: Request, form: PauseForm) -> Any:
+    """Pause the queue, or let it go on."""
+    studio_of(request).jobs.pause(form.paused)
+    return {"paused": form.paused}
+
+
+def sooner(request: Request) -> Response:
+    """Move a waiting job forward by one place."""
+    queue = studio_of(request).jobs
+    return JSONResponse(queue.view(queue.sooner(request.path_params["job"])))
 
 
 def cancel(request: Request) -> Response:
@@ -181,8 +212,9 @@ def job_preview(request: Request) -> Response:
 
 def sessions(request: Request) -> Response:
     """Every session, the newest first."""
-    folders = studio_of(request).folders
-    return JSONResponse({"sessions": [views.card_view(name, folders) for name in folders.names()]})
+    studio = studio_of(request)
+    cards = [views.card_view(name, studio.folders) for name in studio.folders.names()]
+    return JSONResponse({"sessions": cards, "removed": housekeeping.removed(studio)})
 
 
 @takes(StartForm)
@@ -192,8 +224,44 @@ def start(request: Request, form: StartForm) -> Any:
 
 
 def session(request: Request) -> Response:
-    """A session with all its turns."""
-    return JSONResponse(views.session_view(request.path_params["name"], session_of(request)))
+    """A session with all its turns, and what is noted of them."""
+    name = request.path_params["name"]
+    notes = {turn: note.model_dump() for turn, note in studio_of(request).notes.of(name).items()}
+    return JSONResponse({**views.session_view(name, session_of(request)), "notes": notes})
+
+
+@takes(NoteForm)
+def note(request: Request, form: NoteForm) -> Any:
+    """Note something of a turn."""
+    name, studio = request.path_params["name"], studio_of(request)
+    turn = session_of(request).tree().turn(form.turn)
+    studio.notes.write(name, turn.id, Note(name=form.name.strip(), starred=form.starred))
+    studio.changed(name)
+    return {}
+
+
+@takes(RenameForm)
+def rename(request: Request, form: RenameForm) -> Any:
+    """Give a session another name."""
+    return {"name": housekeeping.rename(studio_of(request), request.path_params["name"], form.name.strip())}
+
+
+def remove(request: Request) -> Response:
+    """Take a session out of the list."""
+    housekeeping.remove(studio_of(request), request.path_params["name"])
+    return JSONResponse({})
+
+
+def bring_back(request: Request) -> Response:
+    """Put a removed session back into the list."""
+    return JSONResponse({"name": housekeeping.bring_back(studio_of(request), request.path_params["name"])})
+
+
+@takes(MethodForm)
+def cost(request: Request, form: MethodForm) -> Any:
+    """What one turn with a method costs, in evaluations of the network."""
+    studio = studio_of(request)
+    return {"evaluations": studio.method(form).cost(studio.backbone).evaluations}
 
 
 @takes(EditForm)

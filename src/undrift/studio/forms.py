@@ -135,6 +135,33 @@ class BranchForm(Form):
     name: str
 
 
+class NoteForm(Form):
+    """Note a name of ``turn``, or that it is a favourite."""
+
+    turn: TurnId
+    name: Annotated[str, Field(max_length=80)] = ""
+    starred: bool = False
+
+
+class RenameForm(Form):
+    """Call a session ``name``."""
+
+    name: str
+
+
+class ModelForm(Form):
+    """Go on with another model."""
+
+    name: Annotated[str, Field(max_length=400)]
+    tab: Tab = ""
+
+
+class PauseForm(Form):
+    """Begin no more jobs, or go on."""
+
+    paused: bool
+
+
 class DiffForm(Form):
     """Two prompts to compare."""
 

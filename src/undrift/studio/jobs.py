@@ -174,6 +174,7 @@ class JobQueue:
         self._changed = threading.Condition(threading.RLock())
         self.keep: Keep | None = None
         self._stopping = False
+        self._paused = False
         self._thread = threading.Thread(target=self._run, name="studio-worker", daemon=True)
 
     def start(self) -> None:
@@ -252,6 +253,43 @@ class JobQueue:
                 self._tell(job)
         return job
 
+    @property
+    def paused(self) -> bool:
+        """Whether no waiting job is begun."""
+        return self._paused
+
+    def pause(self, paused: bool) -> None:
+        """Begin no more jobs, or go on; what runs goes on anyway."""
+        with self._changed:
+            self._paused = paused
+            self._events.publish("queue", "queue", {"paused": paused})
+            self._changed.notify_all()
+
+    def sooner(self, key: str) -> Job:
+        """Let a waiting job and the one before it change places; the first one stays.
+
+        Raises:
+            Refused: it does not wait (409), or it needs what the one before it makes, or one of them changes the
+                model, for which the other was planned (409).
+        """
+        with self._changed:
+            job, waiting = self.job(key), self._queued()
+            if job not in waiting:
+                raise Refused(409, f"{job.about.title}: it does not wait any more")
+            place = waiting.index(job)
+            if place == 0:
+                return job
+            before = waiting[place - 1]
+            if job.about.after == before.id or "model" in (job.about.kind, before.about.kind):
+                raise Refused(409, f"{job.about.title}: it has to come after {before.about.title}")
+            waiting[place - 1 : place + 1] = [job, before]
+            others = {one.id: one for one in self._jobs.values() if one not in waiting}
+            self._jobs = {**others, **{one.id: one for one in waiting}}
+            self._keep()
+            for one in waiting:
+                self._tell(one)
+        return job
+
     def job(self, key: str) -> Job:
         """The job ``key``.
 
@@ -305,7 +343,7 @@ class JobQueue:
 
     def _next(self) -> Job | None:
         with self._changed:
-            while not self._stopping and not self._queued():
+            while not self._stopping and (self._paused or not self._queued()):
                 self._changed.wait()
             if self._stopping:
                 return None

@@ -16,6 +16,7 @@ from undrift.studio import uploads, views
 from undrift.studio.events import EventLog
 from undrift.studio.forms import MOST_CANDIDATES, MethodForm
 from undrift.studio.jobs import JobQueue
+from undrift.studio.notes import Notes
 from undrift.studio.saying import Exchanges
 from undrift.studio.session_folders import SessionFolders
 
@@ -29,6 +30,7 @@ class Studio:
         first: the session that the page opens with; None opens the list.
         describe: an unexpected error in one line.
         language: reads instructions where a page asks it to; None leaves them to the grammar.
+        load: loads another model by its name; None: there is no other.
     """
 
     def __init__(
@@ -38,12 +40,15 @@ class Studio:
         first: str | None = None,
         describe: Callable[[Exception], str] = repr,
         language: LanguageModel | None = None,
+        load: Callable[[str], Backbone] | None = None,
     ) -> None:
         self.backbone = backbone
         self.folders = SessionFolders(root)
+        self.notes = Notes(self.folders)
         self.first = first
         self.describe = describe
         self.language = language
+        self.load = load
         self.exchanges = Exchanges()
         self.events = EventLog()
         self.jobs = JobQueue(self.events, describe)
@@ -66,13 +71,19 @@ class Studio:
         """
         return registry.get(form.name, form.preset, form.params, self.backbone.tuned, form.dial)
 
+    def use(self, backbone: Backbone) -> None:
+        """Edit with another model from now on, and tell the pages."""
+        self.backbone = backbone
+        self.__dict__.pop("about", None)
+        self.events.publish("about", "about", {})
+
     def changed(self, session: str) -> None:
         """Tell the pages that a session's tree is another one now."""
         self.events.publish("session", session, {"name": session})
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """What does not change while the studio runs."""
+        """What does not change while the model stays the same."""
         identity = self.backbone.identity
         return {
             "version": __version__,
@@ -80,6 +91,7 @@ class Studio:
             "vocabulary": self.backbone.capabilities.vocabulary,
             "folder": str(self.folders.root.resolve()),
             "first": self.first,
+            "other_models": self.load is not None,
             "language_model": None if self.language is None else self.language.name,
             "default_method": registry.DEFAULT,
             "methods": views.methods_view(self.backbone),

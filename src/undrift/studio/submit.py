@@ -19,6 +19,7 @@ from undrift.session.tree import Tree
 from undrift.studio.forms import EditForm, Form, ImportForm, RebaseForm, RestoreForm, StartForm, painted
 from undrift.studio.http_errors import Refused
 from undrift.studio.jobs import About, Job, Running
+from undrift.studio.models import check_settled
 from undrift.studio.studio import Studio
 from undrift.studio.uploads import scaled_size
 
@@ -50,6 +51,7 @@ def start(studio: Studio, form: StartForm) -> Job:
 
 def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> Job:
     """A turn, or several candidates of one, all made from ``form.parent`` or what ``form.after`` makes."""
+    check_settled(studio)
     session = studio.folders.session(name)
     tree = session.tree()
     parent = tree.turn(form.parent)
@@ -74,6 +76,7 @@ def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> J
 
 def rebase(studio: Studio, name: str, form: RebaseForm, key: str | None = None) -> Job:
     """What ``form.turn`` shows, made anew from the original picture."""
+    check_settled(studio)
     tree = studio.folders.session(name).tree()
     plan = replace(rebase_plan(tree, form.turn), seed=form.seed)
     about = About("rebase", name, f"from the original: {plan.prompt}", form.tab, plan.parent, plan.prompt)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,13 @@ def test_no_folder(tmp_path: Path) -> None:
 def test_damaged_mapping(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "mapping_file.json").write_text(text)
     with pytest.raises(InputError, match=said):
+        read_entries(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_mapping_that_is_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mapping_file.json")
+    with pytest.raises(InputError, match="is no PIE-Bench folder"):
         read_entries(tmp_path)
 
 

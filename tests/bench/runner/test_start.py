@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,30 @@ def test_the_same_command_goes_on(run: RunFolder) -> None:
     assert check(order(["no_edit"]), run)
     begin(order(["no_edit"]), run, IDENTITY, {})
     assert (run.path / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "shown"),
+    [
+        ({"quantize": "nf4"}, "quantize 'none', not 'nf4'"),
+        ({"loras": ("style.safetensors:0.8@12ab",)}, "loras 'none', not 'style.safetensors:0.8@12ab'"),
+        ({"options": ("text_tokens=256",)}, "options 'none', not 'text_tokens=256'"),
+        ({"dtype": "bfloat16"}, "dtype 'fp32', not 'bfloat16'"),
+    ],
+)
+def test_a_run_goes_on_with_the_model_held_as_before(run: RunFolder, changed: dict[str, Any], shown: str) -> None:
+    with pytest.raises(InputError, match=f"is a run with {shown}: repeat its command"):
+        begin(order(["no_edit"]), run, replace(IDENTITY, **changed), {})
+
+
+def test_a_run_with_an_adapter_goes_on(tmp_path: Path) -> None:
+    adapted = replace(IDENTITY, weights_hash="12ab", loras=("style.safetensors:1@34cd",), quantize="nf4")
+    run = RunFolder(tmp_path / "adapted")
+    manifest = begin(order(["no_edit"]), run, adapted, {})
+    assert (manifest.loras, manifest.quantize) == (adapted.loras, "nf4")
+    asked = replace(order(["no_edit"]), as_published=False)
+    assert check(asked, run)
+    assert begin(asked, run, adapted, {}).loras == adapted.loras
 
 
 def test_methods_are_added_and_only_those_asked_for_are_run(run: RunFolder) -> None:

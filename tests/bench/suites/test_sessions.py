@@ -142,6 +142,19 @@ def test_pictures_may_lie_beside_the_table(tmp_path: Path) -> None:
         case.truth(1)
 
 
+@pytest.mark.parametrize("name", ["../secret.png", "{folder}/secret.png", "link.png", "a\0b"])
+def test_pictures_elsewhere_are_not_read(tmp_path: Path, name: str) -> None:
+    rows = magicbrush_rows(sequences(1)[0], "7")
+    (tmp_path / "secret.png").write_bytes(rows[0]["source_img"]["bytes"])
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "link.png").symlink_to(tmp_path / "secret.png")
+    rows[0]["target_img"] = {"bytes": None, "path": name.format(folder=tmp_path)}
+    write_rows(data / "dev-0.parquet", rows)
+    with pytest.raises(PictureError, match=r"no picture in column target_img of "):
+        opened("magicbrush", data)[0].truth(1)
+
+
 def test_wrong_columns(tmp_path: Path) -> None:
     write_rows(tmp_path / "data" / "train-0.parquet", magicbrush_rows(sequences(1)[0], "7"))
     with pytest.raises(InputError, match=r"lacks the column context; it has img_id, instruction"):

@@ -207,7 +207,7 @@ def test_on_a_phone_the_result_comes_into_sight(open_page: Open, running: Runnin
 
 def test_an_error_is_seen_and_dismissed_over_a_dialog(open_page: Open) -> None:
     page = open_page("#/")
-    page.get_by_role("button", name="Keys").click()
+    page.get_by_role("button", name="Keys and settings").click()
     said = "['one', 'two', 'two', 'two'].forEach((text) => toast(text, 'problem'))"
     page.evaluate(f"import('/static/say.js').then(({{ toast }}) => {said})")
     expect(page.get_by_role("alert")).to_contain_text(["one", "two"])
@@ -224,7 +224,7 @@ def test_keys_without_control_can_be_switched_off(open_page: Open, running: Runn
     page.locator("#mode-view").focus()
     page.keyboard.press("5")
     expect(page.get_by_role("tab", name="Paint")).to_have_attribute("aria-selected", "true")
-    page.get_by_role("button", name="Keys").click()
+    page.get_by_role("button", name="Keys and settings").click()
     page.get_by_label("Keys without Ctrl").uncheck()
     page.get_by_role("button", name="Close").click()
     page.keyboard.press("1")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.studio.browser.conftest import DESK, PHONE, Open, Running, make_turn, rows, serve, write
@@ -63,7 +64,7 @@ def test_everything_works_without_a_pointer(open_page: Open, running: Running) -
     page.keyboard.press("2")
     expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keys and settings")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("Control+z")
@@ -192,6 +193,31 @@ def test_everything_has_a_name(open_page: Open, running: Running, turns: str) ->
     for mode in ("Compare", "Changes", "Paint", "Candidates", "View"):
         page.get_by_role("tab", name=mode).click()
         assert page.evaluate(NAMES) == [], mode
+
+
+def test_axe_finds_nothing_in_any_state(open_page: Open, running: Running, turns: str) -> None:
+    """Deque's axe-core, whose rules are WCAG's and those of good practice."""
+    page = open_page("#/")
+
+    def found() -> list[tuple[str, list[str]]]:
+        violations = Axe().run(page).response["violations"]
+        return [(one["help"], [node["html"] for node in one["nodes"]]) for one in violations]
+
+    expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
+    assert found() == []
+    page.goto(f"{running.url}/#/s/{turns}")
+    expect(rows(page)).to_have_count(4)
+    page.get_by_text("Method and parameters").click()
+    for mode in ("Compare", "Changes", "Mask", "Paint", "Candidates", "View"):
+        page.get_by_role("tab", name=mode).click()
+        assert found() == [], mode
+    for opens in ("Keys and settings", "Name this turn", "Name a branch"):
+        page.get_by_role("button", name=opens).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert found() == [], opens
+        page.keyboard.press("Escape")
+    page.set_viewport_size(PHONE)
+    assert found() == []
 
 
 def test_hostile_files_and_names_are_one_line_and_the_page_goes_on(

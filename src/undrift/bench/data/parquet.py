@@ -58,8 +58,9 @@ class ParquetFile:
         return self._file_beside(cell.get("path"), column)
 
     def _file_beside(self, name: str | None, column: str) -> bytes:
-        file = self.path.parent / name if name else None
-        if file is None or not file.is_file():
+        folder = self.path.parent
+        file = folder / name if name and "\0" not in name else folder
+        if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
             raise PictureError(f"no picture in column {column} of '{self.path}', and none at '{name}' beside it")
         return file.read_bytes()
 

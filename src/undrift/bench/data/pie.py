@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from undrift.bench.case import Mask
 from undrift.errors import InputError, PictureError
+from undrift.files import open_regular
 from undrift.from_json import from_json
 from undrift.pictures import read_picture
 from undrift.wording import problem
@@ -153,7 +154,8 @@ def read_mapping(folder: Path) -> dict[str, Any]:
     """
     file = folder / MAPPING
     try:
-        data = from_json(file.read_bytes())
+        with open_regular(file) as opened:
+            data = from_json(opened.read())
     except OSError:
         raise InputError(
             f"'{folder}' is no PIE-Bench folder: it has no {MAPPING}; name the folder that the zip unpacks to"

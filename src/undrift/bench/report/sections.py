@@ -146,6 +146,12 @@ def _facts(results: Results, manifest: Manifest) -> Iterable[tuple[str, str]]:
     yield "model", manifest.model
     yield "weights, SHA-256", manifest.weights_hash
     yield "data type", manifest.dtype
+    if manifest.quantize != "none":
+        yield "quantised as", manifest.quantize
+    if manifest.loras:
+        yield "LoRAs", ", ".join(manifest.loras)
+    if manifest.options:
+        yield "options", ", ".join(manifest.options)
     yield "device", ", ".join(sorted(devices)) or "unknown"
     yield "seed", f"{manifest.seed}, added to each case's own; turn k of a case adds k \N{MINUS SIGN} 1"
     yield "handed over between turns", manifest.handover

@@ -21,7 +21,7 @@ from undrift.methods.registry import Tuned
 from undrift.session.engine import versions
 
 ASKED = ("suite", "model", "seed", "handover", "batch")
-FOUND = ("weights_hash", "dtype", "versions")
+FOUND = ("weights_hash", "dtype", "quantize", "loras", "options", "versions")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Order:
 
     Attributes:
         words: of methods, see ``methods.Word``.
+        as_published: whether the model's weights are those of its folder, without adapters or a file in their place.
     """
 
     suite: SuiteSpec
@@ -38,6 +39,7 @@ class Order:
     seed: int = 0
     handover: str = "latent"
     batch: int = 8
+    as_published: bool = True
 
     def methods(self, tuned: Tuned) -> tuple[MethodSpec, ...]:
         """The methods of ``words``; see ``specs`` for what is refused."""
@@ -53,6 +55,9 @@ class Order:
             model=self.model,
             weights_hash=identity.weights_hash,
             dtype=identity.dtype,
+            quantize=identity.quantize,
+            loras=identity.loras,
+            options=identity.options,
             seed=self.seed,
             handover=self.handover,
             batch=self.batch,
@@ -89,6 +94,8 @@ def check(order: Order, run: RunFolder) -> Sequence[Case]:
         there = run.manifest()
         for name in ASKED:
             _same(run, name, getattr(there, name), getattr(order, name))
+        if not order.as_published:
+            return cases  # which weights these are is known when they are loaded
         folder = locate(order.model)
         # Runs of earlier versions have the hub's commit in the place of the weights.
         here = there.weights_hash if there.weights_hash == folder.revision[:16] else folder.weights_hash
@@ -143,4 +150,6 @@ def _shown(value: object) -> str:
         return f"{value.method}:{value.preset} {value.params}"
     if isinstance(value, dict):
         return ", ".join(f"{name} {version}" for name, version in value.items())
+    if isinstance(value, tuple):
+        return f"'{', '.join(map(str, value)) or 'none'}'"
     return f"'{value}'"

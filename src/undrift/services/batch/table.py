@@ -22,6 +22,7 @@ from undrift.files import open_regular, reason
 from undrift.from_json import from_json
 from undrift.instructions import TextForm
 from undrift.session.engine import SEEDS
+from undrift.studio.session_folders import RESERVED
 
 MAX_BYTES = 64 * 2**20
 MAX_ROWS = 100_000
@@ -104,9 +105,10 @@ def read_table(path: Path) -> list[Item]:
     for line, values in lines:
         row = _row(values, path, line)
         name = row.id or f"{len(items) + 1:04}-{_plain(Path(row.picture).stem)}"
-        if not NAME.fullmatch(name):
+        if not NAME.fullmatch(name) or name.split(".")[0].lower() in RESERVED:
             raise InputError(
-                f"'{path}' line {line}: id {name[:80]!a}: expected 1 to 80 letters, digits, '.', '-', '_'"
+                f"'{path}' line {line}: id {name[:80]!a}: expected 1 to 80 letters, digits, '.', '-', '_',"
+                " and no name that Windows keeps for a device"
             )
         if name.lower() in taken:
             raise InputError(f"'{path}' line {line}: id '{name}' is that of line {taken[name.lower()]}: give another")
@@ -139,9 +141,9 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]
         if not line.strip():
             continue
         try:
-            value = from_json(line)
+            value = from_json(line, unique=True)
         except ValueError:
-            raise InputError(f"'{path}' line {number} is not JSON") from None
+            raise InputError(f"'{path}' line {number} is not JSON, or has a name twice") from None
         if not isinstance(value, dict):
             raise InputError(f"'{path}' line {number}: expected an object with picture and turns")
         yield number, value
@@ -166,10 +168,15 @@ def _csv(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _cells(cells: Mapping[str, str], path: Path, line: int) -> dict[str, Any]:
     """The cells of a line as a row's values: those that are empty say nothing."""
     said = {name: cell.strip() for name, cell in cells.items() if cell.strip()}
-    turns = {int(found[1] or 0): said.pop(name) for name in list(said) if (found := _TURN.fullmatch(name))}
+    numbered = [(int(found[1] or 0), said.pop(name)) for name in list(said) if (found := _TURN.fullmatch(name))]
+    turns = dict(numbered)
+    if len(turns) < len(numbered):
+        raise InputError(f"'{path}' line {line}: two columns are for one turn")
     values: dict[str, Any] = {**said, "turns": [turns[number] for number in sorted(turns)]}
     try:
-        return values | {name: from_json(said[name]) for name in ("params", "dial", "seed") if name in said}
+        return values | {
+            name: from_json(said[name], unique=True) for name in ("params", "dial", "seed") if name in said
+        }
     except ValueError:
         raise InputError(f"'{path}' line {line}: params has to be JSON, dial and seed numbers") from None
 

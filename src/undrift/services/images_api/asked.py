@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any, Literal
 
 from PIL import Image
@@ -18,6 +19,8 @@ from undrift.session.region import checked
 from undrift.studio import uploads
 from undrift.studio.forms import LONGEST_PROMPT, MethodForm
 from undrift.studio.http_errors import Refused
+
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # what it logs about forms anybody may send
 
 MAX_BYTES = 2 * uploads.MAX_BYTES + 2**20
 """A picture, a mask, and what is said of them."""

@@ -229,6 +229,7 @@ class Desk:
         """
         try:
             path = (self._folder / name).resolve()
+            path.exists()  # says if a name is too long
         except (OSError, ValueError, RuntimeError):
             path = Path("/")
         if not path.is_relative_to(self._folder) or path == self._folder or not name.isprintable():

@@ -17,7 +17,6 @@ export async function open(name, turn) {
   const fresh = state.session?.name !== name;
   update({ session, shown: known ? turn : session.head, ...(fresh ? { mode: "view", against: null } : {}) });
   settle();
-  document.title = `${name} · undrift studio`;
 }
 
 export async function refresh() {

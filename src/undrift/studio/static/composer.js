@@ -1,9 +1,10 @@
-// The next turn: what the picture is to show, what that changes, and how hard to hold on to the rest.
+// The next turn: what is said of the picture, what it is to show, what that changes, and how hard to hold on to the rest.
 
 import { post } from "./api.js";
 import { bringPictureIntoSight, queue } from "./actions.js";
+import { costLine } from "./cost.js";
 import { basis, becameOf, followNote } from "./basis.js";
-import { field, fill, h, once } from "./dom.js";
+import { field, fill, h, icon, once } from "./dom.js";
 import { clear, coverage, LAYERS, masks, png } from "./masks.js";
 import { chosenMethod, dialField, drawInto, methodFields } from "./method.js";
 import { attempt } from "./say.js";
@@ -53,6 +54,7 @@ const source = () => draft.source ?? basis().prompt;
 const changes = () => draft.prompt.trim() !== "" && draft.prompt.trim() !== source().trim();
 const ready = () => !unheard(draft) && (changes() || stepsBack(draft) || Boolean(draft.say?.heard?.again));
 
+// The box below the picture, and the form with everything else.
 export function composer() {
   follow();
   masks();
@@ -65,6 +67,8 @@ export function composer() {
   const areas = h("div", { class: "row" });
   const follows = h("div");
   const start = h("button", { class: "primary" }, "Make the turn");
+  const send = h("button", { class: "primary send", form: "next-turn", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
+  const startable = () => (start.disabled = send.disabled = !ready());
   const again = h("button", { type: "button", onclick: once(redoTurn) });
   const seed = h("input", { inputmode: "numeric", placeholder: "drawn", value: draft.seed, autocomplete: "off" });
   const count = h("input", { type: "number", min: 1, max: state.about.limits.candidates, value: draft.count });
@@ -93,18 +97,18 @@ export function composer() {
     drawWords();
   });
   const analyse = () => {
-    start.disabled = !ready();
+    startable();
     start.textContent = stepsBack(draft) ? "Go back" : "Make the turn";
     compare();
   };
   const drawWords = () => {
     const chosen = new Set((draft.words ?? analysis.steering).map((word) => word.toLowerCase()));
-    fill(diff, changes() ? marked(analysis.words) : h("span", { class: "muted" }, "Change the text: say what the picture is to show."));
+    fill(diff, changes() ? marked(analysis.words) : h("span", { class: "muted" }, "Say what to change, or change what the picture is to show."));
     fill(steer, changes() && [h("span", { class: "label" }, "Steering"), ...chips(analysis.words, chosen, toggle),
       draft.words && h("button", { type: "button", class: "quiet fine", onclick: () => setWords(null) }, "as they differ")]);
     if (changes() && !chosen.size) steer.append(h("span", { class: "note" }, "No word steers where this edits."));
     if (analysis.unknown.length) diff.append(h("span", { class: "note" }, `LittleWorld does not know: ${analysis.unknown.join(", ")}`));
-    start.disabled = !ready();
+    startable();
   };
   const setWords = (words) => {
     draft.words = words;
@@ -148,7 +152,7 @@ export function composer() {
     analyse();
   });
   seed.addEventListener("input", () => ((draft.seed = seed.value.trim()), store()));
-  count.addEventListener("change", () => ((draft.count = Number(count.value)), store()));
+  count.addEventListener("change", () => ((draft.count = Number(count.value)), store(), update({ count: draft.count })));
   prompt.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -171,10 +175,10 @@ export function composer() {
   });
 
   const form = h(
-    "form", { class: "stack", onsubmit: once(makeTurn) },
-    h("h2", {}, "Next turn"), note, follows, said.element, field("What the picture is to show", prompt), diff, steer, captionBox, areas, dial,
+    "form", { class: "stack", id: "next-turn", onsubmit: once(makeTurn) },
+    h("h2", {}, "Next turn"), note, follows, field("What the picture is to show", prompt), steer, captionBox, areas, dial,
     h("div", { class: "pair" }, field("Candidates", count), field("Seed", seed)),
-    h("div", { class: "row" }, start, again),
+    h("div", { class: "row" }, start, again), costLine(() => draft.count),
     h("details", { class: "expert" }, h("summary", { class: "fine" }, "Method and parameters"), method),
     vocabulary(),
   );
@@ -182,7 +186,8 @@ export function composer() {
   drawAreas();
   drawMethod();
   analyse();
-  return form;
+  const box = h("section", { class: "conversation", "aria-label": "Conversation" }, said.element, send, diff);
+  return { box, form };
 }
 
 // A session goes on with another model from its pictures, because latents mean nothing to it.

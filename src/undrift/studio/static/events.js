@@ -41,6 +41,8 @@ const HANDLERS = {
     job.arriving = false;
     update({ jobs: state.jobs });
   },
+  queue: ({ paused }) => update({ paused }),
+  about: (nothing, { modelChanged }) => modelChanged(),
   session: ({ name }, { sessionChanged }) => sessionChanged(name),
   async reset(nothing, { jobEnded, missed }) {
     const open = [...state.jobs.values()].filter(isOpen);
@@ -53,9 +55,10 @@ const HANDLERS = {
 export const isOpen = (job) => job.state === "queued" || job.state === "running";
 
 async function refreshJobs() {
-  const { jobs } = await get("/api/jobs");
+  const { jobs, paused } = await get("/api/jobs");
   state.jobs.clear();
   put(jobs);
+  update({ paused });
 }
 
 function put(jobs) {

@@ -1,9 +1,11 @@
 // Work that waits and runs, of this page and of others.
 
+import { post } from "./api.js";
 import { cancel } from "./actions.js";
 import { isOpen } from "./events.js";
 import { fill, h } from "./dom.js";
-import { announce } from "./say.js";
+import { leftInWords } from "./progress.js";
+import { announce, attempt } from "./say.js";
 import { state, watch } from "./state.js";
 import { tab } from "./tab.js";
 
@@ -11,14 +13,17 @@ let told = "";
 
 export function jobsPanel() {
   const list = h("ul", { class: "jobs" });
-  const panel = h("section", { class: "card-section", "aria-labelledby": "queue-title" }, h("h2", { id: "queue-title" }, "In the queue"), list);
+  const pause = h("button", { type: "button", class: "quiet", title: "For all pages: what runs goes on, nothing else is begun", onclick: () => attempt(() => post("/api/queue", { paused: !state.paused })) });
+  const panel = h("section", { class: "card-section", "aria-labelledby": "queue-title" }, h("div", { class: "row spread" }, h("h2", { id: "queue-title" }, "In the queue"), pause), list);
   const draw = () => {
-    const open = [...state.jobs.values()].filter(isOpen);
-    panel.hidden = open.length === 0;
+    const open = [...state.jobs.values()].filter(isOpen).sort((a, b) => a.position - b.position);
+    panel.hidden = open.length === 0 && !state.paused;
+    pause.textContent = state.paused ? "Go on" : "Pause";
+    pause.setAttribute("aria-label", state.paused ? "Go on with the queue" : "Pause the queue");
     fill(list, open.map(row));
     tell(open.find((job) => job.tab === tab));
   };
-  watch(["jobs"], draw);
+  watch(["jobs", "paused"], draw);
   draw();
   return panel;
 }
@@ -28,6 +33,7 @@ function row(job) {
   return h(
     "li", { "data-job": job.id },
     h("div", { class: "row spread" }, h("span", { class: "title" }, job.title, h("span", { class: "muted" }, whose)),
+      job.position > 1 && h("button", { type: "button", class: "quiet", onclick: () => attempt(() => post(`/api/jobs/${job.id}/sooner`)), "aria-label": `Sooner: ${job.title}` }, "Sooner"),
       h("button", { type: "button", class: "quiet", onclick: () => cancel(job), "aria-label": `Cancel: ${job.title}` }, "Cancel")),
     jobProgress(job),
   );
@@ -35,7 +41,7 @@ function row(job) {
 
 export function jobProgress(job) {
   const waiting = job.state === "queued";
-  const words = waiting ? place(job.position) : [job.items > 1 && `candidate ${job.item + 1} of ${job.items}`, job.phase || "preparing"].filter(Boolean).join(" · ");
+  const words = waiting ? [state.paused && "the queue is paused", place(job.position)].filter(Boolean).join(" · ") : [job.items > 1 && `candidate ${job.item + 1} of ${job.items}`, job.phase || "preparing", leftInWords(job)].filter(Boolean).join(" · ");
   return h(
     "div", { class: "progress" },
     h("progress", { max: Math.max(job.total, 1), value: waiting ? 0 : job.evaluations, "aria-label": job.title }),

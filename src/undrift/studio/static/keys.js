@@ -7,6 +7,7 @@ import { fit, zoomIn, zoomOut } from "./lens.js";
 import { resizeBrush } from "./brush.js";
 import { redoStroke, undoStroke } from "./masks.js";
 import { currentMode, MODES, setMode } from "./modes.js";
+import { settingsFields } from "./settings.js";
 import { recall, remember, state } from "./state.js";
 
 const KEYS = [
@@ -72,5 +73,6 @@ const writing = (element) =>
 export function showKeys() {
   const rows = KEYS.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]);
   const single = h("input", { type: "checkbox", checked: singleKeys(), onchange: () => remember("single-keys", single.checked, true) });
-  dialog("Keys", h("div", { class: "stack" }, h("dl", { class: "keys" }, ...rows), h("label", { class: "row" }, single, "Keys without Ctrl: 1 to 6, + − 0, B, O, [ ] and ?")));
+  dialog("Keys and settings", h("div", { class: "stack" }, ...settingsFields(),
+    h("label", { class: "row" }, single, "Keys without Ctrl: 1 to 6, + − 0, B, O, [ ] and ?"), h("dl", { class: "keys" }, ...rows)));
 }

@@ -4,6 +4,8 @@ import { get } from "./api.js";
 import { bringPictureIntoSight, look, open, refresh } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { follow } from "./events.js";
+import { modelChanged } from "./models.js";
+import { followTitle, tellDone } from "./progress.js";
 import { keepFocus } from "./focus.js";
 import { bindKeys } from "./keys.js";
 import { announce, attempt, toast } from "./say.js";
@@ -38,7 +40,6 @@ async function route() {
     history.replaceState(null, "", "#/");
   }
   update({ session: null, shown: null });
-  document.title = "undrift studio";
   const start = await startView();
   if (mine === routes) show("start", start);
 }
@@ -54,11 +55,13 @@ const followers = {
     const mine = job.tab === tab;
     if (job.state === "failed") toast(mine ? job.error : `${job.title}: ${job.error}`, "problem");
     if (!mine) return;
+    tellDone(job.state === "done" ? `Done: ${job.title}` : `${job.title}: ${job.error || job.state}`);
     announce({ done: `Done: ${job.title}`, failed: `Failed: ${job.error}`, cancelled: "Cancelled" }[job.state]);
     if (!job.turns.length) return;
     if (job.kind === "start" && !state.session) location.hash = `#/s/${encodeURIComponent(job.session)}`;
     else if (job.session === state.session?.name) await attempt(() => arrive(job));
   },
+  modelChanged,
   sessionChanged(name) {
     if (name === state.session?.name) attempt(refresh);
   },
@@ -91,6 +94,7 @@ async function begin() {
   update({ about });
   topBar(document.getElementById("top"));
   bindKeys();
+  followTitle();
   await follow(followers);
   tellDropped();
   keepFocus();
@@ -102,4 +106,4 @@ async function begin() {
   await route();
 }
 
-begin().catch((error) => fill(main, h("p", { class: "problem" }, error.message)));
+if (!("old" in document.documentElement.dataset)) begin().catch((error) => fill(main, h("p", { class: "problem" }, error.message)));

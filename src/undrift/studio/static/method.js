@@ -15,6 +15,8 @@ function chosen() {
     owner = place();
     choice = recall(owner) ?? usual();
   }
+  // Another model may not have every method that was chosen for the one before.
+  if (!methodOf(choice.name)) choice = usual();
   return choice;
 }
 

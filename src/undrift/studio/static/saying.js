@@ -12,7 +12,7 @@ const NOTHING = { text: "", form: null, heard: null };
 // `draft` gives the next turn, whose `say` this box fills in; `source` the caption that it is said of, null for that of
 // the shown turn; `take` is called with what was understood.
 export function sayBox({ draft, source, take, submit }) {
-  const box = h("textarea", { rows: 2, maxlength: 4000, placeholder: "make the hat blue", "aria-describedby": "heard" });
+  const box = h("textarea", { rows: 1, maxlength: 4000, placeholder: "make the hat blue", "aria-describedby": "heard" });
   const told = h("p", { class: "fine", id: "heard", "aria-live": "polite" });
   const say = () => (draft().say ??= { ...NOTHING });
   let timer = 0;
@@ -56,7 +56,7 @@ export function sayBox({ draft, source, take, submit }) {
     event.preventDefault();
     submit();
   });
-  return { element: h("div", {}, field("Say what to change", box), told), draw, later };
+  return { element: h("div", { class: "said" }, field("Say what to change", box), told), draw, later };
 }
 
 function words(heard) {

@@ -1,7 +1,7 @@
 // The first page: bring a picture, say what it shows, or go on with a session.
 
-import { get, post, turnPath } from "./api.js";
-import { sessionAddress } from "./actions.js";
+import { post } from "./api.js";
+import { sessionList } from "./cards.js";
 import { field, fill, h, once } from "./dom.js";
 import { acceptPictures, take } from "./drops.js";
 import { isOpen } from "./events.js";
@@ -24,7 +24,7 @@ export async function startView() {
   const form = h("div", { class: "start-form" });
   const begin = (picture, name) => fill(form, pictureForm(picture, name, () => fill(form, dropZone(begin))));
   fill(form, dropZone(begin));
-  const { sessions } = (await attempt(() => get("/api/sessions"))) ?? { sessions: [] };
+  const sessions = await sessionList();
   const view = h(
     "div", { class: "start" },
     h("section", { class: "panel", "aria-labelledby": "new-title" },
@@ -33,7 +33,7 @@ export async function startView() {
     h("section", { class: "panel", "aria-labelledby": "old-title" },
       h("h2", { id: "old-title" }, "Sessions"),
       h("p", { class: "muted fine folder" }, state.about.folder),
-      sessions.length ? h("ul", { class: "cards" }, ...sessions.map(card)) : h("p", { class: "muted" }, "None yet.")),
+      sessions),
   );
   acceptPictures(view, begin);
   return view;
@@ -51,7 +51,7 @@ function dropZone(begin) {
     h("div", { class: "row" }, choose, example, input),
     h("p", { class: "muted fine" }, `Up to ${megapixels} megapixels and ${bytes / 2 ** 20} MB. It stays on this machine and keeps its size unless you choose a smaller one.`),
     state.about.vocabulary &&
-      h("p", { class: "muted fine" }, `The model ${state.about.model.name} only knows its own drawn world; start the studio with --model for photos.`),
+      h("p", { class: "muted fine" }, `The model ${state.about.model.name} only knows its own drawn world; for photos start the studio with `, h("code", { class: "whole" }, "--model"), "."),
   );
 }
 
@@ -95,17 +95,4 @@ function plainName(fileName) {
   let name = plain.slice(0, 48) || "session";
   for (let count = 2; taken.has(name); count += 1) name = `${plain.slice(0, 48) || "session"}-${count}`;
   return name;
-}
-
-function card(session) {
-  if (session.error) return h("li", { "data-session": session.name }, h("p", { class: "problem fine" }, `${session.name}: ${session.error}`));
-  const turn = { id: session.head, image_hash: session.hash };
-  return h(
-    "li", { "data-session": session.name },
-    h("a", { class: "card", href: sessionAddress(session.name) },
-      h("img", { src: turnPath(session.name, turn, "thumbnail"), alt: "", loading: "lazy" }),
-      h("span", { class: "text" }, h("strong", {}, session.name),
-        h("span", { class: "muted fine" }, session.prompt),
-        h("span", { class: "muted fine" }, `${session.turns} ${session.turns === 1 ? "turn" : "turns"} · ${new Date(session.changed).toLocaleString()}`))),
-  );
 }

@@ -7,6 +7,8 @@ export const state = {
   mode: "view", // view, compare, changes, mask, paint or candidates
   against: null, // id of the turn that compare and changes compare with, null for the one before
   jobs: new Map(), // id -> job, oldest first
+  found: { text: "", starred: false, folded: false }, // what the history is narrowed to
+  paused: false, // whether the queue begins no more jobs
   connected: true,
 };
 
@@ -35,6 +37,8 @@ function flush() {
 }
 
 export const turnOf = (id) => state.session?.turns.find((turn) => turn.id === id) ?? null;
+const NOTHING = { name: "", starred: false };
+export const noteOf = (turn) => state.session.notes[turn.id] ?? NOTHING;
 export const shownTurn = () => turnOf(state.shown);
 
 // What a turn is called: by its number, and a letter where several turns have the same one.

@@ -3,7 +3,8 @@
 import { turnPath } from "./api.js";
 import { go } from "./actions.js";
 import { fill, h } from "./dom.js";
-import { candidatesOf, state, title, turnOf, watch } from "./state.js";
+import { isFound, narrowed } from "./history.js";
+import { candidatesOf, noteOf, state, title, turnOf, watch } from "./state.js";
 import { difference } from "./strip.js";
 import { changedWords, changesInWords } from "./words.js";
 
@@ -11,7 +12,7 @@ export function historyTree() {
   const list = h("ul", { class: "tree", role: "tree", "aria-labelledby": "history-title" });
   list.addEventListener("keydown", (event) => move(list, event));
   const draw = () => state.session && render(list);
-  watch(["session", "shown"], draw);
+  watch(["session", "shown", "found"], draw);
   // A list that was not on the page has no place to scroll to: the shown turn is brought into sight once it has.
   new ResizeObserver(() => reveal(list)).observe(list);
   draw();
@@ -22,8 +23,9 @@ let revealed = null; // the list's height and the turn that was brought into sig
 
 function render(list) {
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.turn : null;
-  const rows = drawn();
-  const reachable = focused ?? state.shown;
+  const rows = listed();
+  const wanted = focused ?? state.shown;
+  const reachable = rows.some(([turn]) => turn.id === wanted) ? wanted : rows[0]?.[0].id;
   const top = list.scrollTop;
   fill(list, rows.map(([turn, level, rail]) => row(turn, level, rail, turn.id === reachable)));
   list.scrollTop = top;
@@ -60,6 +62,20 @@ function drawn() {
   return rows;
 }
 
+// The rows that are to be seen: all of them, those that are looked for (which stand beside no rails), or all but the
+// candidates that nothing was made of.
+function listed() {
+  if (narrowed()) return drawn().filter(([turn]) => isFound(turn)).map(([turn, level]) => [turn, level, null]);
+  return state.found.folded ? drawn().filter(([turn]) => !isLeft(turn)) : drawn();
+}
+
+// A candidate that was not taken: the last of its kind, neither shown nor kept, not even a favourite.
+function isLeft(turn) {
+  const siblings = candidatesOf(turn);
+  const used = (one) => one.id === state.shown || one.id === state.session.head || noteOf(one).starred || state.session.turns.some((other) => other.parent === one.id);
+  return siblings.length > 1 && !used(turn) && (siblings.some(used) || siblings[0] !== turn);
+}
+
 // A rail passes by in every level that this turn's branch has left: it goes on below. `off` bends from the one beside it.
 function rails(level, rail) {
   return h("span", { class: `rails ${rail}${level > 6 ? " deep" : ""}`, "aria-hidden": "true" }, ...Array.from({ length: level }, () => h("i")));
@@ -75,11 +91,12 @@ function row(turn, level, rail, reachable) {
       "data-turn": turn.id, class: turn.id === shown ? "here" : null, "aria-current": here ? "true" : null,
       "aria-label": label(turn, here, names), onclick: () => go(turn.id),
     },
-    rails(level, rail),
+    rail && rails(level, rail),
     h("img", { src: turnPath(session.name, turn, "thumbnail"), alt: "", width: 44, height: 44, loading: "lazy", draggable: "false" }),
     h("span", { class: "text" },
-      h("span", { class: "head" }, title(turn), here && h("b", { class: "tag now" }, "head"), ...names.map((name) => h("b", { class: "tag" }, name)),
+      h("span", { class: "head" }, title(turn), noteOf(turn).starred && h("span", { class: "star" }, "★"), here && h("b", { class: "tag now" }, "head"), ...names.map((name) => h("b", { class: "tag" }, name)),
         turn.warning && h("b", { class: "tag warn", title: turn.warning }, "drift")),
+      noteOf(turn).name && h("strong", { class: "noted" }, noteOf(turn).name),
       h("span", { class: "what" }, ...what(turn))),
   );
   return element;
@@ -96,9 +113,9 @@ function what(turn) {
 }
 
 function label(turn, here, names) {
-  const marks = [here && "head", ...names.map((name) => `branch ${name}`), turn.warning].filter(Boolean);
+  const marks = [noteOf(turn).starred && "favourite", here && "head", ...names.map((name) => `branch ${name}`), turn.warning].filter(Boolean);
   const said = turn.spec?.instruction ?? (turn.changes && changesInWords(turn.changes.words));
-  return [[title(turn), said, turn.prompt].filter(Boolean).join(": "), ...marks].join(", ");
+  return [[title(turn), noteOf(turn).name, said, turn.prompt].filter(Boolean).join(": "), ...marks].join(", ");
 }
 
 // Arrow keys move the focus, Enter and the space bar go to the turn.

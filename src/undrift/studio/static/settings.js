@@ -1,0 +1,27 @@
+// What this browser is to remember: colours, and whether it tells when a turn is done.
+
+import { h } from "./dom.js";
+import { askToTell, tellsWhenDone } from "./progress.js";
+
+const THEMES = { system: "As the system", light: "Light", dark: "Dark" };
+
+const chosen = () => document.documentElement.dataset.theme ?? "system";
+
+function choose(theme) {
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  try {
+    localStorage.setItem("theme", theme);
+  } catch {
+    // It holds until the page is reloaded.
+  }
+}
+
+export function settingsFields() {
+  const themes = h("fieldset", { class: "row wide" }, h("legend", { class: "label" }, "Colours"), ...Object.entries(THEMES).map(([key, label]) => h(
+    "label", { class: "row tight" }, h("input", { type: "radio", name: "theme", value: key, checked: chosen() === key, onchange: () => choose(key) }), label)));
+  const tell = h("input", { type: "checkbox", checked: tellsWhenDone(), onchange: async () => (tell.checked = await askToTell(tell.checked)) });
+  const able = "Notification" in window;
+  tell.disabled = !able;
+  return [themes, h("label", { class: "row" }, tell, able ? "Tell me when a turn is done while I look at something else" : "This browser cannot tell when a turn is done")];
+}
