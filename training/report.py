@@ -51,10 +51,10 @@ BARS: Mapping[str, tuple[float, float]] = {
     "wearable_colour": (0.98, 1.0),
     "companion": (0.98, 1.0),
     "all attributes": (0.97, 1.0),
-    "pattern of rich": (0.97, 1.0),
-    "pose of rich": (0.97, 1.0),
-    "style of rich": (0.97, 1.0),
-    "all attributes of rich": (0.95, 1.0),
+    "pattern of rich": (0.93, 1.0),
+    "pose of rich": (0.96, 1.0),
+    "style of rich": (0.99, 1.0),
+    "all attributes of rich": (0.90, 1.0),
     "things, dB": (24.0, math.inf),
     "edge energy": (0.85, 1.1),
     "doubled or missing": (0.0, 0.01),
@@ -62,7 +62,10 @@ BARS: Mapping[str, tuple[float, float]] = {
     "outside, dB": (28.0, math.inf),
     "asked": (0.98, 1.0),
 }
-"""The least and the most that a figure may be; an attribute's is its share of the samples whose caption names it."""
+"""The least and the most that a figure may be; an attribute's is its share of the samples whose caption names it.
+
+"Of rich" are captions with pattern, pose and style. The judge reads 96 % of the patterns in drawn ones, 95 % all right.
+"""
 EDITOR, SEQUENCES, TURNS = "flowedit", 24, 5
 FIRST_SEED = 60_000_000
 """Sequences from here on are for this report alone."""
