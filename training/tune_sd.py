@@ -23,9 +23,12 @@ from undrift.littleworld.weights import model_path
 MODEL = "littleworld-sd"
 RECORD = Path(__file__).with_name("tuning_sd.json")
 
-METHODS = ("ddim", "p2p", "pnp_inversion", "masactrl", "null_text")
-
-SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {name: {"guidance": (3.0, 5.0)} for name in METHODS}
+SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
+    "ddim": {"guidance": (3.0, 5.0)},
+    "p2p": {"guidance": (3.0, 5.0)},
+    "pnp_inversion": {"guidance": (3.0,)},
+    "masactrl": {"guidance": (3.0,)},
+}
 """Values tried, one parameter after another."""
 
 SHORTER: Mapping[str, Mapping[str, Any]] = {name: {"steps": 25} for name in SPACE}
@@ -33,8 +36,8 @@ SHORTER: Mapping[str, Mapping[str, Any]] = {name: {"steps": 25} for name in SPAC
 
 SEQUENCES, TURNS = 4, 2
 
-FEWER: Mapping[str, tuple[int, int]] = {"null_text": (4, 1)}
-"""Sequences and turns for the method that costs the most."""
+LIKE: Mapping[str, str] = {"null_text": "p2p"}
+"""Methods that cost too much to be searched, and the one whose values they take, by which they edit."""
 
 
 def write(tuned: Mapping[str, Mapping[str, Any]], *files: Path) -> None:
@@ -53,9 +56,9 @@ def main() -> None:
     if args.methods and TUNED.exists():
         found = json.loads(TUNED.read_text(encoding="utf-8"))["tuned"]
     for method in args.methods or SPACE:
-        count, turns = FEWER.get(method, (SEQUENCES, TURNS))
-        trials = Trials(backbone, chains.sequences(FIRST_SEED, count), turns, RECORD)
+        trials = Trials(backbone, chains.sequences(FIRST_SEED, SEQUENCES), TURNS, RECORD)
         found[method] = search(trials, method, found, SPACE[method], SHORTER[method])
+        found |= {name: found[other] for name, other in LIKE.items() if other == method}
         write(found, TUNED, model_path(MODEL) / "undrift.json")
 
 

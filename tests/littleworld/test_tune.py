@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from tests.support.toy import ToyBackbone
-from training import chains, tune, tune_sd
+from training import chains, tune, tune_sd, unet_save
 from undrift.backbones import load
 from undrift.littleworld.weights import model_path
 from undrift.methods.registry import get
@@ -75,7 +75,7 @@ def test_the_editors_of_stable_diffusion_are_searched_with_values_they_allow(met
     found = tune.search(cast(tune.Trials, made), method, {}, space, shorter)
     assert found == {"guidance": 3.0}, "the nearest to 2, where made-up scores peak, without the search's own steps"
     for tried in made.tried:
-        assert get(method, overrides=tried).params.model_dump()["steps"] == 25
+        assert get(method, overrides=tried).params.model_dump()["steps"] == shorter["steps"] < 50
 
 
 def test_what_was_found_for_stable_diffusion_is_written_to_its_folder_and_fits_the_methods(tmp_path: Path) -> None:
@@ -85,14 +85,15 @@ def test_what_was_found_for_stable_diffusion_is_written_to_its_folder_and_fits_t
 
 
 class Recorded:
-    """The scores of the record; a trial that is not there was never run."""
+    """The scores of a record; a trial that is not there was never run."""
 
-    def __init__(self) -> None:
-        self.trials = json.loads(tune.RECORD.read_text(encoding="utf-8"))
+    def __init__(self, record: Path, fewer: Mapping[str, tuple[int, int]], usual: tuple[int, int]) -> None:
+        self.trials = json.loads(record.read_text(encoding="utf-8"))
         self.looked_up: list[Mapping[str, Any]] = []
+        self._fewer, self._usual = fewer, usual
 
     def objective(self, method: str, overrides: Mapping[str, Any], tuned: Mapping[str, Any]) -> float:
-        sequences, turns = tune.FEWER.get(method, (tune.SEQUENCES, tune.TURNS))
+        sequences, turns = self._fewer.get(method, self._usual)
         params = get(method, overrides=overrides, tuned=tuned).params.model_dump(mode="json")
         key = {"method": method, "params": params, "sequences": sequences, "turns": turns}
         (trial,) = [trial for trial in self.trials if key.items() <= trial.items()]
@@ -101,7 +102,8 @@ class Recorded:
 
 
 def test_the_tuned_values_are_what_the_search_makes_of_the_record() -> None:
-    recorded, found = Recorded(), json.loads(tune.TUNED.read_text(encoding="utf-8"))
+    recorded = Recorded(tune.RECORD, tune.FEWER, (tune.SEQUENCES, tune.TURNS))
+    found = json.loads(tune.TUNED.read_text(encoding="utf-8"))
     tuned: dict[str, Any] = {}
     for method in tune.SPACE:
         tuned[method] = json.loads(json.dumps(tune.search(cast(tune.Trials, recorded), method, tuned)))
@@ -113,3 +115,16 @@ def test_the_tuned_values_are_what_the_search_makes_of_the_record() -> None:
 def test_the_model_s_folder_holds_the_same_values() -> None:
     embedded = (model_path() / "undrift.json").read_text(encoding="utf-8")
     assert json.loads(embedded) == json.loads(tune.TUNED.read_text(encoding="utf-8"))
+
+
+def test_the_values_of_stable_diffusion_are_what_the_search_makes_of_the_record_and_in_its_folder() -> None:
+    recorded = Recorded(tune_sd.RECORD, {}, (tune_sd.SEQUENCES, tune_sd.TURNS))
+    tuned: dict[str, Any] = {}
+    for method, space in tune_sd.SPACE.items():
+        search = tune.search(cast(tune.Trials, recorded), method, tuned, space, tune_sd.SHORTER[method])
+        tuned[method] = json.loads(json.dumps(search))
+    tuned |= {name: tuned[other] for name, other in tune_sd.LIKE.items()}
+    found = json.loads(unet_save.TUNED.read_text(encoding="utf-8"))
+    assert found == {"tuned": tuned}
+    assert all(trial in recorded.looked_up for trial in recorded.trials)
+    assert json.loads((model_path(tune_sd.MODEL) / "undrift.json").read_text(encoding="utf-8")) == found

@@ -13,9 +13,11 @@ from PIL import Image
 from tests.support.toy import ToyBackbone
 from undrift.flow import Euler, integrate, linear_sigmas
 from undrift.methods.base import EditRequest
+from undrift.methods.changes import changed_cells, composed
 from undrift.methods.edit_map import EditMap, changed_tokens, otsu_means
 from undrift.methods.registry import get
 from undrift.methods.scope import Scope, scope_of
+from undrift.methods.undrift import UndriftParams
 
 
 def halves(left: tuple[int, int, int], right: tuple[int, int, int], size: int = 64) -> Image.Image:
@@ -72,6 +74,16 @@ def test_a_batch_leaves_the_rows_alone_that_ask_for_nothing_and_costs_nothing_wh
     assert made.images[1].tobytes() != pictures[1].tobytes()
     again = method.edit(backbone, request(backbone, pictures[0], "red", "red"))
     assert again.evaluations == 0
+
+
+def test_another_place_takes_the_faint_part_of_its_change_too_and_a_local_edit_does_not() -> None:
+    before, after = halves((160, 210, 245), (120, 180, 90)), halves((179, 210, 245), (240, 220, 170))
+    params = UndriftParams()
+    for scope, taken in ((Scope.GLOBAL, after), (Scope.LOCAL, before)):
+        cells = changed_cells(before, after, 2, params.thresholds(scope))
+        made = composed(before, after, cells, 2)
+        assert made.crop((0, 0, 24, 64)).tobytes() == taken.crop((0, 0, 24, 64)).tobytes()
+        assert made.crop((40, 0, 64, 64)).tobytes() == after.crop((40, 0, 64, 64)).tobytes()
 
 
 def test_an_edit_that_is_taken_back_leaves_the_original_s_bytes_and_latent() -> None:

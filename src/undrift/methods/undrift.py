@@ -22,6 +22,9 @@ from undrift.methods.coupled import Coupled
 from undrift.methods.edit_map import EditMap
 from undrift.methods.scope import Scope, scope_of
 
+FAINTER = 0.5
+"""``weak`` is multiplied by this where the words speak of the whole picture."""
+
 ScopeChoice = Literal["auto", "local", "global", "addition", "deletion"]
 
 
@@ -55,9 +58,9 @@ class UndriftParams(Params):
             raise ValueError(f"need weak <= strong, got {self.weak}, {self.strong}")
         return self
 
-    @property
-    def thresholds(self) -> Thresholds:
-        return Thresholds(self.weak, self.strong, self.grow)
+    def thresholds(self, scope: Scope) -> Thresholds:
+        """What counts as a change; in another place or style faint changes do, or half a sky would keep its blue."""
+        return Thresholds(self.weak * (FAINTER if scope is Scope.GLOBAL else 1.0), self.strong, self.grow)
 
     def scope_of(self, source_prompt: str, target_prompt: str) -> Scope:
         """The scope that was set, else the one that the words say."""
@@ -137,10 +140,10 @@ class Undrift(EditMethod):
         if request.references:  # the same words in another look are something to do
             scopes = [Scope.LOCAL if scope is Scope.NONE else scope for scope in scopes]
         if all(scope is Scope.NONE for scope in scopes):
-            return self._settled(backbone, request, request.previous)
+            return self._settled(backbone, request, scopes, request.previous)
         region = self._region(backbone, request, scopes, observers)
         edited = self._edited(backbone, request, scopes, region, observers)
-        return self._settled(backbone, request, Latent(edited, request.previous.geometry))
+        return self._settled(backbone, request, scopes, Latent(edited, request.previous.geometry))
 
     def _edited(
         self,
@@ -180,12 +183,15 @@ class Undrift(EditMethod):
         weights[torch.tensor([scope is Scope.GLOBAL for scope in scopes])] = 1.0
         return weights if request.editable_tokens is None else weights * request.editable_tokens
 
-    def _settled(self, backbone: Backbone, request: EditRequest, edited: Latent) -> EditResult:
+    def _settled(
+        self, backbone: Backbone, request: EditRequest, scopes: Sequence[Scope], edited: Latent
+    ) -> EditResult:
         """Pixels that did not change are put back; so are tokens without a changed pixel, the others encoded anew."""
         shown = backbone.decode(request.previous)
         decoded = zip(shown, backbone.decode(edited), strict=True)
         pictures = request.previous_images or shown
-        settled = [self._pixels(request, row, pictures[row], both) for row, both in enumerate(decoded)]
+        limits = [self.params.thresholds(scope) for scope in scopes]
+        settled = [self._pixels(request, row, pictures[row], both, limits[row]) for row, both in enumerate(decoded)]
         images = tuple(image for image, _ in settled)
         mask = torch.stack([tokens for _, tokens in settled])
         changed = backbone.encode(images).packed if self.params.anew else edited.packed
@@ -196,10 +202,15 @@ class Undrift(EditMethod):
         return EditResult(Latent(latent, edited.geometry), mask=mask, images=images)
 
     def _pixels(
-        self, request: EditRequest, row: int, picture: Image.Image, decoded: tuple[Image.Image, Image.Image]
+        self,
+        request: EditRequest,
+        row: int,
+        picture: Image.Image,
+        decoded: tuple[Image.Image, Image.Image],
+        thresholds: Thresholds,
     ) -> tuple[Image.Image, Tensor]:
         """A row's picture and the tokens it touched, from ``picture`` and the decoded one before and after."""
-        geometry, thresholds = request.previous.geometry, self.params.thresholds
+        geometry = request.previous.geometry
         if _asks_for_the_original(request, row):
             return brought_home(picture, request.original_images[row], decoded, geometry, thresholds)
         return kept_elsewhere(picture, *decoded, geometry, thresholds)
