@@ -63,9 +63,8 @@ class Muon(torch.optim.Optimizer):
                 updates = [update.reshape(rows, columns) for update in self._momentum(members, group["momentum"])]
                 scale = group["lr"] * max(1.0, rows / columns) ** 0.5
                 moves = orthogonalise(torch.stack(updates)) * scale
-                torch._foreach_sub_(
-                    members, [move.view(p.shape) for p, move in zip(members, moves.unbind(), strict=True)]
-                )
+                shaped = [move.view(p.shape) for p, move in zip(members, moves.unbind(), strict=True)]
+                torch._foreach_sub_([*members], shaped)
 
     def _momentum(self, members: list[nn.Parameter], momentum: float) -> list[Tensor]:
         """Nesterov's look ahead: the gradients, drawn to their running means."""

@@ -64,7 +64,8 @@ BARS: Mapping[str, tuple[float, float]] = {
 }
 """The least and the most that a figure may be; an attribute's is its share of the samples whose caption names it.
 
-"Of rich" are captions with pattern, pose and style. The judge reads 96 % of the patterns in drawn ones, 95 % all right.
+"Of rich" are captions with pattern, pose and style. In drawn pictures of them the judge reads 96 % of the patterns
+and 95 % of all attributes right.
 """
 EDITOR, SEQUENCES, TURNS = "flowedit", 24, 5
 FIRST_SEED = 60_000_000

@@ -36,8 +36,8 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
     "rf_inversion": {"inversion_guidance": 1.0},
     "undrift": {
         "steps": 14,
-        "skipped": 0.43,
-        "addition_skipped": 0.22,
+        "skipped": 0.36,
+        "addition_skipped": 0.29,
         "closing": 0.29,
         "guidance": 1.5,
         "map_steps": 0,

@@ -73,7 +73,7 @@ def test_the_blocks_of_every_family_compile(family: str, graphs: Graphs) -> None
     eager = velocities(backbone, tapped=True)
     compile_blocks(backbone._network, backend=graphs)  # type: ignore[attr-defined]
     for made, plain in zip(velocities(backbone, tapped=True), eager, strict=True):
-        torch.testing.assert_close(made, plain)
+        torch.testing.assert_close(made, plain)  # the counting backend runs the same operations
     assert graphs.count
     before = graphs.count
     velocities(backbone, tapped=True)
@@ -103,5 +103,5 @@ def test_a_unet_compiles(graphs: Graphs) -> None:
     plain = velocities(backbone, tapped=True)
     compile_blocks(backbone._network, backend=graphs)
     for made, eager in zip(velocities(backbone, tapped=True), plain, strict=True):
-        torch.testing.assert_close(made, eager)
+        torch.testing.assert_close(made, eager)  # the same operations
     assert graphs.count

@@ -215,7 +215,7 @@ def test_turns_of_the_embedded_model_again(tmp_path: Path, name: str, chosen: tu
     from undrift.littleworld import demo
 
     published = registry.get("rf_inversion").params.model_dump()["inversion_gain"]
-    assert (published, littleworld().tuned["rf_inversion"]["inversion_gain"]) == (0.5, 0.1)
+    assert (published, littleworld().tuned["rf_inversion"]["inversion_gain"]) == (0.5, 0.25)
     session = start_session(tmp_path / "s", demo.picture(), demo.prompt(), littleworld())
     plan = EditPlan("a yellow dog wearing a red hat on a beach", words=chosen, seed=5)
     turn = run_turn(session, littleworld(), EDITS[name](), plan)

@@ -31,7 +31,7 @@ def dataset(nets: Nets, count: int = 6) -> flow.Dataset:
     drawn = [data.scene(seed) for seed in range(count)]
     parts = torch.from_numpy(np.stack([oracle.token_parts(scene) for scene in drawn]))
     labels = torch.tensor([oracle.labels(scene) for scene in drawn])
-    return flow.Dataset(latents.Shard(packed, parts, labels), nets)
+    return flow.Dataset.from_zero(latents.Shard(packed, parts, labels), nets)
 
 
 def trainer(double: int = 2) -> flow.Trainer:

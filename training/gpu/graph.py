@@ -27,7 +27,7 @@ class Repeated:
         self._step, self._graph = step, None
         if device.type != "cuda":
             return
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM):

@@ -39,7 +39,7 @@ def say(name: str, **values: object) -> None:
 def train_judge(drawing: Drawing, seconds: float, work: Path) -> None:
     """A classifier of all attributes on softened pictures; writes it into the package as well."""
     device = drawing.small.limit.device
-    model = judge.AttributeClassifier().to(device, memory_format=torch.channels_last).train()
+    model = judge.AttributeClassifier().to(device).train()
     optimiser = torch.optim.AdamW(model.parameters(), JUDGE_RATE, weight_decay=0.01)
     generator = torch.Generator(device).manual_seed(0)
     names = list(scenes.ATTRIBUTES)
@@ -101,7 +101,7 @@ def _vae_step(trainer: robust.Trainer, store: Store, size: int) -> Tensor:
 def encode(model: AutoencoderKL, store: Store, count: int | None = None) -> Tensor:
     """Posterior means of the first pictures of a store, (count, 8, height / 8, width / 8)."""
     size, found = 256 if store.large else 1024, []
-    for pictures in store.pictures[: count or store.ready].split(size):
+    for pictures in torch.split(store.pictures[: count or store.ready], size):
         shown = pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
         found.append(model.encode(shown).latent_dist.mode().half())
     return torch.cat(found)

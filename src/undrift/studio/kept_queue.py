@@ -38,7 +38,7 @@ class _Kept(BaseModel):
     begun: bool
 
 
-class _File(BaseModel):
+class _QueueFile(BaseModel):
     jobs: list[_Kept] = Field(max_length=MOST_QUEUED + 1)
 
 
@@ -92,7 +92,7 @@ class KeptQueue:
         try:
             with open_regular(self._path, follow=False) as file:
                 data = file.read(MOST_BYTES + 1)
-            return _File.model_validate_json(data).jobs if len(data) <= MOST_BYTES else []
+            return _QueueFile.model_validate_json(data).jobs if len(data) <= MOST_BYTES else []
         except FileNotFoundError:
             return []
         except (OSError, ValidationError) as error:
@@ -125,6 +125,6 @@ class KeptQueue:
                 self._path.unlink(missing_ok=True)
             return
         try:
-            write_atomically(self._path, _File(jobs=kept).model_dump_json().encode())
+            write_atomically(self._path, _QueueFile(jobs=kept).model_dump_json().encode())
         except SessionError as error:
             log.warning("the queue is not kept: %s", error)

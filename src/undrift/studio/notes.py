@@ -35,7 +35,7 @@ class Note(BaseModel):
 NOTHING = Note()
 
 
-class _File(BaseModel):
+class _NotesFile(BaseModel):
     sessions: dict[str, dict[TurnId, Note]] = Field(default_factory=dict)
 
 
@@ -76,18 +76,18 @@ class Notes:
             if notes is not None or gone is not None:
                 self._write(kept)
 
-    def _read(self) -> _File:
+    def _read(self) -> _NotesFile:
         try:
             with open_regular(self._path, follow=False) as file:
                 data = file.read(MOST_BYTES + 1)
-            return _File.model_validate_json(data) if len(data) <= MOST_BYTES else _File()
+            return _NotesFile.model_validate_json(data) if len(data) <= MOST_BYTES else _NotesFile()
         except FileNotFoundError:
-            return _File()
+            return _NotesFile()
         except (OSError, ValidationError) as error:
             log.warning("the notes of this folder cannot be read: %s", type(error).__name__)
-            return _File()
+            return _NotesFile()
 
-    def _write(self, kept: _File) -> None:
+    def _write(self, kept: _NotesFile) -> None:
         data = kept.model_dump_json(exclude_defaults=True).encode()
         if len(data) > MOST_BYTES:
             raise Refused(400, "there are more notes in this folder than are kept: remove some first")
