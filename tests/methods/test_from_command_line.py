@@ -107,6 +107,11 @@ def test_five_turns_at_the_defaults(name: str, tmp_path: Path) -> None:
     edits = [
         score_turn(sequence(), number, picture).edit for number, picture in enumerate(pictures(tmp_path)) if number
     ]
-    # 0 is a picture that nobody touched, 1 the right one; what 8 bits and the autoencoder change stays below .05. Ten
-    # steps of reflow or rf_solver spoil four of these turns (mean .07 and .09); the others reach .43 and more.
-    assert fmean(edits) == pytest.approx(0.0, abs=0.05) if name == "no_edit" else max(edits) > 0.4
+    # 0 is a picture that nobody touched, 1 the right one. Ten steps of reflow or rf_solver spoil four of these turns
+    # (mean .09 and .07) and make the last; the others do well.
+    if name == "no_edit":
+        assert fmean(edits) == pytest.approx(0.0, abs=0.05)  # what 8 bits and the autoencoder change
+    elif name in ("reflow", "rf_solver"):
+        assert edits[-1] > 0.8
+    else:
+        assert fmean(edits) > 0.3

@@ -73,4 +73,4 @@ def test_the_dial_trades_obeying_for_preserving(littleworld: Backbone) -> None:
         edits.append(float(np.mean([score_turn(s, 1, p).asked for s, p in zip(made, pictures, strict=True)])))
     assert (changes[0] > 0.98 * changes[1]).all()  # what is asked has happened at the middle already: nearly level
     assert (changes[1] > changes[2]).all()
-    assert edits[0] >= edits[1] >= edits[2]
+    assert edits[0] >= edits[1] > edits[2]
