@@ -22,7 +22,6 @@ from tests.bench.metrics.outcomes import (
     single,
     untouched,
 )
-from undrift.bench.metrics import edit
 from undrift.bench.metrics.base import Outcome
 from undrift.bench.metrics.drawn import asked, sequence_of
 from undrift.bench.suites.littleworld import LittleWorldCase
@@ -156,13 +155,10 @@ def patterned() -> LittleWorldCase:
     return LittleWorldCase("patterned", EditSequence((plain, replace(plain, pattern="striped"))), seed=0)
 
 
-def test_what_the_judge_does_not_read_is_no_success_and_frozen_by_its_way_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(edit, "asked", lambda sequence, turn: {})
+def test_a_pattern_is_judged_as_every_attribute_is() -> None:
     case = patterned()
     right_, wrong = case.truth(1), case.truth(0)
-    turns = [single(case, 1, picture, wrong) for picture in (right_, wrong, blend(wrong, right_, 0.4))]
-    assert scored("edit-success", turns) == [None, None, None]
-    assert scored("freeze-rate", turns) == [0.0, 100.0, 100.0]
-    assert scored("edit-score", turns)[:2] == [1.0, 0.0]
+    turns = [single(case, 1, picture, wrong) for picture in (right_, wrong)]
+    assert scored("edit-success", turns) == [100.0, 0.0]
+    assert scored("freeze-rate", turns) == [0.0, 100.0]
+    assert scored("edit-score", turns) == [1.0, 0.0]

@@ -31,7 +31,6 @@ the way and 7 more than 0.5.
 class EditSuccess(Metric):
     """100 if the attribute judge sees every attribute that the turn was to change as asked, else 0.
 
-    None where the turn was to change what the judge does not read.
     A crown of the wrong colour is no success. Another sequence's picture succeeds in one turn of six,
     mostly where something was to go.
     """
@@ -43,9 +42,9 @@ class EditSuccess(Metric):
     group = "ground truth"
 
     def score(self, outcomes: Sequence[Outcome]) -> list[float | None]:
-        known = [outcome for outcome in outcomes if _is_judged(outcome)]
+        known = [outcome for outcome in outcomes if sequence_of(outcome) is not None]
         found = iter(as_asked(known, [outcome.picture for outcome in known]))
-        return [100.0 * next(found) if _is_judged(outcome) else None for outcome in outcomes]
+        return [100.0 * next(found) if sequence_of(outcome) is not None else None for outcome in outcomes]
 
 
 class EditScore(TurnMetric):
@@ -120,19 +119,11 @@ class FreezeRate(Metric):
 
 
 def as_asked(outcomes: Sequence[Outcome], pictures: Sequence[Image.Image]) -> list[bool]:
-    """Whether the judge sees everything that each drawn turn was to change as asked in the picture beside it.
-
-    It sees nothing of a turn that was to change what it does not read.
-    """
+    """Whether the judge sees everything that each drawn turn was to change as asked in the picture beside it."""
     return [
-        _is_judged(o) and all(read[name] == value for name, value in _asked(o).items())
+        all(read[name] == value for name, value in _asked(o).items())
         for o, read in zip(outcomes, seen(pictures), strict=True)
     ]
-
-
-def _is_judged(outcome: Outcome) -> bool:
-    """Whether the judge reads something of what the turn was to change."""
-    return sequence_of(outcome) is not None and bool(_asked(outcome))
 
 
 def _asked(outcome: Outcome) -> dict[str, str]:
