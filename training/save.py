@@ -8,7 +8,15 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, FlowMatchEulerDiscreteScheduler, FluxPipeline
+from diffusers import (
+    AutoencoderKL,
+    DiffusionPipeline,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+)
+from torch import Tensor
+from transformers import CLIPTextModel, T5EncoderModel
 
 from training import run
 from training.flow import load_parameters
@@ -75,6 +83,20 @@ def forget_paths(folder: Path) -> None:
         content = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(content, dict) and content.pop("_name_or_path", None) is not None:
             file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def saved_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a folder that `save` wrote, float32, by the names of `Nets`."""
+    parts = {
+        "t5": T5EncoderModel.from_pretrained(folder / "text_encoder_2"),
+        "clip": CLIPTextModel.from_pretrained(folder / "text_encoder"),
+        "transformer": FluxTransformer2DModel.from_pretrained(folder / "transformer"),
+    }
+    return {
+        f"{prefix}.{name}": p.detach().float()
+        for prefix, part in parts.items()
+        for name, p in part.named_parameters()
+    }
 
 
 def load_grown(runs: Path, name: str, double: int = DOUBLE_BLOCKS) -> Nets:

@@ -67,19 +67,22 @@ def alternate(
         steps: One round.
         seconds: Time for all rounds.
         before: Called with the rounds so far and the progress (0 to 1) before every round.
-        log: Called with the rounds so far, the progress and the latest loss of every step.
+        log: Called with the rounds so far, the progress and the mean loss of every step since the last call.
         every: Rounds between two logs.
 
     Returns:
         The rounds.
     """
     start, rounds = time.monotonic(), 0
+    totals: list[Tensor | float] = [0.0] * len(steps)
     while (progress := (time.monotonic() - start) / seconds) < 1:
         before(rounds, progress)
-        losses = [step() for step in steps]
+        # A captured step writes its loss to one place again and again, so the sum is taken at once.
+        totals = [total + step() for total, step in zip(totals, steps, strict=True)]
         rounds += 1
-        if rounds % 20 == 0 and losses[0].is_cuda:
+        if rounds % 20 == 0 and torch.cuda.is_available():
             torch.cuda.synchronize()  # the clock of the rate is the host's
         if rounds % every == 0:
-            log(rounds, progress, [float(loss) for loss in losses])
+            log(rounds, progress, [float(total) / every for total in totals])
+            totals = [0.0] * len(steps)
     return rounds

@@ -136,7 +136,14 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True, help="folder of the autoencoder to start from")
     parser.add_argument("--small", type=int, default=160_000, help="scenes of 128 x 128")
     parser.add_argument("--large", type=int, default=40_000, help="scenes of 256 x 256")
-    parser.add_argument("--seconds", type=float, nargs=3, default=(25, 70, 25), metavar=("JUDGE", "BOTH", "DECODER"))
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        nargs=3,
+        default=(25, 70, 25),
+        metavar=("JUDGE", "BOTH", "DECODER"),
+        help="times of judge, autoencoder and decoder; what has none stays as it is",
+    )
     parser.add_argument("--device", default="cuda")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -149,17 +156,22 @@ def main() -> None:
     while not (drawing.small.ready and drawing.large.ready):
         drawing.poll(at_least=1)
     say("start", drawn=[drawing.small.ready, drawing.large.ready])
-    train_judge(drawing, args.seconds[0], args.work)
-    model = train_vae(drawing, args.source, args.seconds[1])
-    vae.standardise(model, encode(model, drawing.small, 2048).float())
+    if args.seconds[0]:
+        train_judge(drawing, args.seconds[0], args.work)
+    if args.seconds[1]:
+        model = train_vae(drawing, args.source, args.seconds[1])
+        vae.standardise(model, encode(model, drawing.small, 2048).float())
+    else:
+        model = AutoencoderKL.from_pretrained(args.source).float().to(args.device)
     model.eval().save_pretrained(args.work / "vae-robust")
     while not drawing.poll(at_least=1):
         pass
     say("drawn", small=drawing.small.ready, large=drawing.large.ready)
     for store in (drawing.small, drawing.large):
         save_store(model, store, args.work / f"{'large' if store.large else 'small'}.npz")
-    model = train_vae(drawing, args.work / "vae-robust", args.seconds[2], decoder=True)
-    model.eval().save_pretrained(args.work / "vae-decoder")
+    if args.seconds[2]:
+        model = train_vae(drawing, args.work / "vae-robust", args.seconds[2], decoder=True)
+        model.eval().save_pretrained(args.work / "vae-decoder")
 
 
 if __name__ == "__main__":
