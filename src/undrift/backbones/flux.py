@@ -22,7 +22,7 @@ from undrift.backbones.flux_architecture import TEXT_TOKENS, TOKEN_SIDE, FluxArc
 from undrift.backbones.flux_attention import FluxProcessor, attention_layers
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.geometry import image_ids, text_ids
-from undrift.backbones.pipeline import Knowledge, PipelineBackbone
+from undrift.backbones.pipeline import Knowledge, Loaded, PipelineBackbone
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import installed
 from undrift.backbones.prompts import PromptEncoder
@@ -99,30 +99,17 @@ class FluxBackbone(PipelineBackbone):
         }
 
     @classmethod
-    def of_parts(
-        cls,
-        parts: Mapping[str, Any],
-        scheduler: Mapping[str, Any],
-        index: Mapping[str, Any],
-        placement: Placement,
-        known: Knowledge,
-    ) -> Self:
+    def of_parts(cls, loaded: Loaded) -> Self:
+        parts = loaded.parts
         prompts = PromptEncoder(
             t5=parts["text_encoder_2"],
             t5_tokenizer=parts["tokenizer_2"],
             clip=parts["text_encoder"],
             clip_tokenizer=parts["tokenizer"],
-            placement=placement,
-            limit=known.text_tokens,
+            placement=loaded.placement,
+            limit=loaded.known.text_tokens,
         )
-        return cls(
-            parts["transformer"],
-            vae=parts["vae"],
-            prompts=prompts,
-            scheduler=scheduler,
-            placement=placement,
-            known=known,
-        )
+        return cls(parts["transformer"], prompts=prompts, **loaded.common)
 
     @classmethod
     def notes(cls, folder: ModelFolder) -> str:

@@ -22,7 +22,7 @@ from undrift.backbones.components import load_model, load_part, load_tokenizer
 from undrift.backbones.flux2_prompts import Flux2Prompts, klein_text, mistral_text
 from undrift.backbones.flux_attention import FluxProcessor, attention_layers
 from undrift.backbones.folder import ModelFolder
-from undrift.backbones.pipeline import Knowledge, PipelineBackbone
+from undrift.backbones.pipeline import Knowledge, Loaded, PipelineBackbone
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import TappedProcessor, installed
 from undrift.backbones.scheduling import even, scheduled
@@ -102,32 +102,18 @@ class Flux2Backbone(PipelineBackbone):
         }
 
     @classmethod
-    def of_parts(
-        cls,
-        parts: Mapping[str, Any],
-        scheduler: Mapping[str, Any],
-        index: Mapping[str, Any],
-        placement: Placement,
-        known: Knowledge,
-    ) -> Self:
-        is_klein = index["_class_name"] == "Flux2KleinPipeline"
+    def of_parts(cls, loaded: Loaded) -> Self:
+        parts, is_klein = loaded.parts, loaded.index["_class_name"] == "Flux2KleinPipeline"
         prompts = Flux2Prompts(
             encoder=parts["text_encoder"],
             # A processor of pictures and text holds the tokenizer beside others.
             tokenizer=getattr(parts["tokenizer"], "tokenizer", parts["tokenizer"]),
             layers=KLEIN_LAYERS if is_klein else DEV_LAYERS,
             template=klein_text if is_klein else mistral_text,
-            placement=placement,
+            placement=loaded.placement,
         )
-        return cls(
-            parts["transformer"],
-            vae=parts["vae"],
-            prompts=prompts,
-            scheduler=scheduler,
-            distilled=bool(index.get("is_distilled", False)),
-            placement=placement,
-            known=known,
-        )
+        distilled = bool(loaded.index.get("is_distilled", False))
+        return cls(parts["transformer"], prompts=prompts, distilled=distilled, **loaded.common)
 
     @classmethod
     def notes(cls, folder: ModelFolder) -> str:

@@ -75,6 +75,35 @@ class Knowledge:
         )
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A pipeline whose parts are loaded.
+
+    Attributes:
+        parts: by the names that the pipeline gives them.
+        scheduler: the scheduler's configuration.
+        index: ``model_index.json``.
+        placement: where the parts are.
+        known: what is known beside the weights.
+    """
+
+    parts: Mapping[str, Any]
+    scheduler: Mapping[str, Any]
+    index: Mapping[str, Any]
+    placement: Placement
+    known: Knowledge
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What every family's backbone takes beside its network and its prompts."""
+        return {
+            "vae": self.parts["vae"],
+            "scheduler": self.scheduler,
+            "placement": self.placement,
+            "known": self.known,
+        }
+
+
 def network_of(pipe: Any) -> Any:
     """The part of a loaded pipeline that makes pictures of noise."""
     return next(part for name in NETWORKS if (part := pipe.components.get(name)) is not None)
@@ -167,7 +196,7 @@ class PipelineBackbone(Backbone):
         if placement.compiled:
             compile_blocks(parts[folder.network])
         known = Knowledge.of(folder, placement, cls.notes(folder))
-        return cls.of_parts(parts, folder.config("scheduler"), folder.index, placement, known)
+        return cls.of_parts(Loaded(parts, folder.config("scheduler"), folder.index, placement, known))
 
     @classmethod
     def from_pipeline(cls, pipe: Any, name: str) -> Self:
@@ -181,7 +210,8 @@ class PipelineBackbone(Backbone):
         if is_compiled(network_of(pipe)):
             keep_taps_out()
         index = {**pipe.config, "_class_name": type(pipe).__name__}
-        return cls.of_parts(pipe.components, pipe.scheduler.config, index, placement, known_of(pipe, name, placement))
+        known = known_of(pipe, name, placement)
+        return cls.of_parts(Loaded(pipe.components, pipe.scheduler.config, index, placement, known))
 
     @classmethod
     @abstractmethod
@@ -190,23 +220,8 @@ class PipelineBackbone(Backbone):
 
     @classmethod
     @abstractmethod
-    def of_parts(
-        cls,
-        parts: Mapping[str, Any],
-        scheduler: Mapping[str, Any],
-        index: Mapping[str, Any],
-        placement: Placement,
-        known: Knowledge,
-    ) -> Self:
-        """A model of loaded parts.
-
-        Args:
-            parts: by the names that the pipeline gives them.
-            scheduler: the scheduler's configuration.
-            index: ``model_index.json``.
-            placement: where the parts are.
-            known: what is known beside the weights.
-        """
+    def of_parts(cls, loaded: Loaded) -> Self:
+        """A model of loaded parts."""
 
     @classmethod
     def notes(cls, folder: ModelFolder) -> str:

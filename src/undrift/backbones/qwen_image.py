@@ -24,7 +24,7 @@ from undrift.backbones.flux_attention import stock_attention
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.geometry import PATCH
 from undrift.backbones.joint import joint_projections
-from undrift.backbones.pipeline import Knowledge, PipelineBackbone
+from undrift.backbones.pipeline import Knowledge, Loaded, PipelineBackbone
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import TappedProcessor, installed
 from undrift.backbones.qwen_prompts import QwenPrompts
@@ -99,22 +99,10 @@ class QwenImageBackbone(PipelineBackbone):
         }
 
     @classmethod
-    def of_parts(
-        cls,
-        parts: Mapping[str, Any],
-        scheduler: Mapping[str, Any],
-        index: Mapping[str, Any],
-        placement: Placement,
-        known: Knowledge,
-    ) -> Self:
-        return cls(
-            parts["transformer"],
-            vae=parts["vae"],
-            prompts=QwenPrompts(encoder=parts["text_encoder"], tokenizer=parts["tokenizer"], placement=placement),
-            scheduler=scheduler,
-            placement=placement,
-            known=known,
-        )
+    def of_parts(cls, loaded: Loaded) -> Self:
+        parts = loaded.parts
+        prompts = QwenPrompts(encoder=parts["text_encoder"], tokenizer=parts["tokenizer"], placement=loaded.placement)
+        return cls(parts["transformer"], prompts=prompts, **loaded.common)
 
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         mu = resolution_mu(self._scheduler, geometry.tokens, max_shift=MAX_SHIFT)

@@ -18,7 +18,7 @@ from undrift.backbones.components import load_checkpoint, load_model, load_token
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.geometry import pack, unpack
 from undrift.backbones.noise_levels import NoiseLevels, variance_preserving
-from undrift.backbones.pipeline import Knowledge, PipelineBackbone
+from undrift.backbones.pipeline import Knowledge, Loaded, PipelineBackbone
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import installed
 from undrift.backbones.unet_architecture import UNetArchitecture
@@ -103,18 +103,9 @@ class StableDiffusionBackbone(PipelineBackbone):
         }
 
     @classmethod
-    def of_parts(
-        cls,
-        parts: Mapping[str, Any],
-        scheduler: Mapping[str, Any],
-        index: Mapping[str, Any],
-        placement: Placement,
-        known: Knowledge,
-    ) -> Self:
-        prompts = ClipPrompts(parts["text_encoder"], parts["tokenizer"], placement)
-        return cls(
-            parts["unet"], vae=parts["vae"], prompts=prompts, scheduler=scheduler, placement=placement, known=known
-        )
+    def of_parts(cls, loaded: Loaded) -> Self:
+        prompts = ClipPrompts(loaded.parts["text_encoder"], loaded.parts["tokenizer"], loaded.placement)
+        return cls(loaded.parts["unet"], prompts=prompts, **loaded.common)
 
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         """DDIM's grid; it begins at the noisiest timestep that DDIM visits, a little below 1."""

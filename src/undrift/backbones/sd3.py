@@ -24,7 +24,7 @@ from undrift.backbones.components import load_model, load_tokenizer
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.geometry import PATCH, pack, unpack
 from undrift.backbones.joint import joint_projections
-from undrift.backbones.pipeline import Knowledge, PipelineBackbone
+from undrift.backbones.pipeline import Knowledge, Loaded, PipelineBackbone
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import TappedProcessor, installed
 from undrift.backbones.scheduling import resolution_mu, scheduled
@@ -108,29 +108,16 @@ class SD3Backbone(PipelineBackbone):
         return parts
 
     @classmethod
-    def of_parts(
-        cls,
-        parts: Mapping[str, Any],
-        scheduler: Mapping[str, Any],
-        index: Mapping[str, Any],
-        placement: Placement,
-        known: Knowledge,
-    ) -> Self:
+    def of_parts(cls, loaded: Loaded) -> Self:
+        parts = loaded.parts
         prompts = SD3Prompts(
             clips=[(parts["text_encoder"], parts["tokenizer"]), (parts["text_encoder_2"], parts["tokenizer_2"])],
             t5=parts["text_encoder_3"],
             t5_tokenizer=parts["tokenizer_3"],
             width=parts["transformer"].config.joint_attention_dim,
-            placement=placement,
+            placement=loaded.placement,
         )
-        return cls(
-            parts["transformer"],
-            vae=parts["vae"],
-            prompts=prompts,
-            scheduler=scheduler,
-            placement=placement,
-            known=known,
-        )
+        return cls(parts["transformer"], prompts=prompts, **loaded.common)
 
     @classmethod
     def notes(cls, folder: ModelFolder) -> str:
