@@ -28,7 +28,7 @@ _PROCESS = uuid.uuid4().hex
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Owner(NamedTuple):
+class WorkingProcess(NamedTuple):
     """What a pending turn records of its process: the machine, the number, and a mark of this very process."""
 
     host: str
@@ -76,12 +76,12 @@ class Claim:
                 return None  # nobody will find a claim, and everybody goes by the process
 
 
-def owner() -> Owner:
+def this_process() -> WorkingProcess:
     """Who this process is."""
-    return Owner(f"{platform.node()} {_kernel()}".strip(), os.getpid(), _PROCESS)
+    return WorkingProcess(f"{platform.node()} {_kernel()}".strip(), os.getpid(), _PROCESS)
 
 
-def may_live(made_by: Owner, folder: Path, key: str) -> bool:
+def may_live(made_by: WorkingProcess, folder: Path, key: str) -> bool:
     """Whether the turn ``key`` may still be worked on; what cannot be known counts as yes."""
     claim = folder / FOLDER / _name(key, made_by.process)
     try:
@@ -113,9 +113,9 @@ def _is_here(host: str) -> bool:
     return name == platform.node() or bool(kernel and kernel == _kernel())
 
 
-def _process_may_live(made_by: Owner) -> bool:
+def _process_may_live(made_by: WorkingProcess) -> bool:
     """For turns without a claim: those of older versions, and where locks do not work."""
-    if made_by.host not in (platform.node(), owner().host) or os.name != "posix":
+    if made_by.host not in (platform.node(), this_process().host) or os.name != "posix":
         return True
     if made_by.pid == os.getpid():
         return made_by.process == _PROCESS

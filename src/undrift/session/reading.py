@@ -19,7 +19,7 @@ from undrift.errors import InputError
 from undrift.pictures import MAX_MEGAPIXELS
 from undrift.session.model import Turn
 from undrift.session.outcome import SPEC, Pending, Spec, file_name
-from undrift.session.process import Owner
+from undrift.session.process import WorkingProcess
 from undrift.session.tree import Tree, check_branch
 
 MAX_TURNS = 10_000
@@ -78,7 +78,7 @@ def turn(key: object, record: object, known: dict[str, Turn]) -> Turn:
     return known.setdefault(name, made)
 
 
-def pending(db: sqlite3.Connection, known: dict[str, Turn]) -> list[tuple[Pending, Owner]]:
+def pending(db: sqlite3.Connection, known: dict[str, Turn]) -> list[tuple[Pending, WorkingProcess]]:
     """The turns that are being worked on, the oldest first, and by whom.
 
     Args:
@@ -116,7 +116,7 @@ def check_size(prompt: str, spec: Spec | None) -> None:
         raise InputError(f"the texts of this turn have {size} characters, at most {MAX_RECORD // 2} are recorded")
 
 
-def _pending(row: Iterable[object], turns: Mapping[str, Turn]) -> tuple[Pending, Owner]:
+def _pending(row: Iterable[object], turns: Mapping[str, Turn]) -> tuple[Pending, WorkingProcess]:
     key, parent, head, prompt, spec, host, pid, process, started = row
     name = _id(key, "an unfinished turn")
     if name in turns:
@@ -131,7 +131,7 @@ def _pending(row: Iterable[object], turns: Mapping[str, Turn]) -> tuple[Pending,
     except ValidationError as error:
         raise Damaged(f"the specification {about} is not one of undrift's: {wording.problem(error)}") from None
     _check_time(_text(started, f"the start {about}"), name)
-    made_by = Owner(_text(host, f"the host {about}"), pid, _text(process, f"the process {about}"))
+    made_by = WorkingProcess(_text(host, f"the host {about}"), pid, _text(process, f"the process {about}"))
     return Pending(name, str(parent), str(head), _text(prompt, f"the prompt {about}"), decided), made_by
 
 

@@ -35,7 +35,7 @@ from undrift.session import database, inside, reading, writing
 from undrift.session.appearing import appearing
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import KINDS, Outcome, Pending, Spec, file_name
-from undrift.session.process import Claim, Owner, may_live, owner, sweep
+from undrift.session.process import Claim, WorkingProcess, may_live, sweep, this_process
 from undrift.session.references import Look, is_sheet, looks_of
 from undrift.session.tree import Tree, check_branch
 
@@ -237,7 +237,7 @@ class Session:
             content = spec.model_dump_json() if spec else prompt
             pending = Pending(_free_id(taken, parent.id, content), parent.id, head, prompt, spec)
             self._claims[pending.id] = Claim(self.folder, pending.id)
-            row = (pending.id, parent.id, head, prompt, spec and spec.model_dump_json(), *owner(), _now())
+            row = (pending.id, parent.id, head, prompt, spec and spec.model_dump_json(), *this_process(), _now())
             db.execute("INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return pending
 
@@ -332,7 +332,7 @@ class Session:
         with self._reading():
             return reading.turn(key, record, self._parsed)
 
-    def _working(self) -> list[tuple[Pending, Owner]]:
+    def _working(self) -> list[tuple[Pending, WorkingProcess]]:
         with database.transaction(self.folder, write=False) as db, self._reading():
             return reading.pending(db, self._parsed)
 

@@ -54,7 +54,7 @@ class Lock(Protocol):
         """Whether ``request`` may."""
 
 
-Refusal = Callable[[int, str], Response]
+ErrorAnswer = Callable[[int, str], Response]
 
 
 class Guard:
@@ -66,7 +66,7 @@ class Guard:
         door: checks the login's cookie; None lets everyone on this machine in.
         limits: bytes that a body may have, by path; ``JSON_BYTES`` for every other path.
         inside: what addresses for programs begin with; pages of other sites get nothing from there.
-        refusal: an answer with a status and a message; None takes ``{"error": message}``.
+        error_answer: an answer with a status and a message; None takes ``{"error": message}``.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class Guard:
         door: Lock | None,
         limits: Mapping[str, int],
         inside: str = "/api/",
-        refusal: Refusal | None = None,
+        error_answer: ErrorAnswer | None = None,
     ) -> None:
         self._app = app
         self._host = host
         self._door = door
         self._limits = limits
         self._inside = inside
-        self._refusal = refusal or _error
+        self._error_answer = error_answer or _error
         self._bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,23 +99,23 @@ class Guard:
             with self._bodies.taking(receive, limit, large=limit > JSON_BYTES) as taken:
                 await self._app(scope, taken, _with_headers(send))
         except Refused as refused:
-            await self._refusal(refused.status, str(refused))(scope, receive, _with_headers(send))
+            await self._error_answer(refused.status, str(refused))(scope, receive, _with_headers(send))
 
     def _turned_away(self, request: Request) -> Response | None:
         """The answer to a request that goes no further."""
         if not self._is_own(request.headers.get("host", "")):
-            return self._refusal(421, "this address is not one of the studio's")
+            return self._error_answer(421, "this address is not one of the studio's")
         if not _from_own_page(request, self._inside):
-            return self._refusal(403, "requests from other sites are refused")
+            return self._error_answer(403, "requests from other sites are refused")
         path = request.scope["path"]
         length = request.headers.get("content-length", "0")
         limit = self._limits.get(path, JSON_BYTES)
         if not length.isdecimal() or int(length) > limit:
-            return self._refusal(413, too_large(limit))
+            return self._error_answer(413, too_large(limit))
         if self._door is None or path in OPEN_PATHS or self._door.knows(request):
             return None
         if path.startswith(self._inside):
-            return self._refusal(401, self._door.missing)
+            return self._error_answer(401, self._door.missing)
         return RedirectResponse("/login", 303)
 
     def _is_own(self, host: str) -> bool:

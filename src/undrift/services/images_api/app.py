@@ -76,16 +76,16 @@ def create_api(studio: Studio, host: str = "127.0.0.1", key: str | None = None) 
 
     handlers: dict[type[Exception] | int, Callable[..., Response]] = {
         ClientDisconnect: lambda request, error: Response(status_code=499),
-        UndriftError: lambda request, error: refusal(status_of(error), str(error)),
-        HTTPException: lambda request, error: refusal(error.status_code, error.detail.lower()),
+        UndriftError: lambda request, error: error_answer(status_of(error), str(error)),
+        HTTPException: lambda request, error: error_answer(error.status_code, error.detail.lower()),
         Exception: _unexpected,
     }
     app = Starlette(routes=ROUTES, exception_handlers=handlers, lifespan=lifespan)
     app.state.studio = studio
-    return Guard(app, host, Key(key) if key else None, {EDITS: MAX_BYTES}, "/v1/", refusal)
+    return Guard(app, host, Key(key) if key else None, {EDITS: MAX_BYTES}, "/v1/", error_answer)
 
 
-def refusal(status: int, message: str) -> Response:
+def error_answer(status: int, message: str) -> Response:
     """An error as clients of the API read it."""
     return JSONResponse({"error": _problem(status, message)}, status)
 
@@ -97,7 +97,7 @@ def _problem(status: int, message: str) -> dict[str, Any]:
 
 def _unexpected(request: Request, error: Exception) -> Response:
     log.error("a request failed: %s", request.url.path, exc_info=error)
-    return refusal(500, request.app.state.studio.describe(error))
+    return error_answer(500, request.app.state.studio.describe(error))
 
 
 def models(request: Request) -> Response:
