@@ -239,6 +239,7 @@ def test_a_batch_gives_what_its_rows_give_singly(name: str, backbone: Backbone) 
     method = fitting(name, backbone)
     both = method.edit(backbone, request(backbone, 1, 2))
     singly = torch.cat([method.edit(backbone, request(backbone, seed)).latent.packed for seed in (1, 2)])
+    assert both.evaluations == method.cost(backbone).evaluations, "as many as a picture alone"
     if name in OF_PICTURES and not torch.equal(both.latent.packed, singly):
         # A pixel that rounds to the next level moves its token by what levels do; four, for their signs may add up.
         assert float((both.latent.packed - singly).abs().max()) <= 4 * level(backbone, both.latent)

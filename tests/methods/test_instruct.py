@@ -321,9 +321,16 @@ def test_an_editor_that_only_a_record_names_is_not_looked_for(
 def test_batches_are_rows_made_singly(tiny_flux: Backbone, painter: Painter, klein: Path) -> None:
     from tests.contracts.test_methods import request
 
-    asked = request(tiny_flux, 1, 2)
-    result = method(klein).edit(tiny_flux, asked)
-    assert (result.evaluations, result.sample_evaluations) == (4, 2)
+    asked, editing = request(tiny_flux, 1, 2), method(klein, guidance=1.0)
+    name_editor(str(klein))
+    inside = {"method": "instruct", "method_params": editing.params.model_dump(mode="json")}
+    wrapped = get("revert_unchanged", overrides=inside).edit(tiny_flux, asked)
+    painter.asked.clear()
+    before = tiny_flux.counter.copy()
+    result = editing.edit(tiny_flux, asked)
+    assert tiny_flux.counter.since(before).evaluations == 4
+    assert result.evaluations == wrapped.evaluations == editing.cost(tiny_flux).evaluations == 2, "those of a picture"
+    assert result.sample_evaluations == wrapped.sample_evaluations == 2
     assert result.images is not None
     assert len(result.images) == 2
     assert painter.asked == list(asked.target_prompts)

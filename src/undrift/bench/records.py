@@ -99,7 +99,7 @@ class TurnRecord(BaseModel):
         seed: of the turn.
         image: name of the picture beside the record; None if the turn failed.
         image_hash, latent_hash: sha256 of the files.
-        evaluations, sample_evaluations: NFE and rows evaluated, as the method spends them.
+        evaluations, sample_evaluations: NFE and rows evaluated, as the method spends them on the picture.
         shared: network evaluations that were not computed again because an earlier method had just made them.
         seconds: wall time of the turn, the batch's divided by its pictures.
         peak_memory: bytes at most in use on the device (GPU) or by the process (CPU).

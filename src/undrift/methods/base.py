@@ -69,9 +69,10 @@ class EditResult:
         latent: the edited pictures.
         mask: (batch, rows, columns) float in [0, 1], where the method highlighted; None if it has no mask.
         images: the pictures, where the method settles them pixel by pixel; None has the latent decoded.
-        evaluations: network calls spent (NFE), as the backbone counted them; ``EditMethod.edit`` fills it in.
+        evaluations: network calls that a picture took part in (NFE), as the backbone counted them: pictures that are
+            made together share theirs. ``EditMethod.edit`` fills it in.
         sample_evaluations: rows evaluated per edited picture, likewise.
-        backward_passes: gradients taken through network calls, likewise.
+        backward_passes: gradients taken through those calls, likewise.
     """
 
     latent: Latent
@@ -265,6 +266,10 @@ class EditMethod(ABC):
         """Whether words of the prompt steer where these parameters edit, see ``EditRequest.words``."""
         return False
 
+    def one_by_one(self) -> bool:
+        """Whether the pictures of a batch are made one after the other, none sharing a network call with another."""
+        return False
+
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
         """Run one turn. Deterministic in the request; leaves no tap behind; observers may cancel it.
 
@@ -274,12 +279,13 @@ class EditMethod(ABC):
         self.check(backbone)
         before = backbone.counter.copy()
         made = self.make(backbone, request, observers)
-        spent = backbone.counter.since(before)
+        spent, pictures = backbone.counter.since(before), len(request.seeds)
+        apart = pictures if self.one_by_one() else 1
         return replace(
             made,
-            evaluations=spent.evaluations,
-            sample_evaluations=spent.rows // len(request.seeds),
-            backward_passes=spent.backward_passes,
+            evaluations=spent.evaluations // apart,
+            sample_evaluations=spent.rows // pictures,
+            backward_passes=spent.backward_passes // apart,
         )
 
     @abstractmethod

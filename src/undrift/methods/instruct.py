@@ -82,6 +82,9 @@ class Instruct(EditMethod):
     def draws_noise(self) -> bool:
         return True
 
+    def one_by_one(self) -> bool:
+        return True
+
     def check(self, backbone: Backbone) -> None:
         if not self.params.editor:
             raise InputError("method 'instruct' needs an editor: name one with --editor, such as a klein or Kontext")

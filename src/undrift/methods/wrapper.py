@@ -88,3 +88,6 @@ class Wrapper(EditMethod):
 
     def steered_by_words(self) -> bool:
         return self.inner().steered_by_words()
+
+    def one_by_one(self) -> bool:
+        return self.inner().one_by_one()

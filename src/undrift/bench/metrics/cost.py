@@ -6,7 +6,7 @@ from undrift.bench.metrics.base import Outcome, TurnMetric
 
 
 class Evaluations(TurnMetric):
-    """Network evaluations (NFE) that the method spends on a turn; a batch counts as one."""
+    """Network evaluations (NFE) that the method spends on a picture's turn; one that serves a batch counts as one."""
 
     name = "nfe"
     title = "NFE"
