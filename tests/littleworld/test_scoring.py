@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from undrift.littleworld.scoring import mean_score, score_turn
-from undrift.littleworld.sequences import EditSequence, sample_sequence
+from undrift.littleworld.sequences import EditSequence, sample_rich_sequence, sample_sequence
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,18 @@ def test_damage_outside_the_mask_is_seen_there_only(sequences: list[EditSequence
     score = score_turn(sequences[0], 1, Image.fromarray(pixels.astype(np.uint8)))
     assert score.edit == 1.0
     assert score.outside == pytest.approx(10 * np.log10(255**2 / 100))
+
+
+def test_another_style_leaves_nothing_outside_that_could_be_kept() -> None:
+    sequence = sample_rich_sequence(random.Random(0), 8)
+    scores = [score_turn(sequence, turn, sequence.picture(turn)) for turn in range(1, sequence.turns + 1)]
+    styles = [edit.type == "style" for edit in sequence.edits]
+    assert [np.isnan(score.outside) for score in scores] == styles
+    assert any(styles)
+    assert mean_score(scores).outside == 99.0, "of the others alone"
+    style = scores[styles.index(True)]
+    assert np.isnan(mean_score([style]).outside)
+    assert (style.edit, mean_score([style]).edit) == (1.0, 1.0)
 
 
 def test_another_picture_is_near_chance(sequences: list[EditSequence]) -> None:

@@ -22,6 +22,9 @@ from undrift.littleworld.sequences import EditSequence
 
 Pixels = NDArray[np.float64]
 
+LEAST_OUTSIDE = 0.01
+"""Share of the picture from which on it says something that it was kept; another style leaves hardly a pixel."""
+
 
 @dataclass(frozen=True)
 class TurnScore:
@@ -30,9 +33,9 @@ class TurnScore:
     Attributes:
         edit: 1 - |picture - truth| / |before - truth| inside the turn's true mask (L1), ``before`` being the truth of
             the turn before: 1 is the right picture, 0 that nothing happened, below 0 worse than nothing.
-        outside: PSNR in dB against the ground truth outside the turn's true mask.
-        asked: share of the attributes that the turn was to change that the judge sees as asked; NaN where the judge
-            reads none of them.
+        outside: PSNR in dB against the ground truth outside the turn's true mask; NaN where less than
+            ``LEAST_OUTSIDE`` of the picture is.
+        asked: share of the attributes that the turn was to change that the judge sees as asked.
         kept: share of the other attributes that the judge still sees as they should be at this turn.
     """
 
@@ -54,14 +57,20 @@ def score_turn(sequence: EditSequence, turn: int, picture: Image.Image) -> TurnS
     mask = sequence.mask(turn)
     undone = np.abs(before - truth)[mask].mean()
     edit = 1.0 - float(np.abs(got - truth)[mask].mean() / undone)
+    outside = nan if (~mask).mean() < LEAST_OUTSIDE else bounded_psnr(got[~mask], truth[~mask])
     asked, kept = _attributes(sequence, turn, got)
-    return TurnScore(edit=edit, outside=bounded_psnr(got[~mask], truth[~mask]), asked=asked, kept=kept)
+    return TurnScore(edit=edit, outside=outside, asked=asked, kept=kept)
 
 
 def mean_score(scores: Sequence[TurnScore]) -> TurnScore:
-    """The mean of each number, of those scores that have it."""
-    columns = ([getattr(s, name) for s in scores] for name in ("edit", "outside", "asked", "kept"))
-    return TurnScore(*(_mean([number for number in column if not isnan(number)]) for column in columns))
+    """The mean of each number; that of ``outside`` over the scores that have one, NaN if none has."""
+    outside = [s.outside for s in scores if not isnan(s.outside)]
+    return TurnScore(
+        edit=fmean(s.edit for s in scores),
+        outside=fmean(outside) if outside else nan,
+        asked=fmean(s.asked for s in scores),
+        kept=fmean(s.kept for s in scores),
+    )
 
 
 def _attributes(sequence: EditSequence, turn: int, got: Pixels) -> tuple[float, float]:
@@ -72,11 +81,7 @@ def _attributes(sequence: EditSequence, turn: int, got: Pixels) -> tuple[float, 
 
 
 def _share(seen: Mapping[str, str], wanted: Mapping[str, str], names: Sequence[str]) -> float:
-    return _mean([seen[name] == wanted[name] for name in names])
-
-
-def _mean(numbers: Sequence[float]) -> float:
-    return fmean(numbers) if numbers else nan
+    return fmean(seen[name] == wanted[name] for name in names)
 
 
 def _pixels(picture: Image.Image) -> Pixels:
