@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.harness import attempt, damaged, fuzzed
-from undrift.bench.data.prompts import MultiTurn, read_file
+from undrift.bench.data.prompts import MultiTurn, cut_prompts, read_file
 
 yaml: Any = importlib.import_module("yaml")
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of what would hide a failure
@@ -43,8 +43,34 @@ OTHERS = [
     "{" * 200,
     "? [a, b]\n: c\n",
     "%YAML 9.9\n---\n!!python/object:os.system x\n",
+    "%TAG !a! x\n%TAG !b! y\n--- !a!b\noriginal_prompt: a # b\n",
+    "\ufefforiginal_prompt: a\r\ninstructions:\r\n- {editing_instruction: b # c\r\n  , editing_type_id: 1}\r\n",
     "--- a\n--- b\n",
 ]
+REPEATED = (
+    ["", "a: ", "a: [", "- ", 'a: "', "a: >\n ", f"{WRITTEN}    instruction: ", f"{WRITTEN}    mask: ["],
+    [
+        "[",
+        "{",
+        "- ",
+        "? ",
+        "a: ",
+        "&a ",
+        "!a ",
+        "%A\n",
+        "---\n",
+        "'",
+        '"',
+        "\\",
+        "\n",
+        "\n ",
+        " ",
+        "x",
+        "x,",
+        "x: y\n",
+    ],
+)
+"""How a file of half a megabyte could begin, and what it would repeat."""
 KEYS = ["original_prompt", "instructions", "Round 1", "Round 2", "Round 99999999999999999999", "editing_instruction"]
 KEYS += ["editing_type_id", "mask", "generator", "source", "image_path", "target_prompt", "blended_word", "\ud7ff"]
 
@@ -66,6 +92,8 @@ files = st.one_of(
     st.binary(max_size=100),
     st.integers(1, 100_000).map(lambda depth: b"[" * depth),
     st.integers(1, 20_000).map(lambda depth: b"a: " + b"{a: " * depth),
+    st.integers(1, 36_000).map(lambda count: b"".join(b"%%TAG !%x! x\n" % n for n in range(count)) + b"--- a: b\n"),
+    st.builds(lambda begun, part: (begun + part * (500_000 // len(part))).encode(), *map(st.sampled_from, REPEATED)),
 )
 
 
@@ -77,6 +105,8 @@ def test_prompts_are_read_or_refused(data: bytes) -> None:
         file.parent.mkdir()
         file.write_bytes(data)
         prompts = attempt("prompt files", lambda: read_file(file))
+        if prompts is not None:
+            attempt("comments in prompt files", lambda: cut_prompts(file))
     if prompts is not None:
         assert isinstance(prompts, MultiTurn)
         assert prompts.rounds

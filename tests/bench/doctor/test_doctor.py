@@ -339,6 +339,9 @@ def test_unknown_data(tmp_path: Path, data: Path) -> None:
     [
         ("original_prompt: ABC # DEF", "original_prompt ends before '# DEF', a comment to YAML"),
         ("original_prompt: ABC 🎩é  #1", "original_prompt ends before '#1', a comment to YAML"),
+        ("\ufefforiginal_prompt: ABC # DEF", "original_prompt ends before '# DEF', a comment to YAML"),
+        ("original_prompt: ABC # DEF\r", "original_prompt ends before '# DEF', a comment to YAML"),
+        ("original_prompt: ABC\t# DEF", "original_prompt ends before '# DEF', a comment to YAML"),
         ("original_prompt: 'ABC # DEF'", None),
         ('original_prompt: "ABC # DEF"', None),
         ("original_prompt: ABC#DEF", None),
@@ -351,7 +354,7 @@ def test_prompts_that_yaml_cuts(tmp_path: Path, line: str, said: str | None) -> 
     folder = tmp_path / "MTC_prompts"
     (folder / "000000000000").mkdir(parents=True)
     text = f"{line}\ninstructions:\n  Round 1: {{editing_instruction: a hat, editing_type_id: 4}}\n"
-    (folder / "000000000000" / "000000000000.yaml").write_text(text, encoding="utf-8")
+    (folder / "000000000000" / "000000000000.yaml").write_bytes(text.encode())
     found = [str(finding) for finding in examine(folder, whole=False).findings]
     cut = [one for one in found if "a comment to YAML" in one]
     where = "000000000000/000000000000.yaml, line 1"

@@ -49,7 +49,13 @@ DEEPEST = 20
 MOST_EVENTS = 100_000
 """Values, beginnings and ends in a file: what reading it costs, masks of thousands of runs included."""
 
-_PROMPTS = frozenset({"original_prompt", "editing_instruction", "source_prompt", "target_prompt", "instruction"})
+MOST_DIRECTIVES = 4
+"""Lines such as ``%YAML 1.2``, of which prompts need none; libyaml compares each ``%TAG`` with all before it."""
+
+_PROMPTS = frozenset(
+    {"original_prompt", "editing_instruction", "source_prompt", "target_prompt", "instruction", "blended_word"}
+)
+_DIRECTIVE = re.compile("^%", re.MULTILINE)
 _COMMENT = re.compile(r"[ \t]+#[^\n]*")
 _ROUND = re.compile(r"round\D{0,3}(\d{1,9})(?!\d)", re.IGNORECASE)
 
@@ -247,6 +253,7 @@ def _composed(file: Path) -> tuple[str, Any, Any]:
     loading = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         text = _text(file)
+        _check_directives(text)
         _check_shape(yaml, yaml.parse(text, loading))
         loader = loading(text)
         node = loader.get_single_node()
@@ -277,7 +284,14 @@ def _text(file: Path) -> str:
         data = opened.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise InputError(f"'{file}' has more than {size(MAX_BYTES)}, expected the prompts of one picture")
-    return data.decode("utf-8")
+    return data.decode("utf-8-sig")  # libyaml does not count the mark that some editors begin a file with
+
+
+def _check_directives(text: str) -> None:
+    """Told before the file is parsed: its first event comes behind all of them."""
+    count = len(_DIRECTIVE.findall(text))
+    if count > MOST_DIRECTIVES:
+        raise ValueError(f"{count} of its lines begin with %, directives that prompts do not need")
 
 
 def _check_shape(yaml: Any, events: Iterable[Any]) -> None:
