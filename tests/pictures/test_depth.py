@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -11,10 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.support.picture_files import GREY, RGB, Order, chunk, png16, png_of_rows, saved, tiff
+from undrift.errors import PictureError
 from undrift.pictures import read_picture
 from undrift.pictures.depth import to_eight
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, COLOURS, SEPARATED = 0, 1, 2, 5
+OPACITY = 2
+"""What a channel beside the colours means (TIFF 6.0, ExtraSamples)."""
 
 
 def deep(*shape: int) -> np.ndarray:
@@ -64,18 +69,20 @@ def test_png_of_sixteen_bits_with_opacity() -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_tiff_of_sixteen_bits(order: Order, packed: bool) -> None:
-    colours = deep(9, 7, 3)
-    data = compressed_tiff(colours, order) if packed else tiff(colours, COLOURS, order=order)
-    assert np.array_equal(read(data), rounded(colours))
-    grey = deep(9, 7)
-    assert np.array_equal(read(tiff(grey, BLACK_IS_ZERO, order=order))[..., 1], rounded(grey))
+    write = compressed_tiff if packed else tiff
+    colours, grey, clear = deep(9, 7, 3), deep(9, 7), deep(9, 7, 2)
+    assert np.array_equal(read(write(colours, COLOURS, order=order)), rounded(colours))
+    assert np.array_equal(read(write(grey, BLACK_IS_ZERO, order=order))[..., 1], rounded(grey))
+    assert np.array_equal(read(write(grey, WHITE_IS_ZERO, order=order))[..., 1], rounded(65535 - grey))
+    wanted = on_white(clear[..., :1].repeat(3, -1), clear[..., 1])
+    assert np.abs(read(write(clear, BLACK_IS_ZERO, {338: [OPACITY]}, order=order)) - wanted).max() <= 1
 
 
-def compressed_tiff(values: np.ndarray, order: Order) -> bytes:
+def compressed_tiff(
+    values: np.ndarray, photometric: int, extra: Mapping[int, Sequence[int]] | None = None, order: Order = "<"
+) -> bytes:
     """The same in Deflate: the strip is what zlib makes of it."""
-    import zlib
-
-    plain = tiff(values, COLOURS, {259: [8]}, order=order)
+    plain = tiff(values, photometric, {259: [8], **(extra or {})}, order=order)
     packed = zlib.compress(values.astype(values.dtype.newbyteorder(order)).tobytes())
     body = plain[: len(plain) - values.nbytes]
     return body.replace(struct.pack(f"{order}HHII", 279, 4, 1, values.nbytes),
@@ -108,12 +115,31 @@ def test_white_is_zero_is_turned_over() -> None:
     assert read(tiff(np.zeros((4, 4), np.uint16), WHITE_IS_ZERO)).min() == 255
 
 
-def test_twelve_bits() -> None:
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_twelve_bits(order: Order) -> None:
     """Two grey pixels in three bytes: 0xFFF is white."""
-    data = tiff(np.frombuffer(bytes([0xFF, 0xF0, 0x00, 0x80, 0x0F, 0xFF]), np.uint8).reshape(2, 3), BLACK_IS_ZERO)
-    data = data.replace(struct.pack("<HHIHH", 256, 3, 1, 3, 0), struct.pack("<HHIHH", 256, 3, 1, 2, 0))
-    data = data.replace(struct.pack("<HHIHH", 258, 3, 1, 8, 0), struct.pack("<HHIHH", 258, 3, 1, 12, 0))
+    rows = np.frombuffer(bytes([0xFF, 0xF0, 0x00, 0x80, 0x0F, 0xFF]), np.uint8).reshape(2, 3)
+    data, entry = tiff(rows, BLACK_IS_ZERO, order=order), f"{order}HHIHH"
+    for tag, stored, meant in ((256, 3, 2), (258, 8, 12)):
+        data = data.replace(struct.pack(entry, tag, 3, 1, stored, 0), struct.pack(entry, tag, 3, 1, meant, 0))
     assert read(data)[..., 0].tolist() == [[255, 0], [128, 255]]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("values", "photometric", "layout"),
+    [
+        (np.zeros((4, 4, 3), np.uint32), 2, "3 channels of 32 bits"),
+        (np.zeros((4, 4, 2), np.uint16), 0, "2 channels of 16 bits, white being 0"),
+        (np.zeros((4, 4), np.uint64), 1, "1 channel of 64 bits"),
+    ],
+)
+def test_layouts_that_are_not_read_are_named(order: Order, values: np.ndarray, photometric: int, layout: str) -> None:
+    with pytest.raises(PictureError) as caught:
+        read_picture(tiff(values, photometric, order=order))
+    assert str(caught.value) == (
+        f"the picture is a TIFF of {layout}, which is not read: save it as PNG, or with 8 or 16 bits of RGB"
+    )
 
 
 def transparent(*key: int) -> bytes:

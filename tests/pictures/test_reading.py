@@ -193,8 +193,9 @@ def test_the_limit_is_the_callers() -> None:
         (b"", r"empty \(0 bytes\), expected a picture"),
         (b"just some words\n", "is not a picture that can be read, expected one of PNG, JPEG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a picture"),
-        (b"\x89PNG\r\n\x1a\n", "is not a picture|damaged"),
-        (b"\xff\xd8\xff\xe0 nothing", "is not a picture|damaged"),
+        (b"\x89PNG\r\n\x1a\n", "is damaged or cut off"),
+        (b"\xff\xd8\xff\xe0 nothing", "is damaged or cut off"),
+        (b"MM\0*\0\0\0\x08 nothing", "is damaged or cut off"),
     ],
 )
 def test_files_that_are_no_pictures(tmp_path: Path, content: bytes, message: str) -> None:

@@ -29,6 +29,7 @@ KEPT = ("icc_profile", "exif", "xmp", "XML:com.adobe.xmp")
 """What the file says that reading goes on with: colours, and which side is up."""
 
 _DEEP = re.compile(r"(RGB|RGBX|RGBA|RGBa|CMYK);16([BLN])")
+_DEEP_GREY = re.compile(r"LA;16([BLN])")
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _SMALL = {"1": 1, "L;2": 3, "L;4": 15}
 """Largest value of grey pixels of less than 8 bits, by how Pillow unpacks them."""
@@ -47,8 +48,8 @@ def eight_bits(opened: Opened) -> Image.Image:
     rawmode = _rawmode(image)
     info: dict[str | tuple[int, int], Any] = {name: image.info[name] for name in KEPT if name in image.info}
     key = None if image.mode in ("P", "PA") else image.info.pop("transparency", None)
-    if rawmode == "LA;16B":
-        made = _from_samples(_grey_and_alpha(image), None)
+    if two := _DEEP_GREY.fullmatch(rawmode):
+        made = _from_samples(_grey_and_alpha(image, two[1]), None)
     elif deep := _DEEP.fullmatch(rawmode):
         samples = _both_bytes(opened, *deep.groups())
         made = _from_samples(_in_rows(samples, _divided) if deep[1] == "RGBa" else samples, key)
@@ -107,10 +108,12 @@ def _both_bytes(opened: Opened, colours: str, order: str) -> Samples:
     return samples
 
 
-def _grey_and_alpha(image: Image.Image) -> Samples:
-    """LA of 16 bits: the four bytes of a pixel as they lie in the file."""
-    high_low = _unpacked(image, "RGBA", "RGBA").astype(np.uint16)
-    samples: Samples = high_low[..., ::2] * 256 + high_low[..., 1::2]
+def _grey_and_alpha(image: Image.Image, order: str) -> Samples:
+    """LA of 16 bits: the four bytes of a pixel as they lie in the file, the high ones first if ``order`` is B."""
+    four = _unpacked(image, "RGBA", "RGBA").astype(np.uint16)
+    first = order == "B" or (order == "N" and sys.byteorder == "big")
+    high, low = (four[..., ::2], four[..., 1::2]) if first else (four[..., 1::2], four[..., ::2])
+    samples: Samples = high * 256 + low
     return samples
 
 

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from undrift.errors import PictureError
 from undrift.files import reason
-from undrift.pictures import limits
+from undrift.pictures import limits, tiff
 from undrift.pictures.meter import Meter
 from undrift.pictures.silence import no_stderr
 
@@ -38,6 +38,9 @@ _DAMAGE = (
     *(ArithmeticError, RuntimeError, AssertionError, struct.error, zlib.error),
 )
 """What Pillow's readers raise on files that are broken."""
+
+_BEGINNING = 32
+"""Bytes by which Pillow tells formats apart, and some more."""
 
 _TEXT_LIMIT = "MAX_TEXT_"
 """Begins the names of Pillow's limits on what a PNG carries besides its pixels, which its messages give."""
@@ -70,7 +73,7 @@ def opened_picture(source: Source, max_megapixels: float, check: Check | None = 
         PictureError: missing, a folder, no regular file, empty, not a picture, animated, damaged, or too large.
     """
     name = name_of(source)
-    with _metered(source, name, check) as meter, _quiet(), _told(source, name, max_megapixels):
+    with _metered(source, name, check) as meter, _quiet(), _told(meter, name, max_megapixels):
         with _open(meter) as image:
             limits.check_size(image.width, image.height, name, max_megapixels)
             meter.allow(image.width * image.height)
@@ -117,25 +120,38 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _told(source: Source, name: str, max_megapixels: float) -> Iterator[None]:
+def _told(meter: Meter, name: str, max_megapixels: float) -> Iterator[None]:
     try:
         yield
     except Image.DecompressionBombError:
         most = min(max_megapixels, limits.MAX_MEGAPIXELS)
         raise PictureError(f"{name} has too many pixels, at most {most:g} megapixels are read") from None
     except UnidentifiedImageError:
-        raise PictureError(_unknown(source, name)) from None
+        raise PictureError(_unknown(meter, name)) from None
     except MemoryError:
         raise PictureError(f"not enough memory to decode {name}") from None
     except _DAMAGE as error:
         raise PictureError(_unreadable(name, error)) from error
 
 
-def _unknown(source: Source, name: str) -> str:
-    size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
-    if size == 0:
+def _unknown(meter: Meter, name: str) -> str:
+    if meter.size == 0:
         return f"{name} is empty (0 bytes), expected a picture"
-    return f"{name} is not a picture that can be read, expected one of {', '.join(FORMATS)}"
+    meter.seek(0)
+    begins = meter.read(_BEGINNING)
+    kind = next((kind for kind in FORMATS if kind in Image.OPEN and _begins(kind, begins)), None)
+    if kind is None:
+        return f"{name} is not a picture that can be read, expected one of {', '.join(FORMATS)}"
+    layout = tiff.layout(cast(BinaryIO, meter)) if kind == "TIFF" else ""
+    if layout:
+        return f"{name} is a TIFF of {layout}, which is not read: save it as PNG, or with 8 or 16 bits of RGB"
+    return f"{name} begins as {kind} does and is damaged or cut off, or of a kind that is not read: save it as PNG"
+
+
+def _begins(kind: str, data: bytes) -> bool:
+    """Whether Pillow takes what begins with ``data`` for a ``kind``."""
+    accepts = Image.OPEN[kind][1]
+    return accepts is not None and accepts(data) is True
 
 
 def _unreadable(name: str, error: Exception) -> str:
