@@ -148,6 +148,32 @@ def test_work_in_progress_is_not_ended_for_newcomers(server: Server) -> None:
             ended(follower)
 
 
+def test_pages_that_follow_what_happens_lock_nobody_out(
+    server: Server, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest are told; the oldest end, which a page notices, and comes back."""
+    monkeypatch.setattr(connections, "MOST", 16)
+    with ExitStack() as stack:
+        followers = []
+        for _ in range(40):
+            followers.append(stack.enter_context(closing(server.connect())))
+            followers[-1].sendall(server.head("GET /api/events"))
+            assert b"event: hello" in received(followers[-1], b"hello")
+            assert server.ask("GET /api/about")[0] == 200
+        assert ended(followers[0])
+        studio.events.publish("job", "x", {})
+        for follower in followers[-8:]:
+            assert b"event: job" in received(follower, b"event: job")
+
+
+def received(opened: socket.socket, wanted: bytes) -> bytes:
+    """What comes up to some of it, or to the end."""
+    data = b""
+    while wanted not in data and (part := opened.recv(65536)):
+        data += part
+    return data
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX: "])
 def test_a_header_that_never_ends_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.2)

@@ -25,7 +25,7 @@ from undrift.session.compare import compare as compare_turns
 from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.session.unpack import import_zip
-from undrift.studio import housekeeping, images, models, navigation, submit, views
+from undrift.studio import connections, housekeeping, images, models, navigation, submit, views
 from undrift.studio.answers import JSONResponse
 from undrift.studio.forms import (
     BranchForm,
@@ -136,9 +136,9 @@ def change_model(request: Request, form: ModelForm) -> Any:
 
 
 async def events(request: Request) -> Response:
-    """What happens, as it happens."""
+    """What happens, as it happens. Half of the connections may follow that: the rest is for everything else."""
     after = request.headers.get("last-event-id") or request.query_params.get("after") or None
-    stream = studio_of(request).events.stream(after)
+    stream = studio_of(request).events.stream(after, connections.most() // 2)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 

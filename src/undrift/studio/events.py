@@ -18,6 +18,7 @@ from typing import Any
 
 KEPT = 512
 ALIVE_SECONDS = 15.0
+MOST_FOLLOWERS = 64
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,19 @@ class EventLog:
         self._closed = True
         self._wake()
 
-    async def stream(self, after: str | None) -> AsyncIterator[str]:
-        """Events as text of an event stream, those after the id ``after`` first."""
+    async def stream(self, after: str | None, most: int = MOST_FOLLOWERS) -> AsyncIterator[str]:
+        """Events as text of an event stream, those after the id ``after`` first.
+
+        Of more than ``most`` streams at a time the oldest one ends: a page that still follows it comes back.
+        """
         position = self._position(after)
         known = position is not None
         seen = self._last if position is None else position
         yield self._text("hello" if known or after is None else "reset", seen, {})
         signal = asyncio.Event()
-        with self._lock:
-            self._waiting[signal] = asyncio.get_running_loop()
+        self._enter(signal, most)
         try:
-            while not self._closed:
+            while not self._closed and signal in self._waiting:
                 signal.clear()
                 missed, fresh = self._since(seen)
                 if missed:
@@ -76,6 +79,12 @@ class EventLog:
         finally:
             with self._lock:
                 self._waiting.pop(signal, None)
+
+    def _enter(self, signal: asyncio.Event, most: int) -> None:
+        with self._lock:
+            for oldest in list(self._waiting)[: max(0, len(self._waiting) + 1 - most)]:
+                _rouse(oldest, self._waiting.pop(oldest))
+            self._waiting[signal] = asyncio.get_running_loop()
 
     def _since(self, seen: int) -> tuple[bool, list[Event]]:
         """Whether events after ``seen`` were dropped, and the newest event of every key after ``seen``."""
@@ -98,8 +107,12 @@ class EventLog:
         with self._lock:
             waiting = list(self._waiting.items())
         for signal, loop in waiting:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(signal.set)
+            _rouse(signal, loop)
+
+
+def _rouse(signal: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(signal.set)
 
 
 async def _set_within(signal: asyncio.Event, seconds: float) -> bool:
