@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
-import huggingface_hub.constants
 import pytest
 
+from tests.support.hub import COMMIT, Hub, served
 from tests.support.tiny_flux import save_tiny_flux
 from undrift.backbones import load
 from undrift.backbones.editors import name_editor
@@ -21,81 +17,7 @@ from undrift.backbones.folder import read_folder
 from undrift.backbones.hub import cached_models
 from undrift.errors import ModelError
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAME = "someone/some-flux"
-
-
-class Hub:
-    """A repository that is served from ``folder``, and the paths of the files that were asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.fetched: list[str] = []
-        self.revisions: list[str] = []
-
-    def files(self) -> list[Path]:
-        return sorted(file for file in self.folder.rglob("*") if file.is_file())
-
-    def about(self) -> dict[str, Any]:
-        siblings = [
-            {"rfilename": file.relative_to(self.folder).as_posix(), "size": file.stat().st_size}
-            for file in self.files()
-        ]
-        return {"id": NAME, "modelId": NAME, "sha": COMMIT, "siblings": siblings, "private": False, "tags": []}
-
-    def tree(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "type": "file",
-                "path": file.relative_to(self.folder).as_posix(),
-                "size": file.stat().st_size,
-                "oid": hashlib.sha256(file.read_bytes()).hexdigest(),
-            }
-            for file in self.files()
-        ]
-
-
-def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(with_body=True)
-
-        def do_HEAD(self) -> None:
-            self._answer(with_body=False)
-
-        def _answer(self, *, with_body: bool) -> None:
-            path = self.path.partition("?")[0]
-            if path.startswith(f"/api/models/{NAME}"):
-                told = hub.tree() if "/tree/" in path else hub.about()
-                self._send(json.dumps(told).encode(), {"Content-Type": "application/json"}, with_body)
-                hub.revisions.append(path.rpartition("/")[2])
-                return
-            place = path.removeprefix(f"/{NAME}/resolve/").partition("/")[2]
-            file = hub.folder / place
-            if not place or not file.is_file():
-                self.send_response(404)
-                self.send_header("X-Error-Code", "EntryNotFound")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            data = file.read_bytes()
-            etag = hashlib.sha256(data).hexdigest()
-            if with_body:
-                hub.fetched.append(place)
-            self._send(data, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, with_body)
-
-        def _send(self, data: bytes, headers: dict[str, str], with_body: bool) -> None:
-            self.send_response(200)
-            for name, value in {**headers, "Content-Length": str(len(data))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if with_body:
-                self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    return Handler
 
 
 @pytest.fixture(scope="module")
@@ -116,21 +38,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    made = Hub(Path(shutil.copytree(published, tmp_path / "repository")))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    here = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", here)
-    template = here + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    try:
+    made = Hub(Path(shutil.copytree(published, tmp_path / "repository")), NAME)
+    with served(made, tmp_path / "cache", monkeypatch):
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_only_what_is_used_is_fetched_and_said_before(hub: Hub) -> None:

@@ -74,15 +74,16 @@ def examined(name: str, device: str, picture: tuple[int, int]) -> Examined:
     """
     chosen = device_of(device)
     try:
-        folder = locate(name, named=existing(name) is not None or HUB_ID.fullmatch(name) is None)
+        there = existing(name) is not None or HUB_ID.fullmatch(name) is None
+        folder = locate(name, named=there, download=False)
         if folder.pipeline_class not in EDITORS:
             check_index(folder.name, folder.index)
         for part in folder.weighty_parts():
             folder.check_weights(part)
         parts = {part: _sizes(folder, part) for part in folder.weighty_parts()}
         found = tuple(ways(folder, chosen, picture))
-    except NotNamedError:
-        return _broken(name, chosen, f"{name} is not on this machine: the first command that names it downloads it")
+    except NotNamedError as error:
+        return _broken(name, chosen, f"{name} {error.lacks}: the first command that names it downloads it")
     except ModelError as error:
         return _broken(name, chosen, str(error))
     way = best(found)

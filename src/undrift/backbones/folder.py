@@ -181,6 +181,8 @@ class ModelFolder:
             ModelError: one of these fails; the message names the file.
         """
         path = self.part(name)
+        if name in self.replaced and self.file is not None:
+            return  # its file was looked at when it was named
         files = self.files(name)
         if not files and any(next(path.glob(pattern), None) for pattern in NOT_SAFE):
             raise ModelError(

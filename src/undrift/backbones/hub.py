@@ -22,7 +22,10 @@ INDEXES = ["model_index.json", "modular_model_index.json", "adapter_config.json"
 BESIDE = ("*.json", "*.txt", "*.model", "*.jinja")
 """What is fetched of a part beside its weights: configurations and tokenizers, nothing that runs."""
 
-FILES = [*INDEXES, *(f"*/{pattern}" for pattern in BESIDE), "*/*.safetensors"]
+DESCRIPTIONS = [*INDEXES, *(f"*/{pattern}" for pattern in BESIDE)]
+"""A pipeline without its weights."""
+
+FILES = [*DESCRIPTIONS, "*/*.safetensors"]
 """What is fetched where the hub does not tell which files there are."""
 
 Tell = Callable[[str], None]
@@ -102,6 +105,40 @@ def cached(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(name, revision=revision, allow_patterns=FILES, local_files_only=True))
+
+
+class NotCachedError(ModelError):
+    """Something that is not in the hub's cache and was not to be downloaded."""
+
+
+def configurations(name: str, *, download: bool, tell: Tell = log.info) -> Path:
+    """A folder with all of a pipeline but its weights; the hub is asked for nothing that is in its cache.
+
+    Raises:
+        NotCachedError: they are not there and not to be fetched.
+        ModelError: they cannot be fetched.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        path = Path(snapshot_download(name, allow_patterns=DESCRIPTIONS, local_files_only=True))
+        if _described(path, name):
+            return path
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        pass
+    if not download:
+        raise NotCachedError(f"{name} is not on this machine")
+    tell(f"downloading the tokenizer and the configurations of {name}")
+    with explained(name, None):
+        return _snapshot(name, None, DESCRIPTIONS)
+
+
+def _described(path: Path, name: str) -> bool:
+    """Whether the folder of every part is in a snapshot, which may be that of an index alone."""
+    return (path / "model_index.json").is_file() and all(
+        (path / part).is_dir() for part in read_folder(path, name).parts() if part != "feature_extractor"
+    )
 
 
 def _snapshot(name: str, revision: str | None, patterns: Sequence[str]) -> Path:

@@ -63,7 +63,8 @@ def load(
     """Load a model.
 
     Args:
-        name: ``littleworld``, the folder of a diffusers pipeline, or a hub id.
+        name: ``littleworld``, the folder of a diffusers pipeline, a hub id, or a whole checkpoint of Stable
+            Diffusion 1 in one safetensors file.
         dtype: what the network computes in: ``float32``, ``bfloat16``, ``float16`` (or ``fp32``, ``bf16``,
             ``fp16``); ``auto`` is bfloat16 on CUDA and float32 elsewhere.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes CUDA if there is any, else Apple's GPU.
@@ -88,14 +89,13 @@ def load(
     placement = _placement(dtype, device, offload, quantize, tiling=tiling, compiled=compile)
     added = tuple(parse_lora(text) for text in loras)
     file = None if transformer is None else Path(transformer).expanduser()
-    folder = replace(locate(name, revision, named=named, tell=tell), file=file, loras=added)
+    folder = replace(locate(name, revision, named=named, tell=tell), loras=added)
     folder = replace(folder, text_tokens=_text_tokens(folder, text_tokens))
     check_index(folder.name, folder.index)
     if (file is not None or added) and not folder.network:
         raise ModelError(f"{folder.name} has no transformer and no UNet: leave out --transformer and --lora")
     if file is not None:
-        check_file(file, folder.pipeline_class)
-        folder = replace(folder, replaced=replaced_parts(folder, file))
+        folder = _with_file(folder, file)
     channels = folder.part_config(folder.network).get("in_channels")
     check_channels(f"the {folder.network} of {folder.name}", folder.pipeline_class, channels)
     check_fits(folder, placement, tell)
@@ -103,6 +103,15 @@ def load(
     if weights is not None:
         tell_other_weights(backbone.identity, name, weights)
     return backbone
+
+
+def _with_file(folder: ModelFolder, file: Path) -> ModelFolder:
+    """The folder with the weights of ``file`` in place of its own."""
+    if folder.file is not None:
+        raise ModelError(f"{folder.name} is a checkpoint with a UNet of its own: leave out --transformer")
+    check_file(file, folder.pipeline_class)
+    folder = replace(folder, file=file)
+    return replace(folder, replaced=replaced_parts(folder, file))
 
 
 def from_pipeline(pipe: Any, *, name: str) -> Backbone:

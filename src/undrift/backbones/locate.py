@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from undrift.backbones import hub
+from undrift.backbones.checkpoint import NotHereError, checkpoint_folder, is_checkpoint
 from undrift.backbones.folder import ModelFolder, NoPipelineError, read_folder
 from undrift.backbones.hub import Tell
 from undrift.backbones.named import was_named
@@ -27,18 +28,29 @@ class NotNamedError(ModelError):
     """A model that somebody's file names and nobody here has: it would have to be downloaded or opened.
 
     Attributes:
+        lacks: why it is not taken, in words.
         what: the model and why it is not taken, in words.
         question: whether to take it, for whoever is at the terminal.
     """
 
     def __init__(self, name: str, lacks: str, to_do: str) -> None:
         super().__init__(f"{name} {lacks}; to {to_do} it, add: --model {shlex.quote(name)}")
+        self.lacks = lacks
         self.what = f"{name}, which {lacks}"
         self.question = f"{self.what}: {to_do} it?"
 
 
-def locate(name: str, revision: str | None = None, *, named: bool = True, tell: Tell = log.info) -> ModelFolder:
+def locate(
+    name: str,
+    revision: str | None = None,
+    *,
+    named: bool = True,
+    download: bool = True,
+    tell: Tell = log.info,
+) -> ModelFolder:
     """The folder of ``littleworld`` or ``littleworld-sd``, of a local path, or of a hub id.
+
+    A path may be that of a whole checkpoint (``undrift.backbones.checkpoint``).
 
     Args:
         name: which.
@@ -46,16 +58,17 @@ def locate(name: str, revision: str | None = None, *, named: bool = True, tell: 
         named: whether somebody at this machine named it. What only somebody's file names, a session's, is opened
             if it is an embedded model, in the hub's cache, or a folder that was named here before
             (``undrift.backbones.named``); the hub is not contacted for it, and no other folder looked at.
+        download: whether what a checkpoint lacks may be fetched, if it is named.
         tell: is told in one line what is about to be downloaded.
 
     Raises:
-        NotNamedError: it would have to be downloaded, or is a folder that was never named.
+        NotNamedError: it, or what it lacks, would have to be downloaded, or it is a folder that was never named.
         ModelError: it cannot be found, reached or read; the message says what to do.
     """
     if name in EMBEDDED:
         return _littleworld(name)
     if (named or was_named(name)) and (path := existing(name)) is not None:
-        return _read(path, name)
+        return _read(path, name, fetch=named and download, tell=tell)
     if HUB_ID.fullmatch(name):
         return _from_hub(name, revision, named, tell)
     if not named:
@@ -101,10 +114,14 @@ def _usable(folder: ModelFolder) -> None:
         check_index(folder.name, folder.index)
 
 
-def _read(path: Path, name: str, revision: str = "") -> ModelFolder:
+def _read(path: Path, name: str, revision: str = "", *, fetch: bool = False, tell: Tell = log.info) -> ModelFolder:
     """The pipeline's folder at ``path``; what is there instead is said, with what to do with it."""
     try:
+        if is_checkpoint(path):
+            return checkpoint_folder(path, name, download=fetch, tell=tell)
         return read_folder(path, name, revision)
+    except NotHereError as error:
+        raise NotNamedError(name, str(error), "download") from None
     except NoPipelineError as error:
         from undrift.backbones.refusals import no_folder, no_pipeline
 

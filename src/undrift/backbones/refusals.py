@@ -29,6 +29,9 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
 """Pipelines that are near to ones that can be edited with: what each is, and what to use."""
 
 
+PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+
+
 def check_index(name: str, index: Mapping[str, Any]) -> None:
     """Raises ModelError unless the pipeline of a ``model_index.json`` is one that can be edited with."""
     pipeline = str(index.get("_class_name", "none"))
@@ -65,6 +68,8 @@ def no_folder(path: Path) -> ModelError:
         return ModelError(
             f"{path} is a file of weights, no folder: give its pipeline with --model, and this with --transformer"
         )
+    if path.suffix in PICKLED and path.is_file():
+        return ModelError(f"{path} is a pickle, which can run code when read: convert it to safetensors")
     return ModelError(f"{path} is no folder: expected a pipeline folder with model_index.json")
 
 

@@ -40,10 +40,11 @@ class Keeper:
         **held: Any,
     ) -> Backbone:
         """The model ``name``; see ``undrift.backbones.load``, whose arguments these are, for what may be raised."""
-        folder = locate(name, revision, named=named, tell=tell).path
-        added = [path.absolute() for path in (transformer, *map(_adapter, loras)) if path is not None]
-        files = [_stamp(file) for file in (*sorted(folder.rglob("*")), *added) if file.is_file()]
-        key = (name, folder, tuple(loras), transformer, sorted(held.items()), files)
+        folder = locate(name, revision, named=named, tell=tell)
+        given = (folder.file, transformer, *map(_adapter, loras))
+        added = [path.absolute() for path in given if path is not None]
+        files = [_stamp(file) for file in (*sorted(folder.path.rglob("*")), *added) if file.is_file()]
+        key = (name, folder.path, tuple(loras), transformer, sorted(held.items()), files)
         if self._backbone is None or key != self._key:
             self.drop()
             options = {"revision": revision, "transformer": transformer, "loras": loras, "named": named, **held}

@@ -259,8 +259,8 @@ model_options = bundle(
             "--model",
             "-m",
             metavar="MODEL",
-            help="littleworld, a Hub id such as black-forest-labs/FLUX.1-dev, or a folder. "
-            "Default: the session's model, littleworld for a new one.",
+            help="littleworld, a Hub id such as black-forest-labs/FLUX.1-dev, a folder, or a checkpoint of Stable "
+            "Diffusion 1 in one file. Default: the session's model, littleworld for a new one.",
         ),
         click.option(
             "--dtype",
