@@ -26,18 +26,22 @@ RECORD = Path(__file__).with_name("tuning_sd.json")
 SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "ddim": {"guidance": (3.0, 5.0)},
     "p2p": {"guidance": (3.0, 5.0)},
+    "null_text": {"guidance": (2.0, 3.0)},
     "pnp_inversion": {"guidance": (3.0,)},
     "masactrl": {"guidance": (3.0,)},
 }
 """Values tried, one parameter after another."""
 
-SHORTER: Mapping[str, Mapping[str, Any]] = {name: {"steps": 25} for name in SPACE}
+SHORTER: Mapping[str, Mapping[str, Any]] = {
+    **{name: {"steps": 25} for name in SPACE},
+    "null_text": {"steps": 10, "inner_steps": 5},
+}
 """Steps while searching: the guidance does not hang on their number."""
 
 SEQUENCES, TURNS = 4, 2
 
-LIKE: Mapping[str, str] = {"null_text": "p2p"}
-"""Methods that cost too much to be searched, and the one whose values they take, by which they edit."""
+LIKE: Mapping[str, str] = {"masactrl:masked": "masactrl", "pnp_inversion:masactrl": "masactrl"}
+"""Presets that edit as another method does, whose values they take."""
 
 
 def write(tuned: Mapping[str, Mapping[str, Any]], *files: Path) -> None:

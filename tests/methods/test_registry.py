@@ -43,6 +43,9 @@ def test_overrides_and_the_models_values() -> None:
     own = get("multi_turn", overrides={"guidance": 3.5}, tuned=TUNED)
     assert (own.params.model_dump()["guidance"], own.preset) == (3.5, CUSTOM)
     assert get("multi_turn", "paper", tuned=TUNED).params == PAPER, "only the default is tuned"
+    declared = {**TUNED, "multi_turn:paper": {"guidance": 1.25}}
+    assert get("multi_turn", "paper", tuned=declared).params == PAPER.updated({"guidance": 1.25})
+    assert get("multi_turn", tuned=declared).params == suited.params
     assert get("multi_turn", overrides={"steps": 8}).preset == CUSTOM, "whatever preset it happens to equal"
 
 

@@ -137,7 +137,8 @@ class Backbone(ABC):
     placement: Placement | None = None
     """Where it was put and how it is held; None for a model that nobody placed."""
     tuned: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
-    """Parameter overrides per method name, for models whose best values differ from the methods' defaults."""
+    """Parameter overrides per method name, of its default preset, or ``NAME:PRESET``, for models whose best values
+    differ from the methods' own."""
 
     def __init__(self) -> None:
         self.counter = Counter()

@@ -16,7 +16,8 @@ DEFAULT = "undrift"
 """The method of a turn that names none."""
 
 Tuned = Mapping[str, Mapping[str, Any]]
-"""Parameters per method name, as ``Backbone.tuned`` declares them."""
+"""Parameters per method name, or ``NAME:PRESET`` for another than the default preset, as ``Backbone.tuned`` declares
+them."""
 
 
 @cache
@@ -45,14 +46,15 @@ class Chosen:
     def fitted(self, tuned: Tuned | None = None) -> EditMethod:
         """The method with the preset's parameters, the model's ``tuned`` values, the overrides, then the dial.
 
-        ``tuned`` applies to the preset ``default`` alone: the others promise a source's exact numbers.
+        A method's ``tuned`` values apply to its preset ``default`` alone, since others may promise a source's exact
+        numbers; those that a model declares for ``NAME:PRESET`` apply to that preset.
 
         Raises:
             InputError: a parameter that does not exist, a value out of range, or a dial that turns nothing.
         """
-        params = self.usual
-        if self.preset == "default" and tuned is not None:
-            params = params.updated(tuned.get(self.method.name, {}))
+        name = self.method.name
+        key = name if self.preset == "default" else f"{name}:{self.preset}"
+        params = self.usual.updated((tuned or {}).get(key, {}))
         usual = self.method(params, preset=self.preset).resolved(tuned)
         if not self.overrides:
             return turned(usual, self.dial)
@@ -106,7 +108,7 @@ def method(
     Args:
         name: see ``undrift methods`` or ``all_methods``.
         model: what it is to run on; None, or ``tuned=False``, leaves the model's own values out.
-        preset: one of the method's presets; a model's values apply to ``default`` alone.
+        preset: one of the method's presets; a model's values apply to the one that it declares them for.
         dial: from -1, obey the prompt, over 0, the method as it is, to 1, preserve the picture.
         tuned: whether the values that were found best for ``model`` are taken.
         params: any of the method's parameters.
