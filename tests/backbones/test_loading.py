@@ -128,7 +128,7 @@ def _not_json(folder: Path) -> None:
 
 
 def _no_flux(folder: Path) -> None:
-    edit_json(folder / "model_index.json", _class_name="StableDiffusionXLPipeline")
+    edit_json(folder / "model_index.json", _class_name="KolorsPipeline")
 
 
 def _no_vae_folder(folder: Path) -> None:
@@ -188,7 +188,7 @@ def _tokenizer_without_files(folder: Path) -> None:
     ("damage", "message"),
     [
         (_not_json, r"model_index.json cannot be read: Expecting"),
-        (_no_flux, r"broken is a StableDiffusionXLPipeline: expected one of Flux2KleinPipeline, .*FluxPipeline"),
+        (_no_flux, r"broken is a KolorsPipeline: expected one of Flux2KleinPipeline, .*FluxPipeline"),
         (_no_vae_folder, r"lacks the part 'vae': .* is incomplete, download it again"),
         (_no_t5_in_index, r"lacks the part 'text_encoder_2'"),
         (_no_weights, r"transformer holds no weights \(\*.safetensors\): download .* again"),

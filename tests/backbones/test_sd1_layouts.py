@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[dict[str, Tensor | None], str]] = {
     ),
     "XL": (
         {"conditioner__embedders__0__transformer__weight": torch.zeros(1)},
-        r"is a checkpoint of Stable Diffusion XL, expected one of Stable Diffusion 1 or 2",
+        r"is a checkpoint of Stable Diffusion XL in one file: save it as a folder with diffusers",
     ),
     "a tensor less of the UNet": (
         {FIRST: None},

@@ -115,3 +115,23 @@ def test_five_turns_at_the_defaults(name: str, tmp_path: Path) -> None:
         assert edits[-1] > 0.8
     else:
         assert fmean(edits) > 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "message"),
+    [
+        ("null_text", "littleworld", "'null_text' fits the empty prompt of guidance by two evaluations"),
+        ("stable_flow", "littleworld-sd", "'stable_flow' needs layers known to be vital and littleworld-sd has none"),
+    ],
+)
+def test_a_method_that_the_model_cannot_do_begins_no_session(
+    name: str, model: str, message: str, tmp_path: Path
+) -> None:
+    source, session = tmp_path / "source.png", tmp_path / "session"
+    sequence().picture(0).save(source)
+    asked = ["run", str(source), "-p", "a cat", "-e", "a dog", "--method", name, "--model", model, "-s", str(session)]
+    result = CliRunner().invoke(cli, asked, prog_name="undrift")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert not session.exists()

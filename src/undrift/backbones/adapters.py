@@ -65,7 +65,7 @@ def add_loras(folder: ModelFolder, network: Any) -> None:
     pipe = cls(**{**empty, folder.network: network})
     names = [f"lora_{number}" for number in range(len(folder.loras))]
     for name, lora in zip(names, folder.loras, strict=True):
-        state, alphas = _of_network(cls, lora, folder.network)
+        state, alphas = _of_network(cls, lora, folder.network, network)
         with warnings.catch_warnings():
             # Several adapters are what was asked for.
             warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
@@ -79,9 +79,11 @@ def add_loras(folder: ModelFolder, network: Any) -> None:
     pipe.set_adapters(names, [lora.scale for lora in folder.loras])
 
 
-def _of_network(cls: Any, lora: Lora, network: str) -> tuple[dict[str, Any], Any]:
+def _of_network(cls: Any, lora: Lora, network: str, module: Any) -> tuple[dict[str, Any], Any]:
     """What the file holds for the network, and the alphas by which the scales of its layers are reckoned."""
-    given = cls.lora_state_dict(str(lora.path), local_files_only=True)
+    # Of a UNet's configuration its pipeline tells how kohya counts the blocks.
+    shape = {"unet_config": module.config} if network == "unet" else {}
+    given = cls.lora_state_dict(str(lora.path), local_files_only=True, **shape)
     state, alphas = given[:2] if isinstance(given, tuple) else (given, None)
     kept = {key: value for key, value in state.items() if key.startswith(f"{network}.")}
     if not kept:

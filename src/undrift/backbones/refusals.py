@@ -9,6 +9,7 @@ from typing import Any
 
 from undrift.backbones.editors import EDITORS
 from undrift.backbones.registry import families
+from undrift.backbones.single_file import check_no_xl
 from undrift.backbones.weights import read_header
 from undrift.errors import ModelError
 
@@ -21,6 +22,9 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         "StableDiffusion3ControlNetPipeline": "a model with a ControlNet: use Stable Diffusion 3.5",
         "StableDiffusionInpaintPipeline": "a model that fills masks: use Stable Diffusion 1.5, and --only for a mask",
         "StableDiffusionControlNetPipeline": "a model with a ControlNet: use Stable Diffusion 1.5",
+        "StableDiffusionXLInpaintPipeline": "a model that fills masks: use Stable Diffusion XL and --only",
+        "StableDiffusionXLImg2ImgPipeline": "a refiner: use Stable Diffusion XL's base model",
+        "StableDiffusionXLControlNetPipeline": "a model with a ControlNet: use Stable Diffusion XL",
         "QwenImageEditPipeline": "the first Qwen-Image-Edit: use Qwen-Image-Edit-2509 or later, with --editor",
         "QwenImageLayeredPipeline": "a model that cuts pictures into layers: use Qwen-Image",
         "LongCatImageEditPipeline": "an editor that is not known here: use a FLUX.2-klein, with --editor",
@@ -65,6 +69,8 @@ def no_folder(path: Path) -> ModelError:
     if path.suffix in (".safetensors", ".gguf") and path.is_file():
         if _is_lora(path):
             return ModelError(f"{path} is a LoRA: give the model that it is for with --model, and this with --lora")
+        if path.suffix == ".safetensors":
+            check_no_xl(path, read_header(path)[1])
         return ModelError(
             f"{path} is a file of weights, no folder: give its pipeline with --model, and this with --transformer"
         )

@@ -21,6 +21,7 @@ from undrift.backbones.noise_levels import NoiseLevels, variance_preserving
 from undrift.backbones.pipeline import Knowledge, Loaded, PipelineBackbone
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import installed
+from undrift.backbones.sdxl_prompts import SDXLPrompts
 from undrift.backbones.unet_architecture import UNetArchitecture
 from undrift.backbones.unet_attention import UNetProcessor, attention_layers, text_first
 from undrift.errors import ModelError
@@ -52,7 +53,7 @@ class StableDiffusionBackbone(PipelineBackbone):
         unet: Any,
         *,
         vae: Any = None,
-        prompts: ClipPrompts | None = None,
+        prompts: ClipPrompts | SDXLPrompts | None = None,
         scheduler: Mapping[str, Any] = MappingProxyType(
             {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
         ),
@@ -128,7 +129,10 @@ class StableDiffusionBackbone(PipelineBackbone):
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         """The prediction for states of unit variance, at timesteps in place of sigmas."""
         z = unpack(x, inputs["geometry"], self.architecture.patch)
-        made: Tensor = self._network(z, sigma, encoder_hidden_states=inputs["text"], return_dict=False)[0]
+        beside = inputs.get("beside")
+        made: Tensor = self._network(
+            z, sigma, encoder_hidden_states=inputs["text"], added_cond_kwargs=beside, return_dict=False
+        )[0]
         return pack(made, self.architecture.patch)
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,8 +26,13 @@ FIRST_CONVOLUTION = "model.diffusion_model.input_blocks.0.0.weight"
 FILLS_MASKS = 9
 """Input channels of Stable Diffusion's inpainting models."""
 
-OTHERS_OF_UNETS = MappingProxyType({"conditioner.": "Stable Diffusion XL", "control_model.": "a ControlNet"})
-"""Checkpoints that look alike, by what some of their tensors are called by."""
+XL, CONTROL = "conditioner.", "control_model."
+"""What tensors of checkpoints are called by that look alike."""
+
+AS_FOLDER = (
+    "save it as a folder with diffusers (StableDiffusionXLPipeline.from_single_file(FILE).save_pretrained(FOLDER)),"
+    " and give that with --model"
+)
 
 CHANNELS: Mapping[int, str] = MappingProxyType(
     {
@@ -69,12 +74,20 @@ def check_file(file: Path, pipeline_class: str) -> None:
             check_channels(str(file), pipeline_class, int(tensors[layer]["shape"][-1]))
     if pipeline_class == "StableDiffusionPipeline":
         _check_checkpoint(file, tensors)
+    if pipeline_class == "StableDiffusionXLPipeline":
+        raise ModelError(f"{file}: files of weights are not read for Stable Diffusion XL: {AS_FOLDER}")
+
+
+def check_no_xl(file: Path, tensors: Iterable[str]) -> None:
+    """Raises ModelError for tensors of a checkpoint of Stable Diffusion XL, which is loaded from folders alone."""
+    if any(name.startswith(XL) for name in tensors):
+        raise ModelError(f"{file} is a checkpoint of Stable Diffusion XL in one file: {AS_FOLDER}")
 
 
 def _check_checkpoint(file: Path, tensors: Mapping[str, Any]) -> None:
-    for prefix, what in OTHERS_OF_UNETS.items():
-        if any(name.startswith(prefix) for name in tensors):
-            raise ModelError(f"{file} is a checkpoint of {what}, expected one of Stable Diffusion 1 or 2")
+    check_no_xl(file, tensors)
+    if any(name.startswith(CONTROL) for name in tensors):
+        raise ModelError(f"{file} is a checkpoint of a ControlNet, expected one of Stable Diffusion 1 or 2")
     if FIRST_CONVOLUTION in tensors and int(tensors[FIRST_CONVOLUTION]["shape"][1]) == FILLS_MASKS:
         raise ModelError(
             f"{file} has {FILLS_MASKS} input channels: it is a model that fills masks: use Stable Diffusion 1.5, and"

@@ -120,9 +120,10 @@ def run(
     if not by_instructions:
         execution.advise(backbone, picture, [prompt, *edits])
         backbone.embed([prompt, *edits])  # so that a prompt the model refuses is refused before a session exists
+    method = chosen.fitted(backbone.tuned)
+    method.check(backbone)  # as with prompts: nothing is begun that the model cannot do
     opened = start_session(session or free_folder(f"undrift-{image.stem}"), picture, prompt, backbone)
     remember(opened, chosen_model.settled())
-    method = chosen.fitted(backbone.tuned)
     shared = EditPlan("", seed=seed, handover=handover, region=region, references=looks)
     steering = [parse_words(text) for text in words] or [None] * len(edits)
     plans = [replace(shared, prompt=edit, words=steer) for edit, steer in zip(edits, steering, strict=True)]
