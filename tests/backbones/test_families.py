@@ -101,6 +101,7 @@ def test_families_are_found() -> None:
         "QwenImagePipeline": "QwenImageBackbone",
         "StableDiffusion3Pipeline": "SD3Backbone",
         "StableDiffusionPipeline": "StableDiffusionBackbone",
+        "StableDiffusionXLPipeline": "StableDiffusionXLBackbone",
     }
 
 

@@ -117,6 +117,9 @@ def test_a_name_that_means_nothing(name: str, message: str) -> None:
 def test_a_file_and_a_folder_of_something_else(tmp_path: Path) -> None:
     file = tmp_path / "flux.safetensors"
     file.write_bytes(b"")
+    with pytest.raises(ModelError, match=r"flux.safetensors is damaged \(no safetensors header\): download it again"):
+        load(str(file))
+    save_file({"x": torch.zeros(1)}, file)
     with pytest.raises(ModelError, match=r"flux.safetensors is a file of weights, no folder: give its pipeline"):
         load(str(file))
     with pytest.raises(ModelError, match=r"has no model_index.json: expected the folder of a diffusers pipeline"):
