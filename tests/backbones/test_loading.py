@@ -19,6 +19,7 @@ import pytest
 import torch
 from huggingface_hub import errors as hub
 from PIL import Image
+from safetensors.torch import save_file
 
 from undrift.attention.sites import Site
 from undrift.backbones import Backbone, load
