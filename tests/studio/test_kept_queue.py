@@ -179,7 +179,7 @@ def test_the_region_of_an_earlier_turn_holds_again(client: TestClient, studio: S
 
     source = started(client)["head"]
     made = finished(client, ask(client, source, "a blue cat", only=painted(0, 0, 16, 16)))["turns"][0]
-    again = finished(client, ask(client, source, "a blue cat", region_of=made, seed=2))["turns"][0]
+    again = finished(client, ask(client, source, "a blue cat", like=made, seed=2))["turns"][0]
     plain = finished(client, ask(client, source, "a blue cat", seed=3))["turns"][0]
     session = studio.folders.session("cat")
     hashes = [session.turn(turn).region_hash for turn in (made, again, plain)]

@@ -186,9 +186,19 @@ def check_references(method: EditMethod, references: Sequence[Look]) -> None:
     Raises:
         InputError: the message names the methods that do.
     """
-    if references and not method.takes_references:
+    if references:
+        check_takes_references(method)
+
+
+def check_takes_references(method: EditMethod) -> None:
+    """Refuse a method that takes no references.
+
+    Raises:
+        InputError: the message names the methods that do.
+    """
+    if not method.takes_references:
         able = ", ".join(name for name, each in registry.all_methods().items() if each.takes_references)
-        raise InputError(f"method '{method.name}' takes no reference: leave --reference out, or use one of {able}")
+        raise InputError(f"method '{method.name}' takes no reference: give none, or use one of {able}")
 
 
 def check_seed(seed: int | None) -> None:

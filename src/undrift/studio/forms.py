@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from PIL import Image
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from undrift.instructions import TextForm
 from undrift.pictures import read_mask
+from undrift.session import references
 from undrift.session.engine import SEEDS
 from undrift.session.next_turn import DIALS
 from undrift.session.region import region_of
@@ -17,6 +18,7 @@ from undrift.wording import problem
 
 LONGEST_PROMPT = 4000
 MOST_CANDIDATES = len(DIALS)
+MOST_REFERENCES = references.MOST
 
 Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
 TurnId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
@@ -55,12 +57,31 @@ class MethodForm(Form):
     dial: float = Field(0.0, ge=-1, le=1)
 
 
+class ReferenceForm(Form):
+    """A picture whose look a turn is to take on: one that was uploaded, or one of the session's turns.
+
+    ``mask`` is a PNG, white where it pulls; without one it pulls everywhere.
+    """
+
+    upload: str | None = None
+    turn: TurnId | None = None
+    weight: float = Field(0.7, gt=0, le=1)
+    mask: Base64Bytes | None = None
+
+    @model_validator(mode="after")
+    def _is_one_picture(self) -> Self:
+        if (self.upload is None) == (self.turn is None):
+            raise ValueError("a reference is an upload or a turn, one of them")
+        return self
+
+
 class EditForm(Form):
     """A turn, or several candidates of one. ``only`` and ``protect`` are PNGs, white where it was painted.
 
     ``after`` names a job of the same session whose turn it is made from, once it is there, in place of ``parent``;
-    ``region_of`` a turn whose region holds where nothing is painted. ``instruction`` is what the prompt was made
-    from, ``exchange`` names how a language model read it (``SayForm``).
+    ``like`` a turn whose region holds where nothing is painted, and whose references do where none are given and the
+    method takes them.
+    ``instruction`` is what the prompt was made from, ``exchange`` names how a language model read it (``SayForm``).
     """
 
     parent: TurnId
@@ -75,7 +96,8 @@ class EditForm(Form):
     count: int = Field(1, ge=1, le=MOST_CANDIDATES)
     only: Base64Bytes | None = None
     protect: Base64Bytes | None = None
-    region_of: TurnId | None = None
+    references: Annotated[tuple[ReferenceForm, ...], Field(max_length=MOST_REFERENCES)] = ()
+    like: TurnId | None = None
     tab: Tab = ""
 
     def region(self, size: tuple[int, int]) -> Image.Image | None:
@@ -118,6 +140,22 @@ class ImportForm(Form):
     parent: TurnId
     upload: str
     prompt: Prompt
+    tab: Tab = ""
+
+
+class RepeatForm(Form):
+    """Make the way to ``turn`` once more, of an uploaded picture that shows ``prompt``, as a session of its own.
+
+    ``name`` is what the session is to be called, with a number where that is taken; ``called`` what the picture is.
+    ``longest`` scales the picture as in ``StartForm``.
+    """
+
+    turn: TurnId
+    upload: str
+    prompt: Prompt
+    name: Annotated[str, Field(max_length=80)] | None = None
+    called: Annotated[str, Field(max_length=80)] = ""
+    longest: int | None = Field(None, ge=16)
     tab: Tab = ""
 
 

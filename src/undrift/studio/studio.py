@@ -14,7 +14,7 @@ from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.studio import uploads, views
 from undrift.studio.events import EventLog
-from undrift.studio.forms import MOST_CANDIDATES, MethodForm
+from undrift.studio.forms import MOST_CANDIDATES, MOST_REFERENCES, MethodForm
 from undrift.studio.jobs import JobQueue
 from undrift.studio.notes import Notes
 from undrift.studio.saying import Exchanges
@@ -71,6 +71,10 @@ class Studio:
         """
         return registry.get(form.name, form.preset, form.params, self.backbone.tuned, form.dial)
 
+    def free_name(self, wanted: str) -> str:
+        """A name for a new session, made from ``wanted``, that no session has and none that waits to be made."""
+        return self.folders.free_name(wanted, {job.about.session for job in self.jobs.open_jobs()})
+
     def use(self, backbone: Backbone) -> None:
         """Edit with another model from now on, and tell the pages."""
         self.backbone = backbone
@@ -99,5 +103,6 @@ class Studio:
                 "bytes": uploads.MAX_BYTES,
                 "megapixels": uploads.MAX_MEGAPIXELS,
                 "candidates": MOST_CANDIDATES,
+                "references": MOST_REFERENCES,
             },
         }

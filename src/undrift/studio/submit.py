@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from PIL import Image
 
@@ -16,9 +17,11 @@ from undrift.session.next_turn import candidate_plans, rebase_plan
 from undrift.session.preview import Preview, Show, decoder
 from undrift.session.store import Session
 from undrift.session.tree import Tree
+from undrift.studio import looking
 from undrift.studio.forms import EditForm, Form, ImportForm, RebaseForm, RestoreForm, StartForm, painted
 from undrift.studio.http_errors import Refused
 from undrift.studio.jobs import About, Job, Running
+from undrift.studio.looking import Looks
 from undrift.studio.models import check_settled
 from undrift.studio.studio import Studio
 from undrift.studio.uploads import scaled_size
@@ -32,7 +35,7 @@ Work = Callable[[Running], None]
 def start(studio: Studio, form: StartForm) -> Job:
     """Start a session with an uploaded picture."""
     upload = studio.uploads.get(form.upload)
-    name = studio.folders.free_name("session") if form.name is None else form.name
+    name = studio.free_name("session") if form.name is None else form.name
     folder = studio.folders.new(name)
 
     def work(running: Running) -> None:
@@ -57,8 +60,10 @@ def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> J
     parent = tree.turn(form.parent)
     follows = None if form.after is None else _followed(studio, name, form.after)
     region = form.region((parent.width, parent.height))
-    if region is None and form.region_of is not None:
-        region = session.region(tree.turn(form.region_of))
+    if region is None and form.like is not None:
+        region = session.region(tree.turn(form.like))
+    method = studio.method(form.method)
+    looks = looking.looks(studio, session, method, form)
     plan = EditPlan(
         prompt=form.prompt,
         source_prompt=form.source_prompt,
@@ -70,7 +75,7 @@ def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> J
         region=region,
     )
     about = About("edit", name, form.prompt, form.tab, parent.id, form.prompt, form.after)
-    work = edits(studio, name, tree, studio.method(form.method), plan, form.count, follows)
+    work = edits(studio, name, tree, method, plan, form.count, follows, looks)
     return studio.jobs.submit(about, work, form, key)
 
 
@@ -136,10 +141,12 @@ def edits(
     plan: EditPlan,
     count: int = 1,
     follows: Job | None = None,
+    looks: Looks | None = None,
 ) -> Work:
     """Work that makes every candidate; the head goes to the first, the others stay beside it.
 
-    With ``follows`` they are made from what that job has made by then, in place of the plan's parent.
+    With ``follows`` they are made from what that job has made by then, in place of the plan's parent. ``looks``
+    opens the references of all of them.
     """
     session = studio.folders.session(name)
     turns = candidate_plans(tree, method, plan, count)
@@ -147,13 +154,16 @@ def edits(
     every = max(1, cost.evaluations // MOST_PREVIEWS)
 
     def work(running: Running) -> None:
-        parent = None if follows is None else _made_by(follows)
+        settled: dict[str, Any] = {} if follows is None else {"parent": _made_by(follows)}
+        if looks is not None:
+            running.say("reading the references")
+            settled["references"] = looks(running.check)
         running.expect(cost.evaluations, studio.backbone.counter, len(turns))
         for number, (variant, wanted) in enumerate(turns):
             running.start_item(number)
             preview = _preview(studio, session, running.show, every)
-            settled = wanted if parent is None else replace(wanted, parent=parent)
-            turn = engine.run_turn(session, studio.backbone, variant, settled, [running, *preview])
+            plan = replace(wanted, **settled)
+            turn = engine.run_turn(session, studio.backbone, variant, plan, [running, *preview])
             _tell(studio, name, running, turn)
 
     return work

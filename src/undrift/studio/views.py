@@ -46,6 +46,7 @@ def turn_view(turn: Turn, tree: Tree) -> dict[str, Any]:
         **shown,
         "has_mask": turn.mask is not None,
         "has_region": turn.region_file is not None,
+        "has_references": turn.references_file is not None,
         "changes": None if parent is None else diff_view(parent.prompt, turn.prompt),
         "warning": drift.warning(turn),
     }
@@ -92,6 +93,7 @@ def _method_view(method: type[EditMethod], backbone: Backbone) -> dict[str, Any]
         "name": method.name,
         "title": method.title,
         "paper": method.paper,
+        "takes_references": method.takes_references,
         "presets": {
             name: {"params": made.params.model_dump(mode="json"), "evaluations": made.cost(backbone).evaluations}
             for name, made in presets.items()

@@ -148,13 +148,23 @@ export function settle() {
 }
 
 // The layer as a PNG in base64, white on black; null if nothing is painted.
-export function png(key) {
-  if (!coverage(key)) return null;
+export const png = (key) => (coverage(key) ? encoded(layers[key]) : null);
+
+// A named area as such a PNG; null if there is none of that name.
+export function areaPng(name) {
   const { width, height } = state.session;
-  const flat = blank(width, height);
+  const own = kept()[name];
+  if (!own) return null;
+  const layer = blank(width, height);
+  for (const stroke of own) applyTo(layer, stroke);
+  return encoded(layer);
+}
+
+function encoded(layer) {
+  const flat = blank(layer.width, layer.height);
   const pen = flat.getContext("2d");
   pen.fillStyle = "black";
-  pen.fillRect(0, 0, width, height);
-  pen.drawImage(layers[key], 0, 0);
+  pen.fillRect(0, 0, flat.width, flat.height);
+  pen.drawImage(layer, 0, 0);
   return flat.toDataURL("image/png").split(",")[1];
 }

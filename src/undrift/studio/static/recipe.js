@@ -2,11 +2,12 @@
 
 import { post } from "./api.js";
 import { queue } from "./actions.js";
-import { suggest } from "./composer.js";
+import { suggest } from "./draft.js";
 import { dialog, h } from "./dom.js";
 import { choose, methodOf } from "./method.js";
+import { addPicture } from "./references.js";
 import { attempt, toast } from "./say.js";
-import { state } from "./state.js";
+import { pathTo, shownTurn, state } from "./state.js";
 import { tab } from "./tab.js";
 
 // The turns that led to a picture, as a list.
@@ -36,6 +37,7 @@ export function showRecipe(picture, name) {
   const buttons = [
     last && then("Use its settings", () => apply(last)),
     fits && then("Put it in as a turn", () => queue("import", { parent: state.shown, upload: picture.id, prompt: picture.prompt })),
+    then("Take on its look", () => addPicture(picture, name)),
     then("Start a session with it", () => start(picture)),
   ].filter(Boolean);
   const content = [

@@ -95,6 +95,7 @@ function row(turn, level, rail, reachable) {
     h("img", { src: turnPath(session.name, turn, "thumbnail"), alt: "", width: 44, height: 44, loading: "lazy", draggable: "false" }),
     h("span", { class: "text" },
       h("span", { class: "head" }, title(turn), noteOf(turn).starred && h("span", { class: "star" }, "★"), here && h("b", { class: "tag now" }, "head"), ...names.map((name) => h("b", { class: "tag" }, name)),
+        turn.has_references && h("b", { class: "tag", title: "Made with references" }, "look"),
         turn.warning && h("b", { class: "tag warn", title: turn.warning }, "drift")),
       noteOf(turn).name && h("strong", { class: "noted" }, noteOf(turn).name),
       h("span", { class: "what" }, ...what(turn))),
@@ -113,7 +114,7 @@ function what(turn) {
 }
 
 function label(turn, here, names) {
-  const marks = [noteOf(turn).starred && "favourite", here && "head", ...names.map((name) => `branch ${name}`), turn.warning].filter(Boolean);
+  const marks = [noteOf(turn).starred && "favourite", here && "head", ...names.map((name) => `branch ${name}`), turn.has_references && "made with references", turn.warning].filter(Boolean);
   const said = turn.spec?.instruction ?? (turn.changes && changesInWords(turn.changes.words));
   return [[title(turn), noteOf(turn).name, said, turn.prompt].filter(Boolean).join(": "), ...marks].join(", ");
 }
