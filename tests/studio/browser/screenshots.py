@@ -60,7 +60,7 @@ def light(browser: Browser, running: Running, folder: Path) -> None:
     page.get_by_role("button", name="Clear", exact=True).click()
     page.get_by_role("spinbutton", name="Candidates").fill("3")
     page.get_by_role("button", name="Make the turn").click()
-    expect(page.locator(".candidates li")).to_have_count(3)
+    expect(page.locator(".several li")).to_have_count(3)
     save(page, folder / "studio-candidates.png")
     page.get_by_role("tab", name="View").click()
 

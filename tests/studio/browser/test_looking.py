@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.studio.browser.conftest import PHONE, Open, Running, rows
 from undrift.littleworld import demo
 from undrift.session import engine
+from undrift.studio.notes import Note
 
 SIDE = 128
 """Pixels of the bundled picture."""
@@ -183,3 +184,53 @@ def test_two_fingers_enlarge_and_paint_nothing(open_page: Open, looked_at: str) 
     assert box_of(page, ".sheet").width == pytest.approx(3 * fitting.width, rel=0.02)
     assert pixel_at(page, *middle) == pytest.approx((SIDE / 2, SIDE / 2), abs=1)
     expect(page.locator(".area")).to_have_count(0)
+
+
+def test_several_turns_are_looked_at_through_one_lens(open_page: Open, looked_at: str) -> None:
+    page = opened(open_page, looked_at)
+    page.get_by_role("tab", name="Side by side").click()
+    cells = page.locator(".several li")
+    expect(cells).to_have_count(3)
+    for _ in range(6):
+        page.get_by_role("button", name="Larger").click()
+    third = page.locator(".several .pane").nth(2)
+    third.scroll_into_view_if_needed()
+    pane = third.bounding_box()
+    assert pane is not None
+    middle = (round(pane["x"] + pane["width"] / 2), round(pane["y"] + pane["height"] / 2))
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 30, middle[1] + 20, steps=4)
+    page.mouse.up()
+    places = page.evaluate(
+        """() => [...document.querySelectorAll(".several .pane")].map((pane) => {
+            const [own, sheet] = [pane, pane.querySelector(".sheet")].map((one) => one.getBoundingClientRect());
+            return [sheet.x - own.x, sheet.y - own.y, sheet.width];
+        })"""
+    )
+    assert places[0] == pytest.approx(places[1], abs=PLACE)
+    assert places[0] == pytest.approx(places[2], abs=PLACE)
+    assert places[0][2] == pytest.approx(1.25**6 * pane["width"], rel=0.01)
+    # The middle of the picture was in the middle before it was dragged.
+    assert places[0][0] + places[0][2] / 2 == pytest.approx(pane["width"] / 2 + 30, abs=1)
+    # A press that moves nothing goes to the turn, and so does the button below it.
+    page.locator(".several .pane").nth(1).click()
+    expect(cells.nth(1)).to_have_class("here")
+    page.get_by_role("button", name="Look at Original").click()
+    expect(cells.nth(0)).to_have_class("here")
+
+
+def test_favourites_are_put_side_by_side(open_page: Open, running: Running) -> None:
+    session = running.begin("best ones")
+    for number in range(30):
+        engine.import_picture(session, demo.picture(), f"picture {number + 1}", running.studio.backbone)
+    for turn in session.turns()[4:21:8]:
+        running.studio.notes.write("best ones", turn.id, Note(starred=True))
+    page = open_page("#/s/best ones")
+    page.get_by_role("tab", name="Side by side").click()
+    cells = page.locator(".several li")
+    expect(page.get_by_text("24 of 31; make those you want favourites")).to_be_visible()
+    expect(cells.last).to_contain_text("Turn 30")
+    page.get_by_label("Show", exact=True).select_option("Favourites")
+    expect(cells).to_have_count(3)
+    expect(cells).to_contain_text(["Turn 4", "Turn 12", "Turn 20"])

@@ -116,7 +116,7 @@ def test_a_phone_is_enough(open_page: Open, running: Running, turns: str) -> Non
     fits(page)
     page.goto(f"{running.url}/#/s/{turns}")
     expect(rows(page)).to_have_count(4)
-    for mode in ("Compare", "Changes", "Paint", "Candidates", "View"):
+    for mode in ("Compare", "Changes", "Paint", "Side by side", "View"):
         page.get_by_role("tab", name=mode).tap()
         expect(page.get_by_role("tab", name=mode)).to_have_attribute("aria-selected", "true")
         fits(page)
@@ -154,7 +154,7 @@ def test_ink_stands_out_from_its_ground(open_page: Open, running: Running, turns
     page.get_by_text("Method and parameters").click()
     write(page, "a yellow robot next to a pink zebra in the snow")
     expect(page.locator(".diff ins").first).to_be_visible()
-    for mode in ("Compare", "Changes", "Paint", "Candidates", "View"):
+    for mode in ("Compare", "Changes", "Paint", "Side by side", "View"):
         page.get_by_role("tab", name=mode).click()
         assert page.evaluate(CONTRAST) == [], mode
     page.get_by_text("Export", exact=True).click()
@@ -190,7 +190,7 @@ def test_everything_has_a_name(open_page: Open, running: Running, turns: str) ->
     page.goto(f"{running.url}/#/s/{turns}")
     expect(rows(page)).to_have_count(4)
     page.get_by_text("Method and parameters").click()
-    for mode in ("Compare", "Changes", "Paint", "Candidates", "View"):
+    for mode in ("Compare", "Changes", "Paint", "Side by side", "View"):
         page.get_by_role("tab", name=mode).click()
         assert page.evaluate(NAMES) == [], mode
 
@@ -208,10 +208,12 @@ def test_axe_finds_nothing_in_any_state(open_page: Open, running: Running, turns
     page.goto(f"{running.url}/#/s/{turns}")
     expect(rows(page)).to_have_count(4)
     page.get_by_text("Method and parameters").click()
-    for mode in ("Compare", "Changes", "Mask", "Paint", "Candidates", "View"):
+    for mode in ("Compare", "Changes", "Mask", "Paint", "Side by side", "View"):
         page.get_by_role("tab", name=mode).click()
         assert found() == [], mode
-    for opens in ("Keys and settings", "Name this turn", "Name a branch"):
+    page.locator("#references > summary").click()
+    assert found() == []
+    for opens in ("Keys and settings", "Name this turn", "Name a branch", "Do the same to other pictures"):
         page.get_by_role("button", name=opens).click()
         expect(page.get_by_role("dialog")).to_be_visible()
         assert found() == [], opens

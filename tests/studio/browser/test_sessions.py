@@ -230,11 +230,11 @@ def test_candidates_are_put_side_by_side_and_one_is_kept(open_page: Open, runnin
     page.get_by_role("spinbutton", name="Candidates").fill("2")
     write(page, demo.edits()[0])
     page.get_by_role("button", name="Make the turn").click()
-    expect(page.get_by_role("tab", name="Candidates")).to_have_attribute("aria-selected", "true")
-    expect(page.locator(".candidates li")).to_have_count(2)
+    expect(page.get_by_role("tab", name="Side by side")).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".several li")).to_have_count(2)
     made = running.session("candidates").turns()[1:]
     page.get_by_role("button", name="Keep candidate 2").click()
-    expect(page.locator(".candidates li").nth(1)).to_contain_text("kept")
+    expect(page.locator(".several li").nth(1)).to_contain_text("kept")
     tree = running.session("candidates").tree()
     assert (tree.head_id, tree.branch, len(tree.turns)) == (made[1].id, "main", 3)
 
@@ -242,11 +242,11 @@ def test_candidates_are_put_side_by_side_and_one_is_kept(open_page: Open, runnin
     page.get_by_label("Method", exact=True).select_option("flowedit")
     page.get_by_role("spinbutton", name="Candidates").fill("1")
     page.get_by_role("button", name="Try turn 1b again").click()
-    expect(page.get_by_role("tab", name="Candidates")).to_be_enabled()
+    expect(page.get_by_role("tab", name="Side by side")).to_be_enabled()
     expect(rows(page)).to_have_count(4)
-    page.get_by_role("tab", name="Candidates").click()
-    expect(page.locator(".candidates li")).to_have_count(3)
-    expect(page.locator(".candidates")).to_contain_text("FlowEdit")
+    page.get_by_role("tab", name="Side by side").click()
+    expect(page.locator(".several li")).to_have_count(3)
+    expect(page.locator(".several")).to_contain_text("FlowEdit")
 
 
 def test_drift_is_read_and_a_turn_rebased_on_the_original(open_page: Open, running: Running) -> None:

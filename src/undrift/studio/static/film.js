@@ -9,7 +9,7 @@ import { changesInWords } from "./words.js";
 const FRAME_MS = 900;
 
 // From the original over the shown turn to where one gets by going on: as redo would, else to the first turn made.
-function branch() {
+export function branch() {
   const line = pathTo(shownTurn());
   const children = Map.groupBy(state.session.turns, (turn) => turn.parent);
   for (let next; (next = turnOf(state.session.trail[line.at(-1).id]) ?? children.get(line.at(-1).id)?.[0]); ) line.push(next);

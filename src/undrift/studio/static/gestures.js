@@ -21,8 +21,9 @@ document.addEventListener("keydown", (event) => {
 // Whether the next press moves the picture whatever the left button does otherwise.
 export const isMoving = (event) => event.button === 1 || space;
 
-// `hold` is called when the picture is pressed, and what it returns when it is let go or moved.
-export function followGestures(pane, { moves, hold = () => null }) {
+// `hold` is called when the picture is pressed, and what it returns when it is let go or moved; `click` when it was
+// pressed for a moment. Where the wheel `scrolls`, it enlarges with Ctrl alone.
+export function followGestures(pane, { moves, scrolls = false, click = null, hold = () => null }) {
   const fingers = new Map(); // by pointer id: where it is
   let release = null;
   let timer = 0;
@@ -38,7 +39,7 @@ export function followGestures(pane, { moves, hold = () => null }) {
   pane.addEventListener("wheel", (event) => {
     const pixels = event.deltaMode === 1 ? event.deltaY * LINE : event.deltaY;
     // Where the page is one long column the wheel scrolls it, as it does everywhere at a picture that fits already.
-    if (!event.ctrlKey && (document.documentElement.scrollHeight > innerHeight || (pixels > 0 && !isZoomed()))) return;
+    if (!event.ctrlKey && (scrolls || document.documentElement.scrollHeight > innerHeight || (pixels > 0 && !isZoomed()))) return;
     event.preventDefault();
     zoomBy(Math.exp(-pixels * WHEEL * (event.ctrlKey ? 4 : 1)), [event.clientX, event.clientY]);
   }, { passive: false });
@@ -81,6 +82,7 @@ export function followGestures(pane, { moves, hold = () => null }) {
   }, { capture: true });
 
   const end = (event) => {
+    if (event.type === "pointerup" && last && distance(start, [event.clientX, event.clientY]) <= STILL) click?.();
     fingers.delete(event.pointerId);
     last = null;
     letGo();

@@ -12,14 +12,16 @@ const GRID = 12; // and from here on with lines between them
 const STEP = 1.25;
 
 const lens = { scale: 1, x: 0.5, y: 0.5 }; // 1 fits the pane; x and y are the point in the pane's middle, 0 to 1
-let pane = null;
+let pane = null; // the first of those that are looked through; they are all of one size
+let panes = [];
 let owner = null;
 const room = new ResizeObserver(() => place());
 
-// Looks through `element`, a pane with one window in it, from now on.
-export function lookThrough(element) {
+// Looks through `elements`, panes of one size with one window in each, from now on.
+export function lookThrough(...elements) {
   if (pane) room.unobserve(pane);
-  pane = element;
+  panes = elements;
+  pane = panes[0];
   if (owner !== state.session.name) Object.assign(lens, { scale: 1, x: 0.5, y: 0.5 });
   owner = state.session.name;
   room.observe(pane);
@@ -41,14 +43,18 @@ function place() {
   const left = clamp(lens.x * w - ww / 2, 0, w - ww);
   const top = clamp(lens.y * h - wh / 2, 0, h - wh);
   Object.assign(lens, { x: (left + ww / 2) / w, y: (top + wh / 2) / h });
-  const frame = pane.querySelector(".window");
   const pixel = w / state.session.width;
-  Object.assign(frame.style, { width: `${ww}px`, height: `${wh}px` });
-  for (const [name, value] of Object.entries({ x: -left, y: -top, w, h, pixel })) frame.style.setProperty(`--${name}`, `${value}px`);
-  frame.classList.toggle("sharp", pixel >= SHARP && lens.scale > 1);
-  frame.classList.toggle("gridded", pixel >= GRID && lens.scale > 1);
-  pane.classList.toggle("zoomed", lens.scale > 1);
+  for (const one of panes) frame(one, { ww, wh, pixel, x: -left, y: -top, w, h });
   update({ lens: { ...lens } });
+}
+
+function frame(one, { ww, wh, pixel, ...places }) {
+  const { style, classList } = one.querySelector(".window");
+  Object.assign(style, { width: `${ww}px`, height: `${wh}px` });
+  for (const [name, value] of Object.entries({ pixel, ...places })) style.setProperty(`--${name}`, `${value}px`);
+  classList.toggle("sharp", pixel >= SHARP && lens.scale > 1);
+  classList.toggle("gridded", pixel >= GRID && lens.scale > 1);
+  one.classList.toggle("zoomed", lens.scale > 1);
 }
 
 const clamp = (value, least, most) => Math.min(Math.max(value, least), Math.max(least, most));
@@ -66,8 +72,14 @@ export function grab(at = null) {
 }
 
 function fromMiddle(at) {
-  const { left, top, width, height } = pane.getBoundingClientRect();
+  const { left, top, width, height } = under(at).getBoundingClientRect();
   return at ? [at[0] - left - width / 2, at[1] - top - height / 2] : [0, 0];
+}
+
+// The pane that a point of the screen is in, the first one where it is in none.
+function under(at) {
+  const has = ({ left, top, right, bottom }) => at[0] >= left && at[0] <= right && at[1] >= top && at[1] <= bottom;
+  return (at && panes.find((one) => has(one.getBoundingClientRect()))) || pane;
 }
 
 // Brings what was grabbed to `at`, enlarged by `factor`.

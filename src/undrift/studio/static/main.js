@@ -86,7 +86,7 @@ async function arrive(job) {
   look(job.turns[0]);
   if (!document.activeElement?.matches("textarea, input")) bringPictureIntoSight();
   if (shownTurn()?.warning) announce(`Done: ${job.title}. ${shownTurn().warning}`);
-  update({ mode: job.turns.length > 1 ? "candidates" : state.mode === "paint" ? "view" : state.mode });
+  update({ several: job.turns.length > 1 ? "candidates" : state.several, mode: job.turns.length > 1 ? "several" : state.mode === "paint" ? "view" : state.mode });
 }
 
 async function begin() {

@@ -1,6 +1,6 @@
 // The ways to look at a picture.
 
-import { candidatesOf, shownTurn, state, update } from "./state.js";
+import { shownTurn, state, update } from "./state.js";
 
 export const MODES = [
   { name: "view", title: "View", can: () => true },
@@ -8,7 +8,7 @@ export const MODES = [
   { name: "changes", title: "Changes", can: () => state.session.turns.length > 1 },
   { name: "mask", title: "Mask", can: () => shownTurn()?.has_mask || shownTurn()?.has_region },
   { name: "paint", title: "Paint", can: () => true },
-  { name: "candidates", title: "Candidates", can: () => candidatesOf(shownTurn()).length > 1 },
+  { name: "several", title: "Side by side", can: () => state.session.turns.length > 1 },
 ];
 
 export function setMode(name) {

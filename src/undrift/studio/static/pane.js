@@ -4,15 +4,21 @@ import { fill, h, icon } from "./dom.js";
 import { followGestures } from "./gestures.js";
 import { actualSize, fit, lookThrough, percent, zoomIn, zoomOut } from "./lens.js";
 import { holdBefore, beforeButton } from "./before.js";
-import { currentMode } from "./modes.js";
 import { state, watch } from "./state.js";
 
-// A pane with `sheets`; `paints` leaves the left button and one finger to what is shown in it.
-export function paneOf(sheets, { paints = false, hold = null } = {}) {
+// A pane with `sheets`; `paints` leaves the left button and one finger to what is shown in it, `click` is called where
+// the picture was pressed and not moved. One that is `small` is one of many: the wheel scrolls past it.
+export function paneWith(sheets, { paints = false, hold = null, click = null, small = false, label = "Picture" } = {}) {
   const grid = h("div", { class: "grid", "aria-hidden": "true" });
   const frame = h("div", { class: "window" }, ...sheets, grid);
-  const pane = h("div", { class: "pane", tabindex: 0, role: "group", "aria-label": "Picture; plus and minus enlarge it, the arrow keys move it" }, frame);
-  followGestures(pane, { moves: !paints, ...(hold && { hold: () => hold(frame) }) });
+  const pane = h("div", { class: "pane", tabindex: 0, role: "group", "aria-label": `${label}; plus and minus enlarge it, the arrow keys move it` }, frame);
+  followGestures(pane, { moves: !paints, scrolls: small, click, ...(hold && { hold: () => hold(frame) }) });
+  return pane;
+}
+
+// The one pane that is looked through.
+export function paneOf(sheets, options) {
+  const pane = paneWith(sheets, options);
   queueMicrotask(() => pane.isConnected && lookThrough(pane));
   return pane;
 }
@@ -27,7 +33,7 @@ export function lensBar() {
     button("Smaller", zoomOut, "minus"), told, button("Larger", zoomIn, "plus"),
     button("Fit the window", fit, "fit"), button("One pixel on one pixel", actualSize, null, "1:1"), beforeButton());
   const draw = () => {
-    bar.hidden = !state.session || currentMode() === "candidates";
+    bar.hidden = !state.session;
     if (state.session) fill(told, `${percent()} %`);
   };
   watch(["lens", "session", "mode", "shown"], draw);

@@ -2,7 +2,7 @@
 
 import { get, heatPath, sessionPath, turnPath } from "./api.js";
 import { cancel, ownJob } from "./actions.js";
-import { candidatesView } from "./strip.js";
+import { severalView } from "./several.js";
 import { comparison, turnSelect } from "./compare.js";
 import { fill, h, icon } from "./dom.js";
 import { jobProgress } from "./jobs.js";
@@ -24,17 +24,17 @@ export function stage() {
     drawTabs(tabs, mode);
     view.setAttribute("aria-labelledby", `mode-${mode}`);
     caption.textContent = shownTurn().prompt || "(no caption)";
-    // The candidates change with the session, everything else with the turn alone: a brush is not to be lost.
-    const key = JSON.stringify([mode, state.session.name, state.shown, state.against, ["candidates", "compare", "changes"].includes(mode) && state.session.turns.length]);
+    // What is seen of other turns changes with the session, everything else with the turn alone: a brush is not to be lost.
+    const key = JSON.stringify([mode, state.session.name, state.shown, mode === "several" ? [state.several, state.session.head, state.session.notes] : state.against, ["several", "compare", "changes"].includes(mode) && state.session.turns.length]);
     if (key === drawn) return;
     drawn = key;
     view.dataset.mode = mode;
     frame.style.setProperty("--ratio", state.session.width / state.session.height);
     const [picture, ...tools] = VIEWS[mode]();
-    fill(view, picture, mode !== "candidates" && caption, ...tools);
+    fill(view, picture, mode !== "several" && caption, ...tools);
   };
   const drawLive = () => (showLive(view, ownJob()), showBar(bar, ownJob()));
-  watch(["session", "shown", "mode", "against"], draw);
+  watch(["session", "shown", "mode", "against", "several"], draw);
   watch(["jobs", "session", "mode", "shown"], drawLive);
   draw();
   drawLive();
@@ -55,7 +55,7 @@ const VIEWS = {
     ];
   },
   paint: painter,
-  candidates: candidatesView,
+  several: severalView,
 };
 
 function changes() {

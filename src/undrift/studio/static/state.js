@@ -4,7 +4,8 @@ export const state = {
   about: null, // model, methods, limits
   session: null, // the open session as the server tells it, null on the start page
   shown: null, // id of the turn that is shown, and that the next turn is made from
-  mode: "view", // view, compare, changes, mask, paint or candidates
+  mode: "view", // view, compare, changes, mask, paint or several
+  several: null, // which turns are put side by side, see several.js; null for what fits the shown one
   against: null, // id of the turn that compare and changes compare with, null for the one before
   jobs: new Map(), // id -> job, oldest first
   found: { text: "", starred: false, folded: false }, // what the history is narrowed to

@@ -1,16 +1,16 @@
 // Candidates of one turn: made from the same picture towards the same words, with another seed, dial or method.
 
 import { turnPath } from "./api.js";
-import { keep, look } from "./actions.js";
-import { fill, h, icon } from "./dom.js";
-import { candidatesOf, pathTo, shownTurn, state, turnOf, watch } from "./state.js";
+import { look } from "./actions.js";
+import { fill, h } from "./dom.js";
+import { candidatesOf, shownTurn, state, watch } from "./state.js";
 
 // The small row below the picture.
 export function strip() {
   const row = h("div", { class: "strip", role: "group", "aria-label": "Candidates of this turn" });
   const draw = () => {
     const candidates = state.session ? candidatesOf(shownTurn()) : [];
-    row.hidden = candidates.length < 2 || state.mode === "candidates";
+    row.hidden = candidates.length < 2 || state.mode === "several";
     fill(row, candidates.map((turn) => thumb(turn, candidates)));
   };
   watch(["session", "shown", "mode"], draw);
@@ -24,31 +24,6 @@ function thumb(turn, all) {
     h("img", { src: turnPath(state.session.name, turn, "thumbnail"), alt: `Candidate ${all.indexOf(turn) + 1}` }),
     h("span", { class: "fine" }, difference(turn, all)),
   );
-}
-
-// The large view: all of them side by side.
-export function candidatesView() {
-  const candidates = candidatesOf(shownTurn());
-  const kept = new Set(pathTo(turnOf(state.session.head)).map((turn) => turn.id));
-  const columns = { 1: 1, 2: 2, 4: 2 }[candidates.length] ?? 3;
-  return [h("ul", { class: `candidates of-${columns}` }, ...candidates.map((turn) => h(
-    "li", { class: turn.id === state.shown ? "here" : null },
-    h("button", { type: "button", class: "look", "aria-pressed": String(turn.id === state.shown), onclick: () => look(turn.id), "aria-label": `Look at candidate ${candidates.indexOf(turn) + 1}` },
-      h("img", { class: "picture", src: turnPath(state.session.name, turn, "picture"), alt: turn.prompt, draggable: "false" })),
-    h("div", { class: "row spread" },
-      h("span", { class: "fine" }, difference(turn, candidates), h("br"), h("span", { class: "muted" }, drift(turn))),
-      kept.has(turn.id)
-        ? h("span", { class: "tag now" }, "kept")
-        : h("button", { type: "button", onclick: () => keep(turn.id), "aria-label": `Keep candidate ${candidates.indexOf(turn) + 1}` }, icon("keep"), "Keep")),
-  )))];
-}
-
-function drift(turn) {
-  const found = turn.drift_previous;
-  if (!found) return "";
-  // A method that does not say where it edits leaves nothing that is outside.
-  const where = turn.has_mask || turn.has_region ? "changed outside" : "of the picture changed";
-  return `${(100 * found.changed).toFixed(1)} % ${where}`;
 }
 
 // In what a candidate differs from the others: its method, its parameters, else its seed.
