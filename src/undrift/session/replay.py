@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -14,6 +15,7 @@ from undrift.errors import InputError
 from undrift.flow import Observer
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
+from undrift.session.carrying import Carried, carried_turns
 from undrift.session.engine import EditPlan, import_picture, restore, run_turn, start_session
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.store import Session
@@ -46,7 +48,8 @@ def replay(
         session: what to repeat.
         into: folder of the new session.
         backbone: the model to run on, the recorded one or another.
-        image, prompt: another original picture and what it shows; None takes the recorded ones.
+        image, prompt: another original picture and what it shows; None takes the recorded ones. What the turns ask
+            for is said of what it shows, see ``carried_turns``.
         seed: for all turns; None takes the recorded ones.
         method: the method for a recorded turn.
         model: the model for a recorded turn, from whose first ``backbone`` is that of the original; None takes
@@ -56,12 +59,14 @@ def replay(
         finished: called with each new turn.
 
     Raises:
-        InputError: ``image`` has another size than the pictures or regions that were put in by hand.
+        InputError: ``image`` has another size than the pictures or regions that were put in by hand, or a turn has no
+            sure meaning of a picture that shows ``prompt``.
     """
     tree = session.tree()
-    turns = tuple(tree.turns.values()) if turn is None else _needed(tree, tree.turn(turn))
+    turns = repeated_turns(tree, turn)
     original = session.picture(tree.original) if image is None else image
-    _check_size(turns, original)
+    check_size(turns, original.size)
+    carried = {} if prompt is None else carried_turns(tree, turns, prompt)
     new = start_session(into, original, tree.original.prompt if prompt is None else prompt, backbone)
     ids = {tree.original.id: new.original.id}
     for old in turns[1:]:
@@ -69,9 +74,8 @@ def replay(
         drawn = session.region(old)
         if old.spec is not None:
             backbone = backbone if model is None else model(old.spec)
-            plan = replace(
-                _again(old, old.spec, tree, parent, seed), region=drawn, references=session.references(old)
-            )
+            plan = replace(_again(old, old.spec, tree, parent, seed), region=drawn)
+            plan = replace(plan, references=session.references(old), **_said(carried.get(old.id), plan))
             tell_other_weights(backbone.identity, old.spec.model, old.spec.weights_hash, f"turn {old.number}")
             made = run_turn(new, backbone, method(old.spec), plan, observers)
         elif old.restore is not None and drawn is not None:
@@ -104,6 +108,23 @@ def _again(old: Turn, spec: TurnSpec, tree: Tree, parent: str, seed: int | None)
     )
 
 
+def _said(carried: Carried | None, plan: EditPlan) -> dict[str, Any]:
+    """What is another in ``plan`` where it is said of another picture."""
+    if carried is None or carried.prompt == plan.prompt:
+        return {}
+    # What a language model made of the instruction was of the other caption.
+    return {**vars(carried), "exchange": None}
+
+
+def repeated_turns(tree: Tree, turn: str | None = None) -> tuple[Turn, ...]:
+    """The turns that ``replay`` makes again for ``turn``, with the original, oldest first.
+
+    Raises:
+        InputError: no such turn.
+    """
+    return tuple(tree.turns.values()) if turn is None else _needed(tree, tree.turn(turn))
+
+
 def _needed(tree: Tree, turn: Turn) -> tuple[Turn, ...]:
     """The path to ``turn`` and to every turn that something on it was restored from, oldest first."""
     wanted: set[str] = set()
@@ -116,13 +137,18 @@ def _needed(tree: Tree, turn: Turn) -> tuple[Turn, ...]:
     return tuple(step for step in tree.turns.values() if step.id in wanted)
 
 
-def _check_size(turns: Sequence[Turn], original: Image.Image) -> None:
+def check_size(turns: Sequence[Turn], size: tuple[int, int]) -> None:
+    """Refuse an original picture of ``size`` for ``turns``, the first of which is the recorded one.
+
+    Raises:
+        InputError: some of them have pictures of another size.
+    """
     old = turns[0]
-    if original.size == (old.width, old.height) or all(
+    if size == (old.width, old.height) or all(
         t.spec and t.region_file is None and t.references_file is None for t in turns[1:]
     ):
         return
-    given, wanted = (f"{width}x{height}" for width, height in (original.size, (old.width, old.height)))
+    given, wanted = (f"{width}x{height}" for width, height in (size, (old.width, old.height)))
     raise InputError(
         f"the picture is {given}, expected {wanted} pixels: some turns have pictures or masks of that size"
     )
