@@ -25,7 +25,7 @@ from undrift.session.compare import compare as compare_turns
 from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.session.unpack import import_zip
-from undrift.studio import connections, housekeeping, images, models, navigation, submit, views
+from undrift.studio import connections, housekeeping, images, models, navigation, repeating, submit, views
 from undrift.studio.answers import JSONResponse
 from undrift.studio.forms import (
     BranchForm,
@@ -40,6 +40,7 @@ from undrift.studio.forms import (
     PauseForm,
     RebaseForm,
     RenameForm,
+    RepeatForm,
     RestoreForm,
     SayForm,
     StartForm,
@@ -293,6 +294,12 @@ def restore(request: Request, form: RestoreForm) -> Any:
 def bring_in(request: Request, form: ImportForm) -> Any:
     """Queue putting in a picture made elsewhere."""
     return _queued(request, submit.bring_in(studio_of(request), request.path_params["name"], form))
+
+
+@takes(RepeatForm)
+def repeat(request: Request, form: RepeatForm) -> Any:
+    """Queue a session's turns on another picture."""
+    return _queued(request, repeating.repeat(studio_of(request), request.path_params["name"], form))
 
 
 @takes(HeadForm)

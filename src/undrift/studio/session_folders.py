@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from undrift.errors import UndriftError
@@ -69,12 +69,15 @@ class SessionFolders:
             raise Refused(409, f"'{name}' exists already: choose another name")
         return self.root / name
 
-    def free_name(self, wanted: str) -> str:
-        """A name that ``new`` accepts, made from ``wanted``, with a number behind it if that is taken."""
+    def free_name(self, wanted: str, taken: Container[str] = ()) -> str:
+        """A name that ``new`` accepts, made from ``wanted``, with a number behind it if that is taken.
+
+        ``taken`` are names of sessions that are not there yet.
+        """
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", wanted).strip("-._ ")[:48].rstrip("-._ ") or "session"
         base = f"session-{plain}" if plain.split(".")[0].lower() in RESERVED else plain
         name, count = base, 1
-        while os.path.lexists(self.root / name):
+        while name in taken or os.path.lexists(self.root / name):
             count += 1
             name = f"{base}-{count}"
         return name

@@ -17,7 +17,8 @@ from undrift.studio.http_errors import Refused
 
 MAX_BYTES = 32 * 2**20
 MAX_MEGAPIXELS = 24.0
-KEPT = 6
+KEPT_BYTES = 6 * MAX_BYTES
+"""Held of all uploads together, previews included; the newest is held whatever it needs."""
 PREVIEW_SIDE = 1024
 COMFORTABLE_MEGAPIXELS = 1.5
 """Up to here a picture is edited as it is without a word; attention's work grows with the square of the pixels."""
@@ -46,6 +47,11 @@ class Upload:
     prompt: str
 
     @property
+    def held(self) -> int:
+        """Bytes that it needs in memory."""
+        return len(self.data) + len(self.preview)
+
+    @property
     def smaller(self) -> list[tuple[int, int]]:
         """Sizes (width, height) to offer for it, the one to recommend first; none if it is no large picture."""
         if self.width * self.height <= COMFORTABLE_MEGAPIXELS * 1e6:
@@ -59,7 +65,7 @@ class Upload:
 
 
 class Uploads:
-    """The newest ``KEPT`` uploads."""
+    """The newest uploads, as many as ``KEPT_BYTES`` hold."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Upload] = OrderedDict()
@@ -80,7 +86,7 @@ class Uploads:
         with self._lock:
             self._kept[upload.id] = upload
             self._kept.move_to_end(upload.id)
-            while len(self._kept) > KEPT:
+            while len(self._kept) > 1 and sum(one.held for one in self._kept.values()) > KEPT_BYTES:
                 self._kept.popitem(last=False)
         return upload
 

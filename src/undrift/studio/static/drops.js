@@ -32,9 +32,14 @@ document.addEventListener("paste", (event) => {
   take(event.clipboardData.files, shown.taken);
 });
 
-export function take(files, taken) {
-  const file = files[0];
-  if (!file) return null;
+export const take = (files, taken) => files[0] && takeOne(files[0], taken);
+
+// Several, one after another: the server takes few at a time.
+export async function takeAll(files, taken) {
+  for (const file of [...files]) await takeOne(file, taken);
+}
+
+function takeOne(file, taken) {
   const named = (error) => Promise.reject(new Error(`${file.name}: ${error.message}`, { cause: error }));
   return attempt(() => bring().catch(named));
 

@@ -3,8 +3,9 @@
 import { post, sessionPath } from "./api.js";
 import { nameBranch } from "./branches.js";
 import { dialog, field, fill, h, icon } from "./dom.js";
+import { showRepeat } from "./repeat.js";
 import { attempt } from "./say.js";
-import { candidatesOf, noteOf, shownTurn, state, title, update, watch } from "./state.js";
+import { candidatesOf, noteOf, pathTo, shownTurn, state, title, update, watch } from "./state.js";
 import { historyTree } from "./tree.js";
 
 const LONG = 8; // turns from which on there is something to be searched
@@ -13,11 +14,16 @@ export function historyPanel() {
   const star = h("button", { type: "button", class: "quiet", "aria-label": "Favourite", title: "Favourite", onclick: () => note({ starred: !noteOf(shownTurn()).starred }) }, icon("star"));
   const name = h("button", { type: "button", class: "quiet", "aria-label": "Name this turn", title: "Name this turn", onclick: nameTurn }, icon("pen"));
   const branch = h("button", { type: "button", class: "quiet", "aria-label": "Name a branch", title: "Name a branch", onclick: nameBranch }, icon("branch"));
-  const draw = () => state.session && star.setAttribute("aria-pressed", String(noteOf(shownTurn()).starred));
+  const repeat = h("button", { type: "button", class: "quiet", "aria-label": "Do the same to other pictures", title: "Do the same to other pictures", onclick: () => showRepeat() }, icon("repeat"));
+  const draw = () => {
+    if (!state.session) return;
+    star.setAttribute("aria-pressed", String(noteOf(shownTurn()).starred));
+    repeat.disabled = !pathTo(shownTurn()).some((turn) => turn.spec);
+  };
   watch(["session", "shown"], draw);
   draw();
   return h("section", { class: "panel history", "aria-labelledby": "history-title" },
-    h("div", { class: "row spread" }, h("h2", { id: "history-title" }, "History"), h("span", { class: "row tight" }, star, name, branch)),
+    h("div", { class: "row spread" }, h("h2", { id: "history-title" }, "History"), h("span", { class: "row tight" }, star, name, branch, repeat)),
     finder(), historyTree());
 }
 

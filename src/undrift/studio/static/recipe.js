@@ -6,6 +6,7 @@ import { suggest } from "./draft.js";
 import { dialog, h } from "./dom.js";
 import { choose, methodOf } from "./method.js";
 import { addPicture } from "./references.js";
+import { showRepeat } from "./repeat.js";
 import { attempt, toast } from "./say.js";
 import { pathTo, shownTurn, state } from "./state.js";
 import { tab } from "./tab.js";
@@ -38,6 +39,7 @@ export function showRecipe(picture, name) {
     last && then("Use its settings", () => apply(last)),
     fits && then("Put it in as a turn", () => queue("import", { parent: state.shown, upload: picture.id, prompt: picture.prompt })),
     then("Take on its look", () => addPicture(picture, name)),
+    pathTo(shownTurn()).some((turn) => turn.spec) && then("Do the same to it", () => showRepeat(picture, name)),
     then("Start a session with it", () => start(picture)),
   ].filter(Boolean);
   const content = [
