@@ -75,6 +75,7 @@ bench-core: $(STAMP)
 
 bench-studio: $(STAMP)
 	$(BIN)/python -m benchmarks.studio
+	$(BIN)/python -m benchmarks.studio_page
 
 # Stopped at any time, the same command goes on where it was.
 define run

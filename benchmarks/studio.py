@@ -1,26 +1,33 @@
-"""How quickly the studio's page is answered while a turn runs, as a ratio to how quickly it is when nothing does.
+"""How quickly the studio's page is answered while it is at work, as a ratio to how quickly it is when it is not.
 
     python benchmarks/studio.py --rounds 5 --output studio.json
 
-A studio of its own process serves LittleWorld. In each round the same requests are timed twice, with an idle model
-and while a turn of 1000 steps is computed: the session, the words that change, a thumbnail and a heat map, which is
-the most that any request computes. Only the ratio says anything about another machine.
+A studio of its own process serves LittleWorld. In each round the same requests are timed three times: with an idle
+model, while a turn of 1000 steps is computed, and while other pages bring in photos of 24 megapixels, one after
+another. They are what a page asks for as somebody works: the session, the list of sessions, the words that change,
+what an instruction means, what a turn costs, the queue, a thumbnail, and a heat map, which is the most that any of
+them computes. Only the ratios say anything about another machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
+import io
 import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import numpy as np
+from PIL import Image
 
 STEPS = 1000
 PROMPT = "a yellow dog next to a pink cactus on a beach"
@@ -33,8 +40,9 @@ class Page:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
 
     def ask(self, method: str, path: str, form: Any = None) -> Any:
-        """The answer to a request: JSON, or the bytes of a picture."""
-        self._connection.request(method, path, None if form is None else json.dumps(form))
+        """The answer to a request: JSON, or the bytes of a picture. ``form`` is sent as JSON, bytes as they are."""
+        body = form if form is None or isinstance(form, bytes) else json.dumps(form)
+        self._connection.request(method, path, body)
         answer = self._connection.getresponse()
         data = answer.read()
         if answer.status >= 400:
@@ -83,7 +91,11 @@ def prepared(page: Page) -> list[tuple[str, str, Any]]:
     turn = page.ask("GET", "/api/sessions/bench")["head"]
     return [
         ("GET", "/api/sessions/bench", None),
+        ("GET", "/api/sessions", None),
+        ("GET", "/api/jobs", None),
         ("POST", "/api/diff", {"source": upload["prompt"], "target": PROMPT}),
+        ("POST", "/api/sessions/bench/say", {"turn": turn, "text": "make the cactus blue"}),
+        ("POST", "/api/cost", edit(source, 15)["method"]),
         ("GET", f"/api/sessions/bench/turns/{turn}/thumbnail", None),
         ("GET", f"/api/sessions/bench/heat/{source}/{turn}", None),
     ]
@@ -106,20 +118,57 @@ def timed(page: Page, requests: list[tuple[str, str, Any]], count: int) -> list[
     return times
 
 
-def measure(page: Page, rounds: int, count: int) -> tuple[list[float], list[float]]:
-    """Milliseconds with an idle model, and while a turn runs; a round measures both, so that both are disturbed."""
-    requests = prepared(page)
+@contextmanager
+def turn_runs(page: Page) -> Iterator[None]:
+    """A turn is computed in the block."""
     source = page.ask("GET", "/api/sessions/bench")["turns"][0]["id"]
-    idle, busy = [], []
+    job = page.ask("POST", "/api/sessions/bench/edit", edit(source, STEPS))
+    yield
+    page.ask("POST", f"/api/jobs/{job['id']}/cancel")
+    if page.finished(job)["state"] != "cancelled":
+        raise RuntimeError("the turn ended before the measurement: ask for more steps")
+
+
+def photo() -> bytes:
+    """A JPEG of 24 megapixels with as much detail as a photo's."""
+    small = np.random.default_rng(0).integers(0, 256, (375, 562, 3), dtype=np.uint8)
+    written = io.BytesIO()
+    Image.fromarray(small).resize((6000, 4000), Image.Resampling.BICUBIC).save(written, "JPEG", quality=90)
+    return written.getvalue()
+
+
+@contextmanager
+def photos_come(url: str, data: bytes) -> Iterator[None]:
+    """Another page brings in a photo, and again, in the block."""
+    done = threading.Event()
+
+    def bring() -> None:
+        page = Page(url)
+        while not done.is_set():
+            page.ask("POST", "/api/uploads", data)
+
+    thread = threading.Thread(target=bring)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def measure(url: str, rounds: int, count: int) -> dict[str, list[float]]:
+    """Milliseconds in each state of the studio; a round measures all of them, so that all are disturbed alike."""
+    page, data = Page(url), photo()
+    requests = prepared(page)
     timed(page, requests, 3)
+    times: dict[str, list[float]] = {"idle": [], "a turn runs": [], "a photo is opened": []}
     for _ in range(rounds):
-        idle += timed(page, requests, count)
-        job = page.ask("POST", "/api/sessions/bench/edit", edit(source, STEPS))
-        busy += timed(page, requests, count)
-        page.ask("POST", f"/api/jobs/{job['id']}/cancel")
-        if page.finished(job)["state"] != "cancelled":
-            raise RuntimeError("the turn ended before the measurement: ask for more steps")
-    return idle, busy
+        times["idle"] += timed(page, requests, count)
+        with turn_runs(page):
+            times["a turn runs"] += timed(page, requests, count)
+        with photos_come(url, data):
+            times["a photo is opened"] += timed(page, requests, count)
+    return times
 
 
 def percentile(times: list[float], share: float) -> float:
@@ -134,12 +183,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="write the numbers here as JSON")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, studio(folder) as url:
-        idle, busy = measure(Page(url), args.rounds, args.count)
-    result: dict[str, Any] = {"requests": len(idle)}
+        times = measure(url, args.rounds, args.count)
+    result: dict[str, Any] = {"requests": len(times["idle"])}
     for name, share in (("median", 0.5), ("p95", 0.95), ("p99", 0.99)):
-        one, other = percentile(idle, share), percentile(busy, share)
-        result[name] = {"idle_ms": one, "running_ms": other, "ratio": other / one}
-        print(f"{name:6}  idle {one:6.1f} ms  while a turn runs {other:6.1f} ms  ratio {other / one:.2f}")
+        found = {state: percentile(values, share) for state, values in times.items()}
+        ratios = {state: value / found["idle"] for state, value in found.items()}
+        result[name] = {"milliseconds": found, "ratio": ratios}
+        print(
+            f"{name:6}  "
+            + "  ".join(f"{state} {value:.1f} ms ({ratios[state]:.2f})" for state, value in found.items())
+        )
     if args.output:
         args.output.write_text(json.dumps(result, indent=1) + "\n")
 
