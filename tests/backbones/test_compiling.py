@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from tests.support import tiny_flux, tiny_pipelines
+from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_sd import backbone_of, pipeline
 from undrift.attention.capture import MapCapture
 from undrift.attention.columns import TextColumns
@@ -50,6 +51,7 @@ def velocities(backbone: Backbone, *, tapped: bool) -> list[torch.Tensor]:
     return found
 
 
+@pytest.mark.slow
 def test_taps_words_and_turns_make_no_graphs_of_their_own(graphs: Graphs) -> None:
     backbone = from_pipeline(tiny_flux.pipeline(), name="tiny")
     eager = [velocities(backbone, tapped=tapped) for tapped in (False, True)]
@@ -67,7 +69,7 @@ def test_taps_words_and_turns_make_no_graphs_of_their_own(graphs: Graphs) -> Non
     assert counts[2] - counts[1] <= 1
 
 
-@pytest.mark.parametrize("family", tiny_pipelines.FAMILIES)
+@pytest.mark.parametrize("family", slow_but_for({"flux2"}, tiny_pipelines.FAMILIES))
 def test_the_blocks_of_every_family_compile(family: str, graphs: Graphs) -> None:
     backbone = from_pipeline(tiny_pipelines.FAMILIES[family].make(), name="tiny")
     eager = velocities(backbone, tapped=True)

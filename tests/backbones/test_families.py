@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_pipelines import (
     CHAT_LIMIT,
     DEV_LIMIT,
@@ -35,6 +37,7 @@ from undrift.methods.registry import get
 from undrift.session.engine import EditPlan, run_turn, start_session
 
 NAMES = list(FAMILIES)
+FIVE_TURNS = ("multi_turn", "flowedit", "fireflow", "rf_inversion", "undrift")
 PROMPTS = ("a red cat on the grass", "a dog in the snow")
 SIZE = 24, 40
 PARITY = 1e-5
@@ -242,8 +245,9 @@ def test_a_prompt_that_is_too_long_is_refused(name: str) -> None:
         loaded(name).embed(["a cat " * 300])
 
 
-@pytest.mark.parametrize("method", ["multi_turn", "flowedit", "fireflow", "rf_inversion", "undrift"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "method"), slow_but_for({(name, "undrift") for name in NAMES}, product(NAMES, FIVE_TURNS))
+)
 def test_five_turns(name: str, method: str, tmp_path: Path) -> None:
     quick: dict[str, dict[str, Any]] = {
         "multi_turn": {"steps": 3, "highlight_start": 1},

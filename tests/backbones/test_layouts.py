@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tests.support import tiny_flux, tiny_pipelines
+from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_pipelines import FAMILIES, saved
 from undrift.backbones import Backbone, Geometry, from_pipeline, load
 from undrift.backbones.folder import read_folder
@@ -125,9 +126,10 @@ LOADS: dict[str, tuple[str, Callable[[Path, Path], Path], float]] = {
     "qwen_image": ("qwen_image", plain, 0.0),
     "qwen_image, variant bf16": ("qwen_image", variant("bf16"), 64 * BF16),
 }
+QUICK = {"flux", "flux, variant bf16 in shards", "sd3 in shards", "flux2, variant bf16", "qwen_image"}
 
 
-@pytest.mark.parametrize("layout", LOADS)
+@pytest.mark.parametrize("layout", slow_but_for(QUICK, LOADS))
 def test_it_loads(layout: str, folders: dict[str, Path], expected: dict[str, Tensor], tmp_path: Path) -> None:
     family, make, bar = LOADS[layout]
     same(load(str(make(folders[family], tmp_path / "made")), device="cpu"), expected[family], bar)

@@ -22,6 +22,7 @@ from PIL import Image
 
 import undrift
 from tests.support.memory import memory_folder
+from tests.support.slow_cases import slow_but_for
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones.base import Backbone
 from undrift.cli import execution
@@ -208,7 +209,7 @@ QUICK = {("preset", None), ("tuned", ("hat",))}
 
 @pytest.mark.parametrize(
     ("name", "chosen"),
-    [case if case in QUICK else pytest.param(*case, marks=pytest.mark.slow) for case in AGAIN],
+    slow_but_for(QUICK, AGAIN),
     ids=lambda value: str(value),
 )
 def test_turns_of_the_embedded_model_again(tmp_path: Path, name: str, chosen: tuple[str, ...] | None) -> None:

@@ -54,7 +54,10 @@ PLAIN = "from undrift.cli.main import main; main()"
 
 Undrift = Callable[..., subprocess.CompletedProcess[str]]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="local sockets pass no streams on here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="local sockets pass no streams on here"),
+]
 
 
 @pytest.fixture(scope="module")

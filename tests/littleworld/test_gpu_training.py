@@ -94,6 +94,7 @@ def dataset(nets: Nets, tokens: int) -> flow.Dataset:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")  # autocast's norms are not fused
 def test_a_step_in_bfloat16_follows_the_gradient_of_both_sizes(nets: Nets) -> None:
     trainer = flow.Trainer(nets)

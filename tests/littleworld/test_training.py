@@ -78,6 +78,7 @@ def test_new_blocks_learn_after_growth(tmp_path: Path) -> None:
     assert deep.nets.transformer.transformer_blocks[1].attn.to_out[0].weight.abs().max() > 0
 
 
+@pytest.mark.slow
 def test_resumed_training_equals_uninterrupted(tmp_path: Path) -> None:
     whole = trainer()
     batches = dataset(whole.nets)
@@ -95,6 +96,7 @@ def test_resumed_training_equals_uninterrupted(tmp_path: Path) -> None:
         assert torch.equal(weight, resumed.ema[name]), name
 
 
+@pytest.mark.slow
 def test_an_annealed_branch_ends_at_a_small_rate_and_leaves_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +338,7 @@ def test_every_caption_word_is_one_token(word: str) -> None:
     assert len(text.build_clip_tokenizer()(word).input_ids) == 3
 
 
+@pytest.mark.slow
 def test_standardised_latents_have_unit_variance_and_decode_the_same() -> None:
     torch.manual_seed(0)
     model = vae.build().eval()

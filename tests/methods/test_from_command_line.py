@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from tests.support.slow_cases import slow_but_for
 from undrift.backbones import Backbone, load
 from undrift.cli import execution
 from undrift.cli.main import cli
@@ -32,7 +33,7 @@ FEW: Mapping[str, tuple[str, ...]] = {
     "revert_unchanged": ("--steps", "2", "--set", "threshold=0"),
 }
 """Options for the shortest turn; for the others ``--steps 2``, which reaches through wrappers."""
-QUICK = {"undrift", "multi_turn", "no_edit"}
+QUICK = {"undrift", "no_edit"}
 """Methods that the quick tests see on the embedded model, too; all are in the contracts' on tiny ones."""
 TEN = {"ddim", "p2p", "null_text", "pnp_inversion", "masactrl"}
 """Methods whose 50 steps of two evaluations would take minutes; ten do what they ask for as well."""
@@ -79,9 +80,7 @@ def pictures(folder: Path) -> list[Image.Image]:
     return [session.picture(turn) for turn in session.path(session.head)]
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
-)
+@pytest.mark.parametrize("name", slow_but_for(QUICK, NAMES))
 def test_five_turns_of_few_steps(name: str, tmp_path: Path) -> None:
     options = FEW.get(name, ("--steps", "2"))
     turns = run(tmp_path, name, *options)["turns"]

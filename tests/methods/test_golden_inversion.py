@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from torch import Tensor
 
 from tests.support import golden
+from tests.support.slow_cases import slow_but_for
 from undrift.flow import Observer, StepEnd
 from undrift.methods import rf_inversion
 from undrift.methods.base import EditRequest
@@ -29,48 +31,36 @@ class Inverted(Observer):
             self.final = event.x
 
 
-@pytest.mark.parametrize(
-    ("method", "overrides", "recorded", "inverted", "edited", "evaluations"),
-    [
-        ("reflow", {"steps": 15}, REFLOW, "euler_15_inverted", "euler_15_edited", 30),
-        ("fireflow", {"inject_steps": 0}, SHARED, "fireflow_8_inverted", "fireflow_8_inject0_from20", 18),
-        ("fireflow", {}, SHARED, "fireflow_8_inverted", "fireflow_8_inject1_from20", 18),
-        ("fireflow", {"shared_blocks": 38}, SHARED, "fireflow_8_inverted", "fireflow_8_inject1_from0", 18),
-        ("fireflow", {"inject_steps": 2}, SHARED, "fireflow_8_inverted", "fireflow_8_inject2_from20", 18),
-        (
-            "rf_solver",
-            {"steps": 10, "inject_steps": 0},
-            SHARED,
-            "rfsolver_10_inverted",
-            "rfsolver_10_inject0_from20",
-            40,
-        ),
-        (
-            "rf_solver",
-            {"steps": 10, "inject_steps": 2},
-            SHARED,
-            "rfsolver_10_inverted",
-            "rfsolver_10_inject2_from20",
-            40,
-        ),
-        (
-            "rf_solver",
-            {"steps": 10, "inject_steps": 5},
-            SHARED,
-            "rfsolver_10_inverted",
-            "rfsolver_10_inject5_from20",
-            40,
-        ),
-    ],
-)
-def test_inversion_and_edit_land_on_the_recorded_latents(
-    method: str,
-    overrides: Mapping[str, int],
-    recorded: Mapping[str, Tensor],
-    inverted: str,
-    edited: str,
-    evaluations: int,
-) -> None:
+class Landing(NamedTuple):
+    """What a method does, the archive with what it must give, and what it spends."""
+
+    method: str
+    overrides: Mapping[str, int]
+    recorded: Mapping[str, Tensor]
+    inverted: str
+    evaluations: int
+
+
+LANDINGS = {
+    "euler_15_edited": Landing("reflow", {"steps": 15}, REFLOW, "euler_15_inverted", 30),
+    "fireflow_8_inject0_from20": Landing("fireflow", {"inject_steps": 0}, SHARED, "fireflow_8_inverted", 18),
+    "fireflow_8_inject1_from20": Landing("fireflow", {}, SHARED, "fireflow_8_inverted", 18),
+    "fireflow_8_inject1_from0": Landing("fireflow", {"shared_blocks": 38}, SHARED, "fireflow_8_inverted", 18),
+    "fireflow_8_inject2_from20": Landing("fireflow", {"inject_steps": 2}, SHARED, "fireflow_8_inverted", 18),
+    **{
+        f"rfsolver_10_inject{steps}_from20": Landing(
+            "rf_solver", {"steps": 10, "inject_steps": steps}, SHARED, "rfsolver_10_inverted", 40
+        )
+        for steps in (0, 2, 5)
+    },
+}
+"""By the name of the recorded result."""
+QUICK = {"euler_15_edited", "fireflow_8_inject1_from20", "rfsolver_10_inject2_from20"}
+
+
+@pytest.mark.parametrize("edited", slow_but_for(QUICK, LANDINGS))
+def test_inversion_and_edit_land_on_the_recorded_latents(edited: str) -> None:
+    method, overrides, recorded, inverted, evaluations = LANDINGS[edited]
     watch = Inverted()
     result = get(method, overrides=overrides).edit(golden.backbone(), golden.request(), [watch])
     golden.close(watch.final, recorded[inverted])
@@ -78,6 +68,7 @@ def test_inversion_and_edit_land_on_the_recorded_latents(
     assert result.evaluations == evaluations
 
 
+@pytest.mark.slow
 def test_rf_inversion_lands_on_the_diffusers_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rf_inversion, "seeded_noise", lambda seeds, like: OFFICIAL["rfinv_28_noise"])
     watch = Inverted()

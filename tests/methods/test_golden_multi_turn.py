@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tests.support import golden
 from tests.support.closeness import rounding
+from tests.support.slow_cases import slow_but_for
 from undrift.flow import combine_anchors
 from undrift.methods.multi_turn import MultiTurn
 
@@ -29,7 +30,10 @@ def test_the_schedule_is_the_recorded_one(steps: int, tokens: int, side: int) ->
     golden.close(ours, RECORDED[f"sigmas_{steps}_n{tokens}"], tolerance=rounding(10))
 
 
-@pytest.mark.parametrize(("preset", "steps", "evaluations"), [("faithful-8", 8, 18), ("faithful", 15, 32)])
+@pytest.mark.parametrize(
+    ("preset", "steps", "evaluations"),
+    slow_but_for({("faithful-8", 8, 18)}, [("faithful-8", 8, 18), ("faithful", 15, 32)]),
+)
 def test_the_faithful_presets_land_on_the_recorded_latents(preset: str, steps: int, evaluations: int) -> None:
     method, backbone = MultiTurn(MultiTurn.presets[preset]), golden.backbone()
     source, target = backbone.embed([golden.SOURCE]), backbone.embed([golden.TARGET])

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tests.methods.test_golden_p2p import SIZE, SOURCE, backbone
 from tests.support.golden import TOLERANCE, arrays, close
+from tests.support.slow_cases import slow_but_for
 from undrift.backbones.base import Latent
 from undrift.backbones.geometry import pack, unpack
 from undrift.backbones.noise_levels import variance_preserving
@@ -39,7 +40,7 @@ def fitted(backbone: StableDiffusionBackbone, stop_below: float) -> tuple[Optimi
     return field, noise, unpack(final, geometry)
 
 
-@pytest.mark.parametrize(("name", "stop_below"), [("full", 0.0), ("early", 0.62)])
+@pytest.mark.parametrize(("name", "stop_below"), slow_but_for({("early", 0.62)}, [("full", 0.0), ("early", 0.62)]))
 def test_the_fit_is_the_pipeline_s(name: str, stop_below: float, backbone: StableDiffusionBackbone) -> None:
     recorded = arrays("null_text")
     field, noise, final = fitted(backbone, stop_below)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -33,6 +34,7 @@ def _backbone() -> golden.GoldenBackbone:
     return golden.GoldenBackbone({golden.SOURCE: source, golden.TARGET: target})
 
 
+@pytest.mark.slow
 def test_stable_flow_lands_on_the_recorded_latents() -> None:
     method = StableFlow(StableFlowParams(steps=10, nudge=1.0, faithful_index=True))
     watch = States()

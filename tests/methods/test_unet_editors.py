@@ -64,6 +64,7 @@ def test_p2p_that_exchanges_nothing_is_ddim_and_one_that_does_is_not() -> None:
         differ(edit("p2p", request(), **{**off, **on}), plain)
 
 
+@pytest.mark.slow
 def test_refining_and_replacing_agree_on_what_did_not_change() -> None:
     """Of "red" to "blue" replacing gives the new word the old one's attention, refining its own."""
     both = [edit("p2p", request(), **UNBLENDED, cross_share=0.6, exchange=name) for name in ("refine", "replace")]
@@ -126,6 +127,7 @@ def test_a_blend_waits_and_where_no_row_has_words_changes_nothing() -> None:
     assert_rounded(unnamed.adjust(x, velocity, STEP), velocity, 4)
 
 
+@pytest.mark.slow
 def test_masactrl_that_shares_nothing_is_ddim_of_the_empty_source() -> None:
     plain = edit("ddim", request(source=""), **PLAIN)
     same(edit("masactrl", request(), **PLAIN, start_step=STEPS, layers=0.0), plain)
@@ -139,6 +141,7 @@ def test_masactrl_with_equal_prompts_is_the_source() -> None:
     same(edit("masactrl", asked, **PLAIN, source="caption", start_step=0, layers=0.0), plain)
 
 
+@pytest.mark.slow
 def test_masactrl_shares_in_the_negative_branch_too() -> None:
     """At guidance 0 the velocity is the negative branch's alone; sharing in the other one could change nothing."""
     asked = request()
@@ -279,6 +282,7 @@ def test_null_text_says_what_it_needs() -> None:
         bare.capabilities = before
 
 
+@pytest.mark.slow
 def test_ddim_comes_back_at_guidance_one_the_better_the_more_steps() -> None:
     asked = request(target=SOURCE)
 

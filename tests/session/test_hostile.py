@@ -457,6 +457,7 @@ def age(folder: Path, started: str) -> None:
         db.execute("UPDATE pending SET started = ?", (started,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("started", ["1970-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"])
 def test_a_jump_of_the_clock_kills_nobody(session: Session, started: str) -> None:
     process, key = worker(session.folder)

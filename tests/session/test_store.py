@@ -387,6 +387,7 @@ def test_a_turn_discarded_meanwhile_is_an_error(empty: Session) -> None:
     assert numbers(empty) == [0]
 
 
+@pytest.mark.slow
 def test_two_processes_append_at_once(empty: Session) -> None:
     writers = [appender(empty.folder, first, 10) for first in (1000, 2000)]
     lines = [line for writer in writers for line in writer.communicate(timeout=120)[0].splitlines()]

@@ -114,6 +114,7 @@ def test_unknown_addresses_and_methods_are_clear(client: TestClient) -> None:
     assert client.delete("/api/sessions").status_code == 405
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_scaled_only_if_somebody_says_so(client: TestClient, studio: Studio) -> None:
     large = picture_file(2400, 1200)
     upload = client.post("/api/uploads", content=large).json()

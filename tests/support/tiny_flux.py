@@ -85,31 +85,40 @@ def vae() -> Any:
     )
 
 
-def text_encoders(clip_vocabulary: int, t5_vocabulary: int) -> tuple[Any, Any]:
-    """(CLIP, T5)."""
-    from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
+def clip_config(vocabulary: int, **given: int) -> Any:
+    """The configuration of a small CLIP, with ``given`` in place of what FLUX's stand-in has."""
+    from transformers import CLIPTextConfig
 
-    clip = CLIPTextConfig(
-        vocab_size=clip_vocabulary,
-        hidden_size=POOLED_WIDTH,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=CLIP_LIMIT,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=1,
-    )
-    t5 = T5Config(
-        vocab_size=t5_vocabulary,
-        d_model=TEXT_WIDTH,
+    usual = {
+        "hidden_size": POOLED_WIDTH,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "max_position_embeddings": CLIP_LIMIT,
+    }
+    return CLIPTextConfig(vocab_size=vocabulary, bos_token_id=0, eos_token_id=1, pad_token_id=1, **{**usual, **given})
+
+
+def t5_config(vocabulary: int, width: int = TEXT_WIDTH) -> Any:
+    """The configuration of a small T5 of one layer."""
+    from transformers import T5Config
+
+    return T5Config(
+        vocab_size=vocabulary,
+        d_model=width,
         d_kv=8,
         d_ff=32,
         num_layers=1,
         num_heads=2,
         feed_forward_proj="gated-gelu",
     )
-    return CLIPTextModel(clip), T5EncoderModel(t5)
+
+
+def text_encoders(clip_vocabulary: int, t5_vocabulary: int) -> tuple[Any, Any]:
+    """(CLIP, T5)."""
+    from transformers import CLIPTextModel, T5EncoderModel
+
+    return CLIPTextModel(clip_config(clip_vocabulary)), T5EncoderModel(t5_config(t5_vocabulary))
 
 
 def pipeline(guidance: bool = True, **scheduler: Any) -> Any:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.support import tiny_flux
-from tests.support.tiny_flux import CLIP_LIMIT, T5_LIMIT, WORDS, clip_tokenizer, t5_tokenizer, vae
+from tests.support.tiny_flux import T5_LIMIT, WORDS, clip_config, clip_tokenizer, t5_config, t5_tokenizer, vae
 from undrift.backbones import Backbone, Geometry, load
 from undrift.backbones.geometry import pack, unpack
 from undrift.backbones.qwen_prompts import BEFORE
@@ -74,30 +74,10 @@ def sd3() -> Any:
     """Stable Diffusion 3.5's layout: three encoders, a block with a second attention, QK normalisation."""
     from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
     from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
-    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
+    from transformers import CLIPTextModelWithProjection, T5EncoderModel
 
     tokenizer, tokenizer_3 = clip_tokenizer(), t5_tokenizer()
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=8,
-        intermediate_size=16,
-        projection_dim=8,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=CLIP_LIMIT,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=1,
-    )
-    t5 = T5Config(
-        vocab_size=len(tokenizer_3),
-        d_model=TEXT_WIDTH,
-        d_kv=8,
-        d_ff=32,
-        num_layers=1,
-        num_heads=2,
-        feed_forward_proj="gated-gelu",
-    )
+    config = clip_config(len(tokenizer), hidden_size=8, intermediate_size=16, projection_dim=8, num_hidden_layers=2)
     transformer = SD3Transformer2DModel(
         sample_size=8,
         in_channels=4,
@@ -120,7 +100,7 @@ def sd3() -> Any:
         tokenizer=tokenizer,
         text_encoder_2=CLIPTextModelWithProjection(config).eval(),
         tokenizer_2=clip_tokenizer(),
-        text_encoder_3=T5EncoderModel(t5).eval(),
+        text_encoder_3=T5EncoderModel(t5_config(len(tokenizer_3), TEXT_WIDTH)).eval(),
         tokenizer_3=tokenizer_3,
     )
 

@@ -46,21 +46,10 @@ def unet() -> Any:
 
 def text_encoder(vocabulary: int) -> Any:
     """CLIP with one layer."""
-    from transformers import CLIPTextConfig, CLIPTextModel
+    from transformers import CLIPTextModel
 
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=vocabulary,
-            hidden_size=TEXT_WIDTH,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=TEXT_TOKENS,
-            bos_token_id=0,
-            eos_token_id=1,
-            pad_token_id=1,
-        )
-    )
+    config = tiny_flux.clip_config(vocabulary, hidden_size=TEXT_WIDTH, max_position_embeddings=TEXT_TOKENS)
+    return CLIPTextModel(config)
 
 
 def pipeline(**scheduler: Any) -> Any:
