@@ -92,10 +92,30 @@ def test_modules_stay_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
-def test_two_classes_never_share_a_name_in_one_package() -> None:
-    homes: dict[tuple[str, str], list[Path]] = {}
+def test_two_classes_never_share_a_name_in_one_layer_nor_two_types_in_one_folder() -> None:
+    homes: dict[tuple[object, str], list[Path]] = {}
     for path in MODULES:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef):
-                homes.setdefault((layer(path), node.name), []).append(path)
+            for name in named_types(node):
+                homes.setdefault((path.parent, name), []).append(path)
+                if isinstance(node, ast.ClassDef):
+                    homes.setdefault((layer(path), name), []).append(path)
     assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
+def named_types(node: ast.stmt) -> list[str]:
+    """The classes, and the types under a name of their own, that a statement of a module defines."""
+    if isinstance(node, ast.ClassDef):
+        return [node.name]
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp)):
+        return []
+    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return [name for name in names if name.strip("_")[:1].isupper() and not name.isupper()]
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [("class A: ...", ["A"]), ("Rows = list[int]", ["Rows"]), ("Side = int | str", ["Side"]), ("SIDE = 2 | 4", [])],
+)
+def test_types_are_found_by_their_names(code: str, names: list[str]) -> None:
+    assert named_types(ast.parse(code).body[0]) == names

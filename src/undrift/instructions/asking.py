@@ -47,7 +47,7 @@ strength; "unclear" if you are not sure what it asks for.
 """
 
 Action = Literal["edit", "caption", "undo", "back", "more", "less", "unclear"]
-Caption = Annotated[str, Field(max_length=LONGEST, pattern=r"^[^\x00-\x1f\x7f]*$")]
+OneLine = Annotated[str, Field(max_length=LONGEST, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _STEPS = ("undo", "back")
 _SMALL = frozenset(
     {"a", "an", "the", "and", "or", "of", "with", "in", "on", "at", "to", "is", "are", "by", "from", "for", "its",
@@ -61,12 +61,12 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     action: Action
-    caption: Caption
-    shows: Caption
+    caption: OneLine
+    shows: OneLine
     kinds: list[Kind] = Field(max_length=20)
-    words: list[Caption] = Field(max_length=40)
+    words: list[OneLine] = Field(max_length=40)
     turn: int
-    question: Caption
+    question: OneLine
 
 
 class Wrong(ValueError):

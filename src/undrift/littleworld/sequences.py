@@ -31,10 +31,10 @@ _ATTEMPTS = 10_000
 
 @dataclass(frozen=True)
 class EditSequence:
-    """A source scene and the scene after each turn.
+    """An original scene and the scene after each turn.
 
     Attributes:
-        scenes: The source, then one scene per turn; neighbours differ in one thing.
+        scenes: The original, then one scene per turn; neighbours differ in one thing.
 
     Raises:
         InputError: If two neighbours differ in nothing or in more than one thing.
@@ -44,7 +44,7 @@ class EditSequence:
 
     def __post_init__(self) -> None:
         if not self.scenes:
-            raise InputError("an edit sequence needs at least its source scene; got none")
+            raise InputError("an edit sequence needs at least its original scene; got none")
         for before, after in zip(self.scenes[:-1], self.scenes[1:], strict=True):
             edit_between(before, after)
 
@@ -55,7 +55,7 @@ class EditSequence:
 
     @property
     def captions(self) -> tuple[str, ...]:
-        """Caption of the source and of every turn."""
+        """Caption of the original and of every turn."""
         return tuple(caption(scene) for scene in self.scenes)
 
     @property
@@ -64,7 +64,7 @@ class EditSequence:
         return tuple(edit_between(*pair) for pair in zip(self.scenes[:-1], self.scenes[1:], strict=True))
 
     def picture(self, turn: int, size: int = SIZE) -> Image.Image:
-        """The right picture after a turn; turn 0 is the source."""
+        """The right picture after a turn; turn 0 is the original."""
         return render(self.scenes[self._checked(turn, 0)], size)
 
     def mask(self, turn: int, size: int = SIZE) -> NDArray[np.bool_]:
@@ -72,7 +72,7 @@ class EditSequence:
         return changed_pixels(self.scenes[self._checked(turn, 1) - 1], self.scenes[turn], size)
 
     def cumulative_mask(self, turn: int, size: int = SIZE) -> NDArray[np.bool_]:
-        """Where the picture after `turn` differs from the source, (size, size)."""
+        """Where the picture after `turn` differs from the original, (size, size)."""
         return changed_pixels(self.scenes[0], self.scenes[self._checked(turn, 0)], size)
 
     def to_dict(self) -> dict[str, Any]:

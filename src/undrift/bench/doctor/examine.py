@@ -12,12 +12,10 @@ from undrift.bench.data.pie import MAPPING, PieEntry
 from undrift.bench.data.prompts import FOLDER, prompt_files
 from undrift.bench.doctor import pie as pie_checks
 from undrift.bench.doctor import prompts, tables
-from undrift.bench.doctor.finding import Finding, Health
+from undrift.bench.doctor.finding import Examined, Finding, Health
 from undrift.bench.importing import DESCRIPTION, find_problems
 from undrift.bench.suites import magicbrush, mse_bench
 from undrift.errors import InputError
-
-Examined = tuple[str, Iterator[Finding]]
 
 
 @dataclass(frozen=True)

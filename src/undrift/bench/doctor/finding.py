@@ -30,6 +30,10 @@ class Finding:
         return f"{self.where}: {self.problem}; {self.fix}"
 
 
+Examined = tuple[str, Iterator[Finding]]
+"""What was looked at, such as "700 pictures", and all that is wrong."""
+
+
 @dataclass(frozen=True)
 class Health:
     """The outcome of an examination.

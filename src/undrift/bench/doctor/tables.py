@@ -14,6 +14,7 @@ from undrift.bench.data.pie import SIZE, strip_brackets
 from undrift.bench.doctor.finding import (
     AGAIN,
     GET_ALL,
+    Examined,
     Finding,
     check_blend,
     check_brackets,
@@ -26,8 +27,6 @@ from undrift.bench.suites import magicbrush, mse_bench
 from undrift.bench.suites.magicbrush import MASK, SOURCE, TARGET
 from undrift.errors import InputError, PictureError
 from undrift.wording import problems
-
-Examined = tuple[str, Iterator[Finding]]
 
 MSE_SESSIONS, MSE_TURNS = 100, 5
 DEV_SESSIONS = 266

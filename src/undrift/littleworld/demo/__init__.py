@@ -11,18 +11,18 @@ from undrift.littleworld.sequences import EditSequence
 
 
 def sequence() -> EditSequence:
-    """The scenes: the source, and the right one after every turn."""
+    """The scenes: the original, and the right one after every turn."""
     return EditSequence.from_dict(json.loads(files(__package__).joinpath("sequence.json").read_text("utf-8")))
 
 
 def picture() -> Image.Image:
-    """The source picture, RGB."""
+    """The original picture, RGB."""
     with files(__package__).joinpath("source.png").open("rb") as file:
         return Image.open(file).convert("RGB")
 
 
 def prompt() -> str:
-    """What the source picture shows."""
+    """What the original picture shows."""
     return sequence().captions[0]
 
 
