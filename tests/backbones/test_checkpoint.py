@@ -14,17 +14,20 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.backbones.test_sd1_layouts import same
+from tests.support import tiny_sdxl
 from tests.support.hub import Hub, served
-from tests.support.sd_checkpoint import save_checkpoint
+from tests.support.sd_checkpoint import save_checkpoint, save_xl_checkpoint
 from tests.support.tiny_sd import pipeline, save_tiny_sd
 from undrift.backbones import load
-from undrift.backbones.checkpoint import PIPELINE
+from undrift.backbones.checkpoint import PIPELINES
 from undrift.backbones.examination import examined
 from undrift.backbones.locate import NotNamedError, locate
+from undrift.backbones.sdxl import StableDiffusionXLBackbone
 from undrift.cli.keeper import Keeper
 from undrift.cli.main import cli
 from undrift.errors import ModelError
 
+PIPELINE = PIPELINES["StableDiffusionPipeline"]
 UNET = "model.diffusion_model."
 TEXT_LAYER = f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 
@@ -121,12 +124,33 @@ def changed(file: Path, **tensors: torch.Tensor) -> Path:
     return file
 
 
+def test_xl_is_a_model_by_itself_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_sdxl.save_tiny_sdxl(tmp_path / "xl")
+    (tmp_path / "held").mkdir()
+    file = save_xl_checkpoint(tmp_path / "held" / "sd_xl_base.safetensors", tiny_sdxl.pipeline())
+    plain = load(str(folder), device="cpu")
+    for weights in folder.glob("*/*.safetensors"):
+        weights.unlink()
+    repository = Hub(folder, PIPELINES["StableDiffusionXLPipeline"])
+    with served(repository, tmp_path / "cache", monkeypatch):
+        backbone = load(str(file), device="cpu")
+    assert isinstance(backbone, StableDiffusionXLBackbone)
+    grid = plain.geometry((64, 64))
+    noise = torch.randn(1, grid.tokens, 64, generator=torch.Generator().manual_seed(0))
+    made = [model.velocity_field(model.embed(["a red cat"]), grid, 3.0)(noise, 0.5) for model in (plain, backbone)]
+    assert torch.equal(*made)
+    picture = Image.effect_mandelbrot((64, 64), (-2, -1, 1, 1), 50).convert("RGB")
+    assert torch.equal(plain.encode([picture]).packed, backbone.encode([picture]).packed)
+    with pytest.raises(ModelError, match=r"is a checkpoint of Stable Diffusion 1 or 2, expected one of Stable Diff"):
+        load(str(folder), device="cpu", transformer=save_checkpoint(tmp_path / "old.safetensors", pipeline()))
+
+
 def test_other_checkpoints_are_refused_before_anything_is_fetched(file: Path, hub: Hub) -> None:
     changed(file, **{TEXT_LAYER.replace(".", "__"): torch.zeros(16, 1024)})
     with pytest.raises(ModelError, match=r"of Stable Diffusion 2, which does not say whether it predicts the noise"):
         load(str(file), device="cpu")
-    changed(file, conditioner__embedders__0__weight=torch.zeros(1))
-    with pytest.raises(ModelError, match=r"is a checkpoint of Stable Diffusion XL in one file: save it as a folder"):
+    changed(file, control_model__weight=torch.zeros(1))
+    with pytest.raises(ModelError, match=r"is a checkpoint of a ControlNet, expected one of Stable Diffusion 1 or 2"):
         load(str(file), device="cpu")
     assert hub.fetched == []
 

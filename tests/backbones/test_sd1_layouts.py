@@ -139,11 +139,11 @@ FIRST = "model__diffusion_model__input_blocks__0__0__weight"
 REFUSED: dict[str, tuple[dict[str, Tensor | None], str]] = {
     "inpainting": (
         {FIRST: torch.zeros(16, 9, 3, 3)},
-        r"x.safetensors has 9 input channels: it is a model that fills masks: use Stable Diffusion 1.5, and --only",
+        r"x.safetensors has 9 input channels: it is a model that fills masks: use the one that it was made",
     ),
     "XL": (
         {"conditioner__embedders__0__transformer__weight": torch.zeros(1)},
-        r"is a checkpoint of Stable Diffusion XL in one file: save it as a folder with diffusers",
+        r"is a checkpoint of Stable Diffusion XL, expected one of Stable Diffusion 1 or 2",
     ),
     "a tensor less of the UNet": (
         {FIRST: None},

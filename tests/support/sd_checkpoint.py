@@ -1,11 +1,12 @@
-"""Stable Diffusion's weights under the names of its authors' own checkpoints, all parts in one file."""
+"""Stable Diffusion's and XL's weights under the names of their authors' own checkpoints, all parts in one file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 RESNET = {
@@ -20,8 +21,17 @@ UNET = {
     "conv_in": "input_blocks.0.0",
     "time_embedding.linear_1": "time_embed.0",
     "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
+}
+OPEN_CLIP = {
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "self_attn.out_proj": "attn.out_proj",
 }
 MIDDLE = {"resnets.0": 0, "attentions.0": 1, "resnets.1": 2}
 
@@ -40,6 +50,47 @@ def save_checkpoint(file: Path, pipe: Any, parts: tuple[str, ...] = ("unet", "va
     if "text_encoder" in parts:
         for key, tensor in pipe.text_encoder.state_dict().items():
             state[f"cond_stage_model.transformer.text_model.{key.removeprefix('text_model.')}"] = tensor
+    return _saved(file, state)
+
+
+def save_xl_checkpoint(file: Path, pipe: Any) -> Path:
+    """Write all parts of a ``StableDiffusionXLPipeline`` into one file, and return it."""
+    save_checkpoint(file, pipe, ("unet", "vae"))
+    state = dict(load_file(file))
+    for key, tensor in pipe.text_encoder.state_dict().items():
+        name = key.removeprefix("text_model.")
+        state[f"conditioner.embedders.0.transformer.text_model.{name}"] = tensor
+    for key, tensor in open_clip(pipe.text_encoder_2.state_dict()).items():
+        state[f"conditioner.embedders.1.model.{key}"] = tensor
+    return _saved(file, state)
+
+
+def open_clip(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A text encoder as OpenCLIP has it: query, key and value in one matrix, the projection turned round."""
+    made: dict[str, Tensor] = {}
+    inputs: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in state.items():
+        name = key.removeprefix("text_model.")
+        layer, _, inside = name.removeprefix("encoder.layers.").partition(".")
+        part, _, kind = inside.rpartition(".")
+        if name == "text_projection.weight":
+            made["text_projection"] = tensor.T
+        elif name.startswith("embeddings."):
+            known = {
+                "token_embedding.weight": "token_embedding.weight",
+                "position_embedding.weight": "positional_embedding",
+            }
+            made[known[name.removeprefix("embeddings.")]] = tensor
+        elif name.startswith("final_layer_norm."):
+            made[f"ln_final.{name.rpartition('.')[2]}"] = tensor
+        elif part in OPEN_CLIP:
+            made[f"transformer.resblocks.{layer}.{OPEN_CLIP[part]}.{kind}"] = tensor
+        else:
+            inputs.setdefault(f"transformer.resblocks.{layer}.attn.in_proj_{kind}", {})[part[-6]] = tensor
+    return {**made, **{name: torch.cat([parts[letter] for letter in "qkv"]) for name, parts in inputs.items()}}
+
+
+def _saved(file: Path, state: dict[str, Tensor]) -> Path:
     save_file({key: tensor.contiguous() for key, tensor in state.items()}, file)
     return file
 

@@ -16,7 +16,7 @@ from undrift.backbones import from_pipeline
 from undrift.backbones.sdxl import StableDiffusionXLBackbone
 
 WIDTHS = (16, 16, 32)
-POOLED, TIME = 24, 8
+SECOND_WIDTH, POOLED, TIME = 24, 20, 8
 OPERATIONS = unet_operations(WIDTHS, resnets=14, transformers=14, tokens=64)
 """Roundings of one evaluation of the UNet (see ``closeness.rounding``)."""
 
@@ -34,7 +34,7 @@ def unet() -> Any:
         block_out_channels=WIDTHS,
         layers_per_block=1,
         transformer_layers_per_block=(1, 2, 3),
-        cross_attention_dim=2 * TEXT_WIDTH,
+        cross_attention_dim=TEXT_WIDTH + SECOND_WIDTH,
         attention_head_dim=(2, 2, 4),
         use_linear_projection=True,
         addition_embed_type="text_time",
@@ -50,7 +50,7 @@ def second_encoder(vocabulary: int) -> Any:
 
     config = CLIPTextConfig(
         vocab_size=vocabulary,
-        hidden_size=TEXT_WIDTH,
+        hidden_size=SECOND_WIDTH,  # by their widths diffusers tells the encoders in one file apart
         intermediate_size=32,
         num_hidden_layers=2,
         num_attention_heads=2,

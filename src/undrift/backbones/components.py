@@ -15,7 +15,7 @@ from undrift.backbones.adapters import add_loras
 from undrift.backbones.compiling import compile_blocks
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
-from undrift.backbones.single_file import CHECKPOINT, load_file, load_parts
+from undrift.backbones.single_file import CHECKPOINTS, load_file, load_parts
 from undrift.errors import ModelError, UndriftError
 
 Library = Literal["diffusers", "transformers"]
@@ -50,7 +50,8 @@ def load_checkpoint(folder: ModelFolder, placement: Placement) -> dict[str, Any]
         ModelError: a part is missing, damaged, or another model's.
     """
     assert folder.file is not None
-    given = {part: load_part(folder, part, placement) for part in CHECKPOINT if part not in folder.replaced}
+    others = (part for part in CHECKPOINTS[folder.pipeline_class] if part not in folder.replaced)
+    given = {part: load_part(folder, part, placement) for part in others}
     with _explained(folder.file), _quiet():
         parts = load_parts(folder, folder.file, given, placement)
     return {**parts, folder.network: _adapted(folder, parts[folder.network])}

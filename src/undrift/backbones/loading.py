@@ -64,7 +64,7 @@ def load(
 
     Args:
         name: ``littleworld``, the folder of a diffusers pipeline, a hub id, or a whole checkpoint of Stable
-            Diffusion 1 in one safetensors file.
+            Diffusion 1 or XL in one safetensors file.
         dtype: what the network computes in: ``float32``, ``bfloat16``, ``float16`` (or ``fp32``, ``bf16``,
             ``fp16``); ``auto`` is bfloat16 on CUDA and float32 elsewhere.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` takes CUDA if there is any, else Apple's GPU.

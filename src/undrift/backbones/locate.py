@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from undrift.backbones import hub
-from undrift.backbones.checkpoint import NotHereError, checkpoint_folder, is_checkpoint
+from undrift.backbones.checkpoint import NotHereError, checkpoint_folder, pipeline_of
 from undrift.backbones.folder import ModelFolder, NoPipelineError, read_folder
 from undrift.backbones.hub import Tell
 from undrift.backbones.named import was_named
@@ -117,7 +117,7 @@ def _usable(folder: ModelFolder) -> None:
 def _read(path: Path, name: str, revision: str = "", *, fetch: bool = False, tell: Tell = log.info) -> ModelFolder:
     """The pipeline's folder at ``path``; what is there instead is said, with what to do with it."""
     try:
-        if is_checkpoint(path):
+        if pipeline_of(path):
             return checkpoint_folder(path, name, download=fetch, tell=tell)
         return read_folder(path, name, revision)
     except NotHereError as error:

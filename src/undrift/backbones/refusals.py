@@ -9,7 +9,6 @@ from typing import Any
 
 from undrift.backbones.editors import EDITORS
 from undrift.backbones.registry import families
-from undrift.backbones.single_file import check_no_xl
 from undrift.backbones.weights import read_header
 from undrift.errors import ModelError
 
@@ -69,8 +68,6 @@ def no_folder(path: Path) -> ModelError:
     if path.suffix in (".safetensors", ".gguf") and path.is_file():
         if _is_lora(path):
             return ModelError(f"{path} is a LoRA: give the model that it is for with --model, and this with --lora")
-        if path.suffix == ".safetensors":
-            check_no_xl(path, read_header(path)[1])
         return ModelError(
             f"{path} is a file of weights, no folder: give its pipeline with --model, and this with --transformer"
         )

@@ -6,15 +6,15 @@ size as well, and what it reads are two text encoders.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import torch
 
 from undrift.backbones.base import Conditioning, Geometry, NetworkInputs
-from undrift.backbones.components import load_model, load_tokenizer
+from undrift.backbones.components import load_checkpoint, load_model, load_tokenizer
 from undrift.backbones.folder import ModelFolder
-from undrift.backbones.pipeline import Knowledge
+from undrift.backbones.pipeline import Loaded
 from undrift.backbones.placement import Placement
 from undrift.backbones.sd1 import StableDiffusionBackbone
 from undrift.backbones.sdxl_prompts import SDXLPrompts
@@ -33,9 +33,11 @@ class StableDiffusionXLBackbone(StableDiffusionBackbone):
         from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
         _check_range(folder, placement)
+        tokenizers = {part: load_tokenizer(folder, part) for part in ("tokenizer", "tokenizer_2")}
+        if folder.file is not None:
+            return {**load_checkpoint(folder, placement), **tokenizers}
         return {
-            "tokenizer": load_tokenizer(folder, "tokenizer"),
-            "tokenizer_2": load_tokenizer(folder, "tokenizer_2"),
+            **tokenizers,
             "text_encoder": load_model(folder, "text_encoder", CLIPTextModel, placement),
             "text_encoder_2": load_model(folder, "text_encoder_2", CLIPTextModelWithProjection, placement),
             "unet": load_model(folder, "unet", UNet2DConditionModel, placement),
@@ -43,20 +45,12 @@ class StableDiffusionXLBackbone(StableDiffusionBackbone):
         }
 
     @classmethod
-    def of_parts(
-        cls,
-        parts: Mapping[str, Any],
-        scheduler: Mapping[str, Any],
-        index: Mapping[str, Any],
-        placement: Placement,
-        known: Knowledge,
-    ) -> Self:
+    def of_parts(cls, loaded: Loaded) -> Self:
+        parts, index = loaded.parts, loaded.index
         clips = [(parts[f"text_encoder{end}"], parts[f"tokenizer{end}"]) for end in ("", "_2")]
         zeros = bool(index.get("force_zeros_for_empty_prompt", True))
-        prompts = SDXLPrompts(clips, zeros=zeros, placement=placement)
-        return cls(
-            parts["unet"], vae=parts["vae"], prompts=prompts, scheduler=scheduler, placement=placement, known=known
-        )
+        prompts = SDXLPrompts(clips, zeros=zeros, placement=loaded.placement)
+        return cls(parts["unet"], prompts=prompts, **loaded.common)
 
     def network_inputs(
         self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]

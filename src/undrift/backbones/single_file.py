@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,21 +17,35 @@ from undrift.files import open_regular
 FIRST_LAYERS = ("img_in.weight", "model.diffusion_model.img_in.weight", "x_embedder.weight")
 """What the layer is called, in the known layouts of FLUX.1, that takes the noisy picture's channels."""
 
-CHECKPOINT = MappingProxyType(
-    {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text_encoder": "cond_stage_model."}
+_UNET, _VAE, _TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
+
+CHECKPOINTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "StableDiffusionPipeline": {"unet": _UNET, "vae": _VAE, "text_encoder": _TEXT},
+        "StableDiffusionXLPipeline": {
+            "unet": _UNET,
+            "vae": _VAE,
+            "text_encoder": "conditioner.embedders.0.",
+            "text_encoder_2": "conditioner.embedders.1.",
+        },
+    }
 )
-"""What the tensors of each part are called by in a whole checkpoint of Stable Diffusion 1 or 2."""
+"""By pipeline what the tensors of each part are called by in a whole checkpoint, as its authors publish it."""
 
 FIRST_CONVOLUTION = "model.diffusion_model.input_blocks.0.0.weight"
 FILLS_MASKS = 9
 """Input channels of Stable Diffusion's inpainting models."""
 
-XL, CONTROL = "conditioner.", "control_model."
-"""What tensors of checkpoints are called by that look alike."""
+OTHERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "StableDiffusionPipeline": {"conditioner.": "Stable Diffusion XL", "control_model.": "a ControlNet"},
+        "StableDiffusionXLPipeline": {_TEXT: "Stable Diffusion 1 or 2", "control_model.": "a ControlNet"},
+    }
+)
+"""By pipeline what tensors are called by in checkpoints of something else that looks alike."""
 
-AS_FOLDER = (
-    "save it as a folder with diffusers (StableDiffusionXLPipeline.from_single_file(FILE).save_pretrained(FOLDER)),"
-    " and give that with --model"
+TITLES = MappingProxyType(
+    {"StableDiffusionPipeline": "Stable Diffusion 1 or 2", "StableDiffusionXLPipeline": "Stable Diffusion XL"}
 )
 
 CHANNELS: Mapping[int, str] = MappingProxyType(
@@ -72,33 +86,26 @@ def check_file(file: Path, pipeline_class: str) -> None:
     for layer in FIRST_LAYERS:
         if layer in tensors:
             check_channels(str(file), pipeline_class, int(tensors[layer]["shape"][-1]))
-    if pipeline_class == "StableDiffusionPipeline":
-        _check_checkpoint(file, tensors)
-    if pipeline_class == "StableDiffusionXLPipeline":
-        raise ModelError(f"{file}: files of weights are not read for Stable Diffusion XL: {AS_FOLDER}")
+    if pipeline_class in CHECKPOINTS:
+        _check_checkpoint(file, pipeline_class, tensors)
 
 
-def check_no_xl(file: Path, tensors: Iterable[str]) -> None:
-    """Raises ModelError for tensors of a checkpoint of Stable Diffusion XL, which is loaded from folders alone."""
-    if any(name.startswith(XL) for name in tensors):
-        raise ModelError(f"{file} is a checkpoint of Stable Diffusion XL in one file: {AS_FOLDER}")
-
-
-def _check_checkpoint(file: Path, tensors: Mapping[str, Any]) -> None:
-    check_no_xl(file, tensors)
-    if any(name.startswith(CONTROL) for name in tensors):
-        raise ModelError(f"{file} is a checkpoint of a ControlNet, expected one of Stable Diffusion 1 or 2")
+def _check_checkpoint(file: Path, pipeline_class: str, tensors: Mapping[str, Any]) -> None:
+    for prefix, what in OTHERS[pipeline_class].items():
+        if any(name.startswith(prefix) for name in tensors):
+            raise ModelError(f"{file} is a checkpoint of {what}, expected one of {TITLES[pipeline_class]}")
     if FIRST_CONVOLUTION in tensors and int(tensors[FIRST_CONVOLUTION]["shape"][1]) == FILLS_MASKS:
         raise ModelError(
-            f"{file} has {FILLS_MASKS} input channels: it is a model that fills masks: use Stable Diffusion 1.5, and"
-            " --only for a mask"
+            f"{file} has {FILLS_MASKS} input channels: it is a model that fills masks: use the one that it was made"
+            " from, and --only for a mask"
         )
 
 
 def replaced_parts(folder: ModelFolder, file: Path) -> tuple[str, ...]:
     """The parts of a pipeline whose weights ``file`` holds: its network, and what else a whole checkpoint has."""
     names = read_header(file)[1] if file.suffix == ".safetensors" else ()
-    held = (part for part, prefix in CHECKPOINT.items() if any(name.startswith(prefix) for name in names))
+    known = CHECKPOINTS.get(folder.pipeline_class, {})
+    held = (part for part, prefix in known.items() if any(name.startswith(prefix) for name in names))
     return tuple(dict.fromkeys((folder.network, *(part for part in held if part in folder.parts()))))
 
 

@@ -260,7 +260,7 @@ model_options = bundle(
             "-m",
             metavar="MODEL",
             help="littleworld, a Hub id such as black-forest-labs/FLUX.1-dev, a folder, or a checkpoint of Stable "
-            "Diffusion 1 in one file. Default: the session's model, littleworld for a new one.",
+            "Diffusion 1 or XL in one file. Default: the session's model, littleworld for a new one.",
         ),
         click.option(
             "--dtype",
@@ -302,7 +302,7 @@ model_options = bundle(
             type=click.Path(path_type=Path),
             metavar="FILE",
             help="Take the transformer's weights from this file: safetensors in its authors' layout, or GGUF. Of "
-            "Stable Diffusion 1 or 2: a whole checkpoint, or a UNet.",
+            "Stable Diffusion: a whole checkpoint, or a UNet.",
         ),
         click.option(
             "--lora",
