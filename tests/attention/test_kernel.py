@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.attention.reference import highlighted, qkv, softmax_matrix
 from tests.support.closeness import assert_rounded
@@ -57,6 +60,33 @@ def test_reading_and_scaling_do_not_disturb_each_other(name: KernelName) -> None
     for row, column in enumerate([1, 5, 7]):
         assert_rounded(weights[row, :, :, 0], matrix[row, :, TEXT:, column], SUMS)
     assert_rounded(out, highlighted(query, key, value, TEXT, scaling.factors, [[1, 2]] * 3), SUMS)
+
+
+class Readers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Names the operations that read the memory of a tensor; views of it are none."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._memory = tensor.untyped_storage().data_ptr()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if self._shared(*args) and not self._shared(result):
+            self.names.append(func.overloadpacket.__name__)
+        return result
+
+    def _shared(self, *values: Any) -> bool:
+        tensors = (value for value in values if isinstance(value, torch.Tensor))
+        return any(tensor.untyped_storage().data_ptr() == self._memory for tensor in tensors)
+
+
+def test_queries_are_read_once_for_reading_and_scaling_together() -> None:
+    query, key, value = (t.float() for t in qkv(1, TEXT + 23))
+    read, scaling = TextColumns.of([[1]]), Scaling(factors(1, 23), TextColumns.of([[2, 3]]))
+    with Readers(query) as readers:
+        tapped_attention(query, key, value, TEXT, read=read, scaling=scaling, kernel="fused")
+    assert readers.names.count("bmm") == 1, "one product of the queries with the columns of both"
 
 
 @pytest.mark.parametrize("shape", [(1, 40, 2, 16), (2, 333, 4, 32), (1, 50, 2, 20)], ids=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -190,6 +191,53 @@ def test_taps_that_change_nothing_change_no_bit_and_see_every_site(name: str) ->
         assert torch.equal(field(x, 0.6), plain)
     assert list(tap.seen) == [str(site) for site in backbone.sites]
     assert tap.texts == {conditioning.text_tokens}
+
+
+class WhatLives(AttentionTap):
+    """Whether queries and keys as they were before the rotary embedding still exist when the attention runs."""
+
+    def __init__(self) -> None:
+        self.made: list[weakref.ref[Tensor]] = []
+        self.alive: list[bool] = []
+
+    def project(self, site: Any, projections: Projections) -> Projections:
+        self.made = [weakref.ref(projections.query), weakref.ref(projections.key)]
+        return projections
+
+    def attend(
+        self, site: Any, query: Tensor, key: Tensor, value: Tensor, text_tokens: int, mask: Tensor | None = None
+    ) -> Tensor | None:
+        self.alive += [ref() is not None for ref in self.made]
+        return None
+
+
+@pytest.mark.parametrize("name", ["flux2", "qwen_image"])
+def test_queries_and_keys_are_freed_once_they_are_turned(name: str) -> None:
+    backbone, tap = loaded(name), WhatLives()
+    field = backbone.velocity_field(backbone.embed(PROMPTS), backbone.geometry(SIZE), 4.0)
+    with backbone.tapped(tap):
+        field(noise(name, 2), 0.6)
+    assert tap.alive == [False] * (2 * len(backbone.sites))
+
+
+class Idle(AttentionTap):
+    """Has nothing to do."""
+
+    @property
+    def idle(self) -> bool:
+        return True
+
+    def project(self, site: Any, projections: Projections) -> Projections:
+        raise AssertionError("an idle tap was shown the projections")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_run_their_own_code_while_every_tap_is_idle(name: str) -> None:
+    backbone, x = loaded(name), noise(name, 2)
+    field = backbone.velocity_field(backbone.embed(PROMPTS), backbone.geometry(SIZE), 4.0)
+    plain = field(x, 0.6)
+    with backbone.tapped(Idle()):
+        assert torch.equal(field(x, 0.6), plain)
 
 
 @pytest.mark.parametrize("name", NAMES)

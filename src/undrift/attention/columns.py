@@ -60,6 +60,12 @@ class TextColumns:
         rows, index, weight, share = (t.to(device) for t in (self.rows, self.index, self.weight, self.share))
         return TextColumns(rows, index, weight, share, self.stop)
 
+    def beside(self, others: TextColumns) -> TextColumns:
+        """These columns, then ``others``; what both have comes twice."""
+        pairs = (self.index, others.index), (self.weight, others.weight), (self.share, others.share)
+        index, weight, share = (torch.cat(pair, dim=1) for pair in pairs)
+        return TextColumns(self.rows, index, weight, share / 2.0, max(self.stop, others.stop))
+
     def gather(self, tensor: Tensor) -> Tensor:
         """The chosen positions of ``tensor`` (batch, sequence, heads, head_dim): (batch, heads, columns, head_dim).
 

@@ -153,11 +153,14 @@ def tapped_attention(
     if scaling is not None and _materialise(kernel, query):
         return _materialised(query, key, value, text_tokens, mask, read, scaling)
     out, lse = attention_and_lse(query, key, value, mask)
-    weights = None if read is None else column_weights(query, key, lse, text_tokens, read, mask)
-    if scaling is not None:
-        change = column_weights(query, key, lse, text_tokens, scaling.columns, mask)
-        _correct(out[:, text_tokens:], value, change, scaling)
-    return out, weights
+    if scaling is None:
+        return out, None if read is None else column_weights(query, key, lse, text_tokens, read, mask)
+    # One product of queries and keys for both: it is bound by reading the queries, not by the few columns.
+    wanted = scaling.columns if read is None else read.beside(scaling.columns)
+    every = column_weights(query, key, lse, text_tokens, wanted, mask)
+    count = scaling.columns.index.shape[1]
+    _correct(out[:, text_tokens:], value, every[..., -count:], scaling)
+    return out, None if read is None else every[..., :-count]
 
 
 def _materialise(kernel: KernelName, query: Tensor) -> bool:
@@ -202,14 +205,16 @@ def _relative_change(scaling: Scaling, dtype: torch.dtype) -> Tensor:
 
 
 def _correct(image_rows: Tensor, value: Tensor, weights: Tensor, scaling: Scaling) -> None:
-    """Turn plain attention's image rows into scaled ones, in place, with the ``weights`` of the scaled columns."""
-    change = weights.mul_(_relative_change(scaling, weights.dtype))
-    delta = (change @ scaling.columns.gather(value).to(change.dtype)).transpose(1, 2)
+    """Turn plain attention's image rows into scaled ones, in place, with the ``weights`` of the scaled columns.
+
+    The product is added where the rows lie, so that no second tensor of their size is made.
+    """
+    change = weights * _relative_change(scaling, weights.dtype)
+    values = scaling.columns.gather(value)
+    for rows, factors, columns in zip(image_rows.transpose(1, 2), change.to(value.dtype), values, strict=True):
+        rows.baddbmm_(factors, columns)
     if scaling.renormalise:
-        total = 1.0 + change.sum(-1).transpose(1, 2).unsqueeze(-1)
-        image_rows.copy_((image_rows + delta) / total)
-    else:
-        image_rows.add_(delta)
+        image_rows.div_(1.0 + change.sum(-1).transpose(1, 2).unsqueeze(-1))
 
 
 _Route = Callable[[Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]

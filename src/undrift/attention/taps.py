@@ -52,7 +52,8 @@ class AttentionTap(Observer):
     @property
     def idle(self) -> bool:
         """Whether the next evaluation is, bit for bit, what it would be without this tap, which learns nothing from
-        it. A tap that says so may see such an evaluation announced but not run: another one already gave its result.
+        it. A tap that says so has that evaluation announced and sees none of its attention; it may not even be run:
+        another one already gave its result.
         """
         return False
 

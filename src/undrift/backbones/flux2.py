@@ -165,8 +165,11 @@ class Flux2SingleProcessor(FluxProcessor):
         widths = [3 * attn.inner_dim, attn.mlp_hidden_dim * attn.mlp_mult_factor]
         fused, forward = attn.to_qkv_mlp_proj(hidden_states).split(widths, dim=-1)
         query, key, value = (part.unflatten(-1, (-1, attn.head_dim)) for part in fused.chunk(3, dim=-1))
-        made = Projections(attn.norm_q(query), attn.norm_k(key), value, self.running.text_tokens)
-        joined = self.attention(made, attention_mask, image_rotary_emb)
+        joined = self.attention(
+            Projections(attn.norm_q(query), attn.norm_k(key), value, self.running.text_tokens),
+            attention_mask,
+            image_rotary_emb,
+        )
         out: Tensor = attn.to_out(torch.cat([joined, attn.mlp_act_fn(forward)], dim=-1))
         return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -39,20 +40,22 @@ class FluxProcessor(TappedProcessor):
                 attn, hidden_states, encoder_hidden_states, attention_mask, image_rotary_emb
             )
             return given
-        made = _project(attn, hidden_states, encoder_hidden_states, self.running.text_tokens)
-        joined = self.attention(made, attention_mask, image_rotary_emb)
+        text_tokens = self.running.text_tokens if encoder_hidden_states is None else encoder_hidden_states.shape[1]
+        # Nobody but the callee holds the projections: what is not rotated is freed before the attention runs.
+        joined = self.attention(
+            _project(attn, hidden_states, encoder_hidden_states, text_tokens), attention_mask, image_rotary_emb
+        )
         if encoder_hidden_states is None:
             return joined
-        return _project_out(attn, joined, made.text_tokens)
+        return _project_out(attn, joined, text_tokens)
 
     def attention(self, made: Projections, mask: Tensor | None, rotary: tuple[Tensor, Tensor] | None) -> Tensor:
         """The attention of projections as the taps leave them, heads side by side."""
-        projections = self.projected(made)
-        query, key = _rotated(projections.query, projections.key, rotary)
-        attended = self.attended(query, key, projections.value, projections.text_tokens, mask)
+        made = _rotated(self.projected(made), rotary)
+        attended = self.attended(made.query, made.key, made.value, made.text_tokens, mask)
         if attended is None:
-            attended = stock_attention(self.stock, query, key, projections.value, mask)
-        return attended.flatten(2, 3).to(query.dtype)
+            attended = stock_attention(self.stock, made.query, made.key, made.value, mask)
+        return attended.flatten(2, 3).to(made.query.dtype)
 
 
 def stock_attention(stock: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -80,15 +83,16 @@ def _project(attn: Any, image: Tensor, text: Tensor | None, text_tokens: int) ->
     query = torch.cat([attn.norm_added_q(_heads(attn, attn.add_q_proj(text))), query], dim=1)
     key = torch.cat([attn.norm_added_k(_heads(attn, attn.add_k_proj(text))), key], dim=1)
     value = torch.cat([_heads(attn, attn.add_v_proj(text)), value], dim=1)
-    return Projections(query, key, value, text.shape[1])
+    return Projections(query, key, value, text_tokens)
 
 
-def _rotated(query: Tensor, key: Tensor, rotary: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+def _rotated(made: Projections, rotary: tuple[Tensor, Tensor] | None) -> Projections:
     if rotary is None:
-        return query, key
+        return made
     from diffusers.models.embeddings import apply_rotary_emb
 
-    return apply_rotary_emb(query, rotary, sequence_dim=1), apply_rotary_emb(key, rotary, sequence_dim=1)
+    query, key = (apply_rotary_emb(part, rotary, sequence_dim=1) for part in (made.query, made.key))
+    return replace(made, query=query, key=key)
 
 
 def _project_out(attn: Any, joined: Tensor, text_tokens: int) -> tuple[Tensor, Tensor]:

@@ -51,10 +51,12 @@ class TappedProcessor:
 
     @property
     def asked(self) -> tuple[AttentionTap, ...]:
-        """The taps that see the evaluation under way."""
-        if self.running.tapped:
-            return self.taps
-        return tuple(tap for tap in self.taps if tap.both_branches)
+        """The taps that see the evaluation under way and have something to do in it.
+
+        While none has, the layer runs its own code, which neither joins the streams nor keeps projections.
+        """
+        heard = (tap for tap in self.taps if self.running.tapped or tap.both_branches)
+        return tuple(tap for tap in heard if not tap.idle)
 
     def projected(self, projections: Projections) -> Projections:
         """The projections as the taps leave them, one after another."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -162,6 +163,7 @@ class QwenProcessor(TappedProcessor):
             return given
         made = self.projected(joint_projections(attn, hidden_states, encoder_hidden_states))
         query, key = (_turned(part, made.text_tokens, image_rotary_emb) for part in (made.query, made.key))
+        made = replace(made, query=query, key=key)
         mask = _joint_mask(encoder_hidden_states_mask, hidden_states)
         out = self.attended(query, key, made.value, made.text_tokens, mask)
         if out is None:
