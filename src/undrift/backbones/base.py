@@ -65,6 +65,8 @@ class Capabilities:
         text_sites: every layer in which the image attends to the prompt, whatever its resolution; in running order.
         sharing_sites: layers whose features one pass may take from another, in running order.
         fixed_text: every prompt takes as many text tokens, so that their features may be shared, too.
+        partial_sites: every attention layer, where the network can be evaluated at some of the image tokens alone
+            (``Backbone.part_of``); empty where it cannot.
         vital_sites: layers found vital for the picture (Stable Flow), empty if unknown.
         vocabulary: every word that a model of a drawn world knows; None for a model of photos and free text.
         notes: one line a user should know, such as the licence of the weights.
@@ -74,6 +76,7 @@ class Capabilities:
     map_sites: tuple[Site, ...] = ()
     text_sites: tuple[Site, ...] = ()
     sharing_sites: tuple[Site, ...] = ()
+    partial_sites: tuple[Site, ...] = ()
     fixed_text: bool = True
     vital_sites: tuple[Site, ...] = ()
     vocabulary: tuple[str, ...] | None = None
@@ -219,7 +222,7 @@ class Backbone(ABC):
             inputs: what ``network_inputs`` made.
             tapped: whether the installed taps hear of it and see its attention.
         """
-        self.counter.add(x.shape[0])
+        self.counter.add(x.shape[0], tokens=x.shape[1])
         self.running.tapped = tapped
         if tapped:
             for tap in self._taps:
@@ -245,6 +248,10 @@ class Backbone(ABC):
         self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
     ) -> NetworkInputs:
         """What the network takes that depends on neither the state nor sigma; ``guidance`` has a value per row."""
+
+    def part_of(self, inputs: NetworkInputs, tokens: Tensor) -> NetworkInputs:
+        """``inputs`` for the image tokens ``tokens`` (n,) alone, for models with ``Capabilities.partial_sites``."""
+        raise InputError(f"{self.identity.name} cannot be evaluated at some of its tokens alone")
 
     @abstractmethod
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 from torch import Tensor
 
@@ -14,26 +14,30 @@ class Counter:
     Attributes:
         evaluations: calls of the network, whatever their batch (NFE).
         rows: rows of the batches of all calls.
+        tokens: image tokens of all rows of all calls: fewer than rows times those of a picture where an evaluation
+            is of some of them alone.
         backward_passes: gradients that were taken through a call.
     """
 
     evaluations: int = 0
     rows: int = 0
+    tokens: int = 0
     backward_passes: int = 0
 
-    def add(self, rows: int, evaluations: int = 1) -> None:
-        """Count ``evaluations`` calls with ``rows`` rows each."""
+    def add(self, rows: int, evaluations: int = 1, *, tokens: int = 0) -> None:
+        """Count ``evaluations`` calls with ``rows`` rows of ``tokens`` image tokens each."""
         self.evaluations += evaluations
         self.rows += rows * evaluations
+        self.tokens += rows * evaluations * tokens
 
     def copy(self) -> Counter:
         """The counts as they are now."""
-        return Counter(self.evaluations, self.rows, self.backward_passes)
+        return replace(self)
 
     def since(self, before: Counter) -> Counter:
         """What was counted since a copy was taken."""
-        calls, rows = self.evaluations - before.evaluations, self.rows - before.rows
-        return Counter(calls, rows, self.backward_passes - before.backward_passes)
+        now, then = astuple(self), astuple(before)
+        return Counter(*(after - earlier for after, earlier in zip(now, then, strict=True)))
 
     def add_backward(self, gradient: Tensor) -> None:
         """Count a backward pass: a hook for the velocity that it starts from."""

@@ -150,6 +150,9 @@ class FluxBackbone(PipelineBackbone):
             **(guided if self.capabilities.guidance == "embedded" else {}),
         }
 
+    def part_of(self, inputs: NetworkInputs, tokens: Tensor) -> NetworkInputs:
+        return {**inputs, "img_ids": inputs["img_ids"][tokens.to(self.placement.device)]}
+
 
 def _vital_sites(transformer: Any) -> tuple[Site, ...]:
     config = transformer.config

@@ -17,7 +17,7 @@ from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap, Projections
 from undrift.backbones.architecture import TransformerArchitecture
 from undrift.backbones.autoencoder import Autoencoder
-from undrift.backbones.base import Capabilities, Conditioning, Geometry, NetworkInputs
+from undrift.backbones.base import Capabilities, Conditioning, Geometry, Guidance, NetworkInputs
 from undrift.backbones.components import load_model, load_part, load_tokenizer
 from undrift.backbones.flux2_prompts import Flux2Prompts, klein_text, mistral_text
 from undrift.backbones.flux_attention import FluxProcessor, attention_layers
@@ -66,15 +66,18 @@ class Flux2Backbone(PipelineBackbone):
         autoencoder = batch_normed(vae, placement)
         layers = attention_layers(transformer)
         config = transformer.config
+        guidance: Guidance = "embedded" if config.guidance_embeds else "none" if distilled else "two_evaluations"
         super().__init__(
             transformer,
             layers=layers,
             architecture=TransformerArchitecture(
                 capabilities=Capabilities(
-                    guidance="embedded" if config.guidance_embeds else "none" if distilled else "two_evaluations",
+                    guidance=guidance,
                     map_sites=tuple(site for site in layers if site.kind == "double"),
                     text_sites=tuple(site for site in layers if site.kind == "double"),
                     sharing_sites=tuple(site for site in layers if site.kind == "single"),
+                    # Taps do not see the second evaluation, whose keys would have to be shared, too.
+                    partial_sites=() if guidance == "two_evaluations" else tuple(layers),
                 ),
                 width=config.num_attention_heads * config.attention_head_dim,
                 channels=config.in_channels,
@@ -133,6 +136,9 @@ class Flux2Backbone(PipelineBackbone):
             "txt_ids": text_places(conditioning.text_tokens).to(device),
             **(guided if self.capabilities.guidance == "embedded" else {"guidance": None}),
         }
+
+    def part_of(self, inputs: NetworkInputs, tokens: Tensor) -> NetworkInputs:
+        return {**inputs, "img_ids": inputs["img_ids"][tokens.to(self.placement.device)]}
 
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         self.running.text_tokens = inputs["txt_ids"].shape[0]

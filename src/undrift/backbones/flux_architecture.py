@@ -57,11 +57,16 @@ class FluxArchitecture:
     @property
     def capabilities(self) -> Capabilities:
         """Double blocks make the maps of arXiv 2505.04320, single blocks share the features of arXiv 2411.04746."""
+        double, single = (
+            tuple(Site(kind, index) for index in range(count))
+            for kind, count in (("double", self.double), ("single", self.single))
+        )
         return Capabilities(
             guidance="embedded" if self.guidance_embedding else "none",
-            map_sites=tuple(Site("double", index) for index in range(self.double)),
-            text_sites=tuple(Site("double", index) for index in range(self.double)),
-            sharing_sites=tuple(Site("single", index) for index in range(self.single)),
+            map_sites=double,
+            text_sites=double,
+            sharing_sites=single,
+            partial_sites=(*double, *single),
         )
 
     def geometry(self, size: tuple[int, int]) -> Geometry:

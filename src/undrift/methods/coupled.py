@@ -12,6 +12,7 @@ from undrift.methods.base import EditRequest, seeded_noise
 from undrift.methods.edit_map import changed_tokens
 from undrift.methods.flowedit import FlowEditField
 from undrift.methods.references import mean_of, share_of
+from undrift.methods.sparse import source_and_target
 
 
 class Within:
@@ -37,16 +38,25 @@ class Coupled:
     Args:
         rows: which.
         region: (batch, tokens) of the whole request, what the edit of a token is multiplied by; None for 1.
+        sparse: evaluate the target where the region reaches alone.
     """
 
-    def __init__(self, backbone: Backbone, request: EditRequest, rows: Sequence[int], region: Tensor | None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        request: EditRequest,
+        rows: Sequence[int],
+        region: Tensor | None,
+        sparse: bool = False,
+    ) -> None:
         self._backbone, self._geometry = backbone, request.previous.geometry
         self._image = request.previous.packed[list(rows)]
         self._seeds = [request.seeds[row] for row in rows]
-        self._prompts = tuple(
+        self._source_prompts, self._target_prompts = (
             [prompts[row] for row in rows] for prompts in (request.source_prompts, request.target_prompts)
         )
         self._region = None if region is None else region[list(rows)]
+        self._reach = self._region if sparse else None
         self._pull = _pull_of(request, rows, self._region)
 
     def carried(
@@ -64,28 +74,28 @@ class Coupled:
             guidance: of source and target.
             first_noise: step i takes noise first_noise + i.
         """
-        source, target = (self._field(*side) for side in zip(self._prompts, guidance, strict=True))
 
         def noise(number: int) -> Tensor:
             return self._noise(first_noise + number)
 
-        field = FlowEditField(source, target, self._image, noise, 1, self._region)
         controller = None if self._pull is None else LQR(self._pull[0], (self._pull[1],) * pulled)
-        return integrate(field, Euler(), state, sigmas, controller=controller, observers=observers).final
+        prompts = self._source_prompts, self._target_prompts
+        with source_and_target(self._backbone, prompts, self._geometry, guidance, self._reach) as (source, target):
+            field = FlowEditField(source, target, self._image, noise, 1, self._region)
+            return integrate(field, Euler(), state, sigmas, controller=controller, observers=observers).final
 
     def closed(
         self, edited: Tensor, sigmas: Tensor, guidance: float, noise_number: int, observers: Sequence[Observer]
     ) -> Tensor:
         """The target sampled along ``sigmas`` from the edit under noise, in the tokens that the edit changed."""
-        target, noise = self._field(self._prompts[1], guidance), self._noise(noise_number)
+        words = self._backbone.embed(self._target_prompts)
+        target = self._backbone.velocity_field(words, self._geometry, guidance)
+        noise = self._noise(noise_number)
         where = changed_tokens(self._image, edited, self._geometry)
         inside = (where if self._region is None else where * self._region)[..., None]
         field = Within(target, noise - self._image, inside)
         start = interpolate(self._image, noise, float(sigmas[0])) + inside * (edited - self._image)
         return integrate(field, Euler(), start, sigmas, observers=observers).final
-
-    def _field(self, prompts: Sequence[str], guidance: float) -> VelocityField:
-        return self._backbone.velocity_field(self._backbone.embed(prompts), self._geometry, guidance)
 
     def _noise(self, number: int) -> Tensor:
         return seeded_noise(self._seeds, self._image, stream=number)

@@ -13,10 +13,12 @@ from torch import Tensor
 from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Geometry
 from undrift.flow import Euler, Observer, Step, StepEnd, integrate
+from undrift.methods import sparse
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, OddSide, Params, seeded_noise
 from undrift.methods.cost import REFERENCE_SIZE, Cost
 from undrift.methods.flowedit import FlowEditField
 from undrift.methods.multi_turn import box_mean
+from undrift.methods.needs import Need
 
 
 class DecFlowEditParams(Params):
@@ -33,6 +35,7 @@ class DecFlowEditParams(Params):
     quantiles: tuple[float, float] = Field((0.1, 0.9), description="quantiles of the map that become 0 and 1")
     threshold: float = Field(0.55, description="where between them the mask is 1/2")
     softness: float = Field(0.08, gt=0, description="width of the mask's sigmoid")
+    sparse: bool = Field(False, description=sparse.DESCRIPTION)
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:
@@ -108,7 +111,11 @@ class DecFlowEdit(EditMethod):
     def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
         p = self.params
         edit = ((p.n_max, p.source_guidance), (p.n_max, p.guidance))
-        return Cost.of(model, (2 * p.map_steps, p.map_guidance), *edit)
+        kept = sparse.kept_bytes(model, size) if p.sparse else 0
+        return Cost.of(model, (2 * p.map_steps, p.map_guidance), *edit, feature_bytes=kept)
+
+    def needs(self) -> tuple[Need, ...]:
+        return (sparse.NEED,) if self.params.sparse else ()
 
     def draws_noise(self) -> bool:
         return True
@@ -137,11 +144,12 @@ class DecFlowEdit(EditMethod):
     ) -> Tensor:
         """FlowEdit along ``sigmas`` at a guidance of source and target, each velocity times ``region``."""
         image, geometry = request.previous.packed, request.previous.geometry
-        source = backbone.velocity_field(backbone.embed(request.source_prompts), geometry, guidance[0])
-        target = backbone.velocity_field(backbone.embed(request.target_prompts), geometry, guidance[1])
+        prompts = request.source_prompts, request.target_prompts
+        reach = region if self.params.sparse else None
 
         def noise(number: int) -> Tensor:
             return seeded_noise(request.seeds, image, stream=number)
 
-        field = FlowEditField(source, target, image, noise, 1, region)
-        return integrate(field, Euler(), image, sigmas, observers=observers).final
+        with sparse.source_and_target(backbone, prompts, geometry, guidance, reach) as (source, target):
+            field = FlowEditField(source, target, image, noise, 1, region)
+            return integrate(field, Euler(), image, sigmas, observers=observers).final

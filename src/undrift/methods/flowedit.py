@@ -13,8 +13,10 @@ from torch import Tensor
 from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone
 from undrift.flow import Euler, Follower, Observer, VelocityField, integrate, interpolate
+from undrift.methods import sparse
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params, seeded_noise
 from undrift.methods.cost import REFERENCE_SIZE, Cost
+from undrift.methods.needs import Need
 
 NoiseSource = Callable[[int], Tensor]
 """Fresh noise number i of a turn, shape of the latent."""
@@ -29,6 +31,7 @@ class FlowEditParams(Params):
     n_avg: int = Field(1, ge=1, description="noises averaged per step; a step costs 2 n_avg evaluations")
     source_guidance: float = Field(1.5, ge=0, description="guidance of the source prompt")
     guidance: float = Field(5.5, ge=0, description="guidance of the target prompt")
+    sparse: bool = Field(False, description=sparse.DESCRIPTION)
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:
@@ -64,7 +67,8 @@ class FlowEditField(Follower):
 
     def _difference(self, x: Tensor, noise: Tensor, sigma: float) -> Tensor:
         noised = interpolate(self._image, noise, sigma)
-        return self._target(x + noised - self._image, sigma) - self._source(noised, sigma)
+        source = self._source(noised, sigma)
+        return self._target(x + noised - self._image, sigma) - source
 
 
 class FlowEdit(EditMethod):
@@ -86,15 +90,19 @@ class FlowEdit(EditMethod):
     def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:
         p = self.params
         coupled = p.n_avg * (p.n_max - p.n_min)
-        return Cost.of(model, (coupled, p.source_guidance), (coupled + p.n_min, p.guidance))
+        kept = sparse.kept_bytes(model, size) if p.sparse else 0
+        return Cost.of(model, (coupled, p.source_guidance), (coupled + p.n_min, p.guidance), feature_bytes=kept)
+
+    def needs(self) -> tuple[Need, ...]:
+        return (sparse.NEED,) if self.params.sparse else ()
 
     def draws_noise(self) -> bool:
         return True
 
     def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         p, image, geometry = self.params, request.previous.packed, request.previous.geometry
-        source, target = backbone.embed(request.source_prompts), backbone.embed(request.target_prompts)
-        down = backbone.velocity_field(target, geometry, p.guidance)
+        prompts, guidance = (request.source_prompts, request.target_prompts), (p.source_guidance, p.guidance)
+        region = request.editable_tokens
         sigmas = backbone.sigmas(p.steps, geometry)[p.steps - p.n_max :]
         coupled, plain = sigmas[: p.n_max - p.n_min + 1], sigmas[p.n_max - p.n_min :]
 
@@ -103,11 +111,13 @@ class FlowEdit(EditMethod):
 
         edited = image
         if len(coupled) > 1:
-            up = backbone.velocity_field(source, geometry, p.source_guidance)
-            field = FlowEditField(up, down, image, noise, p.n_avg, request.editable_tokens)
-            edited = integrate(field, Euler(), image, coupled, observers=observers).final
+            reach = region if p.sparse else None
+            with sparse.source_and_target(backbone, prompts, geometry, guidance, reach) as (up, down):
+                field = FlowEditField(up, down, image, noise, p.n_avg, region)
+                edited = integrate(field, Euler(), image, coupled, observers=observers).final
         if len(plain) > 1:
             fresh = noise((p.n_max - p.n_min) * p.n_avg)
             start = edited + interpolate(image, fresh, float(plain[0])) - image
-            edited = integrate(down, Euler(), start, plain, observers=observers).final
+            target = backbone.velocity_field(backbone.embed(request.target_prompts), geometry, p.guidance)
+            edited = integrate(target, Euler(), start, plain, observers=observers).final
         return EditResult.of(geometry, edited)

@@ -10,7 +10,7 @@ from typing import Literal
 from undrift.backbones.base import Backbone
 from undrift.errors import InputError
 
-Sites = Literal["map_sites", "text_sites", "sharing_sites", "vital_sites"]
+Sites = Literal["map_sites", "text_sites", "sharing_sites", "vital_sites", "partial_sites"]
 
 WORDS: Mapping[Sites, str] = MappingProxyType(
     {
@@ -18,6 +18,7 @@ WORDS: Mapping[Sites, str] = MappingProxyType(
         "text_sites": "layers in which the picture attends to the prompt",
         "sharing_sites": "layers that share features",
         "vital_sites": "layers known to be vital",
+        "partial_sites": "layers that can be run on some tokens alone",
     }
 )
 

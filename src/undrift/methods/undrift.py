@@ -15,11 +15,13 @@ from torch import Tensor
 from undrift.backbones.architecture import Architecture
 from undrift.backbones.base import Backbone, Latent
 from undrift.flow import Observer
+from undrift.methods import sparse
 from undrift.methods.base import Dial, EditMethod, EditRequest, EditResult, Params
 from undrift.methods.changes import Thresholds, brought_home, kept_elsewhere
 from undrift.methods.cost import REFERENCE_SIZE, Cost
 from undrift.methods.coupled import Coupled
 from undrift.methods.edit_map import EditMap
+from undrift.methods.needs import Need
 from undrift.methods.scope import Scope, scope_of
 
 FAINTER = 0.5
@@ -50,6 +52,7 @@ class UndriftParams(Params):
     strong: float = Field(0.2, ge=0, le=1, description="change of a cell, [0, 1], that counts by itself")
     grow: int = Field(1, ge=0, le=64, description="cells by which changed pixels are widened before the soft seam")
 
+    sparse: bool = Field(False, description=sparse.DESCRIPTION)
     anew: bool = Field(True, description="changed tokens take the latent of the new picture; off: that of the edit")
 
     @model_validator(mode="after")
@@ -129,7 +132,11 @@ class Undrift(EditMethod):
         scope = Scope.ADDITION if p.scope == "auto" else Scope(p.scope)
         begin, end = p.first_step(scope), p.closed_from
         source, target = (end - begin, p.source_guidance), (p.steps - begin, p.guidance)
-        return Cost.of(model, (2 * p.map_steps, 1.0), source, target)
+        kept = sparse.kept_bytes(model, size) if p.sparse else 0
+        return Cost.of(model, (2 * p.map_steps, 1.0), source, target, feature_bytes=kept)
+
+    def needs(self) -> tuple[Need, ...]:
+        return (sparse.NEED,) if self.params.sparse else ()
 
     def draws_noise(self) -> bool:
         return True
@@ -160,7 +167,7 @@ class Undrift(EditMethod):
         begins = sorted({start for start in starts if start < p.closed_from})
         for begin, end in pairwise([*begins, p.closed_from]):
             rows = [row for row, start in enumerate(starts) if start <= begin]
-            part = Coupled(backbone, request, rows, region)
+            part = Coupled(backbone, request, rows, region, p.sparse)
             guidance, pulled = (p.source_guidance, p.guidance), max(0, min(end, p.pulled_until) - begin)
             state[rows] = part.carried(state[rows], grid[begin : end + 1], guidance, begin, observers, pulled)
         if p.closed_from == p.steps:
@@ -177,7 +184,7 @@ class Undrift(EditMethod):
             return request.editable_tokens
         edit_map, quarter = EditMap(), p.map_steps // 2
         middle = backbone.sigmas(2 * p.map_steps, image.geometry)[quarter : quarter + p.map_steps + 1]
-        everyone = Coupled(backbone, request, range(len(scopes)), request.editable_tokens)
+        everyone = Coupled(backbone, request, range(len(scopes)), request.editable_tokens, p.sparse)
         everyone.carried(image.packed, middle, (1.0, 1.0), p.steps, (edit_map, *observers))
         weights = edit_map.weights(p.map_edge, p.softness)
         weights[torch.tensor([scope is Scope.GLOBAL for scope in scopes])] = 1.0

@@ -122,6 +122,9 @@ class SharingBackbone(Backbone):
     ) -> NetworkInputs:
         return self._inner.network_inputs(conditioning, geometry, guidance)
 
+    def part_of(self, inputs: NetworkInputs, tokens: Tensor) -> NetworkInputs:
+        return self._inner.part_of(inputs, tokens)
+
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
         return self._inner.network(x, sigma, inputs)
 
@@ -149,7 +152,7 @@ class _SharedField:
             return velocity
         for tap in taps:
             tap.evaluation(sigma)
-        self._backbone.counter.add(x.shape[0], self._calls)
+        self._backbone.counter.add(x.shape[0], self._calls, tokens=x.shape[1])
         memory.taken += self._calls
         return found.to(x.device, copy=True)
 
