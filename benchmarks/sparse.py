@@ -3,7 +3,7 @@
 The exit code is 1 if the bar is missed::
 
     python -m benchmarks.sparse                                          # on a GPU: the whole network
-    python -m benchmarks.sparse --blocks 1 2 --heads 24 --dtype fp32     # on a CPU: one double block, two single ones
+    python -m benchmarks.sparse --blocks 1 2 --heads 4 --dtype fp32     # on a CPU: few blocks and heads
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def main() -> int:
             row = measured(backbone, size, share, options.repeats)
             rows.append(row)
             print(
-                f"{size:>5} px, {share:.0%} of the tokens: {row.sparse:.4f} s over {row.dense:.4f} s is {row.ratio:.3f}",
+                f"{size:>5} px, {share:.0%} of the tokens: {row.sparse:.4f} s / {row.dense:.4f} s = {row.ratio:.3f}",
                 f"an evaluation that leaves its keys: {row.leaving:.4f} s, {row.kept_bytes / 1e9:.2f} GB kept",
                 sep="; ",
                 flush=True,
