@@ -100,6 +100,7 @@ def test_streamed_layers_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> No
         load("littleworld", device="cuda", offload="group", compile=True)
 
 
+@pytest.mark.slow
 def test_a_unet_compiles(graphs: Graphs) -> None:
     backbone = backbone_of(pipeline())  # of its own: the blocks of the shared one must stay as they are
     plain = velocities(backbone, tapped=True)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tests.support.closeness import assert_rounded
+from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_sd import LEVELS, OPERATIONS, backbone_of, pipeline, save_tiny_sd, tiny_sd, unet
 from undrift.attention import MapCapture, TextColumns
 from undrift.attention.sites import Site
@@ -65,7 +66,7 @@ def field(backbone: StableDiffusionBackbone, guidance: float) -> Any:
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("guidance", slow_but_for([3.0], [1.0, 3.0]))
 def test_sampling_is_the_ddim_scheduler(prediction: str, guidance: float) -> None:
     from diffusers import DDIMScheduler
 

@@ -131,6 +131,7 @@ def test_a_form_can_be_forced() -> None:
         understand("a blue cat", scene, form="instruction")
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
@@ -141,6 +142,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 WORDS = "make turn put add remove the a cat hat flower red blue it his and with into on next to beach night not no"
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=9))
 @settings(max_examples=400, deadline=None)
 def test_any_words_of_instructions_are_read_or_refused(words: list[str]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.support.slow_cases import slow_but_for
 from undrift.errors import InputError
 from undrift.littleworld.render import render
 from undrift.littleworld.scenes import (
@@ -85,7 +86,7 @@ def test_every_placement_is_drawn_and_lies_on_the_token_grid() -> None:
     assert all(place.x % 16 == 0 and place.y % 16 == 0 and place.companion_x % 8 == 0 for place in PLACEMENTS)
 
 
-@pytest.mark.parametrize("kind", SUBJECTS)
+@pytest.mark.parametrize("kind", slow_but_for(SUBJECTS[:1], SUBJECTS))
 def test_nothing_is_cut_by_the_frame(kind: str) -> None:
     """As many pixels are drawn at the placement as in the middle of the picture, 128 units being a whole number."""
     for place in PLACEMENTS:

@@ -81,6 +81,7 @@ def test_rf_inversion_lands_on_the_diffusers_pipeline(monkeypatch: pytest.Monkey
     golden.close(sampling.final, OFFICIAL["rfinv_28_eta1.0_stop0.25"])
 
 
+@pytest.mark.slow
 def test_rf_inversion_lands_on_the_variant_of_the_multi_turn_paper(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rf_inversion, "seeded_noise", lambda seeds, like: REFLOW["mtcrf_15_noise"])
     method = rf_inversion.RFInversion(rf_inversion.RFInversion.presets["mtc"])

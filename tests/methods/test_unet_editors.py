@@ -56,6 +56,7 @@ def test_p2p_with_equal_prompts_is_the_plain_sample() -> None:
     same(edit("p2p", asked, **PLAIN, exchange="replace"), plain)
 
 
+@pytest.mark.slow
 def test_p2p_that_exchanges_nothing_is_ddim_and_one_that_does_is_not() -> None:
     plain = edit("ddim", request(), **PLAIN)
     off = {**UNBLENDED, "cross_share": 0.0, "self_share": 0.0}
