@@ -210,6 +210,7 @@ def test_several_turns_are_looked_at_through_one_lens(open_page: Open, looked_at
     )
     assert places[0] == pytest.approx(places[1], abs=PLACE)
     assert places[0] == pytest.approx(places[2], abs=PLACE)
+    # Borders and whole pixels come to less than a hundredth, a step more or less would be a quarter.
     assert places[0][2] == pytest.approx(1.25**6 * pane["width"], rel=0.01)
     # The middle of the picture was in the middle before it was dragged.
     assert places[0][0] + places[0][2] / 2 == pytest.approx(pane["width"] / 2 + 30, abs=1)
