@@ -31,7 +31,8 @@ from tests.studio.conftest import (
 from undrift.errors import Cancelled
 from undrift.pictures import png_bytes, read_picture
 from undrift.studio.events import KEPT, EventLog
-from undrift.studio.jobs import MOST_QUEUED, STOPPING
+from undrift.studio.jobs import ENDING, MOST_QUEUED, About
+from undrift.studio.jobs import Running as Work
 from undrift.studio.stopping import stoppable
 from undrift.studio.studio import Studio
 
@@ -175,17 +176,51 @@ def test_the_queue_is_paused_and_put_in_another_order(client: TestClient, studio
     assert (late.status_code, late.json()["error"]) == (409, "one: it does not wait any more")
 
 
+def test_a_cancelled_turn_is_over_at_once_and_the_next_one_waits_for_its_layer(
+    client: TestClient, studio: Studio, gate: Gate
+) -> None:
+    source = started(client)["turns"][0]
+    job = queued(client, source, "one")
+    assert gate.reached.wait(PATIENCE)
+    following = queued(client, source, "two")
+    told = client.post(f"/api/jobs/{job['id']}/cancel").json()
+    assert (told["state"], told["turns"], told["previews"]) == ("cancelled", [], 0)
+    waiting = found(client, following["id"])
+    assert (waiting["state"], waiting["position"], waiting["phase"]) == ("queued", 1, ENDING)
+    # What it was working on is not taken away from under it.
+    assert client.post("/api/sessions/cat/remove").status_code == 409
+    gate.let(4)
+    assert finished(client, following)["state"] == "done"
+    assert found(client, job["id"])["state"] == "cancelled"
+    assert [turn["prompt"] for turn in shown(client)["turns"]] == ["a red cat", "two"]
+
+
+def test_a_turn_that_is_there_though_it_was_cancelled_is_done(client: TestClient, studio: Studio) -> None:
+    made, let = threading.Event(), threading.Event()
+
+    def work(running: Work) -> None:
+        running.made("0" * 12)
+        made.set()
+        assert let.wait(PATIENCE)
+
+    job = studio.jobs.submit(About("edit", "cat", "too late", "tab"), work)
+    assert made.wait(PATIENCE)
+    assert studio.jobs.cancel(job.id).state == "cancelled"
+    let.set()
+    assert until(lambda: found(client, job.id), lambda now: now["state"] != "cancelled")["state"] == "done"
+
+
 def test_stopping_the_studio_does_not_wait_for_a_layer_that_goes_on(
     client: TestClient, studio: Studio, gate: Gate
 ) -> None:
     job = queued(client, started(client)["turns"][0], "one")
     assert gate.reached.wait(PATIENCE)
-    told = client.post(f"/api/jobs/{job['id']}/cancel").json()
-    assert (told["state"], told["phase"]) == ("running", STOPPING)
+    client.post(f"/api/jobs/{job['id']}/cancel")
     studio.jobs.stop(patience=0.01)
-    assert found(client, job["id"])["state"] == "running", "its step has not been let go"
+    assert studio.jobs.working, "its step has not been let go"
     gate.let(1)
-    assert finished(client, job)["state"] == "cancelled"
+    until(lambda: studio.jobs.working, lambda at_work: not at_work)
+    assert found(client, job["id"])["state"] == "cancelled"
     assert studio.folders.session("cat").unfinished() == ()
 
 

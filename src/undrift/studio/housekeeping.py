@@ -85,7 +85,7 @@ def _is_session(folder: Path) -> bool:
 def _idle(studio: Studio, name: str) -> Path:
     """The folder of a session that nobody is making a turn in."""
     session = studio.folders.session(name)
-    waiting = any(job.about.session == name for job in studio.jobs.open_jobs())
+    waiting = any(job.about.session == name for job in studio.jobs.unfinished())
     if waiting or session.unfinished():
         raise Refused(409, f"a turn of '{name}' is on its way: cancel it, or wait until it is there")
     return session.folder

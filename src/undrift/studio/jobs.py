@@ -32,7 +32,8 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 MOST_QUEUED = 64
 FINISHED_KEPT = 50
 STOP_SECONDS = 2.0
-STOPPING = "stopping at the end of this layer"
+ENDING = "a cancelled turn is at the end of its layer"
+"""What the next job waits for; a layer over a large photo takes many seconds."""
 QUIET_SECONDS = 0.1
 """Progress within this time of the last told is not told: a page cannot show more."""
 
@@ -133,6 +134,7 @@ class Running(Observer):
 
     def show(self, image: Image.Image, step: int, steps: int) -> None:
         """What the turn looks like after ``step`` of ``steps``."""
+        self.check()
         self._job.preview = png_bytes(image)
         self._job.previews += 1
 
@@ -175,6 +177,7 @@ class JobQueue:
         self.keep: Keep | None = None
         self._stopping = False
         self._paused = False
+        self._worked_on: Job | None = None
         self._thread = threading.Thread(target=self._run, name="studio-worker", daemon=True)
 
     def start(self) -> None:
@@ -200,7 +203,7 @@ class JobQueue:
     @property
     def working(self) -> bool:
         """Whether a job is being worked on; after ``stop`` it is one that has not reached the end of its layer."""
-        return self._thread.is_alive() and any(job.state == "running" for job in self._jobs.values())
+        return self._thread.is_alive() and self._worked_on is not None
 
     def submit(
         self, about: About, work: Callable[[Running], None], form: Form | None = None, key: str | None = None
@@ -239,18 +242,23 @@ class JobQueue:
         with self._changed:
             return [job for job in self._jobs.values() if job.open]
 
+    def unfinished(self) -> list[Job]:
+        """Those that wait or run, and the one that was cancelled and has not reached the end of its layer."""
+        with self._changed:
+            return [job for job in self._jobs.values() if job.open or job is self._worked_on]
+
     def cancel(self, key: str) -> Job:
-        """Take a job out of the queue, or stop it before its next step."""
+        """Take a job out of the queue, or stop it.
+
+        It is over at once for whoever asked for it. The layer that is computed for it goes on to its end, and the
+        next job waits for that.
+        """
         with self._changed:
             job = self.job(key)
             job.cancelled.set()
-            if job.state == "queued":
+            if job.open:
                 self._end(job, "cancelled")
-                for other in self._queued():
-                    self._tell(other)
-            elif job.open:
-                job.phase = STOPPING
-                self._tell(job)
+                self._tell_waiting()
         return job
 
     @property
@@ -310,12 +318,13 @@ class JobQueue:
         """A job as JSON; ``position`` counts from 1 for the next one to run, 0 for one that does not wait."""
         with self._changed:
             waiting = self._queued()
+            ending = self._worked_on is not None and self._worked_on.cancelled.is_set()
             return {
                 **vars(job.about),
                 "id": job.id,
                 "state": job.state,
                 "position": waiting.index(job) + 1 if job in waiting else 0,
-                "phase": job.phase,
+                "phase": ENDING if ending and job in waiting[:1] else job.phase,
                 "evaluations": min(job.evaluations, job.total),
                 "total": job.total,
                 "item": job.item,
@@ -332,14 +341,14 @@ class JobQueue:
             try:
                 with stoppable(running.check):
                     job.work(running)
-                self._end(job, "done")
+                self._over(job, "done")
             except Cancelled:
-                self._end(job, "cancelled")
+                self._over(job, "cancelled")
             except UndriftError as error:
-                self._end(job, "failed", str(error))
+                self._over(job, "failed", str(error))
             except Exception as error:
                 log.exception("a job failed: %s", job.about.title)
-                self._end(job, "failed", self._describe(error))
+                self._over(job, "failed", self._describe(error))
 
     def _next(self) -> Job | None:
         with self._changed:
@@ -347,13 +356,20 @@ class JobQueue:
                 self._changed.wait()
             if self._stopping:
                 return None
-            job = self._queued()[0]
+            job = self._worked_on = self._queued()[0]
             job.state = "running"
             self._keep()
             self._tell(job)
-            for other in self._queued():
-                self._tell(other)
+            self._tell_waiting()
             return job
+
+    def _over(self, job: Job, state: State, error: str = "") -> None:
+        """The work is over. One that was cancelled has ended before, unless it was done all the same."""
+        with self._changed:
+            self._worked_on = None
+            if job.open or state == "done":
+                self._end(job, state, error)
+            self._tell_waiting()
 
     def _end(self, job: Job, state: State, error: str = "") -> None:
         with self._changed:
@@ -367,6 +383,10 @@ class JobQueue:
 
     def _queued(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.state == "queued"]
+
+    def _tell_waiting(self) -> None:
+        for job in self._queued():
+            self._tell(job)
 
     def _forget_old(self) -> None:
         finished = [job for job in self._jobs.values() if not job.open]

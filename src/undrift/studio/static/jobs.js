@@ -41,7 +41,7 @@ function row(job) {
 
 export function jobProgress(job) {
   const waiting = job.state === "queued";
-  const words = waiting ? [state.paused && "the queue is paused", place(job.position)].filter(Boolean).join(" · ") : [job.items > 1 && `candidate ${job.item + 1} of ${job.items}`, job.phase || "preparing", leftInWords(job)].filter(Boolean).join(" · ");
+  const words = waiting ? [state.paused && "the queue is paused", place(job.position), job.phase].filter(Boolean).join(" · ") : [job.items > 1 && `candidate ${job.item + 1} of ${job.items}`, job.phase || "preparing", leftInWords(job)].filter(Boolean).join(" · ");
   return h(
     "div", { class: "progress" },
     h("progress", { max: Math.max(job.total, 1), value: waiting ? 0 : job.evaluations, "aria-label": job.title }),
