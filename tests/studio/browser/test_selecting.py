@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from base64 import b64decode
 from typing import Any
 
@@ -180,3 +181,17 @@ def test_an_area_with_a_name_comes_back_in_a_later_turn(page: Page, running: Run
     page.get_by_role("button", name="Forget the ball").click()
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_role("combobox", name="Named areas")).to_be_disabled()
+
+
+def test_what_is_painted_belongs_to_its_session(page: Page, running: Running) -> None:
+    drag(page, (0.2, 0.2), (0.8, 0.2))
+    expect(page.locator(".area.only")).to_be_visible()
+    here = page.evaluate("location.hash")
+    running.begin("nothing painted")
+    page.evaluate("location.hash = '#/s/nothing painted'")
+    expect(page.locator("h1")).to_have_text("nothing painted")
+    expect(page.locator(".area")).to_have_count(0)
+    make_turn(page, "a yellow dog in the snow")
+    assert running.session("nothing painted").head.region_hash is None
+    page.evaluate(f"location.hash = {json.dumps(here)}")
+    expect(page.locator(".area.only")).to_be_visible()

@@ -127,9 +127,10 @@ export function bringArea(name, key) {
   settle();
 }
 
-// Part of the picture that a layer covers, 0 to 1.
+// Part of the picture that a layer of the open session covers, 0 to 1.
 export function coverage(key) {
-  return layers[key] ? (covered[key] ??= counted(layers[key])) : 0;
+  const layer = masks()[key];
+  return layer ? (covered[key] ??= counted(layer)) : 0;
 }
 
 function counted(layer) {
@@ -146,6 +147,9 @@ export function settle() {
   remember(`paint:${owner}`, strokes);
   update({ painted: Object.fromEntries(KEYS.map((key) => [key, coverage(key)])) });
 }
+
+// Rectangles of a session that is not there yet, painted as 'Only here' once it is.
+export const paintBefore = (name, boxes) => boxes.length && remember(`paint:${name}`, boxes.map((box) => ({ tool: "only", box })));
 
 // The layer as a PNG in base64, white on black; null if nothing is painted.
 export const png = (key) => (coverage(key) ? encoded(layers[key]) : null);
