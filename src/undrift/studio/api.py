@@ -25,13 +25,14 @@ from undrift.session.compare import compare as compare_turns
 from undrift.session.model import Turn
 from undrift.session.store import Session
 from undrift.session.unpack import import_zip
-from undrift.studio import connections, housekeeping, images, models, navigation, repeating, submit, views
+from undrift.studio import connections, framing, housekeeping, images, models, navigation, repeating, submit, views
 from undrift.studio.answers import JSONResponse
 from undrift.studio.forms import (
     BranchForm,
     DiffForm,
     EditForm,
     F,
+    FrameForm,
     HeadForm,
     ImportForm,
     MethodForm,
@@ -300,6 +301,12 @@ def bring_in(request: Request, form: ImportForm) -> Any:
 def repeat(request: Request, form: RepeatForm) -> Any:
     """Queue a session's turns on another picture."""
     return _queued(request, repeating.repeat(studio_of(request), request.path_params["name"], form))
+
+
+@takes(FrameForm)
+def frame(request: Request, form: FrameForm) -> Any:
+    """Queue a session with a part of a picture, or with more around it."""
+    return _queued(request, framing.frame(studio_of(request), request.path_params["name"], form))
 
 
 @takes(HeadForm)

@@ -127,6 +127,7 @@ ROUTES = [
     Route(_SESSION + "/restore", api.restore, methods=["POST"]),
     Route(_SESSION + "/import", api.bring_in, methods=["POST"]),
     Route(_SESSION + "/repeat", api.repeat, methods=["POST"]),
+    Route(_SESSION + "/frame", api.frame, methods=["POST"]),
     Route(_SESSION + "/head", api.head, methods=["POST"]),
     Route(_SESSION + "/notes", api.note, methods=["POST"]),
     Route(_SESSION + "/rename", api.rename, methods=["POST"]),

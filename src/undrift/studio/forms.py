@@ -25,6 +25,7 @@ TurnId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 Tab = Annotated[str, Field(max_length=40)]
 JobId = TurnId
+Place = Annotated[int, Field(ge=-(2**17), le=2**17)]
 
 F = TypeVar("F", bound="Form")
 
@@ -156,6 +157,17 @@ class RepeatForm(Form):
     name: Annotated[str, Field(max_length=80)] | None = None
     called: Annotated[str, Field(max_length=80)] = ""
     longest: int | None = Field(None, ge=16)
+    tab: Tab = ""
+
+
+class FrameForm(Form):
+    """Begin a session with a part of ``turn``, or with more around it: a rectangle in pixels of its picture."""
+
+    turn: TurnId
+    left: Place
+    top: Place
+    width: Place
+    height: Place
     tab: Tab = ""
 
 

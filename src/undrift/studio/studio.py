@@ -73,7 +73,7 @@ class Studio:
 
     def free_name(self, wanted: str) -> str:
         """A name for a new session, made from ``wanted``, that no session has and none that waits to be made."""
-        return self.folders.free_name(wanted, {job.about.session for job in self.jobs.open_jobs()})
+        return self.folders.free_name(wanted, {job.about.session for job in self.jobs.unfinished()})
 
     def use(self, backbone: Backbone) -> None:
         """Edit with another model from now on, and tell the pages."""

@@ -58,7 +58,8 @@ const followers = {
     tellDone(job.state === "done" ? `Done: ${job.title}` : `${job.title}: ${job.error || job.state}`);
     announce({ done: `Done: ${job.title}`, failed: `Failed: ${job.error}`, cancelled: "Cancelled" }[job.state]);
     if (!job.turns.length) return;
-    if (job.kind === "start" && !state.session) location.hash = `#/s/${encodeURIComponent(job.session)}`;
+    // Who asked for a session goes to it: from the first page, or from the one whose picture it begins with.
+    if ((job.kind === "start" && !state.session) || (job.kind === "frame" && state.session)) location.hash = `#/s/${encodeURIComponent(job.session)}`;
     else if (job.session === state.session?.name) await attempt(() => arrive(job));
   },
   modelChanged,

@@ -1,6 +1,7 @@
 // The room that a picture is shown in, with what lies over it; and the row that enlarges it.
 
 import { fill, h, icon } from "./dom.js";
+import { showCrop } from "./crop.js";
 import { followGestures } from "./gestures.js";
 import { actualSize, fit, lookThrough, percent, zoomIn, zoomOut } from "./lens.js";
 import { holdBefore, beforeButton } from "./before.js";
@@ -31,7 +32,8 @@ export function lensBar() {
   const button = (label, run, name, text) => h("button", { type: "button", class: "quiet", "aria-label": label, title: label, onclick: run }, name ? icon(name) : text);
   const bar = h("div", { class: "lens", role: "group", "aria-label": "How large the picture is" },
     button("Smaller", zoomOut, "minus"), told, button("Larger", zoomIn, "plus"),
-    button("Fit the window", fit, "fit"), button("One pixel on one pixel", actualSize, null, "1:1"), beforeButton());
+    button("Fit the window", fit, "fit"), button("One pixel on one pixel", actualSize, null, "1:1"), beforeButton(),
+    button("Crop or extend", showCrop, "crop"));
   const draw = () => {
     bar.hidden = !state.session;
     if (state.session) fill(told, `${percent()} %`);

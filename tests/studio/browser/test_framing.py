@@ -1,0 +1,83 @@
+"""Cropping and extending on the page, with numbers and with the pointer."""
+
+from __future__ import annotations
+
+import io
+from base64 import b64decode
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.studio.browser.conftest import PHONE, Open, Running, rows
+from undrift.littleworld import demo
+
+SIDE = 128
+
+
+def numbers(page: Page) -> list[int]:
+    """Left, top, width and height as the dialog has them."""
+    names = ("Left", "Top", "Width", "Height")
+    return [int(page.get_by_label(name, exact=True).input_value()) for name in names]
+
+
+def test_a_picture_is_cropped_by_the_keyboard(open_page: Open, running: Running) -> None:
+    running.begin("to-crop")
+    page = open_page("#/s/to-crop")
+    expect(rows(page)).to_have_count(1)
+    page.get_by_role("button", name="Crop or extend").focus()
+    page.keyboard.press("Enter")
+    begin = page.get_by_role("button", name="Begin a session with it")
+    expect(begin).to_be_disabled()
+    page.get_by_label("Shape").select_option("4 : 3")
+    assert numbers(page) == [0, 16, 128, 96]
+    for name, value in {"Left": "8", "Top": "20", "Width": "100", "Height": "64"}.items():
+        page.get_by_label(name, exact=True).fill(value)
+        page.keyboard.press("Tab")
+    expect(page.get_by_role("dialog")).to_contain_text("100 × 64 pixels.")  # noqa: RUF001
+    begin.press("Enter")
+    expect(page.locator("h1")).to_have_text("to-crop-100x64")
+    session = running.session("to-crop-100x64")
+    assert session.picture(session.original).tobytes() == demo.picture().crop((8, 20, 108, 84)).tobytes()
+    expect(page.locator(".area")).to_have_count(0)
+
+
+def test_a_dragged_frame_extends_and_what_is_new_is_painted(open_page: Open, running: Running) -> None:
+    running.begin("to-extend")
+    page = open_page("#/s/to-extend")
+    expect(rows(page)).to_have_count(1)
+    page.get_by_role("button", name="Crop or extend").click()
+    room = page.locator(".crop-room").bounding_box()
+    assert room is not None
+    scale = room["width"] / (2 * SIDE)  # the room has half of the picture on every side
+    right = (room["x"] + 0.75 * room["width"], room["y"] + room["height"] / 2)
+    page.mouse.move(*right)
+    page.mouse.down()
+    page.mouse.move(right[0] + 32 * scale, right[1], steps=5)
+    page.mouse.up()
+    left, top, width, height = numbers(page)
+    assert (left, top, height) == (0, 0, SIDE)
+    assert abs(width - (SIDE + 32)) <= 1
+    expect(page.get_by_role("dialog")).to_contain_text("20 % of them new")
+    page.get_by_role("button", name="Begin a session with it").click()
+    name = f"to-extend-{width}x128"
+    expect(page.locator("h1")).to_have_text(name)
+    expect(page.locator(".area.only")).to_contain_text("20 %")
+    encoded = page.evaluate("import('/static/masks.js').then((masks) => masks.png('only'))")
+    mask = np.asarray(Image.open(io.BytesIO(b64decode(encoded))).convert("L")) > 127
+    assert mask[:, SIDE:].all()
+    assert not mask[:, :SIDE].any()
+    session = running.session(name)
+    assert session.picture(session.original).crop((0, 0, SIDE, SIDE)).tobytes() == demo.picture().tobytes()
+
+
+def test_a_phone_has_room_for_the_frame(open_page: Open, running: Running) -> None:
+    running.begin("phone-crop")
+    page = open_page("#/s/phone-crop", viewport=PHONE, has_touch=True, is_mobile=True)
+    expect(rows(page)).to_have_count(1)
+    page.get_by_role("button", name="Crop or extend").tap()
+    page.get_by_role("button", name="Extend all around").tap()
+    assert numbers(page) == [-32, -32, 192, 192]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Begin a session with it").tap()
+    expect(page.locator("h1")).to_have_text("phone-crop-192x192")
