@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.testclient import TestClient
 
-from tests.studio.conftest import edited, finished, shown, started
+from tests.studio.conftest import Json, edited, finished, shown, started
 from undrift.session.canvas import Frame, framed
 from undrift.studio.studio import Studio
 
@@ -24,7 +24,7 @@ def test_a_turn_is_framed_in_a_session_of_its_own(client: TestClient, studio: St
 
 def test_a_frame_that_cannot_be_is_refused_before_anything_is_made(client: TestClient, studio: Studio) -> None:
     source = started(client)["head"]
-    cases = [
+    cases: list[tuple[Json, str]] = [
         ({"left": 40}, "the frame has nothing of the picture"),
         ({"width": 9000, "height": 9000}, "at most 24 megapixels"),
         ({"width": 2**40}, "width: input should be less than or equal to"),
