@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from undrift.backbones.base import Capabilities
-from undrift.backbones.knowledge import is_foreign, unknown_words
+from undrift.backbones.knowledge import is_foreign, too_large, unknown_words
 from undrift.backbones.locate import locate
 from undrift.littleworld.captions import VOCABULARY, caption
 from undrift.littleworld.render import render
@@ -36,3 +36,17 @@ def test_unknown_words_are_named_once_in_order(capabilities: Capabilities, words
 def test_only_a_model_of_drawings_finds_photos_foreign() -> None:
     drawing = render(sample_scene(random.Random(1)))
     assert [is_foreign(DRAWN, NOISE), is_foreign(DRAWN, drawing), is_foreign(OPEN, NOISE)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "size", "times"),
+    [(DRAWN, (4000, 300), 73), (DRAWN, (257, 256), 4), (DRAWN, (256, 256), None), (OPEN, (4000, 300), None)],
+)
+def test_a_model_of_drawings_finds_large_pictures_too_large(
+    capabilities: Capabilities, size: tuple[int, int], times: int | None
+) -> None:
+    said = too_large(capabilities, Image.new("RGB", size))
+    if times is None:
+        assert said is None
+    else:
+        assert f"one turn on {size[0]}x{size[1]} takes more than {times} times as long" in str(said)

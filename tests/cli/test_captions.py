@@ -32,7 +32,18 @@ def test_nothing_is_invented(invoke: Invoke) -> None:
         assert result.exit_code == 2
         assert "say what the picture shows with --prompt, or name a model" in result.stderr
     assert [path.name for path in Path().iterdir()] == ["cat.png"]
-    assert invoke("new", "cat.png", "-p", "").exit_code == 0  # nobody knows, and that was said
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_prompt_is_taken_with_a_word_of_what_that_means(invoke: Invoke, empty: str) -> None:
+    """Exported commands may have one: nobody knew, and that was said."""
+    for command in (("new", "cat.png"), ("run", "cat.png", "-e", "a dog", "--method", "toy")):
+        result = invoke(*command, "-p", empty)
+        assert result.exit_code == 0, result.stderr
+        assert (
+            "note: the prompt is empty, so that nothing tells what is there from what an edit adds" in result.stderr
+        )
+    assert "prompt is empty" not in invoke("new", "cat.png", "-p", "a cat", "-s", "s").stderr
 
 
 def test_a_picture_knows_what_undrift_recorded_in_it(invoke: Invoke) -> None:

@@ -8,11 +8,26 @@ from PIL import Image
 
 from undrift.backbones.base import Capabilities
 from undrift.littleworld.likeness import looks_drawn
+from undrift.littleworld.render import SIZE
+
+TOO_LARGE = 4
+"""Times the pixels that a drawn world's pictures have, beyond which work grows and understanding shrinks."""
 
 
 def is_foreign(capabilities: Capabilities, picture: Image.Image) -> bool:
     """Whether the model knows drawings alone, and ``picture`` looks like a photo."""
     return capabilities.vocabulary is not None and not looks_drawn(picture)
+
+
+def too_large(capabilities: Capabilities, picture: Image.Image) -> str | None:
+    """In a line, that the model knows a drawn world's pictures, and ``picture`` is far larger; None if it is not."""
+    times = picture.width * picture.height / SIZE**2
+    if capabilities.vocabulary is None or times <= TOO_LARGE:
+        return None
+    return (
+        f"was made for {SIZE}x{SIZE} pixels: one turn on {picture.width}x{picture.height} takes more than "
+        f"{times:.0f} times as long, and may change nothing; a smaller copy is edited better"
+    )
 
 
 def unknown_words(capabilities: Capabilities, prompt: str) -> tuple[str, ...]:

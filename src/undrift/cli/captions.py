@@ -25,6 +25,12 @@ caption_option = click.option(
 )
 
 
+_EMPTY = (
+    "the prompt is empty, so that nothing tells what is there from what an edit adds, which may change nothing: "
+    "say what the picture shows with --prompt"
+)
+
+
 def caption_of(image: Path, picture: Image.Image, prompt: str | None, model: str | None) -> str:
     """What ``picture``, read from ``image``, shows. A caption that nobody typed is told on stderr.
 
@@ -37,6 +43,8 @@ def caption_of(image: Path, picture: Image.Image, prompt: str | None, model: str
     if prompt is not None and model is not None:
         raise InputError("--prompt and --caption-model both say what the picture shows: give one of them")
     if prompt is not None:
+        if not prompt.strip():
+            say(f"note: {_EMPTY}", err=True)
         return prompt
     if model is not None:
         from undrift.services.captions import Captioner

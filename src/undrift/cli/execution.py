@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import click
 from PIL import Image
 
 from undrift.backbones import Backbone, load
-from undrift.backbones.knowledge import is_foreign, unknown_words
+from undrift.backbones.knowledge import is_foreign, too_large, unknown_words
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotNamedError, existing
 from undrift.backbones.named import remember as remember_named
 from undrift.cli.keeper import Keeper
@@ -288,19 +288,35 @@ def run_turns(
     """
     done: list[Turn] = []
     notes: list[str] = []
+    known = dict((tree or session.tree()).turns)
     try:
         with StopOnInterrupt() as stop, TurnsProgress(len(turns), shell().quiet) as progress:
             for number, (method, plan) in enumerate(turns, 1):
                 with progress.turn(number, plan.prompt, method.cost(backbone), backbone.counter) as observers:
                     done.append(run_turn(session, backbone, method, plan, [stop, *observers], tree))
-                note = nothing_steers(method, done[-1].spec) if done[-1].spec else None
-                if note is not None and note not in notes:  # candidates say it once
-                    notes.append(note)
-                    say(f"note: {note}", err=True)
+                known[done[-1].id] = done[-1]
+                for note in (_unsteered(method, done[-1]), _unchanged(session, done[-1], known)):
+                    if note is not None and note not in notes:  # candidates say it once
+                        notes.append(note)
+                        say(f"note: {note}", err=True)
     except (Cancelled, KeyboardInterrupt):
         kept = f"{len(done)} of {len(turns)} turns are done and kept in {session.folder}"
         raise Cancelled(f"stopped: {kept}; go on with: {edit_command(session.folder)}") from None
     return tuple(done)
+
+
+def _unsteered(method: EditMethod, turn: Turn) -> str | None:
+    return None if turn.spec is None else nothing_steers(method, turn.spec)
+
+
+def _unchanged(session: Session, turn: Turn, known: Mapping[str, Turn]) -> str | None:
+    """In a line, that a turn has left every pixel as it was; None if it has not, or its parent is not ``known``."""
+    parent = known.get(turn.parent or "")
+    if parent is None or turn.drift_previous is None or turn.drift_previous.psnr is not None:
+        return None
+    if session.picture(turn).tobytes() != session.picture(parent).tobytes():
+        return None
+    return f"turn '{turn.prompt}' changed nothing: say more of what is new, or turn the dial to obeying (--dial -0.5)"
 
 
 def advise(backbone: Backbone, picture: Image.Image, prompts: Sequence[str]) -> None:
@@ -310,6 +326,8 @@ def advise(backbone: Backbone, picture: Image.Image, prompts: Sequence[str]) -> 
         say(f"note: the model {name} only knows its own drawn world; for photos use --model {EXAMPLE}", err=True)
     elif unknown := unknown_words(backbone.capabilities, " ".join(prompts)):
         say(f"note: the model {name} does not know the words: {', '.join(unknown)}", err=True)
+    if large := too_large(backbone.capabilities, picture):
+        say(f"note: the model {name} {large}", err=True)
 
 
 def write_output(session: Session, turn: Turn, output: Path | None) -> None:

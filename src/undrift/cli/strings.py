@@ -13,8 +13,9 @@ class Text(click.types.StringParamType):
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
         text = super().convert(value, param, context)
         try:
-            text.encode()
-        except UnicodeEncodeError:
+            # Where the locale is ASCII, bytes that are UTF-8 arrive as surrogates too.
+            return os.fsencode(text).decode() if _SURROGATE.search(text) else text
+        except UnicodeError:
             self.fail(f"{text!a} is no valid UTF-8 text", param, context)
         return text
 
