@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from tests.cli.conftest import Invoke
 from tests.cli.test_process import PROGRAM, environment
+from tests.support.toy import toy_picture
 from undrift.cli.main import cli
 from undrift.session.store import Session
 
@@ -73,6 +75,54 @@ def test_errors_are_escaped_too(session: Invoke) -> None:
     assert "no turn '\\u5e3d'" in result.stderr_bytes.decode("ascii")
 
 
+PATH = "größe 帽"
+"""Of files and folders; Windows' and western encodings lack the end of it, ASCII more."""
+
+
+def everything(made: Path) -> list[tuple[str, ...]]:
+    """A command of each kind, on a session in ``made``, whose prompts and files no encoding but UTF-8 can show."""
+    here = ("-s", str(made / PATH))
+    files = {ending: str(made / f"{PATH}.{ending}") for ending in ("png", "sh", "py", "zip", "webp", "csv")}
+    return [
+        ("new", "cat.png", "-p", PROMPT, *here),
+        ("edit", f"{PROMPT}!", *TOY, *here),
+        ("edit", "a cat 🎩", *TOY, "--candidates", "2", *here),
+        ("branch", "frühling", *here),
+        ("checkout", "frühling", *here),
+        *((name, *here) for name in ("log", "show", "undo", "redo")),
+        ("rebase", "--method", "toy", *here),
+        ("restore", "--brush", "brush.png", *here),
+        ("compare", "original", "head", "-o", str(made / f"different {PATH}.png"), *here),
+        ("keep", "2", *here),
+        *(("export", "-o", file, *here) for ending, file in files.items() if ending != "csv"),
+        ("info", files["png"]),
+        ("unpack", files["zip"], "-o", str(made / f"again {PATH}")),
+        ("replay", "-o", str(made / f"once more {PATH}"), *here),
+        ("batch", files["csv"], "--method", "toy", "-o", str(made / f"batch {PATH}")),
+        ("methods",),
+        ("models",),
+    ]
+
+
+def with_inputs(folder: Path) -> Path:
+    """The folder with what ``everything`` takes beside the picture."""
+    brush = Image.new("L", toy_picture().size, 0)
+    brush.paste(255, (0, 0, 9, 9))
+    brush.save(folder / "brush.png")
+    (folder / f"{PATH}.csv").write_text(f"picture,prompt,turn\ncat.png,{PROMPT},a dog 🎩\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "encoding", [ENCODINGS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in ENCODINGS[1:])]
+)
+def test_every_command_does_what_it_is_asked(invoke: Invoke, folder: Path, encoding: str) -> None:
+    for command in everything(with_inputs(folder)):
+        typed(encoding, *command).stderr_bytes.decode(encoding)
+        assert typed(encoding, *command[:1], "--help")
+    assert len({path.name for path in folder.iterdir() if PATH in path.name}) == 11
+
+
 def test_one_place_writes_to_the_terminal() -> None:
     modules = (Path(__file__).parents[2] / "src/undrift/cli").glob("*.py")
     strays = [f.name for f in modules if re.search(r"click\.s?echo\(|click\.secho\(|\bprint\(", f.read_text("utf-8"))]
@@ -91,6 +141,43 @@ def test_a_real_terminal_that_knows_only_ascii(session: Invoke, folder: Path) ->
     assert made.returncode == 0, made.stderr
     assert PROMPT in unescaped(made.stdout.decode("ascii"))
     assert Session.open(folder / "undrift-session").head.prompt == PROMPT
+
+
+EVERY = """
+import sys
+from undrift.cli.main import cli
+from tests.support.toy import ToyBackbone, ToyMethod
+from undrift.cli import execution
+from undrift.methods import registry
+
+registry.all_methods = lambda: {"toy": ToyMethod}
+execution.load = lambda name, **options: ToyBackbone()
+commands, command = [], []
+for argument in sys.argv[1:]:
+    if argument == "END":
+        commands.append(command)
+        command = []
+    else:
+        command.append(argument)
+for command in commands:
+    try:
+        cli.main(command, prog_name="undrift")
+    except SystemExit as end:
+        assert not end.code, command
+"""
+"""Runs several commands, each ended by END, one after the other."""
+
+
+@pytest.mark.slow
+def test_a_locale_that_knows_only_ascii(invoke: Invoke, folder: Path) -> None:
+    """Arguments are bytes: prompts that are UTF-8 are taken as such, names of files as they are."""
+    typed = [part for command in everything(with_inputs(folder)) for part in (*command, "END")]
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [os.fsencode(part) for part in (sys.executable, "-c", EVERY, *typed)]
+    made = subprocess.run(command, cwd=folder, env=environment() | plain, capture_output=True, check=False)
+    assert made.returncode == 0, made.stderr.decode("ascii", "replace")[-2000:]
+    assert PROMPT in unescaped(made.stdout.decode("ascii"))
+    assert Session.open(folder / PATH).original.prompt == PROMPT
 
 
 @pytest.mark.slow

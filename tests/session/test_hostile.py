@@ -319,6 +319,10 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path, backbone: ToyBackbone) -
     session = start_session(tmp_path / os.fsdecode(b"caf\xe9"), toy_picture(), "a cat", backbone)
     export_zip(session, tmp_path / "x.zip")
     assert import_zip(tmp_path / "x.zip", tmp_path / "again").turns() == session.turns()
+    typed = script.contents("\n".join(script.commands(session, session.original)))
+    assert os.fsencode(session.folder.resolve() / session.original.image) in typed
+    named = ascii(str(session.folder.resolve() / session.original.image))
+    assert f"read_picture({named})".encode() in script.contents(script.python_script(session, session.original))
     with pytest.raises(SessionError) as caught:
         Session.open(session.folder / "none")
     assert str(caught.value).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -206,10 +205,10 @@ def _write(session: Session, turn: Turn, output: Path, kind: str) -> None:
     elif kind == "sheet":
         export.write_contact_sheet(session, output, session.path(turn))
     elif kind == "commands":
-        write_output(output, os.fsencode("\n".join(script.commands(session, turn)) + "\n"))
+        write_output(output, script.contents("\n".join(script.commands(session, turn)) + "\n"))
         _tell_models(script.models(session, turn))
     else:
-        write_output(output, script.python_script(session, turn).encode())
+        write_output(output, script.contents(script.python_script(session, turn)))
         _tell_models(script.models(session, turn))
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
 
 import click
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 class Text(click.types.StringParamType):
-    """Valid Unicode. The operating system hands over bytes; those that are no UTF-8 arrive as lone surrogates."""
+    """Valid Unicode. The operating system hands over bytes; those that the locale's encoding lacks arrive as lone
+    surrogates, which in an ASCII locale is every byte of what is UTF-8 all the same.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
         text = super().convert(value, param, context)
         try:
-            # Where the locale is ASCII, bytes that are UTF-8 arrive as surrogates too.
             return os.fsencode(text).decode() if _SURROGATE.search(text) else text
         except UnicodeError:
             self.fail(f"{text!a} is no valid UTF-8 text", param, context)
-        return text
 
 
 def only_text(command: click.Command) -> click.Command:

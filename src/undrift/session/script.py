@@ -10,9 +10,11 @@ named by their full paths.
 from __future__ import annotations
 
 import json
+import os
 import pprint
 import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from undrift.backbones.locate import LITTLEWORLD, existing
@@ -79,6 +81,11 @@ def python_script(session: Session, turn: Turn) -> str:
         prompt=original.prompt,
         steps=pprint.pformat([_step(session, edit, path) for edit in edits], width=100, sort_dicts=False),
     )
+
+
+def contents(text: str) -> bytes:
+    """``text`` of commands or a script as a file: UTF-8, and names of files in it as the very bytes that they are."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def models(session: Session, turn: Turn) -> tuple[str, ...]:
@@ -256,11 +263,16 @@ def _is_json(text: str) -> bool:
 def _located(model: str) -> str:
     """A model's name, a folder's by its full path; a name that is no folder's is that of the hub."""
     path = None if model == LITTLEWORLD else existing(model)
-    return model if path is None else str(path.resolve())
+    return model if path is None else _name(path.resolve())
 
 
 def _file(session: Session, name: str) -> str:
-    return str(session.folder.resolve() / name)
+    return _name(session.folder.resolve() / name)
+
+
+def _name(path: Path) -> str:
+    """``path`` as ``contents`` writes it back, whatever the locale's encoding is; bytes that are no UTF-8 escaped."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def _line(command: str, *rest: str) -> str:

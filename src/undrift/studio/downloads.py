@@ -41,11 +41,11 @@ def _animation(session: Session, turn: Turn, path: Path) -> None:
 
 
 def _commands(session: Session, turn: Turn, path: Path) -> None:
-    path.write_text("\n".join(script.commands(session, turn)) + "\n", encoding="utf-8")
+    path.write_bytes(script.contents("\n".join(script.commands(session, turn)) + "\n"))
 
 
 def _python(session: Session, turn: Turn, path: Path) -> None:
-    path.write_text(script.python_script(session, turn), encoding="utf-8")
+    path.write_bytes(script.contents(script.python_script(session, turn)))
 
 
 KINDS: Mapping[str, Kind] = {
