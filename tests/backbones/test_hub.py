@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,8 +15,8 @@ from tests.support.tiny_flux import save_tiny_flux
 from undrift.backbones import load
 from undrift.backbones.editors import name_editor
 from undrift.backbones.folder import read_folder
-from undrift.backbones.hub import cached_models
-from undrift.errors import ModelError
+from undrift.backbones.hub import cached_models, download
+from undrift.errors import Cancelled, ModelError
 
 NAME = "someone/some-flux"
 
@@ -64,6 +65,36 @@ def test_only_what_is_used_is_fetched_and_said_before(hub: Hub) -> None:
     load(NAME, device="cpu", tell=said.append)
     assert hub.fetched == []
     assert len(said) == 1, "nothing is downloaded twice, nor said to be"
+
+
+def test_a_download_says_how_far_it_is_and_goes_on_where_it_was_stopped(hub: Hub) -> None:
+    def stop(done: int, total: int) -> None:
+        if done > total / 2:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled, match="enough"):
+        download(NAME, lambda folder: None, stop)
+    before = list(hub.fetched)
+    hub.fetched.clear()
+    heard: list[tuple[int, int]] = []
+    folder = download(NAME, lambda folder: None, lambda done, total: heard.append((done, total)))
+    # Only the file in whose middle it was stopped comes again.
+    assert set(before) & set(hub.fetched) <= {before[-1]}
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    missing = [name for name in hub.fetched if name not in before[:-1]]
+    assert {total for _, total in heard} == {sum((hub.folder / name).stat().st_size for name in missing)}
+    assert heard[-1][0] == heard[-1][1]
+    hub.fetched.clear()
+    assert load(NAME, device="cpu").identity.revision == COMMIT
+    assert hub.fetched == []
+    assert folder.name == NAME
+
+
+def test_a_download_that_has_no_room_is_refused_before_it_begins(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5000))
+    with pytest.raises(ModelError, match=r"needs 0\.\d GB of disk and 0\.0 GB are free there: make room"):
+        download(NAME, lambda folder: None, lambda done, total: None)
+    assert [name for name in hub.fetched if name.endswith(".safetensors")] == []
 
 
 def test_a_variant_is_fetched_where_there_is_nothing_else(hub: Hub) -> None:

@@ -29,7 +29,7 @@ from undrift.services.images_api.turns import Started
 from undrift.session import engine
 from undrift.session.provenance import recipe
 from undrift.studio import server
-from undrift.studio.jobs import About, Job
+from undrift.studio.job import About, Job
 from undrift.studio.studio import Studio
 
 KEY = "a-key-of-some-length"

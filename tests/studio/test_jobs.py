@@ -31,8 +31,9 @@ from tests.studio.conftest import (
 from undrift.errors import Cancelled
 from undrift.pictures import png_bytes, read_picture
 from undrift.studio.events import KEPT, EventLog
-from undrift.studio.jobs import ENDING, MOST_QUEUED, About
-from undrift.studio.jobs import Running as Work
+from undrift.studio.job import About
+from undrift.studio.job import Running as Work
+from undrift.studio.jobs import ENDING, MOST_QUEUED
 from undrift.studio.stopping import stoppable
 from undrift.studio.studio import Studio
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.studio.conftest import PATIENCE, Gate, Json, edit_form, edited, finished, shown, started
+from tests.support.hub import Hub, served
+from tests.support.tiny_flux import save_tiny_flux
 from tests.support.toy import ToyBackbone
 from undrift.backbones.base import Backbone
 from undrift.errors import ModelError
 from undrift.studio.studio import Studio
 
 OTHER = "littleworld-sd"
+SMALL = "someone/tiny-flux"
 
 
 class OtherToy(ToyBackbone):
@@ -79,7 +84,7 @@ def test_a_model_that_cannot_be_loaded_takes_nothing_away(client: TestClient, st
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("black-forest-labs/FLUX.1-dev", "not on this machine: undrift studio --model black-forest-labs/FLUX.1-dev"),
+        ("black-forest-labs/FLUX.1-dev", "black-forest-labs/FLUX.1-dev: not on this machine"),
         ("../../etc", "no model '../../etc' on this machine"),
     ],
 )
@@ -97,3 +102,54 @@ def test_a_studio_with_one_model_says_so(client: TestClient) -> None:
     assert client.get("/api/about").json()["other_models"] is False
     answer = client.post("/api/model", json={"name": OTHER})
     assert answer.json()["error"] == "this studio has one model for good: start another one with --model"
+
+
+def offered(client: TestClient, name: str, query: str = "") -> Json:
+    """What the page is told of a model."""
+    models: list[Json] = client.get(f"/api/models{query}").json()["models"]
+    return next(one for one in models if one["name"] == name)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub with one small model, which is known."""
+    monkeypatch.setattr("undrift.studio.models.KNOWN", {SMALL: "a tiny FLUX", OTHER: "embedded"})
+    made = Hub(save_tiny_flux(tmp_path / "repository"), SMALL)
+    with served(made, tmp_path / "cache", monkeypatch):
+        yield made
+
+
+@pytest.mark.usefixtures("loading")
+def test_a_model_is_downloaded_while_a_turn_runs(client: TestClient, gate: Gate, hub: Hub) -> None:
+    source = started(client)["turns"][0]
+    assert offered(client, SMALL)["why_not"] == "not on this machine"
+    assert offered(client, SMALL)["download"]
+    turn = client.post("/api/sessions/cat/edit", json=edit_form(source["id"], method={"name": "gated"})).json()
+    assert gate.reached.wait(PATIENCE)
+    job = client.post("/api/models/download", json={"name": SMALL}).json()
+    assert (job["state"], job["position"], job["title"]) == ("running", 0, f"download {SMALL}")
+    assert finished(client, job)["state"] == "done"
+    assert [file for file in hub.fetched if file.endswith(".safetensors")]
+    gate.let(10)
+    assert finished(client, turn)["state"] == "done"
+    now = offered(client, SMALL)
+    assert (now["download"], now["why_not"]) == (False, "")
+    # In 32 bits on a processor, and what computing takes on top: that grows with the picture.
+    assert now["memory"] > 2 * now["bytes"]
+    assert now["memory"] > offered(client, SMALL, "?session=cat")["memory"] > 2 * now["bytes"]
+
+
+@pytest.mark.usefixtures("loading")
+def test_a_download_that_cannot_be_says_why_in_its_place(client: TestClient, hub: Hub) -> None:
+    (hub.folder / "model_index.json").unlink()
+    job = finished(client, client.post("/api/models/download", json={"name": SMALL}).json())
+    assert job["state"] == "failed"
+    assert f"{SMALL} has no model_index.json" in job["error"]
+    answer = client.post("/api/models/download", json={"name": "someone/else"})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == f"'someone/else' is not downloaded by the studio, expected one of: {SMALL}"
+
+
+def test_a_studio_with_one_model_downloads_none(client: TestClient, hub: Hub) -> None:
+    answer = client.post("/api/models/download", json={"name": SMALL})
+    assert (answer.status_code, hub.fetched) == (400, [])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ FILES = [*DESCRIPTIONS, "*/*.safetensors"]
 """What is fetched where the hub does not tell which files there are."""
 
 Tell = Callable[[str], None]
+
+Arrived = Callable[[int, int], None]
+"""How many bytes have come, and how many there are to come in all."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,67 @@ def fetched(
                 tell(f"downloading {name}: {sum(absent) / 1e9:.1f} GB in {len(absent)} files")
         path = _snapshot(name, first.name if listing is not None else revision, files)
     return read_folder(path, name, revision=path.name)
+
+
+def download(name: str, check: Callable[[ModelFolder], None], arrived: Arrived) -> ModelFolder:
+    """A model of the hub, downloaded file by file as far as it is not here; what has come stays if it is stopped.
+
+    Args:
+        name: its hub id.
+        check: raises ModelError for a model that cannot be used, when nothing but its index was fetched.
+        arrived: is told how many bytes have come, and of how many; may raise to stop.
+
+    Raises:
+        ModelError: it cannot be found or reached, or there is no room for it; the message says what to do.
+    """
+    from huggingface_hub import hf_hub_download
+
+    with explained(name, None):
+        first = _snapshot(name, None, INDEXES)
+        judged = _judged(first, name)
+        check(judged)
+        listing = _listing(name, first.name)
+        if listing is None:
+            raise ModelError(f"{name}: the hub does not say which files it has: try again later")
+        absent = {path: listing.sizes[path] for path in listing.needed(judged) if not (first / path).is_file()}
+        _check_room(name, first, sum(absent.values()))
+        done = 0
+        for path, size in absent.items():
+            tell = _counting(partial(_told, arrived, done, sum(absent.values())))
+            hf_hub_download(name, path, revision=first.name, tqdm_class=tell)
+            done += size
+            arrived(done, sum(absent.values()))
+    return read_folder(first, name, revision=first.name)
+
+
+def _told(arrived: Arrived, before: int, total: int, came: int) -> None:
+    arrived(min(before + came, total), total)
+
+
+def _check_room(name: str, beside: Path, needed: int) -> None:
+    free = shutil.disk_usage(beside).free
+    if needed > free:
+        raise ModelError(
+            f"{name} needs {needed / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free there: make room, or set"
+            " $HF_HOME to a larger disk"
+        )
+
+
+def _counting(came: Callable[[int], None]) -> type[Any]:
+    """A progress bar that shows nothing, and tells ``came`` how many bytes of its file are here."""
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+    class Counting(tqdm):
+        def __init__(self, *args: Any, **given: Any) -> None:
+            super().__init__(*args, **{**given, "disable": True})  # type: ignore[no-untyped-call]
+            self._here = int(given.get("initial") or 0)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self._here += int(n or 0)
+            came(self._here)
+            return None
+
+    return Counting
 
 
 def _judged(path: Path, name: str) -> ModelFolder:

@@ -78,6 +78,15 @@ def locate(
     )
 
 
+def download(name: str, arrived: hub.Arrived) -> ModelFolder:
+    """Fetch a model of the hub that undrift can edit with; see ``undrift.backbones.hub.download``.
+
+    Raises:
+        ModelError: it cannot be edited with, found or reached, or there is no room for it.
+    """
+    return hub.download(name, _usable, arrived)
+
+
 def existing(name: str) -> Path | None:
     """The file or folder that is called ``name``, if there is one."""
     try:

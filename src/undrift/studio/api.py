@@ -48,7 +48,7 @@ from undrift.studio.forms import (
     parsed,
 )
 from undrift.studio.http_errors import Refused
-from undrift.studio.jobs import Job
+from undrift.studio.job import Job
 from undrift.studio.notes import Note
 from undrift.studio.saying import understood
 from undrift.studio.studio import Studio
@@ -127,8 +127,19 @@ def about(request: Request) -> Response:
 
 
 def offered_models(request: Request) -> Response:
-    """The models that turns could be made with."""
-    return JSONResponse({"models": models.offers(studio_of(request))})
+    """The models that turns could be made with, and what they take for pictures as large as a session's."""
+    studio, name = studio_of(request), request.query_params.get("session")
+    size = models.USUAL_SIZE
+    if name is not None:
+        original = studio.folders.session(name).original
+        size = (original.width, original.height)
+    return JSONResponse({"models": models.offers(studio, size)})
+
+
+@takes(ModelForm)
+def download_model(request: Request, form: ModelForm) -> Any:
+    """Bring a model to this machine."""
+    return _queued(request, models.bring_here(studio_of(request), form))
 
 
 @takes(ModelForm)

@@ -106,6 +106,7 @@ ROUTES = [
     Route("/logout", login.log_out, methods=["POST"]),
     Route("/api/about", api.about),
     Route("/api/models", api.offered_models),
+    Route("/api/models/download", api.download_model, methods=["POST"]),
     Route("/api/model", api.change_model, methods=["POST"]),
     Route("/api/events", api.events),
     Route("/api/diff", api.diff, methods=["POST"]),

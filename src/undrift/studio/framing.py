@@ -5,7 +5,7 @@ from __future__ import annotations
 from undrift.session import engine
 from undrift.session.canvas import Frame, check_frame, framed
 from undrift.studio.forms import FrameForm
-from undrift.studio.jobs import About, Job, Running
+from undrift.studio.job import About, Job, Running
 from undrift.studio.studio import Studio
 from undrift.studio.uploads import MAX_MEGAPIXELS
 

@@ -19,7 +19,8 @@ from undrift.files import open_regular, write_atomically
 from undrift.studio import submit
 from undrift.studio.forms import EditForm, Form, RebaseForm, RestoreForm
 from undrift.studio.http_errors import Refused
-from undrift.studio.jobs import MOST_QUEUED, About, Job
+from undrift.studio.job import About, Job
+from undrift.studio.jobs import MOST_QUEUED
 from undrift.studio.studio import Studio
 
 log = logging.getLogger(__name__)

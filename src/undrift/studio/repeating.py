@@ -8,7 +8,7 @@ from undrift.session.carrying import carried_turns
 from undrift.session.model import Turn
 from undrift.session.replay import check_size, recorded_method, repeated_turns, replay
 from undrift.studio.forms import RepeatForm
-from undrift.studio.jobs import About, Job, Running
+from undrift.studio.job import About, Job, Running
 from undrift.studio.models import check_settled
 from undrift.studio.studio import Studio
 from undrift.studio.uploads import Upload, scaled_size

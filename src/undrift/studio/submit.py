@@ -20,7 +20,7 @@ from undrift.session.tree import Tree
 from undrift.studio import looking
 from undrift.studio.forms import EditForm, Form, ImportForm, RebaseForm, RestoreForm, StartForm, painted
 from undrift.studio.http_errors import Refused
-from undrift.studio.jobs import About, Job, Running
+from undrift.studio.job import About, Job, Running
 from undrift.studio.looking import Looks
 from undrift.studio.models import check_settled
 from undrift.studio.studio import Studio

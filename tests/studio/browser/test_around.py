@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.studio.browser.conftest import DESK, PATIENCE_MS, SLOW, Open, Running, make_turn, rows, serve, write
+from tests.support.hub import Hub, served
+from tests.support.tiny_flux import save_tiny_flux
 from undrift.backbones import Backbone, load
 from undrift.littleworld import demo
 from undrift.studio.studio import Studio
@@ -155,3 +157,31 @@ def test_another_model_is_chosen_on_the_page(browser: Browser, littleworld: Back
         expect(page.get_by_role("button", name="Model: littleworld-sd")).to_be_visible()
         expect(page.get_by_text("the studio runs littleworld-sd")).to_be_visible()
         page.context.close()
+
+
+def test_a_model_is_downloaded_from_the_page(
+    browser: Browser, littleworld: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "someone/tiny-flux"
+    monkeypatch.setattr("undrift.studio.models.KNOWN", {"littleworld": "embedded", name: "a tiny FLUX"})
+    hub = Hub(save_tiny_flux(tmp_path / "repository"), name)
+    sessions = tmp_path / "sessions"
+    sessions.mkdir()
+    with served(hub, tmp_path / "cache", monkeypatch):
+        for running in serve(Studio(littleworld, sessions, load=partial(load, device="cpu"))):
+            running.begin("small")
+            page = browser.new_context(viewport=DESK).new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            page.goto(f"{running.url}/#/s/small")
+            chip = page.get_by_role("button", name="Model: littleworld")
+            chip.click()
+            models = page.get_by_role("dialog", name="Models")
+            expect(models).to_contain_text("Memory is for pictures of 128")
+            expect(models.locator("li").filter(has_text="in use")).to_contain_text(
+                re.compile(r"about 0\.\d GB of memory")
+            )
+            models.get_by_role("button", name=f"Download {name}").press("Enter")
+            expect(page.get_by_text(f"download {name}: done")).to_be_visible()
+            chip.click()
+            expect(models.get_by_role("button", name=f"Use {name}")).to_be_enabled()
+            page.context.close()

@@ -23,8 +23,8 @@ from tests.studio.browser.conftest import (
 from undrift.littleworld import demo
 from undrift.methods import registry
 from undrift.session import engine
-from undrift.studio.jobs import About
-from undrift.studio.jobs import Running as Work
+from undrift.studio.job import About
+from undrift.studio.job import Running as Work
 
 TEXT = "What the picture is to show"
 

@@ -31,7 +31,7 @@ from undrift.session.model import Turn
 from undrift.studio.answers import JSONResponse
 from undrift.studio.guard import Guard
 from undrift.studio.http_errors import Refused, status_of
-from undrift.studio.jobs import Job
+from undrift.studio.job import Job
 from undrift.studio.studio import Studio
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from undrift.session.tree import Tree
 from undrift.studio import submit, uploads
 from undrift.studio.forms import MethodForm
 from undrift.studio.http_errors import Refused
-from undrift.studio.jobs import About, Job, Running
+from undrift.studio.job import About, Job, Running
 from undrift.studio.studio import Studio
 
 MOST_COMPARED = 200

@@ -29,7 +29,7 @@ export function jobsPanel() {
 }
 
 function row(job) {
-  const whose = job.tab === tab ? "" : ` · another page${job.session === state.session?.name ? "" : `, ${job.session}`}`;
+  const whose = job.tab === tab ? "" : ` · another page${!job.session || job.session === state.session?.name ? "" : `, ${job.session}`}`;
   return h(
     "li", { "data-job": job.id },
     h("div", { class: "row spread" }, h("span", { class: "title" }, job.title, h("span", { class: "muted" }, whose)),

@@ -57,6 +57,7 @@ const followers = {
     if (!mine) return;
     tellDone(job.state === "done" ? `Done: ${job.title}` : `${job.title}: ${job.error || job.state}`);
     announce({ done: `Done: ${job.title}`, failed: `Failed: ${job.error}`, cancelled: "Cancelled" }[job.state]);
+    if (job.kind === "download" && job.state === "done") toast(`${job.title}: done. Choose it with the button that names the model.`);
     if (!job.turns.length) return;
     // Who asked for a session goes to it: from the first page, or from the one whose picture it begins with.
     if ((job.kind === "start" && !state.session) || (job.kind === "frame" && state.session)) location.hash = `#/s/${encodeURIComponent(job.session)}`;

@@ -2,30 +2,42 @@
 
 import { get, post } from "./api.js";
 import { dialog, h, once } from "./dom.js";
+import { isOpen } from "./events.js";
 import { attempt, toast } from "./say.js";
 import { state, update } from "./state.js";
 import { tab } from "./tab.js";
 
 export async function showModels() {
-  const { models } = await get("/api/models");
+  const { models } = await get(`/api/models${state.session ? `?session=${encodeURIComponent(state.session.name)}` : ""}`);
+  const { width, height } = state.session ?? { width: 1024, height: 1024 };
   const box = dialog("Models", h("div", { class: "stack" },
     h("p", { class: "muted fine" }, state.about.model.notes),
+    h("p", { class: "muted fine" }, `Memory is for pictures of ${width} × ${height} pixels.`),
     h("ul", { class: "plain models" }, ...models.map((model) => row(model, () => box.close())))));
 }
 
+async function ask(path, model, close, words) {
+  const job = await post(path, { name: model.name, tab });
+  if (!state.jobs.has(job.id)) update({ jobs: state.jobs.set(job.id, job) });
+  close();
+  toast(words);
+}
+
 function row(model, close) {
-  const use = once(async () => {
-    const job = await post("/api/model", { name: model.name, tab });
-    if (!state.jobs.has(job.id)) update({ jobs: state.jobs.set(job.id, job) });
-    close();
-    toast(`The studio changes to ${model.name} after the turns that are on their way`);
-  });
-  const size = model.bytes ? `${(model.bytes / 1e9).toFixed(1)} GB in 16 bits` : "";
-  const told = [model.about, size, model.licence && `licence ${model.licence}`, model.why_not].filter(Boolean).join("; ");
+  const use = once(() => ask("/api/model", model, close, `The studio changes to ${model.name} after the turns that are on their way`));
+  const fetch = once(() => ask("/api/models/download", model, close, `${model.name} is downloaded beside the turns; the queue shows how far it is`));
+  const size = model.bytes ? `${gigabytes(model.bytes)} in 16 bits` : "";
+  const memory = model.memory ? `about ${gigabytes(model.memory)} of memory` : "";
+  const told = [model.about, size, memory, model.licence && `licence ${model.licence}`, model.why_not].filter(Boolean).join("; ");
+  const coming = [...state.jobs.values()].some((job) => isOpen(job) && job.title === `download ${model.name}`);
   const end = model.used ? h("span", { class: "tag now" }, "in use")
+    : coming ? h("span", { class: "tag" }, "on its way")
+    : model.download ? h("button", { type: "button", "aria-label": `Download ${model.name}`, onclick: fetch }, "Download")
     : h("button", { type: "button", disabled: Boolean(model.why_not), "aria-label": `Use ${model.name}`, onclick: use }, "Use");
   return h("li", { class: "row" }, h("span", { class: "grow" }, h("strong", {}, model.name), h("span", { class: "fine muted block" }, told)), end);
 }
+
+const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(1)} GB`;
 
 // The studio has another model now: its methods and what it knows are others, too.
 export const modelChanged = () => attempt(async () => {

@@ -1,0 +1,154 @@
+"""One piece of work: what it is, how far it is, and what its work may do with it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from PIL import Image
+
+from undrift.backbones.counter import Counter
+from undrift.errors import Cancelled
+from undrift.flow import Observer, Step, StepEnd
+from undrift.pictures import png_bytes
+from undrift.studio.forms import Form
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+QUIET_SECONDS = 0.1
+"""Progress within this time of the last told is not told: a page cannot show more."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a job is, and which page asked for it.
+
+    Attributes:
+        kind: start, edit, rebase, restore, import, repeat, frame, model or download.
+        session: whose; empty for the last two.
+        title: in words.
+        tab: the page.
+        parent: the turn that it is made from, where that was there when it was asked for.
+        prompt: what the turn is going to show.
+        after: the job whose turn it is made from instead of ``parent``.
+    """
+
+    kind: str
+    session: str
+    title: str
+    tab: str
+    parent: str | None = None
+    prompt: str = ""
+    after: str | None = None
+
+
+class Keep(Protocol):
+    """Keeps the jobs that are not over; ``ended``: the queue ends, and does no more of them."""
+
+    def __call__(self, jobs: Sequence[Job], ended: bool) -> None: ...
+
+
+@dataclass
+class Job:
+    """One piece of work. Only the worker's thread and ``JobQueue``, under its lock, write to it.
+
+    Attributes:
+        evaluations, total: network evaluations spent and expected; of a download megabytes.
+        item, items: which of several candidates is being made.
+        turns: ids of the turns made so far.
+        form: what was asked for, by which it can be begun again; None if it cannot.
+        dropped: an earlier studio left it, and it cannot go on.
+        preview: a PNG of what the turn looks like so far; ``previews`` counts them.
+    """
+
+    id: str
+    about: About
+    work: Callable[[Running], None] = field(repr=False)
+    form: Form | None = field(default=None, repr=False)
+    dropped: bool = False
+    state: State = "queued"
+    phase: str = ""
+    evaluations: int = 0
+    total: int = 0
+    item: int = 0
+    items: int = 1
+    turns: list[str] = field(default_factory=list)
+    error: str = ""
+    preview: bytes | None = field(default=None, repr=False)
+    previews: int = 0
+    cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def open(self) -> bool:
+        return self.state in ("queued", "running")
+
+
+class Running(Observer):
+    """What a job's work may do with its job; also the observer that reports steps and stops on cancel."""
+
+    def __init__(self, job: Job, tell: Callable[[Job], None]) -> None:
+        self._job = job
+        self._tell = tell
+        self._told = 0.0
+        self._counter = Counter()
+        self._offset = 0
+
+    def expect(self, evaluations: int, counter: Counter, items: int = 1) -> None:
+        """Announce ``items`` pieces of ``evaluations`` network evaluations each, which ``counter`` counts."""
+        self._job.total, self._job.items = evaluations * items, items
+        self._counter = counter
+        self._tell(self._job)
+
+    def start_item(self, number: int) -> None:
+        """Begin piece ``number``, from 0."""
+        self.check()
+        job = self._job
+        job.item, job.preview = number, None
+        job.evaluations = job.total * number // max(job.items, 1)
+        self._offset = job.evaluations - self._counter.evaluations
+        self._tell(job)
+
+    def made(self, turn: str) -> None:
+        """A turn was appended."""
+        self._job.turns.append(turn)
+        self._tell(self._job)
+
+    def show(self, image: Image.Image, step: int, steps: int) -> None:
+        """What the turn looks like after ``step`` of ``steps``."""
+        self.check()
+        self._job.preview = png_bytes(image)
+        self._job.previews += 1
+
+    def say(self, phase: str) -> None:
+        """What is being done now."""
+        self.check()
+        self._job.phase = phase
+        self._tell(self._job)
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` if the job was cancelled."""
+        if self._job.cancelled.is_set():
+            raise Cancelled("cancelled")
+
+    def begin(self, step: Step) -> None:
+        self.check()
+        phase = "inverting" if step.inverting else "sampling"
+        self._job.phase = f"{phase}, step {step.index + 1} of {step.count}"
+
+    def end(self, event: StepEnd) -> None:
+        self.check()
+        self._job.evaluations = self._offset + self._counter.evaluations
+        self._tell_sometimes()
+
+    def reach(self, done: int, total: int, phase: str) -> None:
+        """Say how far work is that is not counted in evaluations."""
+        self.check()
+        self._job.evaluations, self._job.total, self._job.phase = done, total, phase
+        self._tell_sometimes()
+
+    def _tell_sometimes(self) -> None:
+        if time.monotonic() - self._told >= QUIET_SECONDS:
+            self._told = time.monotonic()
+            self._tell(self._job)
