@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -133,7 +134,7 @@ def working_memory(backbone: FluxBackbone, sizes: Sequence[int]) -> Iterator[Row
 
 
 def vae_memory(device: torch.device, dtype: torch.dtype, sizes: Sequence[int]) -> Iterator[Row]:
-    """What the autoencoder takes on top of its weights, whole and in tiles; on a GPU."""
+    """What the autoencoder takes on top of its weights, whole and in tiles, and how long; on a GPU."""
     vae = autoencoder(device, dtype)
     for size in sizes:
         for tiling in (False, True):
@@ -141,9 +142,12 @@ def vae_memory(device: torch.device, dtype: torch.dtype, sizes: Sequence[int]) -
             latent = torch.randn(1, 16, size // 8, size // 8, device=device, dtype=dtype)
             pixels = torch.randn(1, 3, size, size, device=device, dtype=dtype)
             for name, run in (("decode", partial(vae.decode, latent)), ("encode", partial(vae.encode, pixels))):
+                how = f"{name}{', tiled' * tiling}"
                 with torch.inference_mode():
                     bytes_ = _peak(run, device)
-                yield Row(f"working memory of the VAE, {name}{', tiled' * tiling}, GB", size, bytes_ / 1e9)
+                    seconds = fastest({how: run}, 1, str(device))[how]
+                yield Row(f"working memory of the VAE, {how}, GB", size, bytes_ / 1e9)
+                yield Row(f"the VAE, {how}, s", size, seconds)
 
 
 def _peak(run: Callable[[], object], device: torch.device) -> int:
@@ -167,16 +171,36 @@ def main() -> int:
     rows: list[Row] = []
     for row in _rows(backbone, device, dtype, options):
         rows.append(row)
-        print(f"{row.what:<52} {row.size:>5} {row.value:>9.4f}", "" if row.ratio is None else f"{row.ratio:.4f}")
-    if options.output:
-        options.output.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        print(
+            f"{row.what:<52} {row.size:>5} {row.value:>9.4f}",
+            "" if row.ratio is None else f"{row.ratio:.4f}",
+            flush=True,
+        )
+        write_rows(rows, device, options)
     barred = [row.ratio for row in rows if row.ratio is not None and row.size == BAR_SIZE]
     return 1 if any(ratio > BAR for ratio in barred) else 0
 
 
+def write_rows(rows: Sequence[Any], device: torch.device, options: Any) -> None:
+    """Write what was measured so far as JSON where ``--output`` says, with what measured it."""
+    if options.output:
+        about = {
+            "device": device_name(device),
+            "torch": torch.__version__,
+            "blocks": options.blocks,
+            "heads": options.heads,
+        }
+        options.output.write_text(json.dumps({**about, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+
+
+def device_name(device: torch.device) -> str:
+    """What the device calls itself."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "CPU"
+
+
 def _rows(backbone: FluxBackbone, device: torch.device, dtype: torch.dtype, options: Any) -> Iterator[Row]:
     yield from highlighting(backbone, "eager", options.sizes, options.repeats)
-    if device.type == "cuda":
+    if device.type == "cuda" and not options.time_only:
         yield from working_memory(backbone, options.sizes)
         yield from vae_memory(device, dtype, [*options.sizes, 2048])
     if options.compiled:
@@ -191,6 +215,7 @@ def _options() -> Any:
     parser.add_argument("--heads", type=int, default=24, help="of 128 channels each")
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="bf16")
     parser.add_argument("--compiled", action="store_true", help="measure compiled blocks, too")
+    parser.add_argument("--time-only", action="store_true", help="leave out the memory and the autoencoder")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, help="write JSON here")
     return parser.parse_args(sys.argv[1:])

@@ -6,16 +6,16 @@ seconds of a forward and of an 8-step turn (transformer only), the turn against 
 device's arithmetic limit, and the peak memory::
 
     python -m benchmarks.flux_shapes --sizes 512 1024 --compiled --offload none model group
+    python -m benchmarks.flux_shapes --blocks 4 8 --offload none group        # a fifth of the network
+    python -m benchmarks.flux_shapes --device cpu --model flux --blocks 1 1 --heads 1 --sizes 64
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.flux_bars import device_name, transformer, write_rows
 from benchmarks.measure import fastest, peak_bytes, reset_peak
 from undrift.attention.kernel import KernelName
 from undrift.attention.words import changed_spans
@@ -39,7 +40,8 @@ STEPS = 8
 PROMPTS = ("a red cat in the snow", "a red dog in the snow")
 TEXT_TOKENS = 512
 TOKEN_SIDE = 16
-BLOCKS, WIDTH = 57, 3072
+FULL, HEADS, HEAD_WIDTH = (19, 38), 24, 128
+HIGHLIGHTS = ("off", "fused", "materialised")
 PEAK_FLOPS = {"H100": 800e12, "H200": 800e12, "A100": 280e12}
 """Dense bfloat16 rates that large matrix products reach, by a part of the device's name."""
 
@@ -61,14 +63,14 @@ class Row:
 
 
 class RandomFlux(FluxBackbone):
-    """FLUX.1-dev's transformer with random weights; prompts embed to noise of the right shape."""
+    """A transformer of FLUX.1-dev's shape with random weights; prompts embed to noise of the right shape."""
 
-    def __init__(self, device: torch.device, offload: Offload) -> None:
-        transformer = _random_transformer(device if offload == "none" else torch.device("cpu"))
+    def __init__(self, device: torch.device, offload: Offload, blocks: Sequence[int], heads: int) -> None:
+        made = transformer(blocks, device, torch.bfloat16, heads)
         placement = Placement(device, torch.bfloat16, offload)
-        placement.place([transformer])
-        super().__init__(transformer, placement=placement)
-        self.transformer = transformer
+        placement.place([made if offload == "none" else made.cpu()])
+        super().__init__(made, placement=placement)
+        self.transformer = made
 
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         tokens = tuple(_words(prompt) for prompt in prompts)
@@ -91,29 +93,28 @@ class KernelMultiTurn(MultiTurn):
 
 
 def measure(
-    backbone: Backbone, size: int, mode: str, offload: str, device: torch.device, repeats: int
+    backbone: Backbone, size: int, mode: str, offload: str, device: torch.device, options: Any
 ) -> Iterator[Row]:
     """A row for each way of highlighting."""
     geometry = backbone.geometry((size, size))
     latent = _latent(backbone, geometry, device)
     field = backbone.velocity_field(backbone.embed(PROMPTS[:1]), geometry, 3.5)
     request = EditRequest(latent, latent, 1, PROMPTS[:1], PROMPTS[1:], [None], [0])
-    kernels: tuple[KernelName | None, ...] = (None, "fused", "materialised")
-    for kernel in kernels:
-        method = KernelMultiTurn(kernel)
+    for highlight in options.highlight:
+        method = KernelMultiTurn(None if highlight == "off" else highlight)
         reset_peak(device.type)
         cases: dict[str, Callable[[], object]] = {
             "forward": partial(field, latent.packed, 0.5),
             "turn": partial(method.edit, backbone, request),
         }
-        best = fastest(cases, repeats, device.type)
+        best = fastest(cases, options.repeats, device.type)
         evaluations = method.cost(backbone).evaluations
-        limit = evaluations * _limit(geometry, device)
+        limit = evaluations * _limit(backbone, geometry, device)
         yield Row(
             size=size,
             mode=mode,
             offload=offload,
-            highlight=kernel or "off",
+            highlight=highlight,
             forward=best["forward"],
             turn=best["turn"],
             evaluations=evaluations,
@@ -123,10 +124,10 @@ def measure(
         )
 
 
-def flops(geometry: Geometry) -> int:
-    """Floating point operations of a forward of FLUX.1-dev: 24 * 57 d^2 S + 4 * 57 S^2 d for S tokens in all."""
-    tokens = geometry.tokens + TEXT_TOKENS
-    return 24 * BLOCKS * WIDTH**2 * tokens + 4 * BLOCKS * tokens**2 * WIDTH
+def flops(geometry: Geometry, blocks: int, heads: int) -> int:
+    """Floating point operations of a forward: (24 d^2 S + 4 S^2 d) a block, for S tokens of text and image."""
+    tokens, width = geometry.tokens + TEXT_TOKENS, heads * HEAD_WIDTH
+    return blocks * (24 * width**2 * tokens + 4 * tokens**2 * width)
 
 
 def main() -> None:
@@ -136,38 +137,24 @@ def main() -> None:
     rows: list[Row] = []
     for backbone, mode, offload in _backbones(device, options):
         for size in options.sizes or ([512, 1024] if device.type == "cuda" else [128, 256]):
-            rows += measure(backbone, size, mode, offload, device, options.repeats)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "CPU"
-    _print(rows, name)
-    if options.output:
-        about = {"device": name, "torch": torch.__version__}
-        options.output.write_text(json.dumps({**about, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+            for row in measure(backbone, size, mode, offload, device, options):
+                rows.append(row)
+                write_rows(rows, device, options)
+    _print(rows, device_name(device))
 
 
 def _backbones(device: torch.device, options: Any) -> Iterator[tuple[Backbone, str, str]]:
-    if device.type != "cuda":
-        yield load(options.model, device=str(device)), "eager", "none"
+    if (options.model or ("flux" if device.type == "cuda" else "littleworld")) != "flux":
+        yield load(options.model or "littleworld", device=str(device)), "eager", "none"
         return
     for offload in options.offload:
-        backbone = RandomFlux(device, offload)
+        backbone = RandomFlux(device, offload, options.blocks, options.heads)
         yield backbone, "eager", offload
         if options.compiled and offload == "none":
             backbone.compile()
             yield backbone, "compiled", offload
         del backbone
         torch.cuda.empty_cache()
-
-
-def _random_transformer(device: torch.device) -> Any:
-    from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
-
-    with torch.device("meta"):
-        transformer = FluxTransformer2DModel(guidance_embeds=True)
-    transformer = transformer.to(torch.bfloat16).to_empty(device=device)
-    with torch.no_grad():
-        for parameter in transformer.parameters():
-            parameter.normal_(std=0.02)
-    return transformer.requires_grad_(False)
 
 
 def _words(prompt: str) -> PromptTokens:
@@ -185,20 +172,27 @@ def _latent(backbone: Backbone, geometry: Geometry, device: torch.device) -> Lat
     return Latent(torch.randn(1, geometry.tokens, channels, device=device), geometry)
 
 
-def _limit(geometry: Geometry, device: torch.device) -> float:
+def _limit(backbone: Backbone, geometry: Geometry, device: torch.device) -> float:
     """Seconds of a forward if the device did nothing but arithmetic at its peak; 0 if its peak is not known."""
-    if device.type != "cuda":
+    if device.type != "cuda" or not isinstance(backbone, RandomFlux):
         return 0.0
     name = torch.cuda.get_device_name(device)
-    return next((flops(geometry) / peak for part, peak in PEAK_FLOPS.items() if part in name), 0.0)
+    config = backbone.transformer.config
+    operations = flops(geometry, config.num_layers + config.num_single_layers, config.num_attention_heads)
+    return next((operations / peak for part, peak in PEAK_FLOPS.items() if part in name), 0.0)
 
 
 def _options() -> Any:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.flux_shapes", description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", help="sides of the square picture, in pixels")
     parser.add_argument("--device", help="default: cuda if there is any")
-    parser.add_argument("--model", default="littleworld", help="what to measure on a CPU")
+    parser.add_argument(
+        "--model", help="flux for FLUX.1's shape and random weights, as on a GPU; on a CPU littleworld"
+    )
+    parser.add_argument("--blocks", type=int, nargs=2, default=FULL, help="double and single blocks")
+    parser.add_argument("--heads", type=int, default=HEADS, help="of 128 channels each")
     parser.add_argument("--offload", nargs="+", default=["none"], choices=["none", "model", "group"])
+    parser.add_argument("--highlight", nargs="+", default=HIGHLIGHTS, choices=HIGHLIGHTS)
     parser.add_argument("--compiled", action="store_true", help="on a GPU, measure compiled blocks too")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path, help="write JSON here")

@@ -10,14 +10,22 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.flux_bars import TEXT_TOKENS, transformer
 from undrift.attention.columns import TextColumns
 from undrift.attention.kernel import KernelName, Scaling, tapped_attention
 from undrift.backbones import Backbone, load
+from undrift.backbones.compiling import compile_blocks
+from undrift.backbones.conditioning import PromptTokens
+from undrift.backbones.flux import FluxBackbone
 from undrift.backbones.folder import read_folder
 from undrift.backbones.needs import part_bytes
-from undrift.backbones.placement import Offload, Quantize
+from undrift.backbones.placement import Offload, Placement, Quantize
+from undrift.backbones.prompts import conditioning_of
+from undrift.errors import ModelError
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")]
+
+CUDA = torch.device("cuda:0")
 
 needs_bitsandbytes = pytest.mark.skipif(not importlib.util.find_spec("bitsandbytes"), reason="no bitsandbytes")
 needs_torchao = pytest.mark.skipif(not importlib.util.find_spec("torchao"), reason="no torchao")
@@ -59,6 +67,15 @@ def test_nf4_really_moves_under_model_offloading(tiny_flux_folder: Path) -> None
 
 
 @needs_bitsandbytes
+def test_nf4_is_streamed_under_group_offloading(tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undrift.backbones.placement.GROUP_OFFLOAD_FROM", 1_000)
+    plain, moved = made(tiny_flux_folder, quantize="nf4"), made(tiny_flux_folder, "group", "nf4")
+    for _ in range(2):
+        assert devices(moved) == {"cpu"}
+        assert torch.equal(velocity(plain), velocity(moved))
+
+
+@needs_bitsandbytes
 def test_nf4_takes_the_bytes_that_were_reckoned(tiny_flux_folder: Path) -> None:
     backbone: Any = made(tiny_flux_folder, quantize="nf4")
     held = 0
@@ -75,6 +92,48 @@ def test_nf4_takes_the_bytes_that_were_reckoned(tiny_flux_folder: Path) -> None:
 def test_int8_is_near_to_bfloat16(tiny_flux_folder: Path, offload: Offload) -> None:
     plain, held = velocity(made(tiny_flux_folder)), velocity(made(tiny_flux_folder, offload, "int8"))
     assert (held - plain).norm() < 0.05 * plain.norm()
+
+
+def test_a_full_device_is_one_line_and_the_next_turn_is_as_it_was(tiny_flux_folder: Path) -> None:
+    backbone = made(tiny_flux_folder, "model")
+    before = velocity(backbone)
+    torch.cuda.empty_cache()
+    room = torch.cuda.memory_reserved(CUDA) + 2**23
+    torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(CUDA).total_memory, CUDA)
+    try:
+        with pytest.raises(ModelError, match="the memory of cuda:0 is too small: try"):
+            backbone.encode([Image.new("RGB", (4096, 4096), "teal")])
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, CUDA)
+    assert torch.equal(velocity(backbone), before)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_velocity_is_that_of_the_plain_network_at_head_size_128(compiled: bool) -> None:
+    from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
+
+    network, side = transformer((1, 1), CUDA, torch.bfloat16, heads=2), 32
+    generator = torch.Generator().manual_seed(0)
+    text, pooled = (torch.randn(1, *shape, generator=generator) for shape in ((TEXT_TOKENS, 4096), (768,)))
+    x = torch.randn(1, side**2, 64, generator=generator).to(CUDA)
+    with torch.inference_mode():
+        expected = network(
+            hidden_states=x.bfloat16(),
+            timestep=torch.tensor([0.5], device=CUDA, dtype=torch.bfloat16),
+            guidance=torch.tensor([3.5], device=CUDA),
+            encoder_hidden_states=text.to(CUDA, torch.bfloat16),
+            pooled_projections=pooled.to(CUDA, torch.bfloat16),
+            txt_ids=torch.zeros(TEXT_TOKENS, 3, device=CUDA, dtype=torch.bfloat16),
+            img_ids=FluxPipeline._prepare_latent_image_ids(1, side, side, CUDA, torch.bfloat16),
+            return_dict=False,
+        )[0].float()
+    if compiled:
+        compile_blocks(network)
+    backbone = FluxBackbone(network, placement=Placement(CUDA, torch.bfloat16))
+    geometry = backbone.geometry((16 * side, 16 * side))
+    prompt = PromptTokens("", (), ())
+    found = backbone.velocity_field(conditioning_of(text, pooled, (prompt,)), geometry, 3.5)(x, 0.5)
+    assert (found - expected).norm() <= (0.02 if compiled else 0.0) * expected.norm()
 
 
 def test_compiled_blocks_are_near_to_eager_ones(tiny_flux_folder: Path) -> None:
