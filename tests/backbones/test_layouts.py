@@ -16,12 +16,14 @@ from torch import Tensor
 from tests.support import tiny_flux, tiny_pipelines
 from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_pipelines import FAMILIES, saved
-from undrift.backbones import Backbone, Geometry, from_pipeline, load
+from undrift.backbones import Backbone, Geometry, from_pipeline, load, loading
 from undrift.backbones.folder import read_folder
+from undrift.backbones.placement import Placement
 from undrift.errors import InputError, ModelError
 
 GRID = Geometry(height=40, width=24, rows=5, columns=3, token_side=8)
 PROMPT = "a red cat on the grass"
+BFLOAT = torch.bfloat16
 BF16 = 2.0**-8
 """Half a unit in the last place of a bfloat16 of size 1; float16 is finer."""
 
@@ -431,6 +433,39 @@ def test_wrong_adapters_are_refused(
         load(folder, device="cpu", transformer=lora_file(wrong))
     load(folder, device="cpu", loras=[str(lora_file(wrong, text=True))])
     assert "its text encoder's part is left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        (
+            "flux",
+            "x.safetensors cannot be quantised while it is read: leave out --quantize nf4, or give a GGUF of it$",
+        ),
+        ("littleworld-sd", "x.safetensors cannot be quantised while it is read: leave out --quantize nf4$"),
+    ],
+)
+def test_a_file_that_would_not_be_quantised_is_refused_before_anything_is_read(
+    model: str, line: str, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        loading, "_placement", lambda *_, **__: Placement(torch.device("cuda"), BFLOAT, quantize="nf4")
+    )
+    monkeypatch.setattr(loading, "check_fits", lambda *_: pytest.fail("it is refused before"))
+    save_file({"other.weight": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(ModelError, match=line):
+        load(str(folders.get(model, model)), transformer=tmp_path / "x.safetensors")
+
+
+def test_gguf_is_not_quantised_again(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        loading, "_placement", lambda *_, **__: Placement(torch.device("cuda"), BFLOAT, quantize="int8")
+    )
+    file = gguf_file(tmp_path / "tiny-Q8_0.gguf", transformer_weights(folders["flux"]))
+    with pytest.raises(ModelError, match=r"tiny-Q8_0.gguf is quantised already: leave out --quantize int8"):
+        load(str(folders["flux"]), transformer=file)
 
 
 def test_wrong_single_files_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:

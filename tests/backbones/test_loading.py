@@ -404,6 +404,25 @@ def test_running_out_of_memory_leaves_the_next_turn_a_usable_model() -> None:
         assert {parameter.device.type for parameter in transformer.parameters()} == {"meta"}
 
 
+class Scales:
+    """Those of a weight in four bits, as bitsandbytes keeps them beside it."""
+
+    def __init__(self) -> None:
+        self.sent_to: list[torch.device] = []
+
+    def to(self, device: torch.device) -> None:
+        self.sent_to.append(device)
+
+
+def test_scales_of_four_bit_weights_wait_on_the_device_for_what_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undrift.backbones.placement.GROUP_OFFLOAD_FROM", 0)
+    layer = torch.nn.Linear(2, 2)
+    layer.weight.quant_state = scales = Scales()  # type: ignore[attr-defined]
+    device = torch.device("cpu")
+    Placement(device, torch.float32, "group", "nf4").place([layer])
+    assert scales.sent_to == [device]
+
+
 @pytest.mark.parametrize("offload", ["model", "group"])
 def test_offloading_changes_no_result(
     tiny_flux: Backbone, tiny_flux_folder: Path, offload: Offload, monkeypatch: pytest.MonkeyPatch

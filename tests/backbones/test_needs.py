@@ -56,6 +56,13 @@ def test_offloading_needs_the_largest_part_on_the_device_and_all_in_main_memory(
     assert streamed.device < 2 * GB
 
 
+def test_streaming_leaves_the_scales_of_four_bit_weights_on_the_device(dev: ModelFolder) -> None:
+    plain, four = (needs(dev, torch.bfloat16, "group", held) for held in ("none", "nf4"))
+    # A float32 for every 64 numbers of nearly all of 11.9 and some 3.6 billion parameters.
+    assert (four.device - plain.device) / GB == pytest.approx((11.9 + 3.6) * 4 / 64, abs=0.3)
+    assert four.main == needs(dev, torch.bfloat16, "model", "nf4").main
+
+
 @pytest.mark.parametrize(("dtype", "bytes_each"), [(torch.float32, 4), (torch.bfloat16, 2)])
 def test_a_folder_needs_what_its_loaded_parts_hold(
     tiny_flux_folder: Path, dtype: torch.dtype, bytes_each: int

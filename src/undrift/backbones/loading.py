@@ -33,7 +33,7 @@ from undrift.backbones.placement import (
 )
 from undrift.backbones.refusals import check_index
 from undrift.backbones.registry import families
-from undrift.backbones.single_file import check_channels, check_file, replaced_parts
+from undrift.backbones.single_file import check_channels, check_file, check_held, replaced_parts
 from undrift.errors import InputError, ModelError
 from undrift.wording import size
 
@@ -98,6 +98,7 @@ def load(
         folder = _with_file(folder, file)
     channels = folder.part_config(folder.network).get("in_channels")
     check_channels(f"the {folder.network} of {folder.name}", folder.pipeline_class, channels)
+    check_held(folder, placement.quantize)
     check_fits(folder, placement, tell)
     backbone = families()[folder.pipeline_class].from_folder(folder, placement)
     if weights is not None:

@@ -18,15 +18,25 @@ from undrift.backbones.placement import GROUP_OFFLOAD_FROM
 from undrift.backbones.weights import read_header, resident_bytes
 from undrift.errors import ModelError
 
-QUANTIZED_BYTES: Mapping[str, float] = {"nf4": 0.5 + 4 / 64, "int8": 1.0, "fp8": 1.0}
-"""Of a number in a quantised layer. nf4: four bits, and a float32 scale for every 64 numbers (arXiv 2305.14314,
-section 3, without the second quantisation); the others' scales, one a row, are less than a thousandth."""
+NF4_SCALES = 4 / 64
+"""Bytes of a number: its share in a float32 for 64 (arXiv 2305.14314, section 3, without the second quantisation)."""
+
+QUANTIZED_BYTES: Mapping[str, float] = {"nf4": 0.5 + NF4_SCALES, "int8": 1.0, "fp8": 1.0}
+"""Of a number in a quantised layer. The scales of int8 and fp8, one a row, are less than a thousandth."""
 
 NETWORK_WIDTHS = 40
-"""Numbers that a forward holds of each token on top of the weights, as a multiple of the network's width."""
+"""Numbers that a transformer's forward holds of each token on top of the weights, as a multiple of its width."""
+
+UNET_CHANNELS = 52
+"""Numbers that a UNet's forward holds of each latent pixel on top of the weights, as a multiple of its first
+channels."""
 
 DECODED_CHANNELS = 12
-"""Numbers that the VAE holds of each pixel while it decodes in one piece, as a multiple of its first channels."""
+"""Numbers that the VAE holds of each pixel while it decodes in one piece, as a multiple of its first channels. All
+three are twice what is alive at once, for what libraries and the allocator take beside it."""
+
+PIXELS_PER_CELL = 64
+"""Of the picture, to a pixel of the latents that a UNet takes."""
 
 PIXELS_PER_TOKEN, TEXT_TOKENS, USUAL_WIDTH, USUAL_CHANNELS = 256, 512, 3072, 128
 """Of FLUX.1, whose shape the others are near to."""
@@ -54,13 +64,27 @@ def needs(folder: ModelFolder, dtype: torch.dtype, offload: str, quantize: str) 
     Raises:
         ModelError: files are damaged, or a part is of an unknown class.
     """
-    sizes = [part_bytes(folder, part, dtype, quantize) for part in folder.weighty_parts()]
+    parts = {part: part_bytes(folder, part, dtype, quantize) for part in folder.weighty_parts()}
+    sizes = parts.values()
     if offload == "none":
         return Needs(sum(sizes), 0)
     if offload == "model":
         return Needs(max(sizes, default=0), sum(sizes))
-    resident = sum(size for size in sizes if size < GROUP_OFFLOAD_FROM)
+    resident = sum(_resident(size, _held(folder, part, quantize)) for part, size in parts.items())
     return Needs(resident + STREAMED_TENSORS * _largest_tensor(folder) * dtype.itemsize, sum(sizes))
+
+
+def _resident(size: int, held: str) -> int:
+    """Bytes of a part of ``size`` that stay on the device while its layers are streamed: small parts, and scales."""
+    if size < GROUP_OFFLOAD_FROM:
+        return size
+    return round(size * NF4_SCALES / QUANTIZED_BYTES["nf4"]) if held == "nf4" else 0
+
+
+def _held(folder: ModelFolder, part: str, quantize: str) -> str:
+    """How a part's layers are quantised: as it was saved, else as it is asked for."""
+    saved = "" if part in folder.replaced else folder.quantized(part)
+    return saved or (quantize if folder.is_large(part) else "none")
 
 
 def part_bytes(folder: ModelFolder, part: str, dtype: torch.dtype, quantize: str) -> int:
@@ -96,11 +120,17 @@ def working_bytes(folder: ModelFolder, picture: tuple[int, int], dtype: torch.dt
         dtype: what it computes in.
     """
     pixels = picture[0] * picture[1]
-    config = folder.part_config("transformer")
-    width = int(config.get("num_attention_heads", 0)) * int(config.get("attention_head_dim", 0)) or USUAL_WIDTH
-    tokens = pixels // PIXELS_PER_TOKEN + TEXT_TOKENS
-    channels = int((folder.part_config("vae").get("block_out_channels") or [USUAL_CHANNELS])[0])
-    return max(tokens * width * NETWORK_WIDTHS, pixels * channels * DECODED_CHANNELS) * dtype.itemsize
+    config = folder.part_config(folder.network)
+    if folder.network == "unet":
+        forward = pixels // PIXELS_PER_CELL * _first_channels(config) * UNET_CHANNELS
+    else:
+        width = int(config.get("num_attention_heads", 0)) * int(config.get("attention_head_dim", 0)) or USUAL_WIDTH
+        forward = (pixels // PIXELS_PER_TOKEN + TEXT_TOKENS) * width * NETWORK_WIDTHS
+    return max(forward, pixels * _first_channels(folder.part_config("vae")) * DECODED_CHANNELS) * dtype.itemsize
+
+
+def _first_channels(config: Mapping[str, Any]) -> int:
+    return int((config.get("block_out_channels") or [USUAL_CHANNELS])[0])
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,10 @@ class Placement:
             offload_type="leaf_level",
             use_stream=self.device.type == "cuda",
         )
+        for parameter in module.parameters():
+            # The scales of weights in four bits are no parameters: what streams those leaves them where they are.
+            if (scales := getattr(parameter, "quant_state", None)) is not None:
+                scales.to(self.device)
 
     def _without_gradients(self) -> AbstractContextManager[None]:
         # Streaming replaces the data of parameters while they run, which inference tensors do not allow.

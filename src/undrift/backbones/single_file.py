@@ -90,6 +90,18 @@ def check_file(file: Path, pipeline_class: str) -> None:
         _check_checkpoint(file, pipeline_class, tensors)
 
 
+def check_held(folder: ModelFolder, quantize: str) -> None:
+    """Raises ModelError where the weights of a folder's file would be recorded as quantised, and not be."""
+    file = folder.file
+    if file is None or quantize == "none":
+        return
+    if file.suffix == ".gguf":
+        raise ModelError(f"{file} is quantised already: leave out --quantize {quantize}")
+    # diffusers takes the tensors of a file for quantised ones, and leaves them as they are.
+    instead = ", or give a GGUF of it" if folder.network == "transformer" else ""
+    raise ModelError(f"{file} cannot be quantised while it is read: leave out --quantize {quantize}{instead}")
+
+
 def _check_checkpoint(file: Path, pipeline_class: str, tensors: Mapping[str, Any]) -> None:
     for prefix, what in OTHERS[pipeline_class].items():
         if any(name.startswith(prefix) for name in tensors):
@@ -125,8 +137,6 @@ def load_parts(folder: ModelFolder, file: Path, given: Mapping[str, Any], placem
 
     if file.suffix == ".gguf":
         raise ModelError(f"{file} is GGUF, which is read for transformers alone: give a UNet as safetensors")
-    if placement.quantize != "none":
-        raise ModelError(f"{file} cannot be quantised while it is read: leave out --quantize {placement.quantize}")
     unused = {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
     incomplete = ModelError(f"{file} lacks tensors of the model in {folder.path}: download it again")
     try:
@@ -143,14 +153,11 @@ def load_parts(folder: ModelFolder, file: Path, given: Mapping[str, Any], placem
 def load_file(folder: ModelFolder, file: Path, cls: Any, placement: Placement) -> Any:
     """The transformer of ``file``, in the shape that the folder's configuration says.
 
-    Raises:
-        ModelError: quantisation of what is quantised already. The libraries raise what they like for another shape.
+    The libraries raise what they like for another shape.
     """
     options: dict[str, Any] = {"config": str(folder.path), "subfolder": "transformer", "local_files_only": True}
     if file.suffix == ".gguf":
         from diffusers import GGUFQuantizationConfig
 
-        if placement.quantize != "none":
-            raise ModelError(f"{file} is quantised already: leave out --quantize {placement.quantize}")
         options["quantization_config"] = GGUFQuantizationConfig(compute_dtype=placement.dtype)
     return cls.from_single_file(str(file), dtype=placement.dtype, **options)
