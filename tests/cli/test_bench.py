@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Invoke, parsed
+from tests.support.attending import Attending
 from tests.support.toy import ToyBackbone
 from undrift.backbones.locate import locate
 from undrift.bench.records import RunFolder
 from undrift.bench.runner import start
 from undrift.bench.runner.lock import held
+from undrift.bench.sites import token_mask
+from undrift.bench.suites.base import SuiteSpec
+from undrift.bench.suites.registry import open_suite
+from undrift.cli import execution
 from undrift.pictures import read_picture
 
 RUN = ("bench", "run", "--suite", "quick", "--limit", "2", "--turns", "2", "--metrics", "nfe,edit-success")
@@ -141,3 +146,29 @@ def test_bench_alone_is_its_help(invoke: Invoke) -> None:
     assert result.exit_code == 0
     for command in ("run", "score", "status", "report", "compare", "doctor", "make-turns", "import"):
         assert f"\n  {command} " in result.stdout
+
+
+def test_layers_are_measured_on_a_suite(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    (case,) = open_suite(SuiteSpec(name="littleworld", variant="quick", limit=1, turns=3))
+    geometry = ToyBackbone().geometry(case.original().size)
+    masks = {task.target_prompt: case.mask(turn) for turn, task in enumerate(case.tasks, 1)}
+    seen = {prompt: token_mask(mask, geometry) for prompt, mask in masks.items() if mask is not None}
+    monkeypatch.setattr(execution, "load", lambda name, **options: Attending(seen))
+    order = ("bench", "analyse-sites", "--suite", "quick", "--limit", "1", "--turns", "3", "--sigma", "0.5")
+    value = parsed(invoke(*order, "--json"))
+    rows = {row["site"]: row for row in value["sites"]}
+    assert list(rows) == ["double.0", "double.1", "cross.0", "together", "whole picture"]
+    assert value["turns"] + value["left_out"] == 3
+    assert rows["double.0"]["overlap_at_size"] == [1.0]
+    assert rows["together"]["attention"] is None
+    head, first, *_, last = invoke(*order).stdout.splitlines()
+    assert head.split() == ["site", "maps", "attention", "activation", "overlap", "overlap", "at", "size"]
+    assert first.split()[:2] == ["double.0", "yes"]
+    assert first.split()[-1] == "1.000"
+    assert last.startswith(f"means over {value['turns']} turns")
+
+
+def test_a_model_without_such_layers_is_refused(invoke: Invoke) -> None:
+    result = invoke("bench", "analyse-sites", "--suite", "quick", "--limit", "1")
+    assert result.exit_code == 2
+    assert "toy has no layer in which taps see the picture attend to the prompt" in result.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -34,6 +34,11 @@ class MapCapture(AttentionTap):
     def sites(self) -> tuple[Site, ...]:
         """The layers seen so far, in the order they were given."""
         return tuple(site for site in self._sites if site in self._raw)
+
+    @property
+    def raw(self) -> Mapping[Site, Tensor]:
+        """The weights behind the maps of the layers seen so far, (batch, image_tokens) each, of any resolution."""
+        return dict(self._raw)
 
     @property
     def maps(self) -> Tensor:
