@@ -286,6 +286,51 @@ def test_the_mean_is_over_a_rows_own_columns_and_the_heads() -> None:
     assert_rounded(mean, torch.tensor([[0.3], [0.4], [0.0]]), 4)
 
 
+@pytest.fixture
+def sums_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU as a device whose units for 16 bits add up in float32: here what is multiplied is converted first."""
+    monkeypatch.setattr(kernel, "narrow", lambda tensor: tensor.dtype in (torch.bfloat16, torch.float16))
+    monkeypatch.setattr(kernel, "wide_products", lambda left, right: left.float() @ right.float())
+
+
+@pytest.mark.usefixtures("sums_in_float32")
+@pytest.mark.parametrize("renormalise", [False, True], ids=["released", "renormalised"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_a_device_multiplies_in_16_bits_agrees_too(dtype: torch.dtype, renormalise: bool) -> None:
+    query, key, value = (t.to(dtype) for t in qkv(3, TEXT + 23))
+    scaling = Scaling(factors(3, 23), TextColumns.of(COLUMNS), renormalise)
+    read = TextColumns.of([[1], [5], [7]])
+    out, weights = tapped_attention(query, key, value, TEXT, read=read, scaling=scaling, kernel="fused")
+    expected = highlighted(query, key, value, TEXT, scaling.factors, COLUMNS, renormalise)
+    assert_rounded(out.double(), expected, SUMS_IN_FLOAT32, dtype=dtype)
+    assert weights is not None
+    _, lse = attention_and_lse(query, key, value)
+    by_hand = column_weights(query.float(), key.float(), lse, TEXT, read)  # 32 bits are converted on no device
+    assert_rounded(weights, by_hand, SUMS)
+
+
+@pytest.mark.usefixtures("sums_in_float32")
+def test_reading_alone_leaves_the_output_as_it_is_there_too() -> None:
+    query, key, value = (t.bfloat16() for t in qkv(3, TEXT + 23))
+    out, weights = tapped_attention(query, key, value, TEXT, read=TextColumns.of(COLUMNS), kernel="fused")
+    assert torch.equal(out, attention(query, key, value))
+    assert weights is not None
+    assert weights.shape == (3, query.shape[2], 23, 4)
+
+
+def test_the_device_is_asked_for_products_that_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shapes, number formats and memory layouts alone, as torch says that CUDA's operations take them."""
+    monkeypatch.setattr(kernel, "narrow", lambda tensor: True)
+    meta = torch.device("meta")
+    query, key, value = (torch.empty(2, 512 + 64, 4, 128, device=meta, dtype=torch.bfloat16) for _ in range(3))
+    lse = torch.empty(2, 4, 512 + 64, device=meta)
+    columns = TextColumns.of([[0, 1, 3], [2]]).to(meta)
+    weights = column_weights(query, key, lse, 512, columns)
+    assert (weights.shape, weights.dtype) == ((2, 4, 64, 3), torch.float32)
+    out = torch.empty_like(query)
+    kernel._correct(out[:, 512:], value, weights, Scaling(torch.empty(2, 64, device=meta), columns))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import isqrt
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,7 +28,8 @@ class Attending(ToyBackbone):
 
     def __init__(self, masks: dict[str, Tensor]) -> None:
         super().__init__()
-        self.masks, self.reading = masks, ()
+        self.masks = masks
+        self.reading: tuple[AttentionTap, ...] = ()
         self.capabilities = replace(self.capabilities, map_sites=(SIGHTED, BLIND))
 
     @property
@@ -54,7 +54,7 @@ class Attending(ToyBackbone):
         return super().network(x, sigma, inputs)
 
     @contextmanager
-    def installed(self, *taps: AttentionTap) -> Iterator[None]:  # type: ignore[override]
-        self.reading: tuple[Any, ...] = taps
+    def installed(self, *taps: AttentionTap) -> Iterator[None]:
+        self.reading = taps
         yield
         self.reading = ()

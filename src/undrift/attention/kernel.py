@@ -87,9 +87,7 @@ def column_weights(
         (batch, heads, image_tokens, columns); 0 for a row that may attend to nothing.
     """
     wide = lse.dtype
-    rows = query[:, text_tokens:].transpose(1, 2).to(wide)
-    chosen = columns.gather(key).to(wide) * query.shape[-1] ** -0.5
-    scores = torch.matmul(rows, chosen.mT)
+    scores = _scores(query[:, text_tokens:].transpose(1, 2), columns.gather(key), wide)
     if mask is None:
         return scores.sub_(lse[:, :, text_tokens:, None]).exp_()
     bias = _bias(mask, query).to(wide)
@@ -97,6 +95,25 @@ def column_weights(
     every = of_rows.expand(scores.shape[0], *of_rows.shape[1:3], key.shape[1])
     scores.add_(_take_columns(every, columns)).sub_(lse[:, :, text_tokens:, None])
     return scores.exp_().nan_to_num_(0.0)
+
+
+def _scores(rows: Tensor, keys: Tensor, wide: torch.dtype) -> Tensor:
+    """Scaled scores (batch, heads, image_tokens, columns) of image queries and chosen keys."""
+    scale = rows.shape[-1] ** -0.5
+    if not narrow(rows):
+        return torch.matmul(rows.to(wide), (keys.to(wide) * scale).mT)
+    return wide_products(rows.flatten(0, 1), keys.flatten(0, 1).mT).view(*rows.shape[:3], -1).mul_(scale)
+
+
+def narrow(tensor: Tensor) -> bool:
+    """Whether products of a tensor's numbers add up in float32 without being converted first: CUDA's own units for 16
+    bits do that, and a copy of all queries in float32 would take longer than everything else here."""
+    return tensor.is_cuda and tensor.dtype in (torch.bfloat16, torch.float16)
+
+
+def wide_products(left: Tensor, right: Tensor) -> Tensor:
+    """(batch, rows, columns) in float32, of two tensors that are ``narrow``."""
+    return torch.bmm(left, right, out_dtype=torch.float32)
 
 
 def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -67,9 +67,9 @@ def ways(folder: ModelFolder, device: torch.device, picture: tuple[int, int]) ->
         for name, dtype in (("auto", torch.float32), ("bf16", torch.bfloat16)):
             yield _way(folder, (name, dtype), ("none", "none"), picture, free)
         return
-    saved = bool(folder.quantized(folder.network))
+    fixed = bool(folder.quantized(folder.network)) or folder.file is not None
     for offload, quantize in ON_GPU:
-        if quantize == "none" or not saved:
+        if quantize == "none" or not fixed:
             yield _way(folder, ("auto", torch.bfloat16), (offload, quantize), picture, free)
 
 
