@@ -45,7 +45,7 @@ overlap at size is that of tokens drawn at random."""
 
 
 @dataclass(frozen=True)
-class Row:
+class SiteRow:
     """What one layer shows, over all turns; the measures are those of the module, NaN where a row has none.
 
     Attributes:
@@ -71,7 +71,7 @@ class Study:
         left_out: turns without a known mask or without new words.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[SiteRow, ...]
     turns: int
     left_out: int
 
@@ -161,14 +161,14 @@ class _Tables:
             of_row = self._values.setdefault(row, {})
             of_row.setdefault(measure, np.full(self._shape, math.nan))[look.case, look.turn - 1] = value
 
-    def rows(self, backbone: Backbone) -> tuple[Row, ...]:
+    def rows(self, backbone: Backbone) -> tuple[SiteRow, ...]:
         making = {str(site) for site in backbone.capabilities.map_sites}
         order = [*map(str, backbone.sites), TOGETHER, WHOLE]
         return tuple(self._row(name, name in making) for name in order if name in self._values)
 
-    def _row(self, name: str, makes_maps: bool) -> Row:
+    def _row(self, name: str, makes_maps: bool) -> SiteRow:
         empty = np.full(self._shape, math.nan)
-        return Row(name, makes_maps, *(mean_of(self._values[name].get(measure, empty)) for measure in MEASURES))
+        return SiteRow(name, makes_maps, *(mean_of(self._values[name].get(measure, empty)) for measure in MEASURES))
 
 
 def _batches(cases: Sequence[Case], backbone: Backbone, batch: int) -> Iterator[tuple[Look, ...]]:
