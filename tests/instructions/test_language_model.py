@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from tests.support.language_model import Reply, answer, scripted
 from undrift.errors import InputError
 from undrift.instructions import NotUnderstood, Reading
+from undrift.instructions import chat_model as chat_model_module
 from undrift.instructions.asking import LONGEST, SYSTEM, ask, schema
-from undrift.instructions.chat_model import LARGEST_ANSWER, ChatModel, chat_model
+from undrift.instructions.chat_model import LARGEST_ANSWER, SOMEBODY_WAITS, ChatModel, Patience, chat_model
 from undrift.instructions.exchange import Said
 
 DOG = "a green dog on a beach"
@@ -168,6 +171,43 @@ def test_without_an_answer_the_grammar_reads_and_says_so(reply: Reply, why: str)
     assert why in reading.note
     with pytest.raises(NotUnderstood, match="cannot tell what"):
         read("make it nicer", reply, timeout=timeout)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_busy_server_is_asked_once_more(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(chat_model_module, "time", SimpleNamespace(sleep=waits.append, monotonic=time.monotonic))
+    with scripted(Reply(status=status, body=b"busy"), Reply(status=status, retry_after="3"), BLUE) as server:
+        model = ChatModel(server.url, "busy", patience=Patience(2, pause=0.5))
+        assert ask(model, "blue", DOG, [Said(None, DOG)]).target == "a blue dog on a beach"
+        assert len(server.requests) == 3
+    assert waits == [0.5, 3.0]
+
+
+def test_nobody_is_kept_waiting_for_longer_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(chat_model_module, "time", SimpleNamespace(sleep=waits.append, monotonic=time.monotonic))
+    with scripted(Reply(status=429, retry_after="86400")) as server:
+        monkeypatch.delenv("UNDRIFT_LLM_KEY", raising=False)
+        model = chat_model(server.url, "busy")
+        assert model is not None
+        assert "its server answers 429" in ask(model, "make the dog blue", DOG, [Said(None, DOG)]).note
+        assert len(server.requests) == 2
+    assert waits == [SOMEBODY_WAITS.longest]
+
+
+def test_a_hanging_server_is_not_asked_again_while_somebody_waits() -> None:
+    with scripted(Reply(BLUE, wait=30.0)) as server:
+        model = ChatModel(server.url, "slow", timeout=0.3, patience=SOMEBODY_WAITS)
+        assert "no answer within 0.3 s" in ask(model, "make the dog blue", DOG, [Said(None, DOG)]).note
+        assert len(server.requests) == 1
+
+
+def test_a_key_that_a_server_repeats_is_not_told() -> None:
+    body = json.dumps({"error": {"message": f"Incorrect API key provided: {SECRET}"}}).encode()
+    note = read("make the dog blue", Reply(status=401, body=body)).note
+    assert "Incorrect API key provided: ..." in note
+    assert SECRET not in note
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -29,6 +29,7 @@ class Reply:
         body: instead of all that, the body as it is.
         wait: seconds before it is sent; ``drip`` sends a byte at a time with as long a pause.
         location: of a redirect.
+        retry_after: seconds, as the header says them.
     """
 
     content: str | None = None
@@ -39,6 +40,7 @@ class Reply:
     wait: float = 0.0
     drip: bool = False
     location: str = ""
+    retry_after: str = ""
 
     @property
     def data(self) -> bytes:
@@ -80,6 +82,8 @@ def scripted(*replies: Reply | str) -> Iterator[Scripted]:
             try:
                 self.send_response(reply.status)
                 self.send_header("content-type", "application/json")
+                if reply.retry_after:
+                    self.send_header("retry-after", reply.retry_after)
                 if reply.location:
                     self.send_header("location", reply.location)
                 self.end_headers()

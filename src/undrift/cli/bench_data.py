@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,8 +16,6 @@ from undrift.errors import InputError
 
 if TYPE_CHECKING:
     from undrift.bench.make_turns.make import Done, Writer
-
-KEY_VARIABLES = ("UNDRIFT_LLM_KEY", "OPENAI_API_KEY")
 
 
 @click.command()
@@ -121,16 +118,15 @@ def import_pictures(folder: Path, output: Path, as_json: bool) -> None:
 
 
 def _writer(llm: str | None, llm_model: str | None, timeout: float, seed: int) -> Writer:
-    from undrift.bench.make_turns.chat import Chat
     from undrift.bench.make_turns.llm import ModelWriter
     from undrift.bench.make_turns.templates import TemplateWriter
+    from undrift.instructions.chat_model import NOBODY_WAITS, ChatModel, key_of_environment
 
     if (llm is None) != (llm_model is None):
         raise InputError("--llm and --llm-model belong together: the address of a language model, and its name there")
     if llm is None or llm_model is None:
         return TemplateWriter(seed)
-    key = next((os.environ[name].strip() for name in KEY_VARIABLES if os.environ.get(name)), None)
-    return ModelWriter(Chat(url=llm, model=llm_model, key=key, timeout=timeout), seed)
+    return ModelWriter(ChatModel(llm, llm_model, key_of_environment(), timeout, NOBODY_WAITS), seed)
 
 
 def _watched(context: click.Context, done: Iterator[Done], total: int) -> Iterable[Done]:

@@ -36,7 +36,15 @@ class Said:
 
 
 class NoAnswer(UndriftError):
-    """A language model gave nothing that can be used; why, in one line."""
+    """A language model gave nothing that can be used; why, in one line.
+
+    Attributes:
+        final: whether the server refuses the request itself (key, model, address): no other one will do better.
+    """
+
+    def __init__(self, why: str, *, final: bool = False) -> None:
+        super().__init__(why)
+        self.final = final
 
 
 class LanguageModel(Protocol):
@@ -46,8 +54,8 @@ class LanguageModel(Protocol):
     def name(self) -> str:
         """What the model is called."""
 
-    def answer(self, messages: Sequence[Message], schema: dict[str, Any]) -> str:
-        """The text of the answer to ``messages``; it is asked to fit the JSON ``schema``.
+    def answer(self, messages: Sequence[Message], schema: dict[str, Any] | None, seed: int = 0) -> str:
+        """The text of the answer to ``messages``; it is asked to fit the JSON ``schema``, if there is one.
 
         Raises:
             NoAnswer: there is none.

@@ -47,7 +47,7 @@ def serving(answer: Callable[[dict[str, Any]], Reply]) -> Iterator[Model]:
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             model.requests.append({"path": self.path, **asked})
-            model.headers.append(dict(self.headers.items()))
+            model.headers.append({name.lower(): value for name, value in self.headers.items()})
             reply = model.answer(asked)
             if reply.hangs:
                 model.released.wait(30)

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from undrift.bench.data.pie import TYPES, PieEntry, Text, TypeId
 from undrift.bench.data.prompts import MAX_WORDS, Generator
-from undrift.bench.make_turns.chat import Chat
 from undrift.bench.make_turns.contract import Dropped, Proposal, complaints, kept_phrases
+from undrift.errors import InputError
 from undrift.files import sha256
 from undrift.from_json import from_json
+from undrift.instructions.exchange import LanguageModel, Message, NoAnswer
 from undrift.wording import problem
 
 TRIES = 3
@@ -66,31 +67,38 @@ class Answer(BaseModel):
 class ModelWriter:
     """Asks a model up to `TRIES` times for turns, telling it each time what was wrong."""
 
-    def __init__(self, chat: Chat, seed: int = 0) -> None:
-        self._chat, self._seed = chat, seed
+    def __init__(self, model: LanguageModel, seed: int = 0) -> None:
+        self._model, self._seed = model, seed
 
     def generator(self, tries: int) -> Generator:
         """What is recorded with the turns."""
         sha = sha256((SYSTEM + USER).encode())
-        return Generator(kind="llm", seed=self._seed, model=self._chat.model, prompt_sha=sha, tries=tries)
+        return Generator(kind="llm", seed=self._seed, model=self._model.name, prompt_sha=sha, tries=tries)
 
     def propose(self, entry: PieEntry, count: int) -> tuple[list[Proposal], int]:
         """``count`` turns that follow the benchmark's own edit, and the number of tries it took.
 
         Raises:
             InputError: the server refuses the request itself.
-            ChatError: the last try got no answer at all.
+            NoAnswer: there was none at all.
             Dropped: every answer was wrong; says why the last was.
         """
-        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": _question(entry, count)}]
+        messages: list[Message] = [("system", SYSTEM), ("user", _question(entry, count))]
         wrong = ""
         for attempt in range(TRIES):
-            answer = self._chat.ask(messages, self._seed + attempt)
+            answer = self._answer(messages, self._seed + attempt)
             proposals, wrong = _read(answer, entry, count)
             if not wrong:
                 return proposals, attempt + 1
-            messages = [*messages[:2], {"role": "assistant", "content": answer}, _correction(wrong)]
+            messages = [*messages[:2], ("assistant", answer), _correction(wrong)]
         raise Dropped(f"no good answer in {TRIES} tries: {wrong}")
+
+    def _answer(self, messages: list[Message], seed: int) -> str:
+        try:
+            return self._model.answer(messages, None, seed)
+        except NoAnswer as why:
+            told = f"the language model '{self._model.name}': {why}"
+            raise InputError(told) if why.final else NoAnswer(told) from None
 
 
 def parsed(answer: str) -> Answer:
@@ -134,5 +142,5 @@ def _read(answer: str, entry: PieEntry, count: int) -> tuple[list[Proposal], str
     return proposals, "; ".join(complaints(entry, proposals, count))
 
 
-def _correction(wrong: str) -> dict[str, str]:
-    return {"role": "user", "content": f"That cannot be used: {wrong}. Answer again, with JSON only."}
+def _correction(wrong: str) -> Message:
+    return ("user", f"That cannot be used: {wrong}. Answer again, with JSON only.")

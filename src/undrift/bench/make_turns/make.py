@@ -11,9 +11,9 @@ from typing import Literal, Protocol
 from undrift.bench.data import pie, pie_pp
 from undrift.bench.data.pie import PieEntry
 from undrift.bench.data.prompts import Generator, MultiTurn, Round, broken_rules, read_file, write_file
-from undrift.bench.make_turns.chat import ChatError
 from undrift.bench.make_turns.contract import Dropped, Proposal
 from undrift.errors import InputError
+from undrift.instructions.exchange import NoAnswer
 
 DROPPED = "dropped.jsonl"
 IN_A_ROW = 3
@@ -85,7 +85,7 @@ def _made(entry: PieEntry, folder: Path, writer: Writer, turns: int) -> tuple[Do
         proposals, tries = writer.propose(entry, turns - 1)
     except Dropped as error:
         return Done(entry.id, "dropped", str(error)), True
-    except ChatError as error:
+    except NoAnswer as error:
         return Done(entry.id, "dropped", str(error)), False
     prompts = _prompts(entry, proposals, writer.generator(tries))
     broken = broken_rules(prompts)
