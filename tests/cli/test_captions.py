@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,37 @@ def test_a_captioning_model_says_what_it_sees(invoke: Invoke, captioner: Path) -
     assert f"note: the picture shows, says the caption model {captioner}: {original()}" in result.stderr
     assert set(original().split()) <= set(WORDS)
     assert Captioner(str(captioner)).caption(toy_picture()) == original()
+
+
+def test_a_batch_has_its_pictures_described_once(invoke: Invoke, captioner: Path) -> None:
+    """Only what neither the table nor the metadata says is asked of the model, and not again when it goes on."""
+    Path("known.png").write_bytes(png_bytes(toy_picture(), recipe("a red cat", "original", 0, None)))
+    rows = (
+        "id,picture,prompt,turn\na,cat.png,,make it snow\nb,cat.png,a cat,make the cat blue\nc,known.png,,add a hat\n"
+    )
+    Path("t.csv").write_text(rows, "utf-8")
+    command = ("batch", "t.csv", "--method", "toy", "--caption-model", str(captioner), "--json")
+    first = invoke(*command)
+    assert first.exit_code == 0, first.stderr
+    lines = [json.loads(line) for line in Path("t/results.jsonl").read_text("utf-8").splitlines()]
+    assert [line["captioned_by"] for line in lines] == [str(captioner), None, None]
+    said = lines[0]["turns"][0]["prompt"]
+    assert said == Captioner(str(captioner)).caption(toy_picture())
+    assert f"note: a shows, says the caption model {captioner}: {said}" in first.stderr
+    assert [line["turns"][0]["prompt"] for line in lines[1:]] == ["a cat", "a red cat"]
+    again = invoke(*command)
+    assert (again.exit_code, "caption model" in again.stderr) == (0, False)
+    assert sorted(path.name for path in Path("t/sessions").iterdir()) == ["a", "b", "c"]
+
+
+def test_a_batch_without_need_of_it_loads_no_captioning_model(invoke: Invoke) -> None:
+    Path("t.csv").write_text("picture,prompt,turn\ncat.png,a cat,make the cat blue\n", "utf-8")
+    assert invoke("batch", "t.csv", "--method", "toy", "--caption-model", "nowhere").exit_code == 0
+    Path("t.csv").write_text("picture,prompt,turn\ncat.png,,make it snow\n", "utf-8")
+    (Path() / "empty").mkdir()
+    refused = invoke("batch", "t.csv", "-o", "u", "--method", "toy", "--caption-model", "empty")
+    assert (refused.exit_code, "--caption-model empty cannot be used" in refused.stderr) == (2, True)
+    assert not Path("u").exists()
 
 
 def test_two_who_say_it_are_one_too_many(invoke: Invoke, captioner: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from undrift.cli.captions import caption_option
 from undrift.cli.options import (
     LanguageChoice,
     MethodChoice,
@@ -17,14 +18,16 @@ from undrift.cli.options import (
     method_options,
     model_options,
 )
-from undrift.cli.output import emit
+from undrift.cli.output import emit, say
 from undrift.cli.paths import Folder
+from undrift.cli.text import line
 from undrift.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
     from undrift.backbones.base import Backbone
     from undrift.services.batch.making import Order, Result
     from undrift.services.batch.table import Item
+    from undrift.services.captions import Captioner
 
 
 @click.command()
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of turns whose row names none."
 )
+@caption_option
 @language_options
 @model_options
 @method_options
@@ -49,6 +53,7 @@ def batch(
     table: Path,
     output: Path | None,
     seed: int,
+    caption_model: str | None,
     chosen_language: LanguageChoice,
     chosen_model: ModelChoice,
     chosen_method: MethodChoice,
@@ -74,7 +79,7 @@ def batch(
     chosen = execution.choose_method(chosen_method)
     if not isinstance(chosen, Chosen):
         raise InputError("--recorded-as makes one turn again: leave it out")
-    order = Order(folder, chosen, seed, chosen_language.opened())
+    order = Order(folder, chosen, seed, chosen_language.opened(), _captioner(items, caption_model))
     for item in items:
         method_for(item, order)
     backbone = execution.load_model(chosen_model)
@@ -83,12 +88,25 @@ def batch(
         results = _made(items, order, backbone)
         write_report(folder, results)
     failed = [result for result in results if result.error]
+    for result in results:
+        if result.captioned and result.turns:
+            said = line(result.turns[0].prompt)
+            say(f"note: {result.item.id} shows, says the caption model {result.captioned}: {said}", err=True)
     lines = [f"{result.item.id}: {result.error}" for result in failed]
     lines.append(f"{len(results) - len(failed)} of {len(results)} rows are finished: {folder / PAGE}")
     told = {"rows": len(results), "failed": {each.item.id: each.error for each in failed}, "folder": str(folder)}
     emit(as_json, told, "\n".join(lines))
     if failed:
         context.exit(1)
+
+
+def _captioner(items: list[Item], model: str | None) -> Captioner | None:
+    """The captioning model, loaded before any work if a row leaves its prompt open; None if none is needed."""
+    if model is None or all(item.row.prompt for item in items):
+        return None
+    from undrift.services.captions import Captioner
+
+    return Captioner(model)
 
 
 def _made(items: list[Item], order: Order, backbone: Backbone) -> list[Result]:

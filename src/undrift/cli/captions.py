@@ -20,7 +20,7 @@ prompt_option = click.option(
 caption_option = click.option(
     "--caption-model",
     metavar="MODEL",
-    help="Instead of --prompt: have this captioning model say it, a folder or a Hub id such as "
+    help="Where no prompt says what a picture shows: have this captioning model say it, a folder or a Hub id such as "
     "Salesforce/blip-image-captioning-base.",
 )
 

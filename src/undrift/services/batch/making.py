@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from PIL import Image, ImageChops
 
@@ -36,6 +37,21 @@ from undrift.session.store import Session
 SESSIONS, PICTURES = "sessions", "pictures"
 
 
+class Captions(Protocol):
+    """Says what pictures show."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+
+    def caption(self, picture: Image.Image) -> str:
+        """What ``picture`` shows.
+
+        Raises:
+            InputError: it says nothing.
+        """
+
+
 @dataclass(frozen=True)
 class Order:
     """What holds for all rows that do not say otherwise.
@@ -45,12 +61,14 @@ class Order:
         chosen: the editor.
         seed: of every turn, so that a turn made twice is the same.
         language: reads instructions; None leaves them to the grammar.
+        captioner: says what a picture shows where neither its row nor its metadata does; None leaves that unsaid.
     """
 
     folder: Path
     chosen: Chosen
     seed: int = 0
     language: LanguageModel | None = None
+    captioner: Captions | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,7 @@ class Result:
         turns: from the original to the last that is there.
         made: how many of them were made in this start.
         error: why it could not be finished, in a line; empty if it was.
+        captioned: the captioning model that said in this start what the picture shows; empty if none did.
     """
 
     item: Item
@@ -70,6 +89,7 @@ class Result:
     turns: tuple[Turn, ...] = ()
     made: int = 0
     error: str = ""
+    captioned: str = ""
 
 
 Told = Callable[[Item, str], None]
@@ -129,6 +149,7 @@ class _Row:
         self._session: Session | None = None
         self._turns: list[Turn] = []
         self._made = 0
+        self._captioned = ""
 
     def made(self) -> Result:
         try:
@@ -140,7 +161,7 @@ class _Row:
             error = (
                 " ".join(str(failure).split()) if isinstance(failure, UndriftError) else f"unexpected: {failure!r}"
             )
-        return Result(self._item, self._session, tuple(self._turns), self._made, error)
+        return Result(self._item, self._session, tuple(self._turns), self._made, error, self._captioned)
 
     def _make(self) -> None:
         item, order = self._item, self._order
@@ -167,15 +188,22 @@ class _Row:
             export_png(session, last, target)
 
     def _opened(self, picture: Image.Image, prompt: str) -> Session:
-        """The session of the row, begun if need be; one of another picture or prompt is left as it is."""
+        """The session of the row, begun if need be; one of another picture or prompt is left as it is.
+
+        Of a picture that nobody described, what its session says of it stays: no model is asked a second time.
+        """
+        captioner = None if prompt else self._order.captioner
         base = self._order.folder / SESSIONS / self._item.id
         folder, count = base, 1
         while (folder / FILE).is_file():
             found = Session.open(folder)
-            if found.original.prompt == prompt and _same(found.picture(found.original), picture):
+            shown = found.original.prompt
+            if (shown if captioner else shown == prompt) and _same(found.picture(found.original), picture):
                 return found
             count += 1
             folder = base.with_name(f"{base.name}-{count}")
+        if captioner is not None:
+            prompt, self._captioned = captioner.caption(picture), captioner.name
         return start_session(folder, picture, prompt, self._backbone)
 
     def _region(self, size: tuple[int, int]) -> Image.Image | None:

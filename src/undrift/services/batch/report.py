@@ -39,6 +39,7 @@ def _record(folder: Path, result: Result) -> dict[str, object]:
         "id": result.item.id,
         "picture": result.item.row.picture,
         "error": result.error or None,
+        "captioned_by": result.captioned or None,
         "session": None if result.session is None else str(result.session.folder.relative_to(folder)),
         "result": f"{PICTURES}/{result.item.id}.png" if done else None,
         "turns": [
