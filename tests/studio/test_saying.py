@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from tests.studio.conftest import Json, edited, shown, started
 from tests.support.language_model import answer, scripted
+from tests.support.toy import ToyMethod
 from undrift.instructions.chat_model import ChatModel
 from undrift.session.store import Session
 from undrift.studio.studio import Studio
@@ -59,6 +60,20 @@ def test_a_caption_is_found_and_either_can_be_forced(client: TestClient, origina
 
 def test_what_is_not_understood_says_why(client: TestClient, original: str) -> None:
     assert "the caption has no 'the horse'" in say(client, original, "make the horse blue")["problem"]
+
+
+def test_an_editor_by_instructions_is_told_what_nobody_understood(
+    client: TestClient, original: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ToyMethod, "follows_instructions", True)
+    assert "problem" in say(client, original, "make the horse blue", method="no_edit")
+    assert "problem" in say(client, original, "make the horse blue", method="no such")
+    heard = say(client, original, "make the horse blue", method="toy")
+    assert (heard["form"], heard["kinds"], heard["target"], heard["words"]) == ("instruction", [], "a red cat", None)
+    assert "the caption has no 'the horse'" in heard["note"]
+    assert say(client, original, "make the cat blue", method="toy")["target"] == "a blue cat"
+    turn = edited(client, original, heard["target"], instruction="make the horse blue")
+    assert (turn["prompt"], turn["spec"]["instruction"]) == ("a red cat", "make the horse blue")
 
 
 def test_steps_and_strengths_are_told_as_such(client: TestClient, original: str) -> None:

@@ -108,13 +108,17 @@ class EditForm(Form):
 
 
 class SayForm(Form):
-    """What was said of ``turn``: an instruction or a caption; ``ask_model`` puts it to the language model."""
+    """What was said of ``turn``: an instruction or a caption; ``ask_model`` puts it to the language model.
+
+    ``method`` is the editor that is chosen: one by instructions is told what nobody understood.
+    """
 
     turn: TurnId
     text: Prompt
     source_prompt: Prompt | None = None
     form: TextForm | None = None
     ask_model: bool = False
+    method: Annotated[str, Field(max_length=200)] | None = None
 
 
 class RestoreForm(Form):

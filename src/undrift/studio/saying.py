@@ -8,10 +8,11 @@ from collections import OrderedDict
 from typing import Any
 
 from undrift.errors import InputError
-from undrift.instructions import Reading
+from undrift.instructions import NotUnderstood, Reading
 from undrift.instructions.exchange import LanguageModel
+from undrift.methods import registry
 from undrift.session.model import Exchange, Turn
-from undrift.session.saying import again_plan, heard, recorded
+from undrift.session.saying import again_plan, as_said, heard, recorded
 from undrift.session.tree import Tree
 from undrift.studio.forms import SayForm
 from undrift.studio.http_errors import Refused
@@ -62,8 +63,19 @@ def understood(tree: Tree, form: SayForm, model: LanguageModel | None, exchanges
     try:
         reading = heard(tree, form.text, turn.id, form.source_prompt, form.form, model if form.ask_model else None)
         return _view(reading, turn, exchanges)
+    except NotUnderstood as problem:
+        if not _follows_instructions(form.method):
+            return {"problem": str(problem)}
+        now = turn.prompt if form.source_prompt is None else form.source_prompt
+        return {**_view(as_said(form.text, now), turn, exchanges), "note": str(problem)}
     except InputError as problem:
         return {"problem": str(problem)}
+
+
+def _follows_instructions(name: str | None) -> bool:
+    """Whether an editor is told instructions as they were said."""
+    known = registry.all_methods().get(name or "")
+    return known is not None and known.follows_instructions
 
 
 def _view(reading: Reading, turn: Turn, exchanges: Exchanges) -> dict[str, Any]:

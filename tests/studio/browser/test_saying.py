@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.studio.browser.conftest import Open, Running, rows
 from undrift.littleworld import demo
+from undrift.methods.registry import all_methods
 
 MAKE = "Make the turn"
 
@@ -59,3 +61,29 @@ def test_what_is_not_understood_makes_no_turn_and_can_be_taken_as_a_caption(
     page.get_by_label("Say what to change").fill("")
     expect(page.get_by_label("What the picture is to show")).to_have_value(demo.prompt())
     assert len(running.session("not said").turns()) == 1
+
+
+def test_an_editor_by_instructions_is_told_what_nobody_understood(
+    open_page: Open, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Choosing such an editor lets what was refused be sent; another one refuses it again."""
+    monkeypatch.setattr(all_methods()["no_edit"], "follows_instructions", True)
+    running.begin("told")
+    page = open_page("#/s/told")
+    page.get_by_text("Method and parameters").click()
+    method = page.get_by_label("Method", exact=True)
+    said(page, "make the horse blue")
+    expect(page.get_by_role("button", name=MAKE)).to_be_disabled()
+    method.select_option("no_edit")
+    expect(page.locator("#heard")).to_contain_text("Told to the editor as you say it; the caption stays as it is.")
+    expect(page.locator("#heard")).to_contain_text("the caption has no 'the horse'")
+    expect(page.get_by_role("button", name=MAKE)).to_be_enabled()
+    method.select_option("rf_inversion")
+    expect(page.get_by_role("button", name=MAKE)).to_be_disabled()
+    method.select_option("no_edit")
+    expect(page.get_by_role("button", name=MAKE)).to_be_enabled()
+    page.get_by_label("Say what to change").press("Enter")
+    expect(rows(page)).to_have_count(2)
+    spec = running.session("told").head.spec
+    assert spec is not None
+    assert (spec.instruction, spec.target_prompt) == ("make the horse blue", demo.prompt())

@@ -6,7 +6,7 @@ import { differenceOf } from "./difference.js";
 import { field, fill, h, icon, once } from "./dom.js";
 import { follow, isFor, nextTurn, ready, source, write, writtenFor } from "./draft.js";
 import { clear, coverage, LAYERS, masks } from "./masks.js";
-import { dialField, drawInto, methodFields } from "./method.js";
+import { chosenMethod, dialField, drawInto, methodFields } from "./method.js";
 import { referenceFields } from "./references.js";
 import { sayBox, stepsBack } from "./saying.js";
 import { makeTurn, redoTurn } from "./sending.js";
@@ -36,7 +36,7 @@ export function composer() {
     analyse();
   };
   const submit = () => start.disabled || form.requestSubmit();
-  const said = sayBox({ draft: nextTurn, source: () => nextTurn().source ?? basis().job?.prompt ?? null, take, submit });
+  const said = sayBox({ draft: nextTurn, source: () => nextTurn().source ?? basis().job?.prompt ?? null, method: () => chosenMethod().name, take, submit });
 
   const showTexts = () => {
     if (prompt.value !== nextTurn().prompt) prompt.value = nextTurn().prompt;
@@ -71,6 +71,7 @@ export function composer() {
     submit();
   });
   watch(["session", "shown"], draw);
+  watch(["method"], () => said.editorChanged());
   watch(["references"], startable);
   // Jobs tell of every step; what the next turn is made from changes rarely.
   watch(["jobs"], () => state.session && !isFor(basis().id) && draw());

@@ -2,7 +2,7 @@
 
 import { basis, becameOf } from "./basis.js";
 import { clear } from "./masks.js";
-import { stepsBack, unheard } from "./saying.js";
+import { stepsBack, toldAsSaid, unheard } from "./saying.js";
 import { recall, remember, state, update } from "./state.js";
 
 let draft = null;
@@ -63,7 +63,7 @@ export function suggest(values) {
 export const source = () => draft.source ?? basis().prompt;
 export const changes = () => draft.prompt.trim() !== "" && draft.prompt.trim() !== source().trim();
 const looksElsewhere = () => draft.references.length > 0 && draft.prompt.trim() !== "";
-export const ready = () => !unheard(draft) && (changes() || looksElsewhere() || stepsBack(draft) || Boolean(draft.say?.heard?.again));
+export const ready = () => !unheard(draft) && (changes() || looksElsewhere() || toldAsSaid(draft) || stepsBack(draft) || Boolean(draft.say?.heard?.again));
 
 // It was sent as `job`: if that makes no turn, what was written comes back.
 export function wasSent(job) {

@@ -10,21 +10,23 @@ const WAIT_MS = 150;
 const NOTHING = { text: "", form: null, heard: null };
 
 // `draft` gives the next turn, whose `say` this box fills in; `source` the caption that it is said of, null for that of
-// the shown turn; `take` is called with what was understood.
-export function sayBox({ draft, source, take, submit }) {
+// the shown turn; `method` the name of the editor; `take` is called with what was understood.
+export function sayBox({ draft, source, method, take, submit }) {
   const box = h("textarea", { rows: 1, maxlength: 4000, placeholder: "make the hat blue", "aria-describedby": "heard" });
   const told = h("p", { class: "fine", id: "heard", "aria-live": "polite" });
   const say = () => (draft().say ??= { ...NOTHING });
   let timer = 0;
+  let editor = method();
 
   const listen = async (askModel = false) => {
     const { text, form } = say();
-    const asked = { turn: state.shown, text, form, source_prompt: source() };
+    const asked = { turn: state.shown, text, form, source_prompt: source(), method: method() };
     if (!text.trim()) return;
     const heard = await post(`${sessionPath(state.session.name)}/say`, { ...asked, ask_model: askModel });
     // An answer to what has been changed since says nothing any more.
-    if (asked.turn !== state.shown || say().text !== text || say().form !== form) return;
+    if (asked.turn !== state.shown || say().text !== text || say().form !== form || method() !== asked.method) return;
     say().heard = heard;
+    editor = asked.method;
     take(heard);
     draw();
   };
@@ -56,14 +58,21 @@ export function sayBox({ draft, source, take, submit }) {
     event.preventDefault();
     submit();
   });
-  return { element: h("div", { class: "said" }, field("Say what to change", box), told), draw, later };
+  // Another editor may be told what this one is not.
+  const editorChanged = () => say().text.trim() && method() !== editor && change({});
+  return { element: h("div", { class: "said" }, field("Say what to change", box), told), draw, later, editorChanged };
 }
 
 function words(heard) {
   if (heard.undo) return `Goes ${heard.undo} ${heard.undo === 1 ? "turn" : "turns"} back.`;
   if (heard.again) return `Makes turn ${shownTurn().number} anew, with the dial at ${heard.dial}.`;
-  return heard.form === "caption" ? "Read as the whole caption." : `Read as an instruction (${heard.kinds.join(", ")}).`;
+  if (heard.form === "caption") return "Read as the whole caption.";
+  if (!heard.kinds.length) return "Told to the editor as you say it; the caption stays as it is.";
+  return `Read as an instruction (${heard.kinds.join(", ")}).`;
 }
+
+// Whether an editor is told what nobody understood: a turn whose caption stays.
+export const toldAsSaid = ({ say }) => say?.heard?.form === "instruction" && say.heard.kinds?.length === 0;
 
 // Whether what was said still waits to be understood, or could not be.
 export const unheard = ({ say }) => Boolean(say?.text.trim()) && (!say.heard || Boolean(say.heard.problem));
