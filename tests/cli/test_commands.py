@@ -79,7 +79,9 @@ def test_session_is_the_current_folder(session: Invoke, folder: Path, monkeypatc
 
 
 def test_edit_from_another_turn(session: Invoke) -> None:
-    made = parsed(session("edit", "a bird", "--from", "1", "--source-prompt", "an animal", *TOY, "--json"))
+    made = parsed(
+        session("edit", "--caption", "a bird", "--from", "1", "--source-prompt", "an animal", *TOY, "--json")
+    )
     assert made["number"] == 2
     assert made["spec"]["source_prompt"] == "an animal"
 
@@ -96,11 +98,14 @@ def test_edit_from_another_turn(session: Invoke) -> None:
 def test_method_options_reach_the_record(
     session: Invoke, options: tuple[str, ...], params: dict[str, object]
 ) -> None:
-    assert parsed(session("edit", "a bird", *TOY, *options, "--json"))["spec"]["params"] == params
+    assert parsed(session("edit", "--caption", "a bird", *TOY, *options, "--json"))["spec"]["params"] == params
 
 
 def test_handover_is_recorded(session: Invoke) -> None:
-    assert parsed(session("edit", "a bird", *TOY, "--handover", "image", "--json"))["spec"]["handover"] == "image"
+    assert (
+        parsed(session("edit", "--caption", "a bird", *TOY, "--handover", "image", "--json"))["spec"]["handover"]
+        == "image"
+    )
 
 
 def test_log_shows_every_turn_and_the_head(session: Invoke) -> None:
@@ -252,6 +257,6 @@ def test_a_session_goes_on_with_its_model(session: Invoke, monkeypatch: pytest.M
         return ToyBackbone()
 
     monkeypatch.setattr(execution, "load", load)
-    session("edit", "a bird", *TOY)
-    session("edit", "a bird", *TOY, "--model", "another")
+    session("edit", "--caption", "a bird", *TOY)
+    session("edit", "--caption", "a bird", *TOY, "--model", "another")
     assert asked == ["toy", "another"]

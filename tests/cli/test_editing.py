@@ -47,9 +47,9 @@ def changed(session: Session, first: str, second: str) -> NDArray[np.bool_]:
 
 
 def test_edit_only_here_and_never_there(session: Invoke, masks: Path) -> None:
-    parsed(session("edit", "a bird", *GLOBAL, "--only", "left.png", "--json"))
+    parsed(session("edit", "--caption", "a bird", *GLOBAL, "--only", "left.png", "--json"))
     assert not changed(opened(masks), "2", "3")[20:].any()
-    made = parsed(session("edit", "a bird", *GLOBAL, "--from", "2", "--protect", "left.png", "--json"))
+    made = parsed(session("edit", "--caption", "a bird", *GLOBAL, "--from", "2", "--protect", "left.png", "--json"))
     columns = changed(opened(masks), "2", made["id"])
     assert not columns[:20].any()
     assert columns[25:].all()
@@ -62,7 +62,9 @@ def test_what_a_mask_selects_is_said_once(session: Invoke, masks: Path) -> None:
     ones = Image.open("left.png").point(lambda value: value // 255)
     ones.save("ones.png")
     for name, how in (("hole", "its transparent parts"), ("ones", "its bright parts, of its two values")):
-        made = session("edit", "a bird", *GLOBAL, "--from", "2", "--only", f"{name}.png", "--seed", "3", "--json")
+        made = session(
+            "edit", "--caption", "a bird", *GLOBAL, "--from", "2", "--only", f"{name}.png", "--seed", "3", "--json"
+        )
         assert made.stderr.count(f"note: {name}.png selects 50% of the picture: {how}\n") == 1
         columns = changed(opened(masks), "2", parsed(made)["id"])
         assert columns[:15].all()
@@ -93,22 +95,22 @@ def test_run_takes_regions_too(invoke: Invoke, masks: Path) -> None:
     ],
 )
 def test_what_edit_refuses(session: Invoke, masks: Path, options: tuple[str, ...], message: str) -> None:
-    arguments = ("edit", "a bird", *options, "--quiet")
+    arguments = ("edit", "--caption", "a bird", *options, "--quiet")
     assert fails(session, *arguments).startswith(message)
     assert len(opened(masks).turns()) == 3
     assert not (masks / "x.png").exists()
 
 
 def test_candidates_are_siblings_and_one_is_kept(session: Invoke, folder: Path) -> None:
-    made = parsed(session("edit", "a bird", *TOY, "--candidates", "3", "--json"))["turns"]
+    made = parsed(session("edit", "--caption", "a bird", *TOY, "--candidates", "3", "--json"))["turns"]
     assert [turn["spec"]["seed"] for turn in made] == [1, 2, 3]
     assert {turn["parent"] for turn in made} == {opened(folder).turn("2").id}
     assert parsed(session("log", "--json"))["head"] == made[0]["id"]
-    text = session("edit", "a bird", *TOY, "--candidates", "2").stdout
+    text = session("edit", "--caption", "a bird", *TOY, "--candidates", "2").stdout
     assert "keep another with: undrift keep ID" in text
     session("checkout", "main")
     session("undo")
-    kept = parsed(session("edit", "a cow", *TOY, "--candidates", "3", "--json"))["turns"][2]
+    kept = parsed(session("edit", "--caption", "a cow", *TOY, "--candidates", "3", "--json"))["turns"][2]
     assert parsed(session("keep", kept["id"], "--json"))["id"] == kept["id"]
     told = parsed(session("log", "--json"))
     assert (told["head"], told["branch"], told["branches"]) == (kept["id"], "main", {"main": kept["id"]})
@@ -131,9 +133,9 @@ def test_a_command_reads_the_tree_once_and_looks_a_method_up_once(
 
     monkeypatch.setattr(Session, "_tree", reading)
     monkeypatch.setattr(registry, "look_up", finding)
-    parsed(session("edit", "a bird", *TOY, "--json"))
+    parsed(session("edit", "--caption", "a bird", *TOY, "--json"))
     assert (len(read), looked_up.count("method")) == (1, 1)
-    parsed(session("edit", "a bird", *TOY, "--candidates", "3", "--json"))
+    parsed(session("edit", "--caption", "a bird", *TOY, "--candidates", "3", "--json"))
     assert (len(read), looked_up.count("method")) == (2, 2)
     parsed(session("run", "cat.png", "-p", "a cat", "-e", "a dog", *TOY, "--json"))
     assert looked_up.count("method") == 3
@@ -141,7 +143,9 @@ def test_a_command_reads_the_tree_once_and_looks_a_method_up_once(
 
 def test_the_dial_turns_parameters_and_is_not_carried_on(session: Invoke) -> None:
     def strength(*options: str) -> float:
-        value: float = parsed(session("edit", "a bird", *options, "--json"))["spec"]["params"]["strength"]
+        value: float = parsed(session("edit", "--caption", "a bird", *options, "--json"))["spec"]["params"][
+            "strength"
+        ]
         return value
 
     assert strength("--dial", "1") == 0.1
@@ -152,7 +156,7 @@ def test_the_dial_turns_parameters_and_is_not_carried_on(session: Invoke) -> Non
 
 def test_edit_goes_on_with_the_method_and_preset_before(session: Invoke) -> None:
     def used(*options: str) -> tuple[str, str]:
-        spec = parsed(session("edit", "a bird", "--seed", "1", *options, "--json"))["spec"]
+        spec = parsed(session("edit", "--caption", "a bird", "--seed", "1", *options, "--json"))["spec"]
         return spec["method"], spec["preset"]
 
     assert used() == ("toy", "default")
@@ -164,7 +168,7 @@ def test_edit_goes_on_with_the_method_and_preset_before(session: Invoke) -> None
 
 
 def test_restore_puts_the_original_back(session: Invoke, masks: Path) -> None:
-    session("edit", "a bird", *GLOBAL)
+    session("edit", "--caption", "a bird", *GLOBAL)
     made = parsed(session("restore", "--brush", "left.png", "-o", "out.png", "--json"))
     assert (made["kind"], made["prompt"], made["number"]) == ("restore", "a bird", 4)
     assert not changed(opened(masks), "0", "4")[:18].any()
@@ -190,10 +194,10 @@ def test_a_drifting_turn_is_told(session: Invoke, monkeypatch: pytest.MonkeyPatc
     from undrift.session import drift
 
     monkeypatch.setattr(drift, "WARN_BELOW", 1000.0)
-    assert "note: drift from the original is" in session("edit", "a bird", *GLOBAL).stdout
+    assert "note: drift from the original is" in session("edit", "--caption", "a bird", *GLOBAL).stdout
     assert "note: drift from the original is" in session("log").stdout
     monkeypatch.setattr(drift, "WARN_BELOW", 0.0)
-    assert "note:" not in session("edit", "a cow", *GLOBAL).stdout
+    assert "note:" not in session("edit", "--caption", "a cow", *GLOBAL).stdout
     assert "note:" not in session("log").stdout
 
 
@@ -219,7 +223,7 @@ def test_export_of_an_animation(session: Invoke, folder: Path, name: str) -> Non
 
 
 def test_exported_commands_repeat_regions_and_restores(session: Invoke, masks: Path) -> None:
-    session("edit", "a bird", *GLOBAL, "--only", "left.png", "--dial", "0.5")
+    session("edit", "--caption", "a bird", *GLOBAL, "--only", "left.png", "--dial", "0.5")
     session("restore", "--brush", "right.png", "--from", "1")
     session("export", "-o", "again.sh")
     for line in (masks / "again.sh").read_text().splitlines():
@@ -229,7 +233,7 @@ def test_exported_commands_repeat_regions_and_restores(session: Invoke, masks: P
 
 
 def test_show_tells_of_regions_and_restores(session: Invoke, masks: Path) -> None:
-    session("edit", "a bird", *GLOBAL, "--only", "left.png")
+    session("edit", "--caption", "a bird", *GLOBAL, "--only", "left.png")
     assert "regions/" in session("show").stdout
     session("restore", "--brush", "right.png", "--from", "1")
     assert "back from" in session("show").stdout
@@ -261,7 +265,7 @@ def test_edit_goes_on_with_the_way_the_model_was_held(
 
     monkeypatch.setattr(execution, "load", load)
     start = ("new", "cat.png", "-p", "a cat", "-s", "held")
-    edit = ("edit", "a bird", *TOY, "-s", "held")
+    edit = ("edit", "--caption", "a bird", *TOY, "-s", "held")
     options = ("--dtype", "bf16", "--device", "cpu", "--offload", "group", "--quantize", "nf4")
     assert used(*start, *options) == ("bf16", "cpu", "group", "nf4")
     assert used(*edit) == ("bf16", "cpu", "group", "nf4")
@@ -275,9 +279,11 @@ def test_edit_goes_on_with_the_way_the_model_was_held(
 
 
 def test_a_preset_without_a_method_is_one_of_the_method_before(session: Invoke) -> None:
-    spec = parsed(session("edit", "a bird", "--preset", "global", "--json"))["spec"]
+    spec = parsed(session("edit", "--caption", "a bird", "--preset", "global", "--json"))["spec"]
     assert (spec["method"], spec["preset"]) == ("toy", "global")
-    assert fails(session, "edit", "a bird", "--preset", "faithful").startswith("no preset of toy 'faithful'")
+    assert fails(session, "edit", "--caption", "a bird", "--preset", "faithful").startswith(
+        "no preset of toy 'faithful'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,14 +297,14 @@ def test_a_preset_without_a_method_is_one_of_the_method_before(session: Invoke) 
     ],
 )
 def test_what_recorded_as_refuses(session: Invoke, options: tuple[str, ...], message: str) -> None:
-    assert fails(session, "edit", "a bird", *options).startswith(message)
+    assert fails(session, "edit", "--caption", "a bird", *options).startswith(message)
 
 
 def test_words_as_a_list_and_no_words_at_all(session: Invoke) -> None:
     def words(text: str) -> list[str] | None:
-        chosen: list[str] | None = parsed(session("edit", "a red hat", *TOY, "--words", text, "--json"))["spec"][
-            "words"
-        ]
+        chosen: list[str] | None = parsed(session("edit", "--caption", "a red hat", *TOY, "--words", text, "--json"))[
+            "spec"
+        ]["words"]
         return chosen
 
     assert words("red, hat") == ["red", "hat"]
@@ -329,7 +335,7 @@ WORDS = ("--method", "multi_turn", "--steps", "1", "--seed", "1")
 def test_a_turn_that_no_word_steers_says_so(
     session: Invoke, prompt: str, options: tuple[str, ...], why: str | None
 ) -> None:
-    result = session("edit", prompt, *options)
+    result = session("edit", "--caption", prompt, *options)
     assert result.exit_code == 0, result.stderr
     notes = [line for line in result.stderr.splitlines() if "no word steers" in line]
     told = f"note: no word steers where turn '{prompt}' edits: {why}; choose some with --words"
@@ -348,9 +354,9 @@ def test_show_tells_which_words_steer(session: Invoke) -> None:
         return line.removeprefix("words").strip()
 
     assert words() == "dog (those that differ)"
-    session("edit", "a dog", *TOY)
+    session("edit", "--caption", "a dog", *TOY)
     assert words() == "none (those that differ)"
-    session("edit", "a red cat", *TOY, "--words", "cat")
+    session("edit", "--caption", "a red cat", *TOY, "--words", "cat")
     assert words() == "cat"
-    session("edit", "a red cow", *TOY, "--words", "[]")
+    session("edit", "--caption", "a red cow", *TOY, "--words", "[]")
     assert words() == "none"

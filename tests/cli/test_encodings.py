@@ -50,7 +50,7 @@ def test_prompts_and_paths_are_escaped_where_the_terminal_lacks_them(
     for command in (("log",), ("show",), ("undo",), ("redo",), ("compare",)):
         told = typed(encoding, *command, "-s", str(named)).stdout_bytes.decode(encoding)
         assert PROMPT in unescaped(told), command
-    typed(encoding, "edit", "a cat", *TOY, "-s", str(named), "--candidates", "2")
+    typed(encoding, "edit", "--caption", "a cat", *TOY, "-s", str(named), "--candidates", "2")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -66,7 +66,7 @@ def test_json_stays_json(session: Invoke, folder: Path, encoding: str) -> None:
 
 
 def test_json_is_readable_where_it_can_be(session: Invoke) -> None:
-    assert "café" in typed("latin-1", "edit", "a café", *TOY, "--json").stdout_bytes.decode("latin-1")
+    assert "café" in typed("latin-1", "edit", "--caption", "a café", *TOY, "--json").stdout_bytes.decode("latin-1")
 
 
 def test_errors_are_escaped_too(session: Invoke) -> None:

@@ -39,7 +39,7 @@ def test_no_command_shows_the_overview(invoke: Invoke) -> None:
 
 def test_debug_may_stand_before_the_command(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch, KeyError("surprise"))
-    assert "Traceback" in session("--debug", "edit", "a bird", "--method", "toy").stderr
+    assert "Traceback" in session("--debug", "edit", "--caption", "a bird", "--method", "toy").stderr
 
 
 def test_unknown_option_and_missing_argument(invoke: Invoke) -> None:
@@ -104,7 +104,7 @@ def test_session_folder_in_use(session: Invoke) -> None:
 
 def test_unknown_turn(session: Invoke) -> None:
     assert "no turn '7' in this session" in fails(session, "show", "7")
-    assert "no turn 'nope'" in fails(session, "edit", "a dog", "--from", "nope")
+    assert "no turn 'nope'" in fails(session, "edit", "--caption", "a dog", "--from", "nope")
     assert "no turn '7'" in fails(session, "compare", "0", "7")
 
 
@@ -113,7 +113,7 @@ def test_empty_edit(session: Invoke) -> None:
 
 
 def test_word_that_is_not_in_the_prompt(session: Invoke) -> None:
-    message = fails(session, "edit", "a dog", "--words", "hat", "--method", "multi_turn", "--quiet")
+    message = fails(session, "edit", "--caption", "a dog", "--words", "hat", "--method", "multi_turn", "--quiet")
     assert message.startswith("word 'hat' is not in the prompt 'a dog'")
 
 
@@ -147,19 +147,21 @@ def test_unexpected_failures(
     session: Invoke, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
 ) -> None:
     broken(monkeypatch, error)
-    assert fails(session, "edit", "a bird", "--method", "toy", "--quiet", code=1).startswith(message)
+    assert fails(session, "edit", "--caption", "a bird", "--method", "toy", "--quiet", code=1).startswith(message)
 
 
 def test_gpu_out_of_memory_gives_advice(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     broken(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"))
-    assert fails(session, "edit", "a bird", "--method", "toy", "--quiet", code=1).startswith("not enough memory")
+    assert fails(session, "edit", "--caption", "a bird", "--method", "toy", "--quiet", code=1).startswith(
+        "not enough memory"
+    )
 
 
 def test_debug_shows_the_traceback(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch, KeyError("surprise"))
-    result = session("edit", "a bird", "--method", "toy", "--debug")
+    result = session("edit", "--caption", "a bird", "--method", "toy", "--debug")
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
 
@@ -168,7 +170,7 @@ def test_a_failed_turn_leaves_the_session_as_it_was(
     session: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(monkeypatch, KeyError("surprise"))
-    session("edit", "a bird", "--method", "toy")
+    session("edit", "--caption", "a bird", "--method", "toy")
     opened = Session.open(folder / "undrift-session")
     assert len(opened.turns()) == 3
     assert opened.unfinished() == ()
@@ -176,7 +178,7 @@ def test_a_failed_turn_leaves_the_session_as_it_was(
 
 def test_ctrl_c_at_once_keeps_what_is_done(session: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch, KeyboardInterrupt())
-    result = session("edit", "a bird", "--method", "toy", "--quiet")
+    result = session("edit", "--caption", "a bird", "--method", "toy", "--quiet")
     assert result.exit_code == 130
     assert result.stderr == (
         'stopped: 0 of 1 turns are done and kept in undrift-session; go on with: undrift edit "..."\n'
@@ -186,6 +188,6 @@ def test_ctrl_c_at_once_keeps_what_is_done(session: Invoke, monkeypatch: pytest.
 def test_a_damaged_session_is_one_line(session: Invoke, folder: Path) -> None:
     with closing(sqlite3.connect(folder / "undrift-session" / "session.sqlite", isolation_level=None)) as db:
         db.execute("DELETE FROM head")
-    for command in (("log",), ("show",), ("edit", "a bird"), ("export", "-o", "x.zip"), ("undo",)):
+    for command in (("log",), ("show",), ("edit", "--caption", "a bird"), ("export", "-o", "x.zip"), ("undo",)):
         assert fails(session, *command) == "the session 'undrift-session' is damaged: it has no head"
     assert not (folder / "x.zip").exists()

@@ -51,7 +51,7 @@ def foreign(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch, reque
     made.identity = ModelIdentity(getattr(request, "param", FOREIGN), "toy-weights", "fp32", "cpu")
     monkeypatch.setattr(execution, "load", lambda name, **options: made)
     assert invoke("new", "cat.png", "-p", "a cat").exit_code == 0
-    assert invoke("edit", "a bird", "--method", "toy").exit_code == 0
+    assert invoke("edit", "--caption", "a bird", "--method", "toy").exit_code == 0
     export_zip(Session.open(folder / "undrift-session"), folder / "gift.zip")
     assert invoke("unpack", "gift.zip", "-o", "gift").exit_code == 0
     monkeypatch.setattr(execution, "load", load)
@@ -59,7 +59,7 @@ def foreign(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch, reque
 
 
 COMMANDS = (
-    ("edit", "a cow"),
+    ("edit", "--caption", "a cow"),
     ("rebase",),
     ("restore", "--brush", "cat.png"),
     ("replay",),
@@ -78,7 +78,7 @@ def test_the_hub_is_not_contacted(foreign: Invoke, asked: list[bool], command: t
 
 
 def test_a_model_that_is_named_is_asked_for(foreign: Invoke, asked: list[bool]) -> None:
-    result = foreign("edit", "a cow", "-s", "gift", "--model", FOREIGN)
+    result = foreign("edit", "--caption", "a cow", "-s", "gift", "--model", FOREIGN)
     assert result.exit_code == 2
     assert asked == [False]
 
@@ -94,7 +94,7 @@ def test_a_confirmation_at_the_terminal_is_enough(
 
     monkeypatch.setattr(click, "confirm", confirm)
     monkeypatch.setattr(execution, "_at_a_terminal", lambda: True)
-    foreign("edit", "a cow", "-s", "gift")
+    foreign("edit", "--caption", "a cow", "-s", "gift")
     assert questions == [f"the session was made with {FOREIGN}, which is not on this machine: download it?"]
     assert asked == [True, False]
 
@@ -144,7 +144,7 @@ def own_model(invoke: Invoke, tiny_flux_folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_folder_is_named_once(own_model: Invoke, tiny_flux_folder: Path) -> None:
-    edit = ("edit", "a dog", "--caption", "--method", "no_edit", "--quiet")
+    edit = ("edit", "--caption", "a dog", "--method", "no_edit", "--quiet")
     refused = own_model(*edit)
     assert refused.exit_code == 2
     assert f"to open it, add: --model {tiny_flux_folder}" in refused.stderr
@@ -159,7 +159,7 @@ def test_a_state_that_cannot_be_kept_is_no_failure(
 ) -> None:
     Path("blocked").write_text("no folder")
     monkeypatch.setenv("XDG_STATE_HOME", str(Path.cwd() / "blocked"))
-    result = own_model("edit", "a dog", "--caption", "--method", "no_edit", "--model", str(tiny_flux_folder))
+    result = own_model("edit", "--caption", "a dog", "--method", "no_edit", "--model", str(tiny_flux_folder))
     assert result.exit_code == 0, result.stderr
     assert not was_named(str(tiny_flux_folder))
 
@@ -169,7 +169,11 @@ def test_a_record_that_names_another_model_than_its_latent_is_not_continued(fore
     with closing(sqlite3.connect(folder / "session.sqlite", isolation_level=None)) as db:
         db.execute("DROP TRIGGER turns_fixed")
         db.execute(f"UPDATE turns SET record = replace(record, '{FOREIGN}', 'black-forest-labs/FLUX.1-dev')")
-    continued = (("edit", "a cow"), ("restore", "--brush", "cat.png"), ("edit", "a cow", "--model", "littleworld"))
+    continued = (
+        ("edit", "--caption", "a cow"),
+        ("restore", "--brush", "cat.png"),
+        ("edit", "--caption", "a cow", "--model", "littleworld"),
+    )
     for command in continued:
         result = foreign(*command, "-s", str(folder))
         assert result.exit_code == 2, (command, result.output)
@@ -179,7 +183,7 @@ def test_a_record_that_names_another_model_than_its_latent_is_not_continued(fore
 
 
 EDITOR = "stranger/editor"
-GOING_ON = (("edit", "a cow"), ("replay",))
+GOING_ON = (("edit", "--caption", "a cow"), ("replay",))
 
 
 def by_an_editor(name: str) -> None:
@@ -242,7 +246,7 @@ def test_a_session_of_another_machine_is_held_as_is_usual_here(
     monkeypatch.setattr(execution, "load", load)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     (Path("undrift-session") / "placement.json").write_text(json.dumps(held))
-    assert session("edit", "a cow", "--method", "toy").exit_code == 0
+    assert session("edit", "--caption", "a cow", "--method", "toy").exit_code == 0
     assert {name: used[-1][name] for name in PLACEMENT} == ModelChoice(None, None, None, None, None).held
 
 

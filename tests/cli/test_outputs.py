@@ -20,7 +20,7 @@ from undrift.session.store import Session
 TOY = ("--method", "toy", "--seed", "1")
 WRITES_A_PICTURE = (
     ("run", "cat.png", "-p", "a cat", "-e", "a bird", *TOY),
-    ("edit", "a bird", *TOY),
+    ("edit", "--caption", "a bird", *TOY),
     ("rebase", "--seed", "1"),
     ("restore", "--brush", "white.png"),
     ("compare",),
@@ -110,7 +110,7 @@ def test_a_turn_is_kept_where_its_file_cannot_be_written(
         raise SessionError("cannot write 'x.png': no space left on device")
 
     monkeypatch.setattr(execution, "export_png", full)
-    assert fails(session, "edit", "a bird", *TOY, "-o", "x.png", "--quiet") == (
+    assert fails(session, "edit", "--caption", "a bird", *TOY, "-o", "x.png", "--quiet") == (
         "cannot write 'x.png': no space left on device; "
         "turn 3 is done and kept in undrift-session: write it with undrift export"
     )
@@ -121,10 +121,10 @@ def test_a_turn_is_kept_where_its_file_cannot_be_written(
     "arguments",
     [
         ("edit", SURROGATE, *TOY),
-        ("edit", "a cat", "--words", SURROGATE, *TOY),
-        ("edit", "a cat", "--source-prompt", SURROGATE, *TOY),
-        ("edit", "a cat", "--set", f"steps={SURROGATE}", *TOY),
-        ("edit", "a cat", "--method", SURROGATE),
+        ("edit", "--caption", "a cat", "--words", SURROGATE, *TOY),
+        ("edit", "--caption", "a cat", "--source-prompt", SURROGATE, *TOY),
+        ("edit", "--caption", "a cat", "--set", f"steps={SURROGATE}", *TOY),
+        ("edit", "--caption", "a cat", "--method", SURROGATE),
         ("run", "cat.png", "-p", SURROGATE, "-e", "x", *TOY),
         ("run", "cat.png", "-p", "x", "-e", SURROGATE, *TOY),
         ("new", "cat.png", "-p", SURROGATE, "-s", "other"),
@@ -139,16 +139,16 @@ def test_a_turn_is_kept_where_its_file_cannot_be_written(
         ("unpack", "x.zip", "-o", ""),
         ("replay", "-o", ""),
         ("demo", "-o", ""),
-        ("edit", "a cat", "--set", "steps=1" + "0" * 5000, *TOY),
-        ("edit", "a cat", "--set", "strength=NaN", *TOY),
-        ("edit", "a cat", "--set", "strength=1e999", *TOY),
-        ("edit", "a cat", "--set", "steps=100000000", *TOY),
-        ("edit", "a cat", "--set", "steps=" + "[" * 20_000, *TOY),
-        ("edit", "a cat", "--method", "multi_turn", "--guidance", "inf"),
-        ("edit", "a cat", "--method", "multi_turn", "--guidance", "1e300"),
-        ("edit", "a cat", "--method", "revert_unchanged", "--set", "smoothing=4"),
-        ("edit", "a cat", "--method", "steerflow", "--set", "closing=99999"),
-        ("edit", "a cat", "--seed", "1" + "0" * 5000),
+        ("edit", "--caption", "a cat", "--set", "steps=1" + "0" * 5000, *TOY),
+        ("edit", "--caption", "a cat", "--set", "strength=NaN", *TOY),
+        ("edit", "--caption", "a cat", "--set", "strength=1e999", *TOY),
+        ("edit", "--caption", "a cat", "--set", "steps=100000000", *TOY),
+        ("edit", "--caption", "a cat", "--set", "steps=" + "[" * 20_000, *TOY),
+        ("edit", "--caption", "a cat", "--method", "multi_turn", "--guidance", "inf"),
+        ("edit", "--caption", "a cat", "--method", "multi_turn", "--guidance", "1e300"),
+        ("edit", "--caption", "a cat", "--method", "revert_unchanged", "--set", "smoothing=4"),
+        ("edit", "--caption", "a cat", "--method", "steerflow", "--set", "closing=99999"),
+        ("edit", "--caption", "a cat", "--seed", "1" + "0" * 5000),
         ("edtt", "a cat"),
         ("bench", "rnu"),
     ],
@@ -175,7 +175,7 @@ def test_a_name_that_the_system_refuses_is_wrong_input(
     from tests.cli.test_errors import broken
 
     broken(monkeypatch, OSError(number, "no", "name"))
-    assert fails(session, "edit", "a bird", *TOY, "--quiet", code=2).endswith(": name")
+    assert fails(session, "edit", "--caption", "a bird", *TOY, "--quiet", code=2).endswith(": name")
 
 
 def test_long_picture_names_make_a_session(session: Invoke, folder: Path) -> None:

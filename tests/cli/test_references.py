@@ -38,14 +38,14 @@ def test_a_turn_is_pulled_and_its_sheet_pulls_the_next_one_alike(invoke: Invoke,
     assert invoke("new", "cat.png", "-p", "a cat").exit_code == 0
     how = ("--from", "original", "--seed", "1", "--set", "steps=4", "--set", "map_steps=0")
     for extra in ((), ("--reference", "look.png:0.9:mask.png")):
-        assert invoke("edit", "a dog", *how, *extra).exit_code == 0
+        assert invoke("edit", "--caption", "a dog", *how, *extra).exit_code == 0
     session = Session.open(folder / "undrift-session")
     _, plain, pulled = session.turns()
     assert session.picture(plain).tobytes() != session.picture(pulled).tobytes()
     sheet = str(session.folder / str(pulled.references_file))
-    assert invoke("edit", "a dog", *how, "--reference", sheet).exit_code == 0
+    assert invoke("edit", "--caption", "a dog", *how, "--reference", sheet).exit_code == 0
     assert session.picture(session.head).tobytes() == session.picture(pulled).tobytes()
-    refused = invoke("edit", "a dog", *how, "--reference", f"{sheet}:0.5")
+    refused = invoke("edit", "--caption", "a dog", *how, "--reference", f"{sheet}:0.5")
     assert refused.exit_code == 2
     assert "holds references with their weights: give it without one" in refused.stderr
 

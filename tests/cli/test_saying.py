@@ -38,9 +38,21 @@ def test_an_instruction_becomes_a_caption_and_both_are_recorded(dogs: Invoke) ->
 
 
 def test_a_caption_stays_one(dogs: Invoke) -> None:
-    result = dogs("edit", "a blue dog", *TOY)
+    result = dogs("edit", "a blue dog in a city", *TOY)
     assert "read as a caption" in result.stderr
-    assert turns()[-1] == ("a blue dog", None)
+    assert turns()[-1] == ("a blue dog in a city", None)
+
+
+def test_a_thing_of_the_picture_in_another_colour_is_a_change_of_it_and_no_caption(dogs: Invoke) -> None:
+    result = dogs("edit", "a blue dog", *TOY)
+    assert "note: read as a change of what is there; --caption makes it all" in result.stderr
+    assert turns()[-1] == ("a blue dog wearing a red hat on a beach", "a blue dog")
+
+
+def test_a_slip_of_the_pen_is_corrected_and_told(dogs: Invoke) -> None:
+    result = dogs("edit", "make teh dog bleu", *TOY)
+    assert "note: 'teh' read as 'the'; 'bleu' read as 'blue'" in result.stderr
+    assert turns()[-1] == ("a blue dog wearing a red hat on a beach", "make teh dog bleu")
 
 
 def test_what_was_understood_is_shown_as_a_difference(dogs: Invoke) -> None:
@@ -51,14 +63,14 @@ def test_what_was_understood_is_shown_as_a_difference(dogs: Invoke) -> None:
 
 def test_either_can_be_forced(dogs: Invoke) -> None:
     assert parsed(dogs("edit", "make the dog blue", "--caption", *TOY, "--json"))["prompt"] == "make the dog blue"
-    refused = dogs("edit", "a blue dog", "--say", *TOY)
+    refused = dogs("edit", "a blue boat in a city", "--say", *TOY)
     assert refused.exit_code == 2
-    assert "cannot tell what 'a blue dog' asks for" in refused.stderr
+    assert "cannot tell what 'a blue boat in a city' asks for" in refused.stderr
     both = dogs("edit", "a blue dog", "--say", "--caption", *TOY)
     assert (both.exit_code, both.stderr.startswith("error: --caption and --say exclude")) == (2, True)
 
 
-@pytest.mark.parametrize("text", ["make the cat blue", "make it nicer", "make the dog bleu", "back to the red one"])
+@pytest.mark.parametrize("text", ["make the cat blue", "surprise me", "a blue boat", "back to the red one"])
 def test_what_is_not_understood_makes_no_turn(dogs: Invoke, text: str) -> None:
     before = turns()
     result = dogs("edit", text, *TOY)

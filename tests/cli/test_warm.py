@@ -125,7 +125,9 @@ def test_commands_load_nothing_and_give_the_same(
 ) -> None:
     def made(name: str, **options: Any) -> list[subprocess.CompletedProcess[str]]:
         new = undrift("new", "cat.png", "-p", "a cat", "-s", name, **options)
-        edit = undrift("edit", "a dog", "--method", "toy", "--seed", "1", "-s", name, "--json", **options)
+        edit = undrift(
+            "edit", "--caption", "a dog", "--method", "toy", "--seed", "1", "-s", name, "--json", **options
+        )
         return [new, edit]
 
     warm = made("warm")
@@ -147,7 +149,7 @@ def test_streams_folder_and_variables_are_the_callers(
 ) -> None:
     assert undrift("new", "cat.png", "-p", "a cat", "-s", "elsewhere").returncode == 0
     done = subprocess.run(
-        [sys.executable, "-c", PLAIN, "edit", "a cow", "--method", "toy", "-o", "/dev/stdout"],
+        [sys.executable, "-c", PLAIN, "edit", "--caption", "a cow", "--method", "toy", "-o", "/dev/stdout"],
         cwd=home,
         env={**environment, "UNDRIFT_SESSION": "elsewhere"},
         capture_output=True,
@@ -159,7 +161,7 @@ def test_streams_folder_and_variables_are_the_callers(
 
 
 def test_failures_have_their_line_and_code(home: Path, undrift: Undrift, server: Any) -> None:
-    warm, cold = (undrift("edit", "a dog", "-s", "nowhere", cold=cold) for cold in (False, True))
+    warm, cold = (undrift("edit", "--caption", "a dog", "-s", "nowhere", cold=cold) for cold in (False, True))
     assert (warm.returncode, warm.stdout, warm.stderr) == (cold.returncode, cold.stdout, cold.stderr)
     assert warm.returncode == 2
     assert warm.stderr.count("\n") == 1
@@ -169,7 +171,7 @@ def test_ctrl_c_stops_the_turn_and_the_server_goes_on(
     home: Path, environment: dict[str, str], undrift: Undrift, server: subprocess.Popen[str], loads: Callable[[], int]
 ) -> None:
     assert undrift("new", "cat.png", "-p", "a cat", "-s", "s").returncode == 0
-    arguments = ("edit", "a dog", "--method", "toy", "-s", "s")
+    arguments = ("edit", "--caption", "a dog", "--method", "toy", "-s", "s")
     command = [sys.executable, "-c", PLAIN, *arguments]
     slow = {**environment, "TOY_SECONDS": "1"}
     with subprocess.Popen(command, cwd=home, env=slow, stderr=subprocess.PIPE, text=True) as working:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.support.instructions import Case, cases
 from undrift.attention.words import changed_words
 from undrift.instructions import NotUnderstood, understand
+from undrift.instructions.advice import nearest_example
 from undrift.instructions.caption import SCENE, parse
 from undrift.instructions.english import article, is_plural, preposition, same_noun
-from undrift.instructions.forms import all_forms, nearest_example
+from undrift.instructions.forms import all_forms
 from undrift.instructions.lexicon import nearest
 from undrift.littleworld.sequences import sample_sequence
 
@@ -127,8 +128,8 @@ def test_a_form_can_be_forced() -> None:
     scene = "a red cat in a meadow"
     forced = understand("make the cat blue", scene, form="caption")
     assert (forced.form, forced.target) == ("caption", "make the cat blue")
-    with pytest.raises(NotUnderstood):
-        understand("a blue cat", scene, form="instruction")
+    with pytest.raises(NotUnderstood, match="Say 'add a blue dog', or give the whole caption"):
+        understand("a blue dog", scene, form="instruction")
 
 
 @pytest.mark.slow

@@ -105,7 +105,9 @@ def test_the_official_client_edits_a_picture_over_three_turns(client: openai.Ope
     assert session.contents(session.head.image) == picture
     assert read_metadata(picture)["prompt"] == session.head.prompt
     # An earlier picture goes on from its own turn, and a step back gives an earlier picture again.
-    branch = client.images.edit(image=decoded(first.data[0]), prompt="a dog", extra_body={"session": name})
+    branch = client.images.edit(
+        image=decoded(first.data[0]), prompt="a dog", extra_body={"session": name, "read_as": "caption"}
+    )
     assert branch.data is not None
     assert session.turn(branch.data[0].turn).parent == path[1].id  # type: ignore[attr-defined]
     back = client.images.edit(image=picture, prompt="undo that", extra_body={"session": name})

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from undrift.instructions.caption import SCENE, Part, Phrase
 from undrift.instructions.draft import Draft
 from undrift.instructions.english import is_time, same_noun
+from undrift.instructions.lexicon import compared
 from undrift.instructions.names import New, Reference
 from undrift.instructions.reading import NotUnderstood
 
@@ -34,6 +35,16 @@ def check_new(draft: Draft, new: New) -> None:
     if known(draft, new) is not None:
         raise NotUnderstood(
             f"the caption has 'the {new.phrase.noun}' already: to add one more say 'another {new.phrase.noun}'"
+        )
+
+
+def check_comparing(draft: Draft, new: New) -> None:
+    """Refuse to add "a bigger flower": it speaks of one that is there."""
+    word = next((word for word in new.phrase.modifiers if compared(word.lower())), None)
+    if word is not None:
+        noun = new.phrase.noun
+        raise NotUnderstood(
+            f"'{new.phrase.text}' is {word} than what? Say 'make the {noun} {word}' of one that is there"
         )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from undrift.instructions.caption import Caption, Part, Phrase, branch, is_animate, owner
-from undrift.instructions.english import is_plural, same_noun
+from undrift.instructions.english import akin, is_plural, same_noun
 from undrift.instructions.lexicon import words
 from undrift.instructions.names import Reference
 from undrift.instructions.reading import Kind, NotUnderstood
@@ -22,6 +22,7 @@ class Draft:
         kinds: the kind of every edit made so far.
         world: the world that the caption is of, None for photographs.
         last: the part that was edited last, which "it" means from then on.
+        notes: what was taken for what, where the caption calls a thing by another name.
     """
 
     def __init__(self, caption: Caption, world: World | None = None) -> None:
@@ -31,6 +32,7 @@ class Draft:
         self.opening, self.manner = caption.opening, caption.manner
         self.kinds: list[Kind] = []
         self.last: Part | None = None
+        self.notes: list[str] = []
 
     @property
     def text(self) -> str:
@@ -106,7 +108,11 @@ class Draft:
         return list(replace(self.caption, parts=tuple(self.parts)).things())
 
     def _named(self, reference: Reference) -> int:
-        found = [number for number, phrase in self.named() if _fits(reference, phrase)]
+        found = [number for number, phrase in self.named() if _fits(reference, phrase, same_noun)]
+        if not found:
+            found = [number for number, phrase in self.named() if _fits(reference, phrase, akin)]
+            if len(found) == 1:
+                self.notes.append(f"'{reference.said}' read as 'the {_short(self.phrase(found[0]))}'")
         if reference.owner is not None and not (len(found) == 1 and reference.owner.is_pronoun):
             holder = self.find(reference.owner)
             found = [number for number in found if self.owner(number) == holder]
@@ -132,7 +138,7 @@ class Draft:
         if len(found) == 1:
             return found[0]
         if not found:
-            raise NotUnderstood(f"the caption has no '{reference.said}'; it names {self.names()}")
+            raise NotUnderstood(f"the caption has no '{reference.said}'; it names {self.names()}: say one of these")
         choices = " or ".join(f"'the {_short(self.phrase(number))}'" for number in found)
         raise NotUnderstood(f"'{reference.said}' can mean more than one thing: say {choices}")
 
@@ -146,14 +152,14 @@ class Draft:
         return belongs and (relation in ("of", "on", "from") or mine.lead.endswith(relation))
 
 
-def _fits(reference: Reference, phrase: Phrase) -> bool:
+def _fits(reference: Reference, phrase: Phrase, alike: Callable[[str, str], bool]) -> bool:
     if reference.count and reference.count != phrase.determiner.lower():
         return False
     said = [modifier.lower() for modifier in phrase.modifiers]
     wanted = [word for word in reference.modifiers if word != "and"]
     if reference.noun in ("one", "ones"):
         return bool(wanted) and all(word in said for word in wanted)
-    return same_noun(reference.noun, phrase.noun) and all(word in said for word in wanted)
+    return alike(reference.noun, phrase.noun) and all(word in said for word in wanted)
 
 
 def _gendered(word: str, people: list[tuple[int, Phrase]]) -> list[int]:

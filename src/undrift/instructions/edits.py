@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from undrift.instructions.caption import Part, branch, is_animate
-from undrift.instructions.checks import check_before, check_new, check_place, check_shared, known
+from undrift.instructions.checks import check_before, check_comparing, check_new, check_place, check_shared, known
 from undrift.instructions.draft import Draft
+from undrift.instructions.english import is_plural, preposition, same_noun
 from undrift.instructions.forms import Gaps
 from undrift.instructions.lexicon import adjective_class, pairs, words
-from undrift.instructions.names import New
+from undrift.instructions.names import New, Reference
 from undrift.instructions.qualities import set_qualities
 from undrift.instructions.reading import NotUnderstood
 from undrift.instructions.slots import Place, Pose
@@ -104,6 +105,7 @@ def add(draft: Draft, gaps: Gaps) -> None:
             position(draft, {"thing": there, "rel": relation, "anchor": gaps["anchor"]})
             continue
         check_new(draft, new)
+        check_comparing(draft, new)
         if relation is not None:
             anchor = draft.find(gaps["anchor"])
             if (
@@ -124,6 +126,35 @@ def add(draft: Draft, gaps: Gaps) -> None:
                 continue
             place_beside(draft, 0, new)
         draft.kinds.append("add")
+
+
+def want(draft: Draft, gaps: Gaps) -> None:
+    """Add what is wished for; "I want a white cat" of a picture with a cat asks for no second one."""
+    for new in gaps["new"]:
+        noun = new.phrase.noun
+        if new.phrase.determiner == "another" or is_wearable(new.phrase):
+            continue
+        if any(same_noun(phrase.noun, noun) for _, phrase in draft.named()):
+            said = " ".join(new.phrase.modifiers) or "..."
+            raise NotUnderstood(
+                f"the picture has 'the {noun}' already: say 'make the {noun} {said}', or 'add another {noun}'"
+            )
+    add(draft, gaps)
+
+
+def recolour(draft: Draft, gaps: Gaps) -> None:
+    """Give what has a colour another one: "change blue to green"."""
+    old = gaps["colour"]
+    found = [phrase for _, phrase in draft.named() if set(old) <= {word.lower() for word in phrase.modifiers}]
+    if len(found) != 1:
+        choices = " or ".join(f"'the {phrase.noun}'" for phrase in found)
+        raise NotUnderstood(
+            f"'{' '.join(old)}' can mean more than one thing: say {choices}"
+            if found
+            else f"nothing in the caption is {' '.join(old)}; it names {draft.names()}: say one of these"
+        )
+    noun = found[0].noun.lower()
+    quality(draft, {"things": (Reference(noun, tuple(old), noun),), "quality": gaps["quality"]})
 
 
 def replace_things(draft: Draft, gaps: Gaps) -> None:
@@ -211,6 +242,8 @@ EDITS: dict[str, Edit] = {
     "remove": remove,
     "wear": wear,
     "add": add,
+    "want": want,
+    "recolour": recolour,
     "replace": replace_things,
     "transform": transform,
     "background": background,
@@ -265,7 +298,7 @@ def _take_pose(draft: Draft, number: int, wanted: Pose) -> None:
 
 
 def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
-    news: tuple[New, ...] = gaps["new"]
+    news: tuple[New, ...] = gaps["new"] if "new" in gaps else gaps["several"]
     if len(news) != 1:
         raise NotUnderstood(
             "one thing at a time can take the place of another: say the second in a sentence of its own"
@@ -273,7 +306,10 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
     for reference in gaps["things"]:
         number = draft.find(reference)
         check_before(draft, number, gaps.get("from"))
-        if draft.parts[number].is_place:
+        old = draft.phrase(number).noun
+        if "several" in gaps and not is_plural(old):
+            raise NotUnderstood(f"'the {old}' is one: say 'turn the {old} into {news[0].phrase.text}'")
+        if draft.parts[number].is_place and draft.parts[number].lead == preposition(old):
             set_place(draft, Place(None, news[0].phrase))
         else:
             put_instead(draft, number, reference, news[0], keep=keep)

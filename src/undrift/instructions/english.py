@@ -51,9 +51,20 @@ def same_noun(one: str, other: str) -> bool:
     return first == second or synonyms.get(first, first) == synonyms.get(second, second)
 
 
+def akin(one: str, other: str) -> bool:
+    """Whether one noun may be said for the other: "kitty" for "cat", "jacket" for "coat"."""
+    names = pairs("nouns", "akin")
+    first, second = singular(one), singular(other)
+    return names.get(one, names.get(first, first)) == names.get(other, names.get(second, second))
+
+
 def indefinite(noun_phrase_start: str, noun: str) -> str:
     """The article that a thing gets where nobody gave it one: "a", "an", or none for several and for substances."""
-    return "" if is_plural(noun) or is_mass(noun) else article(noun_phrase_start)
+    return (
+        ""
+        if is_plural(noun) or is_mass(noun) or noun.lower() in words("nouns", "proper")
+        else article(noun_phrase_start)
+    )
 
 
 def preposition(noun: str) -> str | None:

@@ -6,11 +6,10 @@ a function of ``slots.py``; a form fits where all its gaps can be read and no wo
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice, product
 from typing import Any
 
@@ -54,6 +53,19 @@ class Form:
     edit: str
     elements: tuple[Element, ...]
     example: str
+
+    @cached_property
+    def needs(self) -> tuple[tuple[frozenset[str], ...], ...]:
+        """Of every choice that cannot be missing, the words of each of its alternatives."""
+        return tuple(
+            tuple(frozenset(said) for said in element.said)
+            for element in self.elements
+            if isinstance(element, Choice)
+        )
+
+    def may_fit(self, lows: frozenset[str]) -> bool:
+        """Whether a text of these words has what the form cannot do without; most forms are left out by that."""
+        return all(any(said <= lows for said in choice) for choice in self.needs)
 
 
 @dataclass(frozen=True)
@@ -101,17 +113,6 @@ def requests(tokens: Sequence[Token], nouns: frozenset[str] = frozenset()) -> li
     return _Reading(tuple(tokens), nouns).requests(())
 
 
-def nearest_example(text: str) -> str:
-    """The example whose words are most like ``text``."""
-    examples = list(dict.fromkeys(form.example for form in all_forms()))
-    first = text.split()[:1]
-
-    def likeness(example: str) -> float:
-        return difflib.SequenceMatcher(a=text, b=example).ratio() + (example.split()[:1] == first)
-
-    return max(examples, key=likeness)
-
-
 @cache
 def first_words() -> frozenset[str]:
     """Every word that a form can begin with, other than a gap."""
@@ -154,7 +155,10 @@ class _Reading:
         if tokens in self._fitting:
             return self._fitting[tokens]
         best: Request | None = None
+        lows = frozenset(token.low for token in tokens)
         for form in all_forms():
+            if not form.may_fit(lows):
+                continue
             for gaps, start in islice(self._match(form.elements, tokens, 0, {}, None), _WAYS):
                 refers = self._refers(gaps)
                 if best is None or refers:

@@ -34,8 +34,10 @@ def turn_meant(edit: str, gaps: Gaps, history: Sequence[str]) -> int:
     """
     now = len(history) - 1
     if now < 1:
-        wanted = f"go back to for '{gaps['past']}'" if "past" in gaps else edit
+        wanted = f"go back to for '{gaps['past']}'" if "past" in gaps and edit == "back" else edit
         raise NotUnderstood(f"there is nothing to {wanted}: no turn was made yet")
+    if edit == "undo" and "past" in gaps:
+        return _last_change(str(gaps["past"]), history)
     if edit == "undo":
         return _counted(now - int(gaps.get("count", 1)), now)
     if "turn" in gaps:
@@ -61,6 +63,22 @@ def thing_meant(said: str, history: Sequence[str]) -> tuple[Part, New]:
                 inner = [parts[k] for k in branch(parts, number)][1:]
                 return part, New((Part((), part.phrase), *(replace(each, origin=None) for each in inner)))
     raise NotUnderstood(f"no earlier picture has '{said}': say 'add ...' for something new")
+
+
+def _last_change(said: str, history: Sequence[str]) -> int:
+    """The turn before now, if what "undo the hat" names is what changed then."""
+    wanted = _telling_words(said)
+    now, before = (_naming(caption, wanted) for caption in (history[-1], history[-2]))
+    if not wanted or now == before:
+        raise NotUnderstood(
+            f"the last turn did not change '{said}': say 'undo that', 'remove ...' or 'back to turn 1'"
+        )
+    return len(history) - 2
+
+
+def _naming(caption: str, wanted: Sequence[str]) -> list[str]:
+    """The parts of a caption that have all of these words, with their joiners."""
+    return [" ".join(part.words) for part in parse(caption).parts if _all_in(wanted, part)]
 
 
 def _counted(turn: int, now: int) -> int:

@@ -64,9 +64,32 @@ def is_adjective(word: str) -> bool:
 
 
 @cache
+def compared(word: str) -> str | None:
+    """The quality that a comparative asks for, "fat" for "fatter"; None for a word that is none."""
+    listed = pairs("comparatives", "words").get(word)
+    if listed or not word.endswith("er") or is_adjective(word):
+        return listed
+    stem = word.removesuffix("er")
+    bases = (
+        stem,
+        f"{stem}e",
+        stem[:-1] if stem[-1:] == stem[-2:-1] else "",
+        f"{stem[:-1]}y" if stem[-1:] == "i" else "",
+    )
+    return next(
+        (
+            base
+            for base in bases
+            if adjective_class(base) and word not in all_nouns() and base not in words("comparatives", "vague")
+        ),
+        None,
+    )
+
+
+@cache
 def all_nouns() -> frozenset[str]:
     """Every noun that is listed."""
-    lists = (name for name in read_table("lexicon.toml")["nouns"] if name not in ("irregular", "synonyms"))
+    lists = (name for name in read_table("lexicon.toml")["nouns"] if name not in ("irregular", "synonyms", "akin"))
     return frozenset().union(*(words("nouns", name) for name in lists), pairs("nouns", "irregular"))
 
 
@@ -114,10 +137,23 @@ def nearest(word: str, also: Iterable[str] = ()) -> str | None:
         also: words that count as known as well, such as those of the caption; they are preferred.
     """
     nearby = tuple(dict.fromkeys(also))
-    if word in vocabulary() or word in nearby or len(word) < 3 or not word.isalpha():
+    if word in vocabulary() or word in nearby or len(word) < 3 or not word.isalpha() or _is_inflected(word):
         return None
     slips = (other for known in (nearby, sorted(vocabulary())) for other in known if _slipped(word, other))
     return next(slips, None)
+
+
+def is_slip(word: str, other: str) -> bool:
+    """Whether ``word`` is ``other`` with letters missing, doubled or swapped, none of them another one."""
+    if len(other) < 3 or abs(len(word) - len(other)) > 2:
+        return False
+    added = len(word) > SHORT and _lacks_one(other, word)
+    return _is_swapped(word, other) or _lacks_one(word, other) or added or _single(word) == _single(other)
+
+
+def _is_inflected(word: str) -> bool:
+    """Whether a word is a known one with an ending: "needs", "fatter"."""
+    return compared(word) is not None or (word.endswith("s") and word.removesuffix("s") in vocabulary())
 
 
 def _adjectives() -> Iterable[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from undrift.instructions.caption import Part, Phrase, parse_parts
 from undrift.instructions.english import indefinite, is_plural
-from undrift.instructions.lexicon import all_nouns, is_adjective, pairs, read_table, verb_forms, words
+from undrift.instructions.lexicon import all_nouns, compared, is_adjective, pairs, read_table, verb_forms, words
 from undrift.instructions.tokens import Token, joined
 
 _ARTICLES = words("determiners", "articles")
@@ -171,6 +171,8 @@ def relation_at(lows: list[str]) -> str:
 
 def _introduced(phrase: Phrase) -> Phrase:
     low = phrase.determiner.lower()
+    if phrase.noun in words("nouns", "proper"):
+        phrase = replace(phrase, noun=phrase.noun.capitalize())
     if not low and phrase.noun[:1].isupper():
         return phrase
     definite = low in ("the", *POSSESSIVES, "this", "that")
@@ -183,13 +185,13 @@ def _introduced(phrase: Phrase) -> Phrase:
 def _is_name(phrase: Phrase) -> bool:
     """Whether the words can name a thing: no verb form, no pronoun, a noun at the end."""
     lows = [word.lower() for word in (*phrase.modifiers, phrase.noun)]
-    if any(low in _PRONOUNS | _TO | COLOUR_WORDS | _COMMANDS or low in ("next", "more", "less") for low in lows):
+    if any(low in _NO_NAMES for low in lows):
         return False
     if any(low in verb_forms() and low not in all_nouns() and not is_adjective(low) for low in lows):
         return False
     if lows[-1] in ("one", "ones"):
         return len(lows) > 1 and is_adjective(lows[0])
-    if lows[-1] in _HALVES or lows[-1] in pairs("comparatives", "words") or any(low in DETERMINERS for low in lows):
+    if lows[-1] in _HALVES or compared(lows[-1]) or any(low in DETERMINERS for low in lows):
         return False
     return lows[-1] in all_nouns() or is_plural(lows[-1]) or not is_adjective(lows[-1])
 
@@ -217,7 +219,12 @@ _TO = frozenset(
 _MEASURES = frozenset({"more", "less", "much", "very", "bit", "all", "only", "background", "keep", "leave"})
 _NEVER_NAMED = DETERMINERS | _PRONOUNS | _TO | COLOUR_WORDS | _MEASURES | words("relations", "prepositions")
 _HALVES = frozenset(
-    {"next", "left", "right", "front", "top", "side", "close", "near", "there", "here", "somewhere"}
+    {"next", "left", "right", "front", "top", "side", "close", "near", "there", "here", "somewhere", "everywhere"}
 ) | words("verbs", "leaving")
 """Words that end a broken-off relation, not a thing."""
-_COMMANDS = _commands()
+_SCENERY = frozenset({"background", "backdrop", "foreground"})
+_NO_NAMES = (
+    _PRONOUNS | _TO | COLOUR_WORDS | _commands() | _SCENERY
+    | {"but", "or", "next", "more", "less", "same", "different"}
+    | (words("verbs", "commands") - all_nouns())
+)  # fmt: skip

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from undrift.instructions.caption import Phrase
-from undrift.instructions.english import indefinite, preposition
-from undrift.instructions.lexicon import adjective_class, is_adjective, pairs, pose_class, verb_forms, words
+from undrift.instructions.english import indefinite, is_plural, preposition
+from undrift.instructions.lexicon import adjective_class, compared, is_adjective, pairs, pose_class, verb_forms, words
 from undrift.instructions.names import (
     COLOUR_WORDS,
     DETERMINERS,
@@ -64,8 +64,20 @@ def read_things(tokens: Tokens) -> tuple[Reference, ...] | None:
 
 
 def read_new_things(tokens: Tokens) -> tuple[New, ...] | None:
-    """One new thing or several, joined by "and" and commas."""
-    return _several(tokens, read_new)
+    """One new thing or several, joined by "and" and commas.
+
+    Not "a desk and the window", of which the second is there already and begins another edit.
+    """
+    new = _several(tokens, read_new)
+    mixed = new is not None and not new[0].definite and any(each.definite for each in new[1:])
+    return None if mixed else new
+
+
+def read_several_new(tokens: Tokens) -> tuple[New, ...] | None:
+    """A new thing in the plural, without an article: "red roses"."""
+    new = read_new(tokens)
+    several = new is not None and is_plural(new.phrase.noun) and not new.phrase.determiner
+    return (new,) if new is not None and several else None
 
 
 def read_articled(tokens: Tokens) -> str | None:
@@ -76,8 +88,7 @@ def read_articled(tokens: Tokens) -> str | None:
 def read_quality(tokens: Tokens) -> tuple[str, ...] | None:
     """Qualities such as ("light", "blue") or ("small", "and", "red")."""
     lows = tuple(token.low for token in tokens)
-    compared = pairs("comparatives", "words")
-    plain = tuple(compared.get(low, low) for low in lows if low != "-")
+    plain = tuple(compared(low) or low for low in lows if low != "-")
     if plain and plain[-1] in COLOUR_WORDS and len(plain) > 1:
         plain = plain[:-1]
     if not plain or plain[0] in STOPS or plain[-1] in STOPS:
@@ -85,6 +96,12 @@ def read_quality(tokens: Tokens) -> tuple[str, ...] | None:
     tidy = tuple("and" if word == "," else word for word in plain)
     known = all(word == "and" or is_adjective(word) for word in tidy)
     return tidy if known and adjective_class(tidy[-1]) else None
+
+
+def read_colour(tokens: Tokens) -> tuple[str, ...] | None:
+    """Colours only, with their shades: ("dark", "blue")."""
+    said = read_quality(tokens)
+    return said if said and adjective_class(said[-1]) == "colour" else None
 
 
 def read_material(tokens: Tokens) -> tuple[str, ...] | None:
@@ -125,6 +142,7 @@ def read_time(tokens: Tokens) -> Place | None:
     """A time or weather: "night", "at sunset", "snow", "snowing"."""
     lows = [token.low for token in tokens]
     lows = [pairs("weather", "words").get(x, x) for x in lows]
+    lows = lows[:-1] if lows[-1] == "time" and len(lows) > 1 else lows
     lead = lows[0] if lows[0] in ("at", "in", "during") and len(lows) > 1 else ""
     rest = lows[1:] if lead else lows
     rest = rest[1:] if rest[0] in ("the", "a") and len(rest) > 1 else rest
@@ -194,7 +212,7 @@ def read_relation(tokens: Tokens) -> str | None:
 def read_count(tokens: Tokens) -> int | None:
     """A number of turns."""
     numbers = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-    low = tokens[0].low
+    low = {"once": "one", "twice": "two"}.get(tokens[0].low, tokens[0].low)
     if len(tokens) > 1:
         return None
     if low in numbers:
@@ -219,9 +237,11 @@ READERS: dict[str, Reader] = {
     "things": read_things,
     "gone": read_gone,
     "new": read_new_things,
+    "several": read_several_new,
     "owner": read_owner,
     "articled": read_articled,
     "quality": read_quality,
+    "colour": read_colour,
     "from": lambda tokens: tuple(token.low for token in tokens if token.low not in ("a", "an", "the")),
     "material": read_material,
     "place": read_place,

@@ -76,15 +76,16 @@ def dress(draft: Draft, number: int, new: New) -> None:
 def place_beside(draft: Draft, number: int, new: New) -> None:
     """Put a new thing next to a thing, or into a scene or what belongs to a thing: "with"."""
     host = draft.phrase(number)
-    body = new.phrase.noun.lower() in words("nouns", "body") | words("nouns", "sky")
+    body = new.phrase.noun.lower() in words("nouns", "body")
+    sky = new.phrase.noun.lower() in words("nouns", "sky")
     holds = any(same_noun(host.noun, noun) for noun in words("nouns", "scene") | words("nouns", "surface"))
-    joiner = WITH if body or holds else BESIDE
+    joiner = WITH if body or sky or holds else BESIDE
     like = [k for k, part in enumerate(draft.parts) if part.lead == " ".join(joiner) and draft.owner(k) == number]
     if like:
         siblings = [k for k in range(len(draft.parts)) if coordinate(draft.parts, k) == like[-1]]
         draft.insert(branch(draft.parts, (siblings or like)[-1])[-1] + 1, led(("and",), new))
         return
-    if host.noun.lower() in words("nouns", "sky"):
+    if host.noun.lower() in words("nouns", "sky") or (sky and not holds):
         draft.insert(len(draft.parts), led(WITH, new))
         return
     place = after_thing(draft, number)

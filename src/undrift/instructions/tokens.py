@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from undrift.instructions.lexicon import phrases, vocabulary
+from undrift.instructions.lexicon import phrases, vocabulary, words
 
 _CONTRACTIONS = {
     "i'd": "i would",
@@ -24,7 +24,37 @@ _CONTRACTIONS = {
     "gonna": "going to",
     "wanna": "want to",
     "i'm": "i am",
+    "im": "i am",
+    "doesnt": "does not",
+    "shouldnt": "should not",
+    "isn't": "is not",
+    "isnt": "is not",
+    "can't": "can not",
+    "cant": "can not",
+    "lets": "let us",
+    "thats": "that is",
+    "theres": "there is",
+    "who's": "who is",
+    "what's": "what is",
+    "where's": "where is",
+    "whos": "who is",
+    "whats": "what is",
+    "gimme": "give me",
+    "lemme": "let me",
+    "u": "you",
+    "ur": "your",
+    "n": "and",
+    "w/": "with",
+    "w": "with",
+    "w/o": "without",
+    "rm": "remove",
+    "pls": "please",
+    "plz": "please",
+    "thx": "thanks",
+    "ty": "thanks",
 }
+"""Contractions, and what is typed in short, as they are spelt out."""
+
 _WORD = re.compile(r'"[^"]*"|[,;.!?:]|[^\s",;.!?:]+(?:[.:][^\s",;.!?:]+)*')
 _DASHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'})
 _BOUNDARIES = frozenset(".!?;")
@@ -67,9 +97,13 @@ def tokenise(text: str) -> list[Token]:
 
 
 def without_politeness(tokens: list[Token]) -> list[Token]:
-    """The words without "please", "could you" and the like at either end."""
+    """The words without "please", "could you" and the like at either end, nor "maybe" and its like anywhere.
+
+    One word at least is kept.
+    """
     before, after = (tuple(said.split() for said in phrases("polite", side)) for side in ("before", "after"))
-    kept, length = tokens, -1
+    telling = [token for token in tokens if token.quoted or token.low not in words("polite", "anywhere")]
+    kept, length = telling or tokens[:1], -1
     while length != len(kept):
         length = len(kept)
         lows = [token.low for token in kept]

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
+from undrift.instructions.advice import advice
 from undrift.instructions.caption import Part, Phrase, parse
 from undrift.instructions.draft import Draft
 from undrift.instructions.edits import EDITS
 from undrift.instructions.english import singular
-from undrift.instructions.forms import Request, first_words, nearest_example, requests
+from undrift.instructions.forms import Request, requests
 from undrift.instructions.history import thing_meant, turn_meant
-from undrift.instructions.lexicon import adjective_class, all_nouns, is_adjective, nearest, pairs, words
-from undrift.instructions.names import references
+from undrift.instructions.lexicon import is_adjective
+from undrift.instructions.names import Reference, references
 from undrift.instructions.reading import Kind, NotUnderstood, Reading, TextForm
+from undrift.instructions.spelling import corrected
+from undrift.instructions.text_form import nouns_of, text_form
 from undrift.instructions.tokens import Token, tokenise, without_politeness
 from undrift.instructions.world import world_of
 
-_MARKS = frozenset(
-    {"please", "should", "must", "would", "could", "might", "instead", "you", "undo", "need", "needs", "want", "wish",
-     "better"}
-)  # fmt: skip
-"""Words that make a text an instruction wherever they stand."""
 _STEPS: dict[str, Kind] = {"undo": "undo", "back": "back"}
 _STRENGTHS: dict[str, tuple[Kind, int]] = {"more": ("more", 1), "less": ("less", -1)}
-_ARROW = re.compile(r"->|=>|\u2192")
-_POINTING = (
-    words("determiners", "articles")
-    | words("determiners", "possessives")
-    | words("pronouns", "it")
-    | {"everything", "all", "only", "background", "anything", "nothing"}
-)
-_MEASURES = frozenset({"more", "less", "slightly", "too", "not", "even", "much"})
-_AMBIGUOUS = frozenset(
-    {"back", "more", "less", "no", "with", "without", "in", "on", "at", "as", "like", "now", "how"}
-)
 
 
 def understand(text: str, caption: str, history: Sequence[str] = (), form: TextForm | None = None) -> Reading:
@@ -54,86 +42,42 @@ def understand(text: str, caption: str, history: Sequence[str] = (), form: TextF
     said = form or text_form(text, caption)
     if said == "caption":
         return Reading(text, "caption", (), caption, text)
-    tokens = without_politeness(tokenise(text))
-    _check_spelling(tokens, " ".join((caption, *history)))
-    asked = requests(tokens, nouns_of(caption))
-    if asked is None:
-        example = nearest_example(" ".join(token.low for token in tokens))
-        raise NotUnderstood(
-            f"cannot tell what '{text}' asks for; the nearest form is '{example}', or give the whole caption"
-        )
-    return _answer(text, caption, list(history) or [caption], asked)
-
-
-def text_form(text: str, caption: str = "") -> TextForm:
-    """Whether a text is an instruction or a caption.
-
-    It is an instruction if it begins as one, or has a word that only instructions have. What could be both, such as
-    "paint on a wall", is an instruction only if all of it can be read as one.
-    """
-    spoken = tokenise(text)
-    tokens = without_politeness(spoken)
+    spelt, notes = corrected(tokenise(text), caption, history)
+    tokens = without_politeness(spelt)
     if not tokens:
-        return "caption"
-    lows = [token.low for token in tokens]
-    if "?" in text or _ARROW.search(text) or _MARKS & {token.low for token in spoken} or _ends_in_quality(lows):
-        return "instruction"
-    if lows[0] in _MEASURES or (lows[:2] in (["a", "bit"], ["a", "little"]) and len(lows) > 2 and _measures(lows[2])):
-        return "instruction"
-    first, second = lows[0], lows[1] if len(lows) > 1 else ""
-    named = {word.lower() for word in caption.split()}
-    points = second in _POINTING | words("verbs", "leaving") or second in named - words("relations", "prepositions")
-    if _commands_unknown(first, second):
-        return "instruction"
-    if first in words("verbs", "commands") and (points or first not in all_nouns()):
-        return "instruction"
-    if first in first_words() - words("determiners", "articles"):
-        weak = first in _AMBIGUOUS | words("relations", "prepositions")
-        unclear = weak or first in all_nouns() | words("verbs", "also_nouns") or is_adjective(first)
-        if not unclear or (points and not weak):
-            return "instruction"
-    slip = nearest(first)
-    if slip in first_words() and points and first not in named:
-        return "instruction"
-    return "instruction" if requests(tokens, nouns_of(caption)) else "caption"
+        raise NotUnderstood(f"'{text}' has no words: say what to change, or what the picture is to show")
+    turns = list(history) or [caption]
+    asked = requests(tokens, nouns_of(caption)) or requests(spelt, nouns_of(caption))
+    if asked is None:
+        meant = _fragment(" ".join(token.text for token in tokens), caption)
+        if meant is None:
+            raise NotUnderstood(advice(text, tokens, caption, lambda said: _is_read(said, caption, turns)))
+        asked = [meant]
+        notes.append("read as a change of what is there; --caption makes it all that the picture is to show")
+    reading = _answer(text, caption, turns, asked)
+    return replace(reading, note="; ".join((*notes, *filter(None, [reading.note]))))
 
 
-def _commands_unknown(first: str, second: str) -> bool:
-    """Whether a text begins as a command with a verb that is not listed: "ditch the ...", "see it ..."."""
-    names = words("determiners", "articles") | words("determiners", "possessives") | words("determiners", "numbers")
-    opens = names | words("relations", "prepositions") | {"and", "or", "just", "all"}
-    known = first in opens or first in all_nouns() | words("verbs", "also_nouns") or is_adjective(first)
-    plain = first.isalpha() and not first.endswith(("ing", "ed", "s"))
-    return plain and not known and second in {"the", "this", "that", "it", *words("determiners", "possessives")}
-
-
-def _ends_in_quality(lows: Sequence[str]) -> bool:
-    """Whether a text ends as no caption does, in a thing's colour or pattern: "cat blue"."""
-    if len(lows) < 2 or adjective_class(lows[-1]) not in ("colour", "pattern") or lows[-1] in all_nouns():
+def _is_read(tokens: Sequence[Token], caption: str, history: list[str]) -> bool:
+    """Whether words are an instruction that can be carried out."""
+    asked = requests(tokens, nouns_of(caption)) if tokens else None
+    try:
+        return asked is not None and bool(_answer(" ".join(token.text for token in tokens), caption, history, asked))
+    except NotUnderstood:
         return False
-    before = lows[-2]
-    joined = before in words("relations", "prepositions") or before in ("and", ",", "in")
-    return not joined and not is_adjective(before) and before not in words("determiners", "articles")
 
 
-def _measures(word: str) -> bool:
-    return word in ("more", "less") or is_adjective(word) or word in pairs("comparatives", "words")
-
-
-def nouns_of(caption: str) -> frozenset[str]:
-    """The nouns that a caption names its things with, in the singular."""
-    return frozenset(singular(phrase.noun) for _, phrase in parse(caption).things())
-
-
-def _check_spelling(tokens: Sequence[Token], known: str) -> None:
-    also = re.findall(r"[^\W\d_]+", known.lower())
-    for place, token in enumerate(tokens):
-        is_name = token.text[:1].isupper() and not token.text.isupper() and place > 0
-        close = None if token.quoted or is_name else nearest(token.low, also)
-        if close:
-            raise NotUnderstood(
-                f"'{token.text}' is no word that is known here: did you mean '{close}'? In quotes it stays"
-            )
+def _fragment(text: str, caption: str) -> Request | None:
+    """What a thing that the picture has, named with other qualities, asks for: "a blue dog" of a green one."""
+    parts = parse(text).parts
+    phrase = parts[0].phrase
+    if len(parts) != 1 or phrase is None or phrase.determiner.lower() not in ("", "a", "an"):
+        return None
+    qualities = tuple(word.lower() for word in phrase.modifiers)
+    if not qualities or not all(map(is_adjective, qualities)) or singular(phrase.noun) not in nouns_of(caption):
+        return None
+    meant = Reference(phrase.noun, (), phrase.noun.lower())
+    return Request("quality", {"things": (meant,), "quality": qualities}, ())
 
 
 def _answer(text: str, caption: str, history: list[str], asked: list[Request]) -> Reading:
@@ -163,7 +107,8 @@ def _edited(text: str, caption: str, history: list[str], asked: list[Request]) -
         raise NotUnderstood("instead of what? Say 'replace the ... with a ...'")
     if target == source:
         raise NotUnderstood(f"'{text}' changes nothing: the caption says '{source}' already")
-    return Reading(text, "instruction", tuple(draft.kinds), source, target, _steering(draft, target))
+    note = "; ".join(dict.fromkeys(draft.notes))
+    return Reading(text, "instruction", tuple(draft.kinds), source, target, _steering(draft, target), note=note)
 
 
 def _edit(draft: Draft, request: Request, history: Sequence[str]) -> None:

@@ -1,0 +1,141 @@
+"""What is said of an instruction that has no reading: how far it was understood, and what to type instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+
+from undrift.instructions.caption import is_animate, parse
+from undrift.instructions.english import same_noun, singular
+from undrift.instructions.forms import all_forms
+from undrift.instructions.lexicon import all_nouns, is_adjective, words
+from undrift.instructions.text_form import QUESTIONS, is_whole, nouns_of
+from undrift.instructions.tokens import Token, joined
+
+Reads = Callable[[Sequence[Token]], bool]
+"""Whether words are an instruction that can be carried out."""
+
+LONGEST_GAP = 3
+"""So many words in a row are left out to find what the rest asks for."""
+
+MOST_WORDS = 16
+"""Longer instructions get an example only: the pieces of them are too many."""
+
+_TELLING = frozenset(
+    {"not", "no", "never", "without", "except", "but", "or", "nor", "neither", "unless", "only", "undo", "instead",
+     "all", "everything", "every", "twice", "less", "more", "than", "if", "like", "and", "then", ",", ";"}
+)  # fmt: skip
+"""Words whose loss could turn what was meant into its opposite: none is left out."""
+
+_GRAMMAR = (
+    words("determiners", "articles") | words("determiners", "possessives") | words("determiners", "numbers")
+    | words("relations", "prepositions") | words("pronouns", "it") | words("verbs", "finite") | {"me", "us"}
+)  # fmt: skip
+"""Words without which a sentence is none."""
+
+
+def advice(text: str, tokens: Sequence[Token], caption: str, reads: Reads) -> str:
+    """One line: what of ``text`` was understood, and a sentence to type instead, which ``reads`` was asked about.
+
+    Args:
+        text: what was said.
+        tokens: its words, without politeness.
+        caption: what the picture shows.
+    """
+    said = f"cannot tell what '{text}' asks for"
+    whole = "or give the whole caption"
+    if (tokens[0].low in QUESTIONS or text.strip().endswith("?")) and caption:
+        example = _example(tokens, caption, reads)
+        return f"{said}: questions get no answer, the picture shows '{caption}'; say a change, such as '{example}'"
+    clause = _clause(tokens, reads)
+    if clause:
+        return f"{said}: understood '{_text(clause)}' and not the rest; say that alone, {whole}"
+    without = _shortened(tokens, reads)
+    if without:
+        left, kept = without
+        return f"{said}: without '{_text(left)}' it would read '{_text(kept)}'; say that, {whole}"
+    example = _example(tokens, caption, reads)
+    if caption and is_whole(text, ""):
+        added = [Token("add", "add"), *tokens]
+        new = singular(tokens[-1].low) not in nouns_of(caption) and not is_whole(text, caption)
+        change = _text(added) if new and reads(added) else example
+        return f"{said}: a change, or all that the picture is to show? Say '{change}', {whole} (--caption, read_as)"
+    return f"{said}; the nearest form is '{example}', {whole}"
+
+
+def nearest_example(text: str) -> str:
+    """The example whose words are most like ``text``."""
+    examples = list(dict.fromkeys(form.example for form in all_forms()))
+    first = text.split()[:1]
+
+    def likeness(example: str) -> float:
+        return difflib.SequenceMatcher(a=text, b=example).ratio() + (example.split()[:1] == first)
+
+    return max(examples, key=likeness)
+
+
+def _clause(tokens: Sequence[Token], reads: Reads) -> Sequence[Token] | None:
+    """The first of several clauses that can be read where others cannot."""
+    cuts = [k for k, token in enumerate(tokens) if token.low in (",", ";", "and", "but", "then")]
+    if not cuts or _TELLING - {",", ";", "and", "then"} & {token.low for token in tokens}:
+        return None
+    edges = [-1, *cuts, len(tokens)]
+    clauses = [tokens[a + 1 : b] for a, b in zip(edges, edges[1:], strict=False) if b - a > 2]
+    return next((clause for clause in clauses if reads(clause)), None)
+
+
+def _shortened(tokens: Sequence[Token], reads: Reads) -> tuple[Sequence[Token], Sequence[Token]] | None:
+    """The fewest words in a row without which the rest can be read, and that rest."""
+    if len(tokens) > MOST_WORDS:
+        return None
+    for length in range(1, min(LONGEST_GAP, len(tokens) - 1) + 1):
+        for start in range(len(tokens) - length, -1, -1):
+            left = tokens[start : start + length]
+            if any(_tells(token.low) for token in left):
+                continue
+            kept = [*tokens[:start], *tokens[start + length :]]
+            if reads(kept):
+                return left, kept
+    return None
+
+
+def _tells(word: str) -> bool:
+    """Whether without a word something else would be asked for: a quality, a thing, a word such as "not"."""
+    return word in _TELLING | _GRAMMAR or is_adjective(word) or bool({word, singular(word)} & all_nouns())
+
+
+def _example(tokens: Sequence[Token], caption: str, reads: Reads) -> str:
+    """The nearest example, of the picture that is there and not of another, that can be carried out."""
+    examples = list(_examples(tokens, caption))
+    for example in examples:
+        if reads([Token(word, word) for word in example.split()]):
+            return example
+    return examples[-1]
+
+
+def _examples(tokens: Sequence[Token], caption: str) -> Iterator[str]:
+    """Sentences of the caption's own things, those that were named and the form most like what was said first."""
+    parts = [part for part in parse(caption).parts if part.phrase is not None and not part.is_place]
+    named = [part.phrase for part in parts if part.phrase is not None]
+    heard = [phrase for phrase in named if any(same_noun(phrase.noun, token.low) for token in tokens)]
+    nearest = nearest_example(_text(tokens))
+    if nearest.split()[0] == tokens[0].low and tokens[0].low not in words("determiners", "articles"):
+        yield from [_about(nearest, phrase.noun) for phrase in (*heard, *named)] or [nearest]
+    for phrase in (*heard, *named):
+        if is_animate(phrase):
+            yield f"put a red hat on the {phrase.noun}"
+        yield f"make the {phrase.noun} blue"
+    yield "change the background to a beach"
+
+
+def _about(example: str, noun: str) -> str:
+    """An example with another thing in the place of the first that it names."""
+    said = example.split()
+    place = next((k for k, word in enumerate(said[:-1]) if word == "the" and said[k + 1] != "background"), None)
+    if place is None:
+        return example
+    return " ".join((*said[: place + 1], noun, *said[place + 2 :]))
+
+
+def _text(tokens: Sequence[Token]) -> str:
+    return " ".join(joined(list(tokens))).replace(" ,", ",").replace(" ;", ".")

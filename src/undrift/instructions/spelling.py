@@ -1,0 +1,67 @@
+"""Slips of the pen in an instruction: which are corrected, and which are only asked about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+from undrift.instructions.lexicon import is_slip, nearest, read_table, words
+from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.tokens import Token
+from undrift.instructions.world import LITTLEWORLD, world_of
+
+
+def corrected(tokens: Sequence[Token], caption: str, history: Sequence[str] = ()) -> tuple[list[Token], list[str]]:
+    """The words without slips of the pen, and what was corrected, a note each.
+
+    A slip is corrected where only one word can be meant: one of the captions, of the sentence forms, a colour, or, of
+    the drawn world, a word of its captions. Of other words, such as "moat" for "boat", nobody can know.
+
+    Raises:
+        NotUnderstood: a word is like one that is known, but need not be a slip of it.
+    """
+    there = tuple(dict.fromkeys(re.findall(r"[^\W\d_]+", " ".join((caption, *history)).lower())))
+    right: list[Token] = []
+    notes: list[str] = []
+    for place, token in enumerate(tokens):
+        is_name = token.text[:1].isupper() and not token.text.isupper() and place > 0
+        close = None if token.quoted or is_name else nearest(token.low, there)
+        if close is None or (close in _filling() and close not in there):
+            right.append(token)
+            continue
+        meant = _meant(token.low, there, drawn=world_of(caption) is not None)
+        if meant is None:
+            raise NotUnderstood(
+                f"'{token.text}' is no word that is known here: did you mean '{close}'? In quotes it stays"
+            )
+        right.append(replace(token, text=meant, low=meant))
+        notes.append(f"'{token.text}' read as '{meant}'")
+    return right, notes
+
+
+def _meant(word: str, there: Sequence[str], *, drawn: bool) -> str | None:
+    """The one word that ``word`` is a slip of; None if there are several, or letters are other ones."""
+    certain = _certain() | (LITTLEWORLD.vocabulary if drawn else frozenset())
+    for known in (there, sorted(certain)):
+        slips = [other for other in known if is_slip(word, other)]
+        if slips:
+            return slips[0] if len(slips) == 1 else None
+    return None
+
+
+@cache
+def _certain() -> frozenset[str]:
+    """The words of the sentence forms, and colours."""
+    forms = read_table("forms.toml")
+    texts = [*forms["words"].values(), *(text for opening in forms["openings"].values() for text in opening)]
+    texts += [text for form in forms["form"] for text in form["say"]]
+    literal = re.sub(r"\{\w+\}|<\w+>|@\w+", " ", " ".join(texts))
+    return frozenset(re.findall(r"[a-z]{3,}", literal)) | words("adjectives", "colour")
+
+
+@cache
+def _filling() -> frozenset[str]:
+    """Words that are listed only so that they are no slips of others: neither do others count as slips of them."""
+    return words("common", "words") - _certain()
