@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -183,6 +183,15 @@ class Backbone(ABC):
     @abstractmethod
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         """Embed prompts; each is embedded once and remembered."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a velocity depends on nothing but its state, sigma and prompt: not so under a step cache."""
+        return True
+
+    def turning(self) -> AbstractContextManager[None]:
+        """Within the block a turn is made: what helps from one step to the next may be remembered."""
+        return nullcontext()
 
     def velocity_field(
         self,

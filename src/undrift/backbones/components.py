@@ -128,6 +128,8 @@ def load_pipeline(folder: ModelFolder, placement: Placement) -> Any:
     pipe.set_progress_bar_config(disable=True)
     if placement.compiled:
         compile_blocks(pipe.transformer)
+    if placement.cache is not None:
+        raise ModelError(f"{folder.name} runs in diffusers' own pipeline, which no cache is for: leave out --cache")
     with placement.explained():
         _put(pipe, placement)
     return pipe

@@ -12,6 +12,7 @@ import torch
 
 from undrift.backbones.adapters import parse_lora
 from undrift.backbones.base import Backbone, ModelIdentity
+from undrift.backbones.caching import Cache
 from undrift.backbones.components import PACKAGES, require_package
 from undrift.backbones.flux_architecture import TEXT_TOKENS
 from undrift.backbones.folder import ModelFolder
@@ -52,6 +53,7 @@ def load(
     quantize: Quantize = "none",
     tiling: Tiling = "auto",
     compile: bool = False,
+    cache: str = "none",
     text_tokens: int | None = None,
     revision: str | None = None,
     transformer: str | Path | None = None,
@@ -72,6 +74,7 @@ def load(
         quantize: weights of the transformer and the large text encoder as ``nf4``, ``int8`` or ``fp8``.
         tiling: the VAE works in tiles ``on`` or ``off``; ``auto``, for large pictures on a GPU.
         compile: compile the network's blocks, which pays after some minutes on a GPU.
+        cache: ``first_block`` or ``taylorseer``, with ``:VALUE`` where its usual one does not suit the model.
         text_tokens: that prompts take at most, of FLUX.1 models; fewer are faster. FLUX.1-schnell's authors use 256.
         revision: branch, tag or commit of a hub id.
         transformer: a file, safetensors in its authors' layout or GGUF, that holds the weights of the transformer
@@ -86,7 +89,9 @@ def load(
         ModelError: the model or the machine does not allow it; the message says what to do.
     """
     _check_choice("tiling", tiling, TILINGS)
-    placement = _placement(dtype, device, offload, quantize, tiling=tiling, compiled=compile)
+    placement = _placement(
+        dtype, device, offload, quantize, tiling=tiling, compiled=compile, cache=Cache.parse(cache)
+    )
     added = tuple(parse_lora(text) for text in loras)
     file = None if transformer is None else Path(transformer).expanduser()
     folder = replace(locate(name, revision, named=named, tell=tell), loras=added)
@@ -173,6 +178,9 @@ def _placement(dtype: str, device: str, offload: str, quantize: str, **more: Any
     automatic = torch.bfloat16 if chosen.type == "cuda" else torch.float32
     if more["compiled"] and offload == "group":
         raise ModelError("compile=True and offload=group do not go together: leave one of them out")
+    if more["cache"] is not None and (more["compiled"] or offload == "group"):
+        other = "compile=True" if more["compiled"] else "offload=group"
+        raise ModelError(f"cache={more['cache']} and {other} do not go together: leave one of them out")
     return Placement(chosen, DTYPES.get(dtype, automatic), offload, quantize, **more)  # type: ignore[arg-type]
 
 

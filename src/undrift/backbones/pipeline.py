@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol, Self
@@ -17,6 +18,7 @@ from undrift.backbones.architecture import Architecture
 from undrift.backbones.autoencoder import Autoencoder
 from undrift.backbones.bare import bare_identity
 from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, ModelIdentity, NetworkInputs
+from undrift.backbones.caching import StepCache, check_plain
 from undrift.backbones.compiling import compile_blocks, is_compiled, keep_taps_out
 from undrift.backbones.folder import NETWORKS, ModelFolder
 from undrift.backbones.pictures import common_size
@@ -173,6 +175,7 @@ class PipelineBackbone(Backbone):
     ) -> None:
         super().__init__()
         self._network = network.eval()
+        self._cache: StepCache | None = None
         self._layers = layers
         self._autoencoder = autoencoder
         self._prompts = prompts
@@ -188,6 +191,9 @@ class PipelineBackbone(Backbone):
             notes=known.notes,
         )
         self.tuned = known.tuned
+        check_plain(network, self.identity.name)
+        if placement.cache is not None:
+            self._cache = StepCache(network, placement.cache, self.identity.name)
 
     @classmethod
     def from_folder(cls, folder: ModelFolder, placement: Placement) -> Self:
@@ -253,11 +259,24 @@ class PipelineBackbone(Backbone):
         return self._prompts.embed(prompts)
 
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
-        with self.placement.using(self._network):
+        with self.placement.using(self._network), self._cached(inputs):
             time = torch.full((x.shape[0],), sigma, dtype=torch.float32, device=self.placement.device)
             velocity = self._predicted(self._to_network(x), time, inputs)
         # A copy outside of inference mode is an ordinary tensor, which callers may change in place.
         return velocity.to(x.device, torch.float32, copy=True)
+
+    @property
+    def repeatable(self) -> bool:
+        return self._cache is None
+
+    def turning(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._cache is None else self._cache.remembering()
+
+    def _cached(self, inputs: NetworkInputs) -> AbstractContextManager[None]:
+        if self._cache is None:
+            return nullcontext()
+        heard = (tap for tap in self.taps if self.running.tapped or tap.both_branches)
+        return self._cache.evaluation(inputs, whole=not all(tap.idle for tap in heard))
 
     @abstractmethod
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
+from undrift.backbones.caching import Cache
 from undrift.errors import ModelError
 
 Offload = Literal["none", "model", "group"]
@@ -60,6 +61,7 @@ class Placement:
         tiling: whether the VAE works in tiles, which need less memory and leave faint seams; ``auto`` does it for
             large pictures on a GPU.
         compiled: whether the network's blocks are compiled.
+        cache: how evaluations leave blocks out that change little from step to step.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Placement:
         *,
         tiling: Tiling = "auto",
         compiled: bool = False,
+        cache: Cache | None = None,
     ) -> None:
         self.device = device
         self.dtype = dtype
@@ -78,6 +81,7 @@ class Placement:
         self.quantize = quantize
         self.tiling = tiling
         self.compiled = compiled
+        self.cache = cache
         self._resident: nn.Module | None = None
 
     @property
@@ -88,7 +92,8 @@ class Placement:
     def options(self) -> tuple[str, ...]:
         """What beside number format and quantisation decides a result, ``name=value`` each, as records have it."""
         tiling = () if self.tiling == "auto" else (f"tiling={self.tiling}",)
-        return (*tiling, *(("compile=on",) if self.compiled else ()))
+        cache = () if self.cache is None else (f"cache={self.cache}",)
+        return (*tiling, *(("compile=on",) if self.compiled else ()), *cache)
 
     @property
     def moves(self) -> bool:

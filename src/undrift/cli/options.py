@@ -6,6 +6,7 @@
 - ``--seed``: ``generator``, drawn on the CPU for every device
 - ``--offload model``: ``enable_model_cpu_offload``; ``--offload group``: group offloading
 - ``--quantize``: a ``quantization_config``
+- ``--cache``: ``transformer.enable_cache``
 - ``--tiling``: ``vae.enable_tiling``; ``--compile``: ``transformer.compile_repeated_blocks``
 - ``--text-tokens``: ``max_sequence_length``
 - ``--only``: ``mask_image``, white where the picture may change; ``--protect`` is its opposite
@@ -55,6 +56,7 @@ PLACEMENT = {
     "quantize": "none",
     "tiling": "auto",
     "compile": "off",
+    "cache": "none",
     "text_tokens": "auto",
 }
 """How a model is held and run unless a session or an option says otherwise."""
@@ -77,6 +79,7 @@ class ModelChoice:
     quantize: str | None
     tiling: str | None = None
     compile: str | None = None
+    cache: str | None = None
     text_tokens: str | None = None
     weights: str | None = None
     revision: str | None = None
@@ -289,6 +292,12 @@ model_options = bundle(
             "--compile", "compile", flag_value="on", help="Compile the network's blocks: slow once, then fast."
         ),
         click.option("--no-compile", "compile", flag_value="off", help="Do not, though the session's model was."),
+        click.option(
+            "--cache",
+            metavar="NAME[:VALUE]",
+            help="Leave blocks out where an evaluation resembles the one before: first_block[:0.05] or "
+            "taylorseer[:3], less exact; none turns it off. Default: as with --offload, none for a new one.",
+        ),
         click.option(
             "--text-tokens",
             type=click.IntRange(1, 512),

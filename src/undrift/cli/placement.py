@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -16,6 +17,9 @@ from undrift.session.store import Session
 
 FILE = "placement.json"
 """In the session's folder and in no export: it says what suits this machine."""
+
+CACHE = re.compile(r"(first_block|taylorseer)(:[0-9]{1,4}(\.[0-9]{1,9})?)?")
+"""``--cache``, of a session's folder that may be a stranger's."""
 
 _LONGEST = 64 * 1024
 _KNOWN = {
@@ -47,7 +51,7 @@ def remembered(session: Session, turn: Turn) -> dict[str, str]:
     held = {
         name: value
         for name, value in said
-        if name in PLACEMENT and isinstance(value, str) and value in _KNOWN.get(name, (value,))
+        if name in PLACEMENT and isinstance(value, str) and _known(name, value, usual=name == "device")
     }
     return held if _can_be_held(held) else {}
 
@@ -61,8 +65,15 @@ def recorded(spec: TurnSpec) -> dict[str, str]:
         "dtype": DTYPE_OPTIONS.get(spec.dtype, spec.dtype),
         "device": spec.device,
         "quantize": held(spec.quantize),
-        **{name: value for name, value in said if value in _KNOWN.get(name, ())},
+        **{name: value for name, value in said if _known(name, value)},
     }
+
+
+def _known(name: str, value: str, usual: bool = False) -> bool:
+    """Whether an option takes ``value``; ``usual`` where nobody says which values it takes."""
+    if name == "cache":
+        return value == "none" or CACHE.fullmatch(value) is not None
+    return value in _KNOWN[name] if name in _KNOWN else usual
 
 
 def held(quantize: str) -> str:

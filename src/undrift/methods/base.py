@@ -278,7 +278,8 @@ class EditMethod(ABC):
         """
         self.check(backbone)
         before = backbone.counter.copy()
-        made = self.make(backbone, request, observers)
+        with backbone.turning():
+            made = self.make(backbone, request, observers)
         spent, pictures = backbone.counter.since(before), len(request.seeds)
         apart = pictures if self.one_by_one() else 1
         return replace(

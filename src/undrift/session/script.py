@@ -170,6 +170,7 @@ def _arguments(options: Sequence[str]) -> dict[str, Any]:
     read: dict[str, Callable[[str], Any]] = {
         "tiling": str,
         "compile": lambda value: value == "on",
+        "cache": str,
         "text_tokens": int,
     }
     return {name: read[name](value) for name, value in given.items() if name in read}

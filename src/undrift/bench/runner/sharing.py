@@ -98,6 +98,13 @@ class SharingBackbone(Backbone):
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         return self._inner.sigmas(steps, geometry)
 
+    @property
+    def repeatable(self) -> bool:
+        return self._inner.repeatable
+
+    def turning(self) -> AbstractContextManager[None]:
+        return self._inner.turning()
+
     def velocity_field(
         self,
         conditioning: Conditioning,
@@ -142,7 +149,7 @@ class _SharedField:
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         taps = self._backbone.taps
-        if not all(tap.idle for tap in taps):
+        if not (self._backbone.repeatable and all(tap.idle for tap in taps)):
             return self._field(x, sigma)
         memory, key = self._backbone.memory, (*self._key, digest(x), float(sigma))
         found = memory.get(key)
