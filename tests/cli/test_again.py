@@ -27,7 +27,7 @@ from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones.base import Backbone
 from undrift.cli import execution
 from undrift.cli.main import cli
-from undrift.cli.options import parse_words
+from undrift.cli.words import parse_words
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.session.engine import EditPlan, restore, run_turn, start_session

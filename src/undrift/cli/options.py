@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -167,22 +166,6 @@ class LanguageChoice:
 def shell() -> Shell:
     """The running command line's settings."""
     return click.get_current_context().find_root().ensure_object(Shell)
-
-
-def parse_words(text: str | None) -> tuple[str, ...] | None:
-    """``"red, hat"`` as ("red", "hat"), and so is the JSON list ``["red", "hat"]``; None for the words that differ.
-
-    Those are meant by ``null``, too; an empty text, commas alone and ``[]`` are no word at all.
-    """
-    if text is None:
-        return None
-    with suppress(ValueError):
-        listed = from_json(text)
-        if listed is None:
-            return None
-        if isinstance(listed, list) and all(isinstance(word, str) for word in listed):
-            return tuple(listed)
-    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def common(command: Command) -> Command:

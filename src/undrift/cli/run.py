@@ -20,7 +20,6 @@ from undrift.cli.options import (
     method_options,
     model_options,
     output_option,
-    parse_words,
     reference_option,
     seed_option,
 )
@@ -29,6 +28,7 @@ from undrift.cli.paths import Folder
 from undrift.cli.regions import RegionChoice, region_options
 from undrift.cli.saying import announce
 from undrift.cli.sessions import edit_command, free_folder, turn_json
+from undrift.cli.words import parse_words
 from undrift.errors import InputError
 
 if TYPE_CHECKING:

@@ -22,7 +22,6 @@ from undrift.cli.options import (
     method_options,
     model_options,
     output_option,
-    parse_words,
     reference_option,
     seed_option,
     session_option,
@@ -31,6 +30,7 @@ from undrift.cli.output import emit, say
 from undrift.cli.regions import RegionChoice, region_options
 from undrift.cli.saying import announce, asked, chosen_form, step_back
 from undrift.cli.sessions import DEFAULT_FOLDER, drift_text, edit_command, open_session, turn_json, turn_line
+from undrift.cli.words import parse_words
 from undrift.errors import InputError
 
 if TYPE_CHECKING:
