@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks.flux_bars import TEXT_TOKENS, transformer
 from undrift.attention.columns import TextColumns
 from undrift.attention.kernel import KernelName, Scaling, tapped_attention
-from undrift.backbones import Backbone, load
+from undrift.backbones import Backbone, from_pipeline, load
 from undrift.backbones.compiling import compile_blocks
 from undrift.backbones.conditioning import PromptTokens
 from undrift.backbones.flux import FluxBackbone
@@ -73,6 +73,20 @@ def test_nf4_is_streamed_under_group_offloading(tiny_flux_folder: Path, monkeypa
     for _ in range(2):
         assert devices(moved) == {"cpu"}
         assert torch.equal(velocity(plain), velocity(moved))
+
+
+@needs_bitsandbytes
+def test_nf4_has_the_velocity_of_diffusers_own(tiny_flux_folder: Path) -> None:
+    from diffusers import FluxPipeline, PipelineQuantizationConfig
+
+    held = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}
+    large = ["transformer", "text_encoder_2"]
+    config = PipelineQuantizationConfig(
+        quant_backend="bitsandbytes_4bit", quant_kwargs=held, components_to_quantize=large
+    )
+    pipe = FluxPipeline.from_pretrained(tiny_flux_folder, quantization_config=config, dtype=torch.bfloat16)
+    theirs = from_pipeline(pipe.to(CUDA), name="diffusers'")
+    assert torch.equal(velocity(made(tiny_flux_folder, quantize="nf4")), velocity(theirs))
 
 
 @needs_bitsandbytes
