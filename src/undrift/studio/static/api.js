@@ -1,5 +1,7 @@
 // Requests to the server. Every failure is an Error whose message can be shown as it is.
 
+import { t } from "./languages.js";
+
 export class Problem extends Error {}
 
 async function request(path, options = {}) {
@@ -7,11 +9,11 @@ async function request(path, options = {}) {
   try {
     response = await fetch(path, options);
   } catch {
-    throw new Problem("The studio does not answer: is it still running?");
+    throw new Problem(t("The studio does not answer: is it still running?"));
   }
   if (response.status === 401) location.assign("/login");
   const value = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(value.error ?? `The studio answered ${response.status}.`);
+  if (!response.ok) throw new Problem(value.error ?? t`The studio answered ${response.status}.`);
   return value;
 }
 
@@ -22,7 +24,7 @@ export const post = (path, body = {}) =>
 
 export function upload(file, limits) {
   if (file.size > limits.bytes) {
-    throw new Problem(`This file has ${megabytes(file.size)} MB, at most ${megabytes(limits.bytes)} MB are taken.`);
+    throw new Problem(t`This file has ${megabytes(file.size)} MB, at most ${megabytes(limits.bytes)} MB are taken.`);
   }
   return request("/api/uploads", { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
 }

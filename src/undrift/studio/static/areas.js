@@ -2,16 +2,17 @@
 
 import { brush } from "./brush.js";
 import { dialog, field, fill, h } from "./dom.js";
+import { t } from "./languages.js";
 import { areaNames, bringArea, coverage, forgetArea, keepArea, LAYERS } from "./masks.js";
 
 export function areasRow() {
   const names = areaNames();
-  const select = h("select", { name: "area", "aria-label": "Named areas", onchange: () => select.value && bringArea(select.value, brush.tool) },
-    h("option", { value: "" }, names.length ? "Named areas" : "No named areas yet"), ...names.map((name) => h("option", { value: name }, name)));
+  const select = h("select", { name: "area", "aria-label": t("Named areas"), onchange: () => select.value && bringArea(select.value, brush.tool) },
+    h("option", { value: "" }, names.length ? t("Named areas") : t("No named areas yet")), ...names.map((name) => h("option", { value: name }, name)));
   select.disabled = !names.length;
   return h("div", { class: "row" }, select,
-    h("button", { type: "button", class: "quiet", id: "area-keep", disabled: !coverage(brush.tool), onclick: nameIt }, "Name this area"),
-    names.length > 0 && h("button", { type: "button", class: "quiet", id: "area-forget", onclick: () => forget(names) }, "Forget"));
+    h("button", { type: "button", class: "quiet", id: "area-keep", disabled: !coverage(brush.tool), onclick: nameIt }, t("Name this area")),
+    names.length > 0 && h("button", { type: "button", class: "quiet", id: "area-forget", onclick: () => forget(names) }, t("Forget")));
 }
 
 function nameIt() {
@@ -21,15 +22,15 @@ function nameIt() {
     event.preventDefault();
     if (name.value.trim()) (keepArea(name.value.trim(), tool), box.close());
   };
-  const form = h("form", { class: "stack", id: "area-form", onsubmit: send }, h("p", { class: "muted" }, `What is painted as '${LAYERS[tool].title}'; a name that exists gets the new area.`), field("Name", name));
-  const box = dialog("Name this area", form, [h("button", { class: "primary", form: "area-form" }, "Keep it")]);
+  const form = h("form", { class: "stack", id: "area-form", onsubmit: send }, h("p", { class: "muted" }, t`What is painted as '${LAYERS[tool].title}'; a name that exists gets the new area.`), field(t("Name"), name));
+  const box = dialog(t("Name this area"), form, [h("button", { class: "primary", form: "area-form" }, t("Keep it"))]);
   name.focus();
 }
 
 function forget(names) {
   const list = h("ul", { class: "plain" });
   const draw = (left) => fill(list, ...left.map((name) => h("li", { class: "row spread" }, name,
-    h("button", { type: "button", "aria-label": `Forget ${name}`, onclick: () => (forgetArea(name), draw(left.filter((one) => one !== name))) }, "Forget"))));
+    h("button", { type: "button", "aria-label": t`Forget ${name}`, onclick: () => (forgetArea(name), draw(left.filter((one) => one !== name))) }, t("Forget")))));
   draw(names);
-  dialog("Named areas", list);
+  dialog(t("Named areas"), list);
 }

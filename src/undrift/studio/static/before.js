@@ -2,6 +2,7 @@
 
 import { turnPath } from "./api.js";
 import { h } from "./dom.js";
+import { t } from "./languages.js";
 import { currentMode } from "./modes.js";
 import { originalTurn, shownTurn, state, title, turnOf, watch } from "./state.js";
 
@@ -13,7 +14,7 @@ export function holdBefore(frame, which = "previous") {
   const turn = which === "original" ? originalTurn() : turnOf(shown.parent);
   if (!turn || turn === shown || frame.querySelector(".before")) return null;
   const parts = [
-    h("img", { class: "sheet before", src: turnPath(state.session.name, turn, "picture"), alt: `${title(turn)}, for as long as you hold`, draggable: "false" }),
+    h("img", { class: "sheet before", src: turnPath(state.session.name, turn, "picture"), alt: t`${title(turn)}, for as long as you hold`, draggable: "false" }),
     h("span", { class: "corner left", "aria-hidden": "true" }, title(turn)),
   ];
   frame.append(...parts);
@@ -38,7 +39,7 @@ export function holdKey(key, which) {
 // Without holding anything: on, and off again.
 export function beforeButton() {
   let release = null;
-  const button = h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => toggle(!release) }, "Before");
+  const button = h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => toggle(!release) }, t("Before"));
   const toggle = (on) => {
     release?.();
     release = on ? holdBefore(frameShown()) : null;

@@ -2,6 +2,7 @@
 
 import { post, sessionPath } from "./api.js";
 import { dialog, field, h } from "./dom.js";
+import { t } from "./languages.js";
 import { attempt } from "./say.js";
 import { shownTurn, state, title } from "./state.js";
 
@@ -13,7 +14,7 @@ export function nameBranch() {
   };
   const form = h(
     "form", { class: "stack", id: "branch-form", onsubmit: (event) => (event.preventDefault(), attempt(send)) },
-    h("p", { class: "muted" }, `The branch ends at ${title(shownTurn())}, and follows the turns made from it.`), field("Name", name));
-  const box = dialog("Name a branch", form, [h("button", { class: "primary", form: "branch-form" }, "Name it")]);
+    h("p", { class: "muted" }, t`The branch ends at ${title(shownTurn())}, and follows the turns made from it.`), field(t("Name"), name));
+  const box = dialog(t("Name a branch"), form, [h("button", { class: "primary", form: "branch-form" }, t("Name it"))]);
   name.focus();
 }

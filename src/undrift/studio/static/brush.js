@@ -1,12 +1,13 @@
 // With what is painted: which layer, which shape, how large; and whether paint is laid on or taken away.
 
+import { t } from "./languages.js";
 import { recall, remember, state, update } from "./state.js";
 
 export const SHAPES = {
-  brush: { title: "Brush", help: "Paint over it. [ and ] change the size." },
-  lasso: { title: "Lasso", help: "Draw around it." },
-  rectangle: { title: "Rectangle", help: "Drag from corner to corner." },
-  thing: { title: "Thing", help: "Click it: what looks alike and hangs together is selected." },
+  brush: { title: t("Brush"), help: t("Paint over it. [ and ] change the size.") },
+  lasso: { title: t("Lasso"), help: t("Draw around it.") },
+  rectangle: { title: t("Rectangle"), help: t("Drag from corner to corner.") },
+  thing: { title: t("Thing"), help: t("Click it: what looks alike and hangs together is selected.") },
 };
 
 const LEAST = 0.01;

@@ -3,6 +3,7 @@
 import { get, post, sessionPath, turnPath } from "./api.js";
 import { sessionAddress } from "./actions.js";
 import { dialog, field, fill, h, icon, once } from "./dom.js";
+import { t } from "./languages.js";
 import { attempt, toast } from "./say.js";
 import { state } from "./state.js";
 
@@ -19,9 +20,9 @@ export async function sessionList() {
 }
 
 function listed(sessions, redraw) {
-  if (!sessions.length) return h("p", { class: "muted" }, "None yet.");
+  if (!sessions.length) return h("p", { class: "muted" }, t("None yet."));
   const list = h("ul", { class: "cards" }, ...sessions.map((session) => card(session, redraw)));
-  const text = h("input", { type: "search", placeholder: "Find a session", "aria-label": "Find a session", autocomplete: "off" });
+  const text = h("input", { type: "search", placeholder: t("Find a session"), "aria-label": t("Find a session"), autocomplete: "off" });
   text.addEventListener("input", () => {
     const words = text.value.toLowerCase().split(/\s+/);
     for (const one of list.children) one.hidden = !words.every((word) => one.textContent.toLowerCase().includes(word));
@@ -32,6 +33,7 @@ function listed(sessions, redraw) {
 function card(session, redraw) {
   const { name } = session;
   if (session.error) return h("li", { "data-session": name }, h("p", { class: "problem fine" }, `${name}: ${session.error}`));
+  const turns = session.turns === 1 ? t`${session.turns} turn` : t`${session.turns} turns`;
   const turn = { id: session.head, image_hash: session.hash };
   return h(
     "li", { "data-session": name },
@@ -39,10 +41,10 @@ function card(session, redraw) {
       h("img", { src: turnPath(name, turn, "thumbnail"), alt: "", loading: "lazy" }),
       h("span", { class: "text" }, h("strong", {}, name),
         h("span", { class: "muted fine" }, session.prompt),
-        h("span", { class: "muted fine" }, `${session.turns} ${session.turns === 1 ? "turn" : "turns"} · ${new Date(session.changed).toLocaleString()}`))),
+        h("span", { class: "muted fine" }, turns, " · ", new Date(session.changed).toLocaleString()))),
     h("span", { class: "row tight" },
-      h("button", { type: "button", class: "quiet", "aria-label": `Rename ${name}`, title: "Rename", onclick: () => rename(name, redraw) }, icon("pen")),
-      h("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}`, title: "Remove", onclick: once(() => remove(name, redraw)) }, icon("bin"))),
+      h("button", { type: "button", class: "quiet", "aria-label": t`Rename ${name}`, title: t("Rename"), onclick: () => rename(name, redraw) }, icon("pen")),
+      h("button", { type: "button", class: "quiet", "aria-label": t`Remove ${name}`, title: t("Remove"), onclick: once(() => remove(name, redraw)) }, icon("bin"))),
   );
 }
 
@@ -53,15 +55,15 @@ function rename(name, redraw) {
     box.close();
     await redraw();
   };
-  const form = h("form", { id: "rename-form", onsubmit: (event) => (event.preventDefault(), attempt(send)) }, field("Name", input));
-  const box = dialog(`Rename ${name}`, form, [h("button", { class: "primary", form: "rename-form" }, "Rename")]);
+  const form = h("form", { id: "rename-form", onsubmit: (event) => (event.preventDefault(), attempt(send)) }, field(t("Name"), input));
+  const box = dialog(t`Rename ${name}`, form, [h("button", { class: "primary", form: "rename-form" }, t("Rename"))]);
   input.select();
 }
 
 async function remove(name, redraw) {
   await post(`${sessionPath(name)}/remove`);
   await redraw();
-  toast(`${name} was removed; it can be brought back below the list`);
+  toast(t`${name} was removed; it can be brought back below the list`);
 }
 
 function removedList(names, redraw) {
@@ -69,7 +71,7 @@ function removedList(names, redraw) {
     await post(`/api/removed/${encodeURIComponent(name)}/bring-back`);
     await redraw();
   });
-  return h("details", {}, h("summary", { class: "fine muted" }, `Removed sessions (${names.length})`),
-    h("p", { class: "fine muted" }, `They are kept in ${state.about.folder}/.undrift-removed.`),
-    h("ul", { class: "plain" }, ...names.map((name) => h("li", { class: "row spread" }, name, h("button", { type: "button", "aria-label": `Bring back ${name}`, onclick: back(name) }, "Bring back")))));
+  return h("details", {}, h("summary", { class: "fine muted" }, t`Removed sessions (${names.length})`),
+    h("p", { class: "fine muted" }, t`They are kept in ${state.about.folder}/.undrift-removed.`),
+    h("ul", { class: "plain" }, ...names.map((name) => h("li", { class: "row spread" }, name, h("button", { type: "button", "aria-label": t`Bring back ${name}`, onclick: back(name) }, t("Bring back"))))));
 }

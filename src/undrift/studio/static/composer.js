@@ -5,6 +5,7 @@ import { costLine } from "./cost.js";
 import { differenceOf } from "./difference.js";
 import { field, fill, h, icon, once } from "./dom.js";
 import { follow, isFor, nextTurn, ready, source, write, writtenFor } from "./draft.js";
+import { t } from "./languages.js";
 import { clear, coverage, LAYERS, masks } from "./masks.js";
 import { chosenMethod, dialField, drawInto, methodFields } from "./method.js";
 import { referenceFields } from "./references.js";
@@ -18,11 +19,11 @@ export function composer() {
   masks();
   const prompt = h("textarea", { rows: 3, maxlength: 4000, "aria-describedby": "diff" });
   const caption = h("textarea", { rows: 2, maxlength: 4000 });
-  const captionBox = h("details", { class: "source" }, h("summary", { class: "fine" }, "What it shows now"), field("Caption of the shown picture", caption));
+  const captionBox = h("details", { class: "source" }, h("summary", { class: "fine" }, t("What it shows now")), field(t("Caption of the shown picture"), caption));
   const note = h("p", { class: "note", hidden: true });
   const follows = h("div");
-  const start = h("button", { class: "primary" }, "Make the turn");
-  const send = h("button", { class: "primary send", form: "next-turn", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
+  const start = h("button", { class: "primary" }, t("Make the turn"));
+  const send = h("button", { class: "primary send", form: "next-turn", "aria-label": t("Send"), title: t("Send (Enter)") }, icon("send"));
   const startable = () => (start.disabled = send.disabled = !ready());
   const again = h("button", { type: "button", onclick: once(redoTurn) });
   const { diff, steer, compare, isEmpty } = differenceOf(startable);
@@ -44,7 +45,7 @@ export function composer() {
   };
   const analyse = () => {
     startable();
-    start.textContent = stepsBack(nextTurn()) ? "Go back" : "Make the turn";
+    start.textContent = stepsBack(nextTurn()) ? t("Go back") : t("Make the turn");
     compare();
   };
   const draw = () => {
@@ -55,7 +56,7 @@ export function composer() {
     otherModel(note);
     const shown = shownTurn();
     again.hidden = shown.kind !== "edit";
-    again.textContent = `Try ${title(shown).replace("Turn", "turn")} again`;
+    again.textContent = t`Try ${title(shown).replace("Turn", "turn")} again`;
     said.draw();
     const { say } = nextTurn();
     if (say?.text && !say.heard) said.later();
@@ -78,13 +79,13 @@ export function composer() {
 
   const form = h(
     "form", { class: "stack", id: "next-turn", onsubmit: once(makeTurn) },
-    h("h2", {}, "Next turn"), note, follows, field("What the picture is to show", prompt), steer, captionBox, areaChips(), ...methodParts(
+    h("h2", {}, t("Next turn")), note, follows, field(t("What the picture is to show"), prompt), steer, captionBox, areaChips(), ...methodParts(
       numberFields(), h("div", { class: "row" }, start, again), costLine(() => nextTurn().count), referenceFields()),
     vocabulary(),
   );
   draw();
   analyse();
-  const box = h("section", { class: "conversation", "aria-label": "Conversation" }, said.element, send, diff);
+  const box = h("section", { class: "conversation", "aria-label": t("Conversation") }, said.element, send, diff);
   return { box, form };
 }
 
@@ -104,12 +105,12 @@ function methodParts(...between) {
     draw();
   });
   draw();
-  return [dial, ...between, h("details", { class: "expert" }, h("summary", { class: "fine" }, "Method and parameters"), method)];
+  return [dial, ...between, h("details", { class: "expert" }, h("summary", { class: "fine" }, t("Method and parameters")), method)];
 }
 
 // How many variants, and what their noise is drawn from.
 function numberFields() {
-  const seed = h("input", { inputmode: "numeric", placeholder: "drawn", autocomplete: "off" });
+  const seed = h("input", { inputmode: "numeric", placeholder: t("drawn"), autocomplete: "off" });
   const count = h("input", { type: "number", min: 1, max: state.about.limits.candidates });
   const draw = () => {
     if (!state.session) return;
@@ -120,7 +121,7 @@ function numberFields() {
   count.addEventListener("change", () => (write({ count: Number(count.value) }), update({ count: nextTurn().count })));
   watch(["session", "shown"], draw);
   draw();
-  return h("div", { class: "pair" }, field("Candidates", count), field("Seed", seed));
+  return h("div", { class: "pair" }, field(t("Candidates"), count), field(t("Seed"), seed));
 }
 
 // A session goes on with another model from its pictures, because latents mean nothing to it.
@@ -128,12 +129,12 @@ function otherModel(note) {
   const { model } = state.session;
   const own = state.about.model.name;
   note.hidden = !model || model === own;
-  note.textContent = `This session was made with ${model}, the studio runs ${own}: pictures are encoded again, which costs a little detail.`;
+  note.textContent = t`This session was made with ${model}, the studio runs ${own}: pictures are encoded again, which costs a little detail.`;
 }
 
 function vocabulary() {
   const words = state.about.vocabulary;
-  return words && h("details", { class: "expert" }, h("summary", { class: "fine" }, "Words that LittleWorld knows"), h("p", { class: "fine muted" }, words.join(", ")));
+  return words && h("details", { class: "expert" }, h("summary", { class: "fine" }, t("Words that LittleWorld knows")), h("p", { class: "fine muted" }, words.join(", ")));
 }
 
 // What is painted for the next turn.
@@ -147,6 +148,6 @@ function areaChips() {
 
 function area(key) {
   const percent = Math.max(1, Math.round(100 * coverage(key)));
-  return h("span", { class: `area ${key}` }, `${LAYERS[key].title}: ${percent} % of the picture`,
-    h("button", { type: "button", class: "quiet", "aria-label": `Clear: ${LAYERS[key].title}`, onclick: () => clear(key) }, "×"));
+  return h("span", { class: `area ${key}` }, t`${LAYERS[key].title}: ${percent} % of the picture`,
+    h("button", { type: "button", class: "quiet", "aria-label": t`Clear: ${LAYERS[key].title}`, onclick: () => clear(key) }, "×"));
 }

@@ -3,36 +3,48 @@
 
 import { post } from "./api.js";
 import { h } from "./dom.js";
+import { t } from "./languages.js";
 import { chosenMethod } from "./method.js";
 import { duration } from "./progress.js";
 import { attempt } from "./say.js";
 import { state, watch } from "./state.js";
 
-const known = new Map(); // by method as it is sent: its evaluations
+const known = new Map(); // by what was asked: what the server said
 
 export function costLine(count) {
-  const line = h("p", { class: "fine muted cost", role: "status" });
+  const told = h("p", { class: "fine muted cost", role: "status" });
+  const note = h("p", { class: "note", role: "status", hidden: true });
   let asked = "";
   const draw = async () => {
     if (!state.session) return;
     const form = chosenMethod();
-    const key = (asked = JSON.stringify(form));
+    const place = `/api/cost?session=${encodeURIComponent(state.session.name)}`;
+    const key = (asked = `${place} ${JSON.stringify(form)} ${state.about.model.name}`);
     if (!known.has(key)) {
-      const found = await attempt(() => post("/api/cost", form));
-      if (found) known.set(key, found.evaluations);
+      const found = await attempt(() => post(place, form));
+      if (found) known.set(key, found);
     }
-    if (key === asked) line.textContent = known.has(key) ? words(known.get(key) * count(), form.name) : "";
+    if (key !== asked) return;
+    const cost = known.get(key);
+    told.textContent = cost ? words(cost, count(), form.name) : "";
+    note.hidden = !cost || !(cost.memory > cost.free);
+    note.textContent = note.hidden ? "" : t`This may need more memory than there is: ${gigabytes(cost.free)} are free. A smaller picture needs less.`;
   };
   watch(["method", "session", "count"], draw);
   draw();
-  return line;
+  return h("div", { class: "stack" }, told, note);
 }
 
-function words(evaluations, method) {
-  const each = secondsEach(method);
-  const told = `${evaluations} ${evaluations === 1 ? "evaluation" : "evaluations"} of the model`;
-  return each ? `${told}, about ${duration(evaluations * each)}` : told;
+function words({ evaluations: each, memory }, count, method) {
+  const evaluations = each * count;
+  const seconds = secondsEach(method);
+  const told = [
+    evaluations === 1 ? t`${evaluations} evaluation of the model` : t`${evaluations} evaluations of the model`,
+    seconds && t`about ${duration(evaluations * seconds)}`, memory && t`${gigabytes(memory)} of memory`];
+  return told.filter(Boolean).join(", ");
 }
+
+const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(bytes < 1e9 ? 2 : 1)} GB`;
 
 // Seconds for one evaluation: the middle of the last turns with this method, else with any, made with this model.
 function secondsEach(method) {

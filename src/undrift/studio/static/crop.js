@@ -2,14 +2,15 @@
 
 import { post, sessionPath, turnPath } from "./api.js";
 import { dialog, field, h, once } from "./dom.js";
+import { t } from "./languages.js";
 import { paintBefore } from "./masks.js";
 import { shownTurn, state, title, update } from "./state.js";
 import { tab } from "./tab.js";
 
 const LEAST = 16; // pixels a side
 const ROOM = 0.5; // of the picture's sides that the frame may go beyond it, on each side
-const SHAPES = { "": "Any", "1:1": "Square", "4:3": "4 : 3", "3:2": "3 : 2", "16:9": "16 : 9", "3:4": "3 : 4", "2:3": "2 : 3", "9:16": "9 : 16" };
-const SIDES = ["left", "top", "width", "height"];
+const SHAPES = { "": t("Any"), "1:1": t("Square"), "4:3": "4 : 3", "3:2": "3 : 2", "16:9": "16 : 9", "3:4": "3 : 4", "2:3": "2 : 3", "9:16": "9 : 16" };
+const SIDES = { left: t("Left"), top: t("Top"), width: t("Width"), height: t("Height") };
 const HANDLES = [[-1, -1], [0, -1], [1, -1], [-1, 0], [1, 0], [-1, 1], [0, 1], [1, 1]];
 
 export function showCrop() {
@@ -19,12 +20,12 @@ export function showCrop() {
   let frame = { left: 0, top: 0, width, height };
 
   const box = h("div", { class: "crop-frame" }, ...HANDLES.map(([x, y]) => h("i", { class: `x${x} y${y}`, "data-x": x, "data-y": y })));
-  const room = h("div", { class: "crop-room" }, h("img", { src: turnPath(state.session.name, turn, "picture"), alt: `${title(turn)}, with the frame over it`, draggable: "false" }), box);
+  const room = h("div", { class: "crop-room" }, h("img", { src: turnPath(state.session.name, turn, "picture"), alt: t`${title(turn)}, with the frame over it`, draggable: "false" }), box);
   room.style.setProperty("--ratio", width / height);
-  const inputs = Object.fromEntries(SIDES.map((name) => [name, h("input", { type: "number", name, onchange: () => put({ ...frame, [name]: Math.round(Number(inputs[name].value)) || 0 }) })]));
+  const inputs = Object.fromEntries(Object.keys(SIDES).map((name) => [name, h("input", { type: "number", name, onchange: () => put({ ...frame, [name]: Math.round(Number(inputs[name].value)) || 0 }) })]));
   const shapes = h("select", { onchange: () => shapes.value && put(largest(shapes.value)) }, ...Object.entries(SHAPES).map(([value, label]) => h("option", { value }, label)));
   const told = h("p", { class: "fine muted", role: "status" });
-  const start = h("button", { class: "primary", form: "crop-form" }, "Begin a session with it");
+  const start = h("button", { class: "primary", form: "crop-form" }, t("Begin a session with it"));
 
   const largest = (shape) => {
     const [across, down] = shape.split(":").map(Number);
@@ -34,11 +35,11 @@ export function showCrop() {
   };
   const put = (wanted) => {
     frame = held(wanted, limits);
-    for (const name of SIDES) inputs[name].value = frame[name];
+    for (const name in SIDES) inputs[name].value = frame[name];
     const share = (value, whole) => `${(100 * (value + ROOM * whole)) / ((1 + 2 * ROOM) * whole)}%`;
     Object.assign(box.style, { left: share(frame.left, width), top: share(frame.top, height), width: `${(100 * frame.width) / ((1 + 2 * ROOM) * width)}%`, height: `${(100 * frame.height) / ((1 + 2 * ROOM) * height)}%` });
     const fresh = 1 - overlap(frame, width, height) / (frame.width * frame.height);
-    told.textContent = `${frame.width} × ${frame.height} pixels${fresh > 0 ? `, ${Math.max(1, Math.round(100 * fresh))} % of them new: mirrored from the picture, and painted as 'Only here' for the next turn` : ""}.`;
+    told.textContent = fresh > 0 ? t`${frame.width} × ${frame.height} pixels, ${Math.max(1, Math.round(100 * fresh))} % of them new: mirrored from the picture, and painted as 'Only here' for the next turn.` : t`${frame.width} × ${frame.height} pixels.`;
     start.disabled = !overlap(frame, width, height) || (!fresh && frame.width === width && frame.height === height);
   };
   followFrame(room, () => frame, (one) => ((shapes.value = ""), put(one)), { width, height });
@@ -52,10 +53,10 @@ export function showCrop() {
   });
   const form = h(
     "form", { class: "stack", id: "crop-form", onsubmit: send },
-    h("p", { class: "muted" }, "A session has pictures of one size: this begins another one, and leaves this as it is."),
-    room, h("div", { class: "row" }, inline(field("Shape", shapes)), h("button", { type: "button", onclick: () => all(0.25) }, "Extend all around"), h("button", { type: "button", onclick: () => all(0) }, "Whole picture")),
-    h("div", { class: "four" }, ...SIDES.map((name) => field(`${name[0].toUpperCase()}${name.slice(1)}`, inputs[name]))), told);
-  const opened = dialog("Crop or extend", form, [start]);
+    h("p", { class: "muted" }, t("A session has pictures of one size: this begins another one, and leaves this as it is.")),
+    room, h("div", { class: "row" }, inline(field(t("Shape"), shapes)), h("button", { type: "button", onclick: () => all(0.25) }, t("Extend all around")), h("button", { type: "button", onclick: () => all(0) }, t("Whole picture"))),
+    h("div", { class: "four" }, ...Object.entries(SIDES).map(([name, label]) => field(label, inputs[name]))), told);
+  const opened = dialog(t("Crop or extend"), form, [start]);
   put(frame);
 }
 
@@ -102,10 +103,10 @@ function followFrame(room, frame, put, { width, height }) {
     const size = room.getBoundingClientRect();
     const dx = Math.round(((event.clientX - held.from[0]) / size.width) * (1 + 2 * ROOM) * width);
     const dy = Math.round(((event.clientY - held.from[1]) / size.height) * (1 + 2 * ROOM) * height);
-    const { left, top, width: w, height: t } = held.frame;
+    const { left, top, width: w, height: down } = held.frame;
     if (held.all) return put({ ...held.frame, left: left + dx, top: top + dy });
-    const [l, u] = [held.x < 0 ? Math.min(dx, w - LEAST) : 0, held.y < 0 ? Math.min(dy, t - LEAST) : 0];
-    return put({ left: left + l, top: top + u, width: w - l + (held.x > 0 ? dx : 0), height: t - u + (held.y > 0 ? dy : 0) });
+    const [l, u] = [held.x < 0 ? Math.min(dx, w - LEAST) : 0, held.y < 0 ? Math.min(dy, down - LEAST) : 0];
+    return put({ left: left + l, top: top + u, width: w - l + (held.x > 0 ? dx : 0), height: down - u + (held.y > 0 ? dy : 0) });
   });
   for (const kind of ["pointerup", "pointercancel"]) room.addEventListener(kind, () => (held = null));
 }

@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { fill, h } from "./dom.js";
 import { changes, nextTurn, source, write } from "./draft.js";
+import { t } from "./languages.js";
 import { attempt } from "./say.js";
 import { chips, marked } from "./words.js";
 
@@ -11,7 +12,7 @@ const WAIT_MS = 120;
 // `drawn` is called whenever what it says is new.
 export function differenceOf(drawn) {
   const diff = h("p", { class: "diff", id: "diff", "aria-live": "polite" });
-  const steer = h("div", { class: "row steer", role: "group", "aria-label": "Words that steer the attention" });
+  const steer = h("div", { class: "row steer", role: "group", "aria-label": t("Words that steer the attention") });
   let analysis = { words: [], steering: [], unknown: [] };
 
   const compare = debounced(async () => {
@@ -25,11 +26,11 @@ export function differenceOf(drawn) {
   const draw = () => {
     const { words } = nextTurn();
     const chosen = new Set((words ?? analysis.steering).map((word) => word.toLowerCase()));
-    fill(diff, changes() ? marked(analysis.words) : h("span", { class: "muted" }, "Say what to change, or change what the picture is to show."));
-    fill(steer, changes() && [h("span", { class: "label" }, "Steering"), ...chips(analysis.words, chosen, toggle),
-      words && h("button", { type: "button", class: "quiet fine", onclick: () => choose(null) }, "as they differ")]);
-    if (changes() && !chosen.size) steer.append(h("span", { class: "note" }, "No word steers where this edits."));
-    if (analysis.unknown.length) diff.append(h("span", { class: "note" }, `LittleWorld does not know: ${analysis.unknown.join(", ")}`));
+    fill(diff, changes() ? marked(analysis.words) : h("span", { class: "muted" }, t("Say what to change, or change what the picture is to show.")));
+    fill(steer, changes() && [h("span", { class: "label" }, t("Steering")), ...chips(analysis.words, chosen, toggle),
+      words && h("button", { type: "button", class: "quiet fine", onclick: () => choose(null) }, t("as they differ"))]);
+    if (changes() && !chosen.size) steer.append(h("span", { class: "note" }, t("No word steers where this edits.")));
+    if (analysis.unknown.length) diff.append(h("span", { class: "note" }, t`LittleWorld does not know: ${analysis.unknown.join(", ")}`));
     drawn();
   };
   const choose = (words) => {

@@ -1,5 +1,6 @@
 // Elements from JavaScript: no template language, no HTML from strings, so that no prompt can become markup.
 
+import { t } from "./languages.js";
 import { attempt } from "./say.js";
 
 export function h(tag, props = {}, ...children) {
@@ -79,7 +80,7 @@ export function field(label, input, ...below) {
 
 export function dialog(title, content, buttons = []) {
   const id = `d${(counter += 1)}`;
-  const close = h("button", { type: "button", onclick: () => box.close() }, "Close");
+  const close = h("button", { type: "button", onclick: () => box.close() }, t("Close"));
   const box = h(
     "dialog", { "aria-labelledby": id },
     h("h2", { id }, title), h("div", { class: "content" }, content),

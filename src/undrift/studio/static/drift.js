@@ -1,6 +1,7 @@
 // How far the picture has come from the original, turn by turn, and the way back.
 
 import { queue } from "./actions.js";
+import { t } from "./languages.js";
 import { chosenMethod } from "./method.js";
 import { fill, h, once, svg } from "./dom.js";
 import { pathTo, shownTurn, state, title, watch } from "./state.js";
@@ -10,19 +11,19 @@ export function driftPanel() {
   const draw = () => state.session && fill(content, ...render());
   watch(["session", "shown"], draw);
   draw();
-  return h("section", { class: "card-section", "aria-labelledby": "drift-title" }, h("h2", { id: "drift-title" }, "Drift"), content);
+  return h("section", { class: "card-section", "aria-labelledby": "drift-title" }, h("h2", { id: "drift-title" }, t("Drift")), content);
 }
 
 function render() {
   const shown = shownTurn();
   const turns = pathTo(shown).filter((turn) => turn.drift_original);
-  if (!turns.length) return [h("p", { class: "muted fine" }, "Nothing has changed yet. From the first turn on, this shows what changed outside of the edits.")];
+  if (!turns.length) return [h("p", { class: "muted fine" }, t("Nothing has changed yet. From the first turn on, this shows what changed outside of the edits."))];
   return [
     shown.warning && h("p", { class: "note", role: "status" }, `${title(shown)}: ${shown.warning}`),
     chart(turns),
-    h("div", { class: "rows", tabindex: "0", role: "region", "aria-label": "Drift of each turn" }, table(turns)),
-    h("button", { type: "button", class: shown.warning ? "primary" : null, onclick: once(rebase) }, "Rebase on the original"),
-    h("p", { class: "muted fine" }, "Makes what this turn shows anew, in one turn from the original picture."),
+    h("div", { class: "rows", tabindex: "0", role: "region", "aria-label": t("Drift of each turn") }, table(turns)),
+    h("button", { type: "button", class: shown.warning ? "primary" : null, onclick: once(rebase) }, t("Rebase on the original")),
+    h("p", { class: "muted fine" }, t("Makes what this turn shows anew, in one turn from the original picture.")),
   ];
 }
 
@@ -30,15 +31,17 @@ const rebase = () => queue("rebase", { turn: state.shown, method: chosenMethod()
 
 const text = (numbers) => {
   if (!numbers) return "–";
-  if (numbers.outside === 0) return "all edited";
-  return `${numbers.psnr === null ? "identical" : `${numbers.psnr.toFixed(1)} dB`}, ${(100 * numbers.changed).toFixed(1)} %${numbers.outside === 1 ? " of all" : ""}`;
+  if (numbers.outside === 0) return t("all edited");
+  const psnr = numbers.psnr === null ? t("identical") : `${numbers.psnr.toFixed(1)} dB`;
+  const share = (100 * numbers.changed).toFixed(1);
+  return numbers.outside === 1 ? t`${psnr}, ${share} % of all` : t`${psnr}, ${share} %`;
 };
 
 function table(turns) {
   return h(
     "table", { class: "drift" },
-    h("caption", { class: "unseen" }, "Change outside of the edits, in decibels and in per cent of the pixels"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Turn"), h("th", { scope: "col" }, h("i", { class: "key original" }), "to the original"), h("th", { scope: "col" }, h("i", { class: "key previous" }), "to the turn before"))),
+    h("caption", { class: "unseen" }, t("Change outside of the edits, in decibels and in per cent of the pixels")),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("Turn")), h("th", { scope: "col" }, h("i", { class: "key original" }), t("to the original")), h("th", { scope: "col" }, h("i", { class: "key previous" }), t("to the turn before")))),
     h("tbody", {}, ...turns.map((turn) => h("tr", { class: turn.id === state.shown ? "here" : null }, h("th", { scope: "row" }, turn.number), h("td", {}, text(turn.drift_original)), h("td", {}, text(turn.drift_previous))))),
   );
 }
@@ -69,7 +72,7 @@ function chart(turns) {
   const percent = (value) => `${Math.round(100 * value)} %`;
   const label = (props, words) => svg("text", props, words);
   return svg(
-    "svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Pixels changed outside of the edits up to ${title(last)}: ${text(last.drift_original)} against the original` },
+    "svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": t`Pixels changed outside of the edits up to ${title(last)}: ${text(last.drift_original)} against the original` },
     svg("path", { class: "axis", d: `M${LEFT} ${y(most)}H${WIDTH}M${LEFT} ${y(0)}H${WIDTH}` }),
     label({ x: LEFT - 6, y: y(most) + 4, "text-anchor": "end" }, percent(most)),
     label({ x: LEFT - 6, y: y(0) + 4, "text-anchor": "end" }, "0 %"),

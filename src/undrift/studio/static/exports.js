@@ -2,23 +2,24 @@
 
 import { exportPath } from "./api.js";
 import { dialog, h, icon } from "./dom.js";
+import { t } from "./languages.js";
 import { attempt, toast } from "./say.js";
 import { shownTurn, state } from "./state.js";
 
 const FILES = [
-  ["png", "Picture", "PNG with everything that led to it in its metadata"],
-  ["zip", "Session", "all turns; unpacked it is a session again"],
-  ["sheet", "Contact sheet", "the turns up to this one, with masks and changes"],
-  ["animation", "Animation", "the turns up to this one, one after another"],
+  ["png", t("Picture"), t("PNG with everything that led to it in its metadata")],
+  ["zip", t("Session"), t("all turns; unpacked it is a session again")],
+  ["sheet", t("Contact sheet"), t("the turns up to this one, with masks and changes")],
+  ["animation", t("Animation"), t("the turns up to this one, one after another")],
 ];
 const SCRIPTS = [
-  ["commands", "Command line", "what to type to make this turn again"],
-  ["python", "Python", "a script that makes this turn again"],
+  ["commands", t("Command line"), t("what to type to make this turn again")],
+  ["python", "Python", t("a script that makes this turn again")],
 ];
 
 export function exportMenu() {
   const list = h("div", { class: "menu-list", id: "export-list" });
-  const button = h("summary", { class: "button" }, icon("save"), "Export");
+  const button = h("summary", { class: "button" }, icon("save"), t("Export"));
   const menu = h("details", { class: "menu" }, button, list);
   menu.addEventListener("toggle", () => menu.open && list.replaceChildren(...items(() => (menu.open = false))));
   menu.addEventListener("keydown", (event) => {
@@ -43,6 +44,6 @@ async function showScript(path, name) {
   const response = await fetch(path);
   if (!response.ok) throw new Error((await response.json()).error);
   const text = await response.text();
-  const copy = h("button", { type: "button", class: "primary", onclick: () => navigator.clipboard.writeText(text).then(() => toast("Copied"), () => toast("The browser does not allow copying: select the text instead", "problem")) }, "Copy");
-  dialog(name, h("pre", { tabindex: "0", "aria-label": name }, text), [copy, h("a", { class: "button", href: path, download: "" }, "Download")]);
+  const copy = h("button", { type: "button", class: "primary", onclick: () => navigator.clipboard.writeText(text).then(() => toast(t("Copied")), () => toast(t("The browser does not allow copying: select the text instead"), "problem")) }, t("Copy"));
+  dialog(name, h("pre", { tabindex: "0", "aria-label": name }, text), [copy, h("a", { class: "button", href: path, download: "" }, t("Download"))]);
 }

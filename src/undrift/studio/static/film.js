@@ -3,6 +3,7 @@
 import { turnPath } from "./api.js";
 import { go, look } from "./actions.js";
 import { fill, h, icon } from "./dom.js";
+import { t } from "./languages.js";
 import { noteOf, originalTurn, pathTo, shownTurn, state, title, turnOf, watch } from "./state.js";
 import { changesInWords } from "./words.js";
 
@@ -17,7 +18,7 @@ export function branch() {
 }
 
 export function film() {
-  const list = h("ol", { class: "frames", role: "listbox", "aria-label": "Turns of this branch", "aria-orientation": "horizontal" });
+  const list = h("ol", { class: "frames", role: "listbox", "aria-label": t("Turns of this branch"), "aria-orientation": "horizontal" });
   const play = h("button", { type: "button", class: "quiet", onclick: () => (playing ? stop() : start()) });
   const box = h("div", { class: "film" }, play, list);
   let playing = 0;
@@ -33,7 +34,7 @@ export function film() {
   };
   const label = () => {
     fill(play, icon(playing ? "stop" : "play"));
-    play.setAttribute("aria-label", playing ? "Stop the film" : "Play the turns as a film");
+    play.setAttribute("aria-label", playing ? t("Stop the film") : t("Play the turns as a film"));
     play.title = play.getAttribute("aria-label");
   };
   const stop = () => {
@@ -70,7 +71,7 @@ function frame(turn) {
   return h(
     "li", { role: "option", "aria-selected": String(here), tabindex: here ? 0 : -1, "data-turn": turn.id, "aria-label": `${title(turn)}: ${said}${turn.warning ? ", drift" : ""}`, title: said, onclick: () => go(turn.id) },
     h("img", { src: turnPath(state.session.name, turn, "thumbnail"), alt: "", width: 72, height: 72, loading: "lazy", draggable: "false" }),
-    h("span", { class: "fine" }, turn.id === originalTurn().id ? "Original" : `${turn.number}${noteOf(turn).starred ? " ★" : ""}${turn.warning ? " ⚠" : ""}`));
+    h("span", { class: "fine" }, turn.id === originalTurn().id ? t("Original") : `${turn.number}${noteOf(turn).starred ? " ★" : ""}${turn.warning ? " ⚠" : ""}`));
 }
 
 // The arrow keys look at turns, Enter goes on from one.

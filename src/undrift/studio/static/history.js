@@ -3,6 +3,7 @@
 import { post, sessionPath } from "./api.js";
 import { nameBranch } from "./branches.js";
 import { dialog, field, fill, h, icon } from "./dom.js";
+import { t } from "./languages.js";
 import { showRepeat } from "./repeat.js";
 import { attempt } from "./say.js";
 import { candidatesOf, noteOf, pathTo, shownTurn, state, title, update, watch } from "./state.js";
@@ -11,10 +12,10 @@ import { historyTree } from "./tree.js";
 const LONG = 8; // turns from which on there is something to be searched
 
 export function historyPanel() {
-  const star = h("button", { type: "button", class: "quiet", "aria-label": "Favourite", title: "Favourite", onclick: () => note({ starred: !noteOf(shownTurn()).starred }) }, icon("star"));
-  const name = h("button", { type: "button", class: "quiet", "aria-label": "Name this turn", title: "Name this turn", onclick: nameTurn }, icon("pen"));
-  const branch = h("button", { type: "button", class: "quiet", "aria-label": "Name a branch", title: "Name a branch", onclick: nameBranch }, icon("branch"));
-  const repeat = h("button", { type: "button", class: "quiet", "aria-label": "Do the same to other pictures", title: "Do the same to other pictures", onclick: () => showRepeat() }, icon("repeat"));
+  const star = h("button", { type: "button", class: "quiet", "aria-label": t("Favourite"), title: t("Favourite"), onclick: () => note({ starred: !noteOf(shownTurn()).starred }) }, icon("star"));
+  const name = h("button", { type: "button", class: "quiet", "aria-label": t("Name this turn"), title: t("Name this turn"), onclick: nameTurn }, icon("pen"));
+  const branch = h("button", { type: "button", class: "quiet", "aria-label": t("Name a branch"), title: t("Name a branch"), onclick: nameBranch }, icon("branch"));
+  const repeat = h("button", { type: "button", class: "quiet", "aria-label": t("Do the same to other pictures"), title: t("Do the same to other pictures"), onclick: () => showRepeat() }, icon("repeat"));
   const draw = () => {
     if (!state.session) return;
     star.setAttribute("aria-pressed", String(noteOf(shownTurn()).starred));
@@ -23,14 +24,14 @@ export function historyPanel() {
   watch(["session", "shown"], draw);
   draw();
   return h("section", { class: "panel history", "aria-labelledby": "history-title" },
-    h("div", { class: "row spread" }, h("h2", { id: "history-title" }, "History"), h("span", { class: "row tight" }, star, name, branch, repeat)),
+    h("div", { class: "row spread" }, h("h2", { id: "history-title" }, t("History")), h("span", { class: "row tight" }, star, name, branch, repeat)),
     finder(), historyTree());
 }
 
 function finder() {
-  const text = h("input", { type: "search", placeholder: "Find a turn", "aria-label": "Find a turn", autocomplete: "off", oninput: () => find({ text: text.value }) });
+  const text = h("input", { type: "search", placeholder: t("Find a turn"), "aria-label": t("Find a turn"), autocomplete: "off", oninput: () => find({ text: text.value }) });
   const only = (label, key) => h("label", { class: "row tight fine" }, h("input", { type: "checkbox", onchange: (event) => find({ [key]: event.target.checked }) }), label);
-  const [starred, folded] = [only("Favourites", "starred"), only("Fold candidates", "folded")];
+  const [starred, folded] = [only(t("Favourites"), "starred"), only(t("Fold candidates"), "folded")];
   const told = h("p", { class: "fine muted", role: "status" });
   const box = h("div", { class: "finder" }, text, h("div", { class: "row" }, starred, folded), told);
   const draw = () => {
@@ -41,7 +42,7 @@ function finder() {
     text.hidden = turns.length < LONG;
     box.hidden = text.hidden && starred.hidden && folded.hidden;
     const count = turns.filter(isFound).length;
-    fill(told, narrowed() && (count ? `${count} of ${turns.length} turns` : "No turn has these words."));
+    fill(told, narrowed() && (count ? t`${count} of ${turns.length} turns` : t("No turn has these words.")));
   };
   // What is looked for is looked for in one session.
   let name = state.session?.name;
@@ -82,7 +83,7 @@ function nameTurn() {
     await note({ name: name.value });
     box.close();
   };
-  const form = h("form", { class: "stack", id: "note-form", onsubmit: send }, h("p", { class: "muted" }, "Only a name in this list: the turn stays as it is. Nothing takes the name away."), field("Name", name));
-  const box = dialog(`Name ${title(shownTurn()).replace("Turn", "turn")}`, form, [h("button", { class: "primary", form: "note-form" }, "Name it")]);
+  const form = h("form", { class: "stack", id: "note-form", onsubmit: send }, h("p", { class: "muted" }, t("Only a name in this list: the turn stays as it is. Nothing takes the name away.")), field(t("Name"), name));
+  const box = dialog(t`Name ${title(shownTurn()).replace("Turn", "turn")}`, form, [h("button", { class: "primary", form: "note-form" }, t("Name it"))]);
   name.focus();
 }

@@ -4,6 +4,7 @@ import { post } from "./api.js";
 import { cancel } from "./actions.js";
 import { isOpen } from "./events.js";
 import { fill, h } from "./dom.js";
+import { t } from "./languages.js";
 import { leftInWords } from "./progress.js";
 import { announce, attempt } from "./say.js";
 import { state, watch } from "./state.js";
@@ -13,13 +14,13 @@ let told = "";
 
 export function jobsPanel() {
   const list = h("ul", { class: "jobs" });
-  const pause = h("button", { type: "button", class: "quiet", title: "For all pages: what runs goes on, nothing else is begun", onclick: () => attempt(() => post("/api/queue", { paused: !state.paused })) });
-  const panel = h("section", { class: "card-section", "aria-labelledby": "queue-title" }, h("div", { class: "row spread" }, h("h2", { id: "queue-title" }, "In the queue"), pause), list);
+  const pause = h("button", { type: "button", class: "quiet", title: t("For all pages: what runs goes on, nothing else is begun"), onclick: () => attempt(() => post("/api/queue", { paused: !state.paused })) });
+  const panel = h("section", { class: "card-section", "aria-labelledby": "queue-title" }, h("div", { class: "row spread" }, h("h2", { id: "queue-title" }, t("In the queue")), pause), list);
   const draw = () => {
     const open = [...state.jobs.values()].filter(isOpen).sort((a, b) => a.position - b.position);
     panel.hidden = open.length === 0 && !state.paused;
-    pause.textContent = state.paused ? "Go on" : "Pause";
-    pause.setAttribute("aria-label", state.paused ? "Go on with the queue" : "Pause the queue");
+    pause.textContent = state.paused ? t("Go on") : t("Pause");
+    pause.setAttribute("aria-label", state.paused ? t("Go on with the queue") : t("Pause the queue"));
     fill(list, open.map(row));
     tell(open.find((job) => job.tab === tab));
   };
@@ -29,19 +30,20 @@ export function jobsPanel() {
 }
 
 function row(job) {
-  const whose = job.tab === tab ? "" : ` · another page${!job.session || job.session === state.session?.name ? "" : `, ${job.session}`}`;
+  const elsewhere = job.session && job.session !== state.session?.name;
+  const whose = job.tab === tab ? "" : elsewhere ? t` · another page, ${job.session}` : t(" · another page");
   return h(
     "li", { "data-job": job.id },
     h("div", { class: "row spread" }, h("span", { class: "title" }, job.title, h("span", { class: "muted" }, whose)),
-      job.position > 1 && h("button", { type: "button", class: "quiet", onclick: () => attempt(() => post(`/api/jobs/${job.id}/sooner`)), "aria-label": `Sooner: ${job.title}` }, "Sooner"),
-      h("button", { type: "button", class: "quiet", onclick: () => cancel(job), "aria-label": `Cancel: ${job.title}` }, "Cancel")),
+      job.position > 1 && h("button", { type: "button", class: "quiet", onclick: () => attempt(() => post(`/api/jobs/${job.id}/sooner`)), "aria-label": t`Sooner: ${job.title}` }, t("Sooner")),
+      h("button", { type: "button", class: "quiet", onclick: () => cancel(job), "aria-label": t`Cancel: ${job.title}` }, t("Cancel"))),
     jobProgress(job),
   );
 }
 
 export function jobProgress(job) {
   const waiting = job.state === "queued";
-  const words = waiting ? [state.paused && "the queue is paused", place(job.position), job.phase].filter(Boolean).join(" · ") : [job.items > 1 && `candidate ${job.item + 1} of ${job.items}`, job.phase || "preparing", leftInWords(job)].filter(Boolean).join(" · ");
+  const words = waiting ? [state.paused && t("the queue is paused"), place(job.position), job.phase].filter(Boolean).join(" · ") : [job.items > 1 && t`candidate ${job.item + 1} of ${job.items}`, job.phase || t("preparing"), leftInWords(job)].filter(Boolean).join(" · ");
   return h(
     "div", { class: "progress" },
     h("progress", { max: Math.max(job.total, 1), value: waiting ? 0 : job.evaluations, "aria-label": job.title }),
@@ -49,12 +51,12 @@ export function jobProgress(job) {
   );
 }
 
-const place = (position) => (position === 1 ? "next in line" : `${position - 1} before it in line`);
+const place = (position) => (position === 1 ? t("next in line") : t`${position - 1} before it in line`);
 
 // Screen readers hear every quarter, not every step.
 function tell(job) {
   if (!job) return;
   const quarter = job.total ? Math.floor((4 * job.evaluations) / job.total) * 25 : 0;
-  const text = job.state === "queued" ? `Waiting, ${place(job.position)}` : `${job.title}: ${quarter} percent`;
+  const text = job.state === "queued" ? t`Waiting, ${place(job.position)}` : t`${job.title}: ${quarter} percent`;
   if (text !== told) announce((told = text));
 }

@@ -3,6 +3,7 @@
 import { cancel, ownJob, redo, undo } from "./actions.js";
 import { dialog, h } from "./dom.js";
 import { holdKey } from "./before.js";
+import { t } from "./languages.js";
 import { fit, zoomIn, zoomOut } from "./lens.js";
 import { resizeBrush } from "./brush.js";
 import { redoStroke, undoStroke } from "./masks.js";
@@ -11,18 +12,18 @@ import { settingsFields } from "./settings.js";
 import { recall, remember, state } from "./state.js";
 
 const KEYS = [
-  ["Enter", "start the turn, from its text"],
-  ["Shift + Enter", "a new line in the text"],
-  ["Ctrl + Z", "undo; in Paint the last stroke"],
-  ["Ctrl + Shift + Z", "redo; in Paint the stroke taken back"],
-  ["Escape", "cancel the running turn"],
-  ["1 to 6", MODES.map((mode) => mode.title.toLowerCase()).join(", ")],
-  ["+ and −, 0", "enlarge the picture, make it smaller; fit the window (also the wheel, and two fingers)"],
-  ["Space", "with the pointer: move the enlarged picture"],
-  ["B, O", "held: the turn before, the original, in the picture's place (also: press on the picture)"],
-  ["[ and ]", "in Paint a smaller, a larger brush"],
-  ["Arrow keys", "move in the history, or the divider of the comparison; Enter goes to a turn"],
-  ["?", "this list"],
+  ["Enter", t("start the turn, from its text")],
+  ["Shift + Enter", t("a new line in the text")],
+  ["Ctrl + Z", t("undo; in Paint the last stroke")],
+  ["Ctrl + Shift + Z", t("redo; in Paint the stroke taken back")],
+  ["Escape", t("cancel the running turn")],
+  ["1 – 6", MODES.map((mode) => mode.title).join(", ")],
+  ["+ − 0", t("enlarge the picture, make it smaller; fit the window (also the wheel, and two fingers)")],
+  [t("Space"), t("with the pointer: move the enlarged picture")],
+  ["B, O", t("held: the turn before, the original, in the picture's place (also: press on the picture)")],
+  ["[ ]", t("in Paint a smaller, a larger brush")],
+  [t("Arrow keys"), t("move in the history, or the divider of the comparison; Enter goes to a turn")],
+  ["?", t("this list")],
 ];
 
 export function bindKeys() {
@@ -73,6 +74,6 @@ const writing = (element) =>
 export function showKeys() {
   const rows = KEYS.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]);
   const single = h("input", { type: "checkbox", checked: singleKeys(), onchange: () => remember("single-keys", single.checked, true) });
-  dialog("Keys and settings", h("div", { class: "stack" }, ...settingsFields(),
-    h("label", { class: "row" }, single, "Keys without Ctrl: 1 to 6, + − 0, B, O, [ ] and ?"), h("dl", { class: "keys" }, ...rows)));
+  dialog(t("Keys and settings"), h("div", { class: "stack" }, ...settingsFields(),
+    h("label", { class: "row" }, single, t("Keys without Ctrl: 1 to 6, + − 0, B, O, [ ] and ?")), h("dl", { class: "keys" }, ...rows)));
 }

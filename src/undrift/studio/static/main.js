@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { bringPictureIntoSight, look, open, refresh } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { follow } from "./events.js";
+import { t } from "./languages.js";
 import { modelChanged } from "./models.js";
 import { followTitle, tellDone } from "./progress.js";
 import { keepFocus } from "./focus.js";
@@ -16,7 +17,9 @@ import { claimTab, tab } from "./tab.js";
 import { topBar } from "./top.js";
 
 const main = document.getElementById("main");
-document.querySelector(".skip").addEventListener("click", (event) => {
+const skip = document.querySelector(".skip");
+skip.textContent = t("Skip to the picture");
+skip.addEventListener("click", (event) => {
   // The part of the address behind the # says which session is shown, and must stay.
   event.preventDefault();
   main.focus();
@@ -55,9 +58,9 @@ const followers = {
     const mine = job.tab === tab;
     if (job.state === "failed") toast(mine ? job.error : `${job.title}: ${job.error}`, "problem");
     if (!mine) return;
-    tellDone(job.state === "done" ? `Done: ${job.title}` : `${job.title}: ${job.error || job.state}`);
-    announce({ done: `Done: ${job.title}`, failed: `Failed: ${job.error}`, cancelled: "Cancelled" }[job.state]);
-    if (job.kind === "download" && job.state === "done") toast(`${job.title}: done. Choose it with the button that names the model.`);
+    tellDone(job.state === "done" ? t`Done: ${job.title}` : `${job.title}: ${job.error || job.state}`);
+    announce({ done: t`Done: ${job.title}`, failed: t`Failed: ${job.error}`, cancelled: t("Cancelled") }[job.state]);
+    if (job.kind === "download" && job.state === "done") toast(t`${job.title}: done. Choose it with the button that names the model.`);
     if (!job.turns.length) return;
     // Who asked for a session goes to it: from the first page, or from the one whose picture it begins with.
     if ((job.kind === "start" && !state.session) || (job.kind === "frame" && state.session)) location.hash = `#/s/${encodeURIComponent(job.session)}`;
@@ -87,7 +90,7 @@ async function arrive(job) {
   await refresh();
   look(job.turns[0]);
   if (!document.activeElement?.matches("textarea, input")) bringPictureIntoSight();
-  if (shownTurn()?.warning) announce(`Done: ${job.title}. ${shownTurn().warning}`);
+  if (shownTurn()?.warning) announce(t`Done: ${job.title}. ${shownTurn().warning}`);
   update({ several: job.turns.length > 1 ? "candidates" : state.several, mode: job.turns.length > 1 ? "several" : state.mode === "paint" ? "view" : state.mode });
 }
 

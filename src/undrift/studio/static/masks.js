@@ -2,13 +2,14 @@
 // What is kept is the strokes, not the pixels: a stroke of a photo is then a few hundred numbers instead of a hundred
 // megabytes, it can be taken back, and a reload finds it again.
 
+import { t } from "./languages.js";
 import { recall, remember, state, update } from "./state.js";
 import { applyTo, blank, penOf } from "./strokes.js";
 
 export const LAYERS = {
-  only: { title: "Only here", help: "The next turn may change nothing else." },
-  protect: { title: "Protect", help: "The next turn leaves this as it is, to the bit." },
-  back: { title: "Put back", help: "Shows again what an earlier picture had here." },
+  only: { title: t("Only here"), help: t("The next turn may change nothing else.") },
+  protect: { title: t("Protect"), help: t("The next turn leaves this as it is, to the bit.") },
+  back: { title: t("Put back"), help: t("Shows again what an earlier picture had here.") },
 };
 
 const KEYS = Object.keys(LAYERS);

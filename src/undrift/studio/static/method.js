@@ -1,6 +1,7 @@
 // Which editor the next turn is made with: the dial for everyone, the parameters behind an expander.
 
 import { fill, field, h } from "./dom.js";
+import { t } from "./languages.js";
 import { pathTo, recall, remember, shownTurn, state, update } from "./state.js";
 
 const BEFORE = "method:new"; // what was chosen for a session that is not there yet
@@ -51,7 +52,7 @@ export function choose(values) {
 }
 
 export function dialField() {
-  const words = ["obey the words", "a little more obeying", "as the method does it", "a little more preserving", "preserve the picture"];
+  const words = [t("obey the words"), t("a little more obeying"), t("as the method does it"), t("a little more preserving"), t("preserve the picture")];
   const say = (value) => words[Math.round((value + 1) * 2)];
   const range = h("input", { type: "range", min: -1, max: 1, step: 0.05, value: chosen().dial });
   const told = h("output", { class: "fine muted" });
@@ -65,9 +66,9 @@ export function dialField() {
   show();
   const able = methodOf(chosen().name).has_dial[chosen().preset];
   range.disabled = !able;
-  if (!able) told.textContent = "this method has no dial";
-  return h("div", { class: "dial" }, field("Obey or preserve", range),
-    h("div", { class: "row spread fine muted ends", "aria-hidden": "true" }, h("span", {}, "obey"), h("span", {}, "preserve")), told);
+  if (!able) told.textContent = t("this method has no dial");
+  return h("div", { class: "dial" }, field(t("Obey or preserve"), range),
+    h("div", { class: "row spread fine muted ends", "aria-hidden": "true" }, h("span", {}, t("obey")), h("span", {}, t("preserve"))), told);
 }
 
 export function methodFields() {
@@ -76,8 +77,8 @@ export function methodFields() {
   const methods = h("select", { onchange: () => choose({ name: methods.value, preset: "default", params: {} }) },
     ...state.about.methods.map((one) => h("option", { value: one.name, selected: one.name === name }, one.title)));
   const presets = h("select", { onchange: () => choose({ preset: presets.value, params: {} }) },
-    ...Object.entries(method.presets).map(([key, { evaluations }]) => h("option", { value: key, selected: key === preset }, `${key} (${evaluations} evaluations)`)));
-  return [h("div", { class: "pair" }, field("Method", methods), field("Preset", presets)), h("p", { class: "muted fine" }, method.paper), parameters(method)];
+    ...Object.entries(method.presets).map(([key, { evaluations }]) => h("option", { value: key, selected: key === preset }, t`${key} (${evaluations} evaluations)`)));
+  return [h("div", { class: "pair" }, field(t("Method"), methods), field(t("Preset"), presets)), h("p", { class: "muted fine" }, method.paper), parameters(method)];
 }
 
 function parameters(method) {
@@ -86,7 +87,7 @@ function parameters(method) {
   const box = h("div", { class: "parameters" }, ...Object.entries(method.parameters).map(([name, schema]) => parameter(name, schema, name in params ? params[name] : usual[name], usual[name])));
   const changed = Object.keys(params).length;
   return h("div", { class: "stack" }, box,
-    changed ? h("button", { type: "button", class: "quiet", onclick: () => choose({ params: {} }) }, `Back to the preset (${changed} changed)`) : null);
+    changed ? h("button", { type: "button", class: "quiet", onclick: () => choose({ params: {} }) }, t`Back to the preset (${changed} changed)`) : null);
 }
 
 function parameter(name, schema, value, usual) {

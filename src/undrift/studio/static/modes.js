@@ -1,14 +1,15 @@
 // The ways to look at a picture.
 
+import { t } from "./languages.js";
 import { shownTurn, state, update } from "./state.js";
 
 export const MODES = [
-  { name: "view", title: "View", can: () => true },
-  { name: "compare", title: "Compare", can: () => state.session.turns.length > 1 },
-  { name: "changes", title: "Changes", can: () => state.session.turns.length > 1 },
-  { name: "mask", title: "Mask", can: () => shownTurn()?.has_mask || shownTurn()?.has_region },
-  { name: "paint", title: "Paint", can: () => true },
-  { name: "several", title: "Side by side", can: () => state.session.turns.length > 1 },
+  { name: "view", title: t("View"), can: () => true },
+  { name: "compare", title: t("Compare"), can: () => state.session.turns.length > 1 },
+  { name: "changes", title: t("Changes"), can: () => state.session.turns.length > 1 },
+  { name: "mask", title: t("Mask"), can: () => shownTurn()?.has_mask || shownTurn()?.has_region },
+  { name: "paint", title: t("Paint"), can: () => true },
+  { name: "several", title: t("Side by side"), can: () => state.session.turns.length > 1 },
 ];
 
 export function setMode(name) {

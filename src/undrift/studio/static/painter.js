@@ -5,6 +5,7 @@ import { queue } from "./actions.js";
 import { areasRow } from "./areas.js";
 import { brush, setBrush, SHAPES } from "./brush.js";
 import { field, fill, h, icon, once } from "./dom.js";
+import { t } from "./languages.js";
 import { add, canUndoStroke, clear, coverage, LAYERS, masks, png, redoStroke, canRedoStroke, undoStroke } from "./masks.js";
 import { showMasks } from "./overlay.js";
 import { paneOf } from "./pane.js";
@@ -20,8 +21,8 @@ watch(["lens"], () => show());
 
 export function painter() {
   masks();
-  const picture = h("img", { class: "picture sheet", src: turnPath(state.session.name, shownTurn(), "picture"), alt: `${title(shownTurn())}, to paint on`, draggable: "false" });
-  const canvas = h("canvas", { class: "paint", role: "img", "aria-label": "What is painted; without a pointer use the rectangle below" });
+  const picture = h("img", { class: "picture sheet", src: turnPath(state.session.name, shownTurn(), "picture"), alt: t`${title(shownTurn())}, to paint on`, draggable: "false" });
+  const canvas = h("canvas", { class: "paint", role: "img", "aria-label": t("What is painted; without a pointer use the rectangle below") });
   const tools = h("div", { class: "tools stack" });
   const pane = paneOf([picture, canvas], { paints: true });
   show = (more) => canvas.isConnected && showMasks(canvas, more);
@@ -53,16 +54,16 @@ function choices(legend, name, options, chosen, pick) {
 }
 
 const layerRow = () => h("div", { class: "row" },
-  choices("What the area is for", "tool", LAYERS, brush.tool, (tool) => setBrush({ tool })),
+  choices(t("What the area is for"), "tool", LAYERS, brush.tool, (tool) => setBrush({ tool })),
   h("p", { class: "muted fine hint" }, LAYERS[brush.tool].help));
 
 function shapeRow() {
   const away = h("input", { type: "checkbox", name: "away", checked: brush.away, onchange: () => setBrush({ away: away.checked }) });
   return h("div", { class: "row" },
-    choices("With what", "shape", SHAPES, brush.shape, (shape) => setBrush({ shape })),
-    h("label", { class: "row" }, away, "Take away"),
-    brush.shape === "brush" && slider("Size", "size", 0.01, 0.4),
-    brush.shape === "thing" && slider("Reach", "reach", 0.02, 0.4),
+    choices(t("With what"), "shape", SHAPES, brush.shape, (shape) => setBrush({ shape })),
+    h("label", { class: "row" }, away, t("Take away")),
+    brush.shape === "brush" && slider(t("Size"), "size", 0.01, 0.4),
+    brush.shape === "thing" && slider(t("Reach"), "reach", 0.02, 0.4),
     h("p", { class: "muted fine hint" }, SHAPES[brush.shape].help));
 }
 
@@ -84,15 +85,15 @@ function actionRow() {
   const change = (values) => () => add({ tool: brush.tool, ...values });
   const button = (id, label, run, usable, ...before) => h("button", { type: "button", class: "quiet", id: `paint-${id}`, disabled: !usable, onclick: run }, ...before, label);
   const anchors = anchorSelect();
-  const restore = h("button", { type: "button", id: "put-back", disabled: !painted.includes("back") || !shownTurn().parent, onclick: once(() => putBack(anchors.value)) }, "Put it back here");
+  const restore = h("button", { type: "button", id: "put-back", disabled: !painted.includes("back") || !shownTurn().parent, onclick: once(() => putBack(anchors.value)) }, t("Put it back here"));
   return h(
     "div", { class: "row" },
-    button("undo", "Last stroke", undoStroke, canUndoStroke(), icon("undo")),
-    button("redo", "Again", redoStroke, canRedoStroke(), icon("redo")),
-    button("grow", "Grow", change({ grow: amount }), has), button("shrink", "Shrink", change({ grow: -amount }), has),
-    button("soften", "Soften", change({ soften: amount }), has), button("invert", "Invert", change({ invert: true }), true),
-    button("clear", "Clear", () => painted.forEach(clear), painted.length),
-    brush.tool === "back" && inline(field("Take it from", anchors)), brush.tool === "back" && restore,
+    button("undo", t("Last stroke"), undoStroke, canUndoStroke(), icon("undo")),
+    button("redo", t("Again"), redoStroke, canRedoStroke(), icon("redo")),
+    button("grow", t("Grow"), change({ grow: amount }), has), button("shrink", t("Shrink"), change({ grow: -amount }), has),
+    button("soften", t("Soften"), change({ soften: amount }), has), button("invert", t("Invert"), change({ invert: true }), true),
+    button("clear", t("Clear"), () => painted.forEach(clear), painted.length),
+    brush.tool === "back" && inline(field(t("Take it from"), anchors)), brush.tool === "back" && restore,
   );
 }
 
@@ -106,6 +107,7 @@ async function putBack(anchor) {
   clear("back");
 }
 
+const CORNERS = { left: t("left"), top: t("top"), width: t("width"), height: t("height") };
 const corners = {};
 
 function rectangleRow() {
@@ -113,14 +115,14 @@ function rectangleRow() {
   if (corners.session !== session) Object.assign(corners, { session, left: 0, top: 0, width: Math.round(width / 2), height: Math.round(height / 2) });
   const most = { left: width, top: height, width, height };
   const inputs = Object.keys(most).map((name) => {
-    const input = h("input", { type: "number", min: 0, max: most[name], value: corners[name], "aria-label": `Rectangle: ${name} in pixels`, name });
+    const input = h("input", { type: "number", min: 0, max: most[name], value: corners[name], "aria-label": t`Rectangle: ${CORNERS[name]} in pixels`, name });
     input.addEventListener("input", () => (corners[name] = Number(input.value)));
     return input;
   });
   const paint = () => add({ tool: brush.tool, away: brush.away, box: inputs.map((input) => Number(input.value)) });
   return h(
     "details", { class: "numbers" },
-    h("summary", { class: "fine" }, "Rectangle in numbers"),
-    h("div", { class: "row" }, ...inputs.map((input) => h("span", { class: "field" }, h("span", { class: "label", "aria-hidden": "true" }, input.name), input)),
-      h("button", { type: "button", id: "paint-rectangle", onclick: paint }, "Paint the rectangle")));
+    h("summary", { class: "fine" }, t("Rectangle in numbers")),
+    h("div", { class: "row" }, ...inputs.map((input) => h("span", { class: "field" }, h("span", { class: "label", "aria-hidden": "true" }, CORNERS[input.name]), input)),
+      h("button", { type: "button", id: "paint-rectangle", onclick: paint }, t("Paint the rectangle"))));
 }

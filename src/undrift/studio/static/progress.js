@@ -1,6 +1,7 @@
 // How far the work is, beyond the page: time left, the tab's title, and a quiet word when it is done.
 
 import { ownJob } from "./actions.js";
+import { t } from "./languages.js";
 import { recall, remember, state, watch } from "./state.js";
 
 const LEAST_S = 3; // seconds below which nobody needs to be told
@@ -22,7 +23,7 @@ export function secondsLeft(job, now = performance.now()) {
 
 export function leftInWords(job) {
   const seconds = secondsLeft(job);
-  return seconds === null || seconds < LEAST_S ? "" : `about ${duration(seconds)} left`;
+  return seconds === null || seconds < LEAST_S ? "" : t`about ${duration(seconds)} left`;
 }
 
 export function duration(seconds) {
@@ -35,7 +36,7 @@ export function followTitle() {
   watch(["jobs", "session"], () => {
     const job = ownJob();
     const name = state.session ? `${state.session.name} · undrift studio` : "undrift studio";
-    const share = job?.state === "running" && job.total ? `${Math.floor((100 * job.evaluations) / job.total)} %` : job && "waiting";
+    const share = job?.state === "running" && job.total ? `${Math.floor((100 * job.evaluations) / job.total)} %` : job && t("waiting");
     document.title = share ? `${share} · ${name}` : name;
   });
 }

@@ -4,6 +4,7 @@ import { post } from "./api.js";
 import { queue } from "./actions.js";
 import { suggest } from "./draft.js";
 import { dialog, h } from "./dom.js";
+import { t } from "./languages.js";
 import { choose, methodOf } from "./method.js";
 import { addPicture } from "./references.js";
 import { showRepeat } from "./repeat.js";
@@ -17,7 +18,7 @@ export function recipeSummary(recipe) {
     "li", { value: number },
     h("span", {}, prompt),
     spec && h("span", { class: "fine muted" }, `${spec.method}, ${spec.preset}, seed ${spec.seed}, ${spec.model}`)));
-  return h("section", { class: "recipe" }, h("h3", {}, "Made by undrift, in these turns"), h("ol", {}, ...turns));
+  return h("section", { class: "recipe" }, h("h3", {}, t("Made by undrift, in these turns")), h("ol", {}, ...turns));
 }
 
 const lastEdit = (recipe) => (recipe?.turns ?? []).findLast((turn) => turn.spec);
@@ -25,8 +26,8 @@ const lastEdit = (recipe) => (recipe?.turns ?? []).findLast((turn) => turn.spec)
 // For a picture that starts a session: edit it further as it was edited last.
 export function settingsButton(recipe) {
   const last = lastEdit(recipe);
-  const use = () => attempt(() => (useMethod(last.spec), toast("The next turn is made with its method and parameters")));
-  return last && h("button", { type: "button", onclick: use }, "Use its method and parameters");
+  const use = () => attempt(() => (useMethod(last.spec), toast(t("The next turn is made with its method and parameters"))));
+  return last && h("button", { type: "button", onclick: use }, t("Use its method and parameters"));
 }
 
 // A picture was dropped on an open session.
@@ -36,16 +37,16 @@ export function showRecipe(picture, name) {
   const last = lastEdit(picture.recipe);
   const then = (label, run) => h("button", { type: "button", onclick: () => (box.close(), attempt(run)) }, label);
   const buttons = [
-    last && then("Use its settings", () => apply(last)),
-    fits && then("Put it in as a turn", () => queue("import", { parent: state.shown, upload: picture.id, prompt: picture.prompt })),
-    then("Take on its look", () => addPicture(picture, name)),
-    pathTo(shownTurn()).some((turn) => turn.spec) && then("Do the same to it", () => showRepeat(picture, name)),
-    then("Start a session with it", () => start(picture)),
+    last && then(t("Use its settings"), () => apply(last)),
+    fits && then(t("Put it in as a turn"), () => queue("import", { parent: state.shown, upload: picture.id, prompt: picture.prompt })),
+    then(t("Take on its look"), () => addPicture(picture, name)),
+    pathTo(shownTurn()).some((turn) => turn.spec) && then(t("Do the same to it"), () => showRepeat(picture, name)),
+    then(t("Start a session with it"), () => start(picture)),
   ].filter(Boolean);
   const content = [
-    h("img", { class: "chosen", src: `/api/uploads/${picture.id}/preview`, alt: "The picture you brought" }),
-    h("p", { class: "muted fine" }, `${picture.width} × ${picture.height} pixels${fits ? "" : `; this session's pictures have ${width} × ${height}`}`),
-    picture.recipe ? recipeSummary(picture.recipe) : h("p", { class: "muted" }, "It carries no record of undrift."),
+    h("img", { class: "chosen", src: `/api/uploads/${picture.id}/preview`, alt: t("The picture you brought") }),
+    h("p", { class: "muted fine" }, fits ? t`${picture.width} × ${picture.height} pixels` : t`${picture.width} × ${picture.height} pixels; this session's pictures have ${width} × ${height}`),
+    picture.recipe ? recipeSummary(picture.recipe) : h("p", { class: "muted" }, t("It carries no record of undrift.")),
   ];
   const box = dialog(name, h("div", { class: "stack" }, ...content), buttons);
 }
@@ -54,12 +55,12 @@ export function showRecipe(picture, name) {
 function apply({ spec }) {
   useMethod(spec);
   suggest({ prompt: spec.target_prompt, seed: String(spec.seed), words: spec.words });
-  toast(`Settings of '${spec.target_prompt}' are in the next turn`);
+  toast(t`Settings of '${spec.target_prompt}' are in the next turn`);
 }
 
 function useMethod(spec) {
   const method = methodOf(spec.method);
-  if (!method) throw new Error(`This studio has no method '${spec.method}'.`);
+  if (!method) throw new Error(t`This studio has no method '${spec.method}'.`);
   const preset = spec.preset in method.presets ? spec.preset : "default";
   const usual = method.presets[preset].params;
   const params = Object.fromEntries(Object.entries(spec.params).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(usual[key])));

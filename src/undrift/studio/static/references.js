@@ -4,6 +4,7 @@ import { turnPath } from "./api.js";
 import { fill, h } from "./dom.js";
 import { nextTurn, write } from "./draft.js";
 import { take } from "./drops.js";
+import { t } from "./languages.js";
 import { areaNames, areaPng, coverage, png } from "./masks.js";
 import { chosenMethod, methodOf } from "./method.js";
 import { state, title, turnOf, update, watch } from "./state.js";
@@ -35,20 +36,20 @@ export function chosenReferences() {
 function maskOf(where) {
   if (where === EVERYWHERE) return {};
   const mask = where === PAINTED ? png("only") : areaPng(where);
-  if (!mask) throw new Error(`A reference is to pull in ${where === PAINTED ? "'Only here'" : `the area '${where}'`}, but nothing is painted there.`);
+  if (!mask) throw new Error(where === PAINTED ? t("A reference is to pull in 'Only here', but nothing is painted there.") : t`A reference is to pull in the area '${where}', but nothing is painted there.`);
   return { mask };
 }
 
 export function referenceFields() {
   const list = h("ul", { class: "plain references" });
-  const file = h("input", { type: "file", accept: "image/*", class: "unseen", tabindex: "-1", "aria-label": "Picture whose look to take on" });
+  const file = h("input", { type: "file", accept: "image/*", class: "unseen", tabindex: "-1", "aria-label": t("Picture whose look to take on") });
   file.addEventListener("change", () => (take(file.files, addPicture), (file.value = "")));
-  const add = h("button", { type: "button", onclick: () => file.click() }, "Add a picture");
-  const turns = h("select", { "aria-label": "Add a turn of this session as a reference", onchange: () => addTurn(turns) });
+  const add = h("button", { type: "button", onclick: () => file.click() }, t("Add a picture"));
+  const turns = h("select", { "aria-label": t("Add a turn of this session as a reference"), onchange: () => addTurn(turns) });
   const summary = h("summary", { class: "fine" });
   const cannot = h("p", { class: "note" });
   const box = h("details", { class: "expert", id: "references" }, summary,
-    h("p", { class: "fine muted" }, "The next turn takes on their look: colours, materials, style. The words alone say what it shows."),
+    h("p", { class: "fine muted" }, t("The next turn takes on their look: colours, materials, style. The words alone say what it shows.")),
     cannot, list, h("div", { class: "row" }, add, turns, file));
   let drawn = "";
   const draw = () => {
@@ -56,10 +57,10 @@ export function referenceFields() {
     const { references } = nextTurn();
     const full = references.length >= state.about.limits.references;
     add.disabled = turns.disabled = full || !able();
-    summary.textContent = references.length ? `Take on the look of (${references.length})` : "Take on the look of another picture";
+    summary.textContent = references.length ? t`Take on the look of (${references.length})` : t("Take on the look of another picture");
     cannot.hidden = able();
-    cannot.textContent = `${methodOf(chosenMethod().name).title} takes no references; ${takers()} do.`;
-    fill(turns, h("option", { value: "" }, "or a turn"), ...state.session.turns.map((turn) => h("option", { value: turn.id }, title(turn))));
+    cannot.textContent = t`${methodOf(chosenMethod().name).title} takes no references; ${takers()} do.`;
+    fill(turns, h("option", { value: "" }, t("or a turn")), ...state.session.turns.map((turn) => h("option", { value: turn.id }, title(turn))));
     const key = JSON.stringify([state.session.name, references.map(({ weight, ...rest }) => rest), areaNames(), coverage("only") > 0]);
     if (key === drawn) return; // a weight that is being moved keeps its slider
     drawn = key;
@@ -71,7 +72,7 @@ export function referenceFields() {
   return box;
 }
 
-const takers = () => state.about.methods.filter((one) => one.takes_references).map((one) => one.title).join(" and ");
+const takers = () => state.about.methods.filter((one) => one.takes_references).map((one) => one.title).join(t(" and "));
 
 function addTurn(select) {
   const turn = turnOf(select.value);
@@ -82,20 +83,20 @@ function addTurn(select) {
 function row(one, at) {
   const alter = (values) => change(nextTurn().references.map((other, place) => (place === at ? { ...other, ...values } : other)));
   const told = h("output", { class: "fine" }, percent(one.weight));
-  const weight = h("input", { type: "range", min: 0.05, max: 1, step: 0.05, value: one.weight, "aria-label": `Weight of ${one.name}`, "aria-valuetext": percent(one.weight) });
+  const weight = h("input", { type: "range", min: 0.05, max: 1, step: 0.05, value: one.weight, "aria-label": t`Weight of ${one.name}`, "aria-valuetext": percent(one.weight) });
   weight.addEventListener("input", () => {
     told.textContent = percent(weight.value);
     weight.setAttribute("aria-valuetext", told.textContent);
     alter({ weight: Number(weight.value) });
   });
-  const where = h("select", { "aria-label": `Where ${one.name} pulls`, onchange: () => alter({ where: where.value }) },
+  const where = h("select", { "aria-label": t`Where ${one.name} pulls`, onchange: () => alter({ where: where.value }) },
     ...places(one.where).map(([value, label]) => h("option", { value, selected: value === one.where }, label)));
   return h("li", {},
     h("img", { src: previewOf(one), alt: "", width: 56, height: 56 }),
     h("span", { class: "grow" },
-      h("span", { class: "row spread tight" }, h("strong", { class: "fine" }, one.name), h("button", { type: "button", class: "quiet", "aria-label": `Take ${one.name} away`, onclick: () => change(nextTurn().references.filter((_, place) => place !== at)) }, "×")),
+      h("span", { class: "row spread tight" }, h("strong", { class: "fine" }, one.name), h("button", { type: "button", class: "quiet", "aria-label": t`Take ${one.name} away`, onclick: () => change(nextTurn().references.filter((_, place) => place !== at)) }, "×")),
       h("span", { class: "row tight" }, weight, told), where,
-      isScaled(one) && h("span", { class: "fine muted block" }, `Scaled and cropped to ${state.session.width} × ${state.session.height} pixels`)));
+      isScaled(one) && h("span", { class: "fine muted block" }, t`Scaled and cropped to ${state.session.width} × ${state.session.height} pixels`)));
 }
 
 const percent = (weight) => `${Math.round(100 * weight)} %`;
@@ -103,7 +104,7 @@ const percent = (weight) => `${Math.round(100 * weight)} %`;
 function places(chosen) {
   const names = areaNames();
   if (![EVERYWHERE, PAINTED, ...names].includes(chosen)) names.push(chosen);
-  return [[EVERYWHERE, "Everywhere"], [PAINTED, "Where 'Only here' is painted"], ...names.map((name) => [name, `In the area '${name}'`])];
+  return [[EVERYWHERE, t("Everywhere")], [PAINTED, t("Where 'Only here' is painted")], ...names.map((name) => [name, t`In the area '${name}'`])];
 }
 
 const isScaled = ({ size: [width, height] }) => width !== state.session.width || height !== state.session.height;

@@ -6,6 +6,7 @@ import { dialog, field, fill, h, once } from "./dom.js";
 import { takeAll } from "./drops.js";
 import { isOpen } from "./events.js";
 import { jobProgress } from "./jobs.js";
+import { t } from "./languages.js";
 import { pathTo, shownTurn, state, title, update, watch } from "./state.js";
 import { tab } from "./tab.js";
 import { changedWords } from "./words.js";
@@ -20,9 +21,9 @@ export function showRepeat(...first) {
   rows = [];
   const list = h("ul", { class: "plain repeats" });
   const size = h("div");
-  const file = h("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", tabindex: "-1", "aria-label": "Pictures to do the same to" });
-  const add = h("button", { type: "button", onclick: () => file.click() }, "Add pictures");
-  const start = h("button", { class: "primary", form: "repeat-form" }, "Start");
+  const file = h("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", tabindex: "-1", "aria-label": t("Pictures to do the same to") });
+  const add = h("button", { type: "button", onclick: () => file.click() }, t("Add pictures"));
+  const start = h("button", { class: "primary", form: "repeat-form" }, t("Start"));
   file.addEventListener("change", () => (takeAll(file.files, bring), (file.value = "")));
   const bring = (picture, name) => {
     rows.push(rowOf(picture, name));
@@ -40,9 +41,9 @@ export function showRepeat(...first) {
   });
   const form = h(
     "form", { class: "stack", id: "repeat-form", onsubmit: send },
-    h("p", { class: "muted" }, `Every picture becomes a session of its own, with the turns up to ${title(turn)}. What was said is understood of what the picture shows; what was written is changed in its caption.`),
+    h("p", { class: "muted" }, t`Every picture becomes a session of its own, with the turns up to ${title(turn)}. What was said is understood of what the picture shows; what was written is changed in its caption.`),
     h("ol", { class: "steps fine" }, ...pathTo(turn).filter((one) => one.spec).map(step)), list, size, h("div", { class: "row" }, add, file));
-  dialog("Do the same to other pictures", form, [start]);
+  dialog(t("Do the same to other pictures"), form, [start]);
   if (first.length) bring(...first);
   else redraw();
   add.focus();
@@ -59,7 +60,7 @@ function rowOf(picture, name) {
   const row = { picture, name, caption, place, job: null, error: "" };
   row.element = h("li", {},
     h("img", { src: `/api/uploads/${picture.id}/preview`, alt: "", width: 72, height: 72 }),
-    h("div", { class: "grow stack" }, field(`What ${name} shows`, caption), place));
+    h("div", { class: "grow stack" }, field(t`What ${name} shows`, caption), place));
   return row;
 }
 
@@ -67,8 +68,8 @@ function rowOf(picture, name) {
 function sizeField() {
   const sides = new Set(rows.flatMap(({ picture }) => picture.smaller.map((size) => Math.max(...size))));
   const chosen = document.querySelector(".repeats + div select")?.value;
-  return sides.size > 0 && field("Size to work at", h("select", {}, ...[...sides].map((side) => h("option", { value: side, selected: String(side) === chosen }, `at most ${side} pixels a side`)),
-    h("option", { value: "", selected: chosen === "" }, "as they are")));
+  return sides.size > 0 && field(t("Size to work at"), h("select", {}, ...[...sides].map((side) => h("option", { value: side, selected: String(side) === chosen }, t`at most ${side} pixels a side`)),
+    h("option", { value: "", selected: chosen === "" }, t("as they are"))));
 }
 
 async function begin(row, turn, longest) {
@@ -91,6 +92,6 @@ function showState({ job, error, place, caption }) {
   if (error) fill(place, h("p", { class: "problem fine", role: "alert" }, error));
   else if (!known) fill(place);
   else if (isOpen(known)) fill(place, jobProgress(known));
-  else if (known.state === "done") fill(place, h("a", { class: "button", href: sessionAddress(known.session), onclick: (event) => event.target.closest("dialog").close() }, `Open ${known.session}`));
+  else if (known.state === "done") fill(place, h("a", { class: "button", href: sessionAddress(known.session), onclick: (event) => event.target.closest("dialog").close() }, t`Open ${known.session}`));
   else fill(place, h("p", { class: "problem fine" }, known.error || known.state));
 }

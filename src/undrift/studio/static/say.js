@@ -1,6 +1,7 @@
 // Telling the user: short messages that go away, and words for screen readers.
 
 import { h } from "./dom.js";
+import { t } from "./languages.js";
 
 const SHOWN_MS = 7000;
 const MOST_TOASTS = 3;
@@ -12,7 +13,7 @@ export function announce(text) {
 export function toast(text, kind = "info") {
   const toasts = place();
   for (const same of [...toasts.children]) if (same.textContent === `${text}×`) same.remove();
-  const close = h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", onclick: () => box.remove() }, "×");
+  const close = h("button", { type: "button", class: "quiet", "aria-label": t("Dismiss"), onclick: () => box.remove() }, "×");
   const box = h("div", { class: `toast ${kind}`, role: kind === "problem" ? "alert" : null }, h("span", {}, text), close);
   toasts.append(box);
   while (toasts.children.length > MOST_TOASTS) toasts.firstChild.remove();

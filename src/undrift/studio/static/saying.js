@@ -3,6 +3,7 @@
 import { post, sessionPath } from "./api.js";
 import { step } from "./actions.js";
 import { field, fill, h } from "./dom.js";
+import { t } from "./languages.js";
 import { attempt } from "./say.js";
 import { shownTurn, state } from "./state.js";
 
@@ -16,6 +17,7 @@ export function sayBox({ draft, source, method, take, submit }) {
   const told = h("p", { class: "fine", id: "heard", "aria-live": "polite" });
   const say = () => (draft().say ??= { ...NOTHING });
   let timer = 0;
+  let sends = false; // whether it is sent as soon as it is understood
   let editor = method();
 
   const listen = async (askModel = false) => {
@@ -29,19 +31,22 @@ export function sayBox({ draft, source, method, take, submit }) {
     editor = asked.method;
     take(heard);
     draw();
+    if (sends) submit();
+    sends = false;
   };
   const later = () => {
     clearTimeout(timer);
     timer = setTimeout(() => attempt(listen), WAIT_MS);
   };
   const change = (values) => {
+    sends = false;
     Object.assign(say(), values, { heard: null });
     take(null);
     draw();
     later();
   };
   const button = (label, run) => h("button", { type: "button", class: "quiet fine", onclick: run }, label);
-  const other = (form) => button(form === "caption" ? "It is an instruction" : "It is a caption", () => change({ form: form === "caption" ? "instruction" : "caption" }));
+  const other = (form) => button(form === "caption" ? t("It is an instruction") : t("It is a caption"), () => change({ form: form === "caption" ? "instruction" : "caption" }));
 
   const draw = () => {
     const { text, heard } = say();
@@ -50,25 +55,27 @@ export function sayBox({ draft, source, method, take, submit }) {
     fill(told, text.trim() && heard && [
       h("span", { class: heard.problem ? "note" : "muted" }, heard.problem ?? words(heard)), " ",
       heard.note && h("span", { class: "note" }, heard.note),
-      other(heard.form), askable && button(`Ask ${state.about.language_model}`, () => attempt(() => listen(true)))]);
+      other(heard.form), askable && button(t`Ask ${state.about.language_model}`, () => attempt(() => listen(true)))]);
   };
   box.addEventListener("input", () => change({ text: box.value, form: null }));
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    submit();
+    // Whoever is faster than the answer is not made to press it again.
+    sends = Boolean(say().text.trim()) && !say().heard;
+    if (!sends) submit();
   });
   // Another editor may be told what this one is not.
   const editorChanged = () => say().text.trim() && method() !== editor && change({});
-  return { element: h("div", { class: "said" }, field("Say what to change", box), told), draw, later, editorChanged };
+  return { element: h("div", { class: "said" }, field(t("Say what to change"), box), told), draw, later, editorChanged };
 }
 
 function words(heard) {
-  if (heard.undo) return `Goes ${heard.undo} ${heard.undo === 1 ? "turn" : "turns"} back.`;
-  if (heard.again) return `Makes turn ${shownTurn().number} anew, with the dial at ${heard.dial}.`;
-  if (heard.form === "caption") return "Read as the whole caption.";
-  if (!heard.kinds.length) return "Told to the editor as you say it; the caption stays as it is.";
-  return `Read as an instruction (${heard.kinds.join(", ")}).`;
+  if (heard.undo) return heard.undo === 1 ? t`Goes ${heard.undo} turn back.` : t`Goes ${heard.undo} turns back.`;
+  if (heard.again) return t`Makes turn ${shownTurn().number} anew, with the dial at ${heard.dial}.`;
+  if (heard.form === "caption") return t("Read as the whole caption.");
+  if (!heard.kinds.length) return t("Told to the editor as you say it; the caption stays as it is.");
+  return t`Read as an instruction (${heard.kinds.join(", ")}).`;
 }
 
 // Whether an editor is told what nobody understood: a turn whose caption stays.

@@ -3,6 +3,7 @@
 import { bringPictureIntoSight, queue } from "./actions.js";
 import { basis } from "./basis.js";
 import { nextTurn, spent, wasSent } from "./draft.js";
+import { t } from "./languages.js";
 import { coverage, png } from "./masks.js";
 import { chosenMethod } from "./method.js";
 import { chosenReferences } from "./references.js";
@@ -24,7 +25,7 @@ function settings() {
 }
 
 function wholeNumber(text) {
-  if (!/^\d{1,10}$/.test(text)) throw new Error(`Seed '${text}': expected a whole number, or nothing to have one drawn.`);
+  if (!/^\d{1,10}$/.test(text)) throw new Error(t`Seed '${text}': expected a whole number, or nothing to have one drawn.`);
   return Number(text);
 }
 

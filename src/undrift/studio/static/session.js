@@ -7,6 +7,7 @@ import { acceptPictures } from "./drops.js";
 import { film } from "./film.js";
 import { historyPanel } from "./history.js";
 import { jobsPanel } from "./jobs.js";
+import { t } from "./languages.js";
 import { showRecipe } from "./recipe.js";
 import { stage } from "./stage.js";
 import { strip } from "./strip.js";
@@ -16,8 +17,8 @@ export function sessionView() {
   const view = h(
     "div", { class: "session" },
     historyPanel(),
-    h("section", { class: "centre", "aria-label": "Picture", tabindex: "-1" }, stage(), strip(), box, film()),
-    h("section", { class: "panel side", "aria-label": "Next turn and drift", tabindex: "-1" }, form, jobsPanel(), driftPanel()),
+    h("section", { class: "centre", "aria-label": t("Picture"), tabindex: "-1" }, stage(), strip(), box, film()),
+    h("section", { class: "panel side", "aria-label": t("Next turn and drift"), tabindex: "-1" }, form, jobsPanel(), driftPanel()),
   );
   acceptPictures(view, showRecipe);
   return view;

@@ -4,6 +4,7 @@ import { turnPath } from "./api.js";
 import { keep, look } from "./actions.js";
 import { field, h, icon } from "./dom.js";
 import { branch } from "./film.js";
+import { t } from "./languages.js";
 import { lookThrough } from "./lens.js";
 import { paneWith } from "./pane.js";
 import { candidatesOf, noteOf, pathTo, shownTurn, state, title, turnOf, update } from "./state.js";
@@ -12,10 +13,10 @@ import { difference } from "./strip.js";
 const MOST = 24; // pictures shown at once
 
 const SETS = {
-  candidates: { label: "Candidates of this turn", turns: () => candidatesOf(shownTurn()) },
-  favourites: { label: "Favourites", turns: () => state.session.turns.filter((turn) => noteOf(turn).starred) },
-  branch: { label: "This branch", turns: branch },
-  all: { label: "All turns", turns: () => state.session.turns },
+  candidates: { label: t("Candidates of this turn"), turns: () => candidatesOf(shownTurn()) },
+  favourites: { label: t("Favourites"), turns: () => state.session.turns.filter((turn) => noteOf(turn).starred) },
+  branch: { label: t("This branch"), turns: branch },
+  all: { label: t("All turns"), turns: () => state.session.turns },
 };
 
 const possible = () => Object.keys(SETS).filter((key) => SETS[key].turns().length > 1);
@@ -34,7 +35,7 @@ export function severalView() {
   const kept = new Set(pathTo(turnOf(state.session.head)).map((turn) => turn.id));
   const cells = turns.map((turn, at) => cell(turn, { at, turns, kept, candidates: key === "candidates" }));
   queueMicrotask(() => cells[0]?.isConnected && lookThrough(...cells.map((one) => one.querySelector(".pane"))));
-  return [h("ul", { class: `several of-${columns(turns.length)}` }, ...cells), h("div", { class: "row tools" }, setSelect(key), turns.length < all.length && h("span", { class: "fine muted" }, `${turns.length} of ${all.length}; make those you want favourites`))];
+  return [h("ul", { class: `several of-${columns(turns.length)}` }, ...cells), h("div", { class: "row tools" }, setSelect(key), turns.length < all.length && h("span", { class: "fine muted" }, t`${turns.length} of ${all.length}; make those you want favourites`))];
 }
 
 // Those nearest to the shown turn, where there are too many.
@@ -49,13 +50,13 @@ const columns = (count) => ({ 1: 1, 2: 2, 4: 2 })[count] ?? 3;
 function setSelect(key) {
   const select = h("select", { name: "several", onchange: () => update({ several: select.value }) },
     ...possible().map((one) => h("option", { value: one, selected: one === key }, SETS[one].label)));
-  const box = field("Show", select);
+  const box = field(t("Show"), select);
   box.classList.add("inline");
   return box;
 }
 
 function cell(turn, { at, turns, kept, candidates }) {
-  const called = candidates ? `candidate ${at + 1}` : title(turn);
+  const called = candidates ? t`candidate ${at + 1}` : title(turn);
   const here = turn.id === state.shown;
   const picture = h("img", { class: "picture sheet", src: turnPath(state.session.name, turn, "picture"), alt: turn.prompt, loading: "lazy", draggable: "false" });
   return h(
@@ -64,9 +65,9 @@ function cell(turn, { at, turns, kept, candidates }) {
     h("div", { class: "row spread" },
       h("span", { class: "fine" }, candidates ? difference(turn, turns) : words(turn), h("br"), h("span", { class: "muted" }, drift(turn))),
       h("span", { class: "row tight" },
-        !here && h("button", { type: "button", class: "quiet", onclick: () => look(turn.id), "aria-label": `Look at ${called}` }, "Look"),
-        candidates && (kept.has(turn.id) ? h("span", { class: "tag now" }, "kept")
-          : h("button", { type: "button", onclick: () => keep(turn.id), "aria-label": `Keep ${called}` }, icon("keep"), "Keep")))),
+        !here && h("button", { type: "button", class: "quiet", onclick: () => look(turn.id), "aria-label": t`Look at ${called}` }, t("Look")),
+        candidates && (kept.has(turn.id) ? h("span", { class: "tag now" }, t("kept"))
+          : h("button", { type: "button", onclick: () => keep(turn.id), "aria-label": t`Keep ${called}` }, icon("keep"), t("Keep"))))),
   );
 }
 
@@ -76,6 +77,6 @@ function drift(turn) {
   const found = turn.drift_previous;
   if (!found) return "";
   // A method that does not say where it edits leaves nothing that is outside.
-  const where = turn.has_mask || turn.has_region ? "changed outside" : "of the picture changed";
-  return `${(100 * found.changed).toFixed(1)} % ${where}`;
+  const share = (100 * found.changed).toFixed(1);
+  return turn.has_mask || turn.has_region ? t`${share} % changed outside` : t`${share} % of the picture changed`;
 }

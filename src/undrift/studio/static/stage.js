@@ -2,6 +2,7 @@
 
 import { get, heatPath, sessionPath, turnPath } from "./api.js";
 import { cancel, ownJob } from "./actions.js";
+import { t } from "./languages.js";
 import { severalView } from "./several.js";
 import { comparison, turnSelect } from "./compare.js";
 import { fill, h, icon } from "./dom.js";
@@ -12,7 +13,7 @@ import { lensBar, paneOf, picturePane } from "./pane.js";
 import { anchorTurn, shownTurn, state, update, watch } from "./state.js";
 
 export function stage() {
-  const tabs = h("div", { class: "modes", role: "tablist", "aria-label": "How to look at the picture" });
+  const tabs = h("div", { class: "modes", role: "tablist", "aria-label": t("How to look at the picture") });
   const view = h("div", { class: "stage", role: "tabpanel", id: "stage", "aria-labelledby": "mode-view", tabindex: "-1" });
   const caption = h("p", { class: "caption" });
   const bar = h("div", { class: "bar", hidden: true });
@@ -23,7 +24,7 @@ export function stage() {
     const mode = currentMode();
     drawTabs(tabs, mode);
     view.setAttribute("aria-labelledby", `mode-${mode}`);
-    caption.textContent = shownTurn().prompt || "(no caption)";
+    caption.textContent = shownTurn().prompt || t("(no caption)");
     // What is seen of other turns changes with the session, everything else with the turn alone: a brush is not to be lost.
     const key = JSON.stringify([mode, state.session.name, state.shown, mode === "several" ? [state.several, state.session.head, state.session.notes] : state.against, ["several", "compare", "changes"].includes(mode) && state.session.turns.length]);
     if (key === drawn) return;
@@ -48,9 +49,9 @@ const VIEWS = {
   mask() {
     const turn = shownTurn();
     const nothing = turn.has_mask && turn.drift_previous?.outside === 1;
-    const told = nothing ? "The method highlighted nothing in this turn." : turn.has_mask ? "Orange is where the method looked for the edit." : "Orange is where this turn was allowed to change.";
+    const told = nothing ? t("The method highlighted nothing in this turn.") : turn.has_mask ? t("Orange is where the method looked for the edit.") : t("Orange is where this turn was allowed to change.");
     return [
-      paneOf([h("img", { class: "picture sheet", src: turnPath(state.session.name, turn, "overlay"), alt: `Mask of turn ${turn.number}: ${told}`, draggable: "false" })]),
+      paneOf([h("img", { class: "picture sheet", src: turnPath(state.session.name, turn, "overlay"), alt: t`Mask of turn ${turn.number}: ${told}`, draggable: "false" })]),
       h("p", { class: "muted fine tools" }, told),
     ];
   },
@@ -62,17 +63,17 @@ function changes() {
   const [first, second] = [anchorTurn(), shownTurn()];
   const numbers = h("span", { class: "muted fine", role: "status" }, "…");
   get(`${sessionPath(state.session.name)}/compare/${first.id}/${second.id}`).then((found) => {
-    const psnr = found.psnr === null ? "identical" : `${found.psnr.toFixed(1)} dB`;
-    numbers.textContent = `${psnr}, ${(100 * found.changed).toFixed(1)} % of the pixels changed`;
+    const psnr = found.psnr === null ? t("identical") : `${found.psnr.toFixed(1)} dB`;
+    numbers.textContent = t`${psnr}, ${(100 * found.changed).toFixed(1)} % of the pixels changed`;
   }, (error) => (numbers.textContent = error.message));
   return [
-    paneOf([h("img", { class: "picture sheet", src: heatPath(state.session.name, first, second), alt: `What changed from turn ${first.number} to turn ${second.number}`, draggable: "false" })]),
-    h("div", { class: "row tools" }, turnSelect("Changes since", first, (id) => update({ against: id })), legend(), numbers),
+    paneOf([h("img", { class: "picture sheet", src: heatPath(state.session.name, first, second), alt: t`What changed from turn ${first.number} to turn ${second.number}`, draggable: "false" })]),
+    h("div", { class: "row tools" }, turnSelect(t("Changes since"), first, (id) => update({ against: id })), legend(), numbers),
   ];
 }
 
 function legend() {
-  return h("span", { class: "legend fine muted" }, "little", h("i", { class: "scale", "aria-hidden": "true" }), "much");
+  return h("span", { class: "legend fine muted" }, t("little"), h("i", { class: "scale", "aria-hidden": "true" }), t("much"));
 }
 
 function drawTabs(tabs, mode) {
@@ -99,7 +100,7 @@ function besides(event) {
 function showLive(view, job) {
   const shown = view.querySelector(".live");
   if (!job?.previews || currentMode() !== "view") return shown?.remove();
-  const image = shown ?? h("img", { class: "sheet live", alt: "Preview of the turn being made", draggable: "false" });
+  const image = shown ?? h("img", { class: "sheet live", alt: t("Preview of the turn being made"), draggable: "false" });
   image.src = `/api/jobs/${job.id}/preview?n=${job.previews}`;
   return image.isConnected || view.querySelector(".window")?.append(image);
 }
@@ -110,7 +111,7 @@ function showBar(bar, job) {
   if (!job) return fill(bar);
   if (bar.dataset.job !== job.id || !bar.firstChild) {
     bar.dataset.job = job.id;
-    const stop = h("button", { type: "button", class: "stop", onclick: () => cancel(job) }, icon("stop"), "Cancel");
+    const stop = h("button", { type: "button", class: "stop", onclick: () => cancel(job) }, icon("stop"), t("Cancel"));
     fill(bar, h("div", { class: "progress-place" }), stop);
   }
   return fill(bar.querySelector(".progress-place"), jobProgress(job));

@@ -6,6 +6,7 @@ import { field, fill, h, once } from "./dom.js";
 import { acceptPictures, take } from "./drops.js";
 import { isOpen } from "./events.js";
 import { jobsPanel } from "./jobs.js";
+import { t } from "./languages.js";
 import { adopt } from "./method.js";
 import { recipeSummary, settingsButton } from "./recipe.js";
 import { attempt } from "./say.js";
@@ -28,10 +29,10 @@ export async function startView() {
   const view = h(
     "div", { class: "start" },
     h("section", { class: "panel", "aria-labelledby": "new-title" },
-      h("h1", { id: "new-title" }, "Edit a picture with words"),
-      h("p", { class: "muted" }, "Turn after turn, and what you do not mention stays as it is."), form, (jobs ??= jobsPanel())),
+      h("h1", { id: "new-title" }, t("Edit a picture with words")),
+      h("p", { class: "muted" }, t("Turn after turn, and what you do not mention stays as it is.")), form, (jobs ??= jobsPanel())),
     h("section", { class: "panel", "aria-labelledby": "old-title" },
-      h("h2", { id: "old-title" }, "Sessions"),
+      h("h2", { id: "old-title" }, t("Sessions")),
       h("p", { class: "muted fine folder" }, state.about.folder),
       sessions),
   );
@@ -40,18 +41,18 @@ export async function startView() {
 }
 
 function dropZone(begin) {
-  const input = h("input", { type: "file", accept: "image/*,.zip", class: "unseen", id: "file", tabindex: "-1", "aria-label": "Picture file" });
+  const input = h("input", { type: "file", accept: "image/*,.zip", class: "unseen", id: "file", tabindex: "-1", "aria-label": t("Picture file") });
   input.addEventListener("change", () => take(input.files, begin));
-  const choose = h("button", { type: "button", class: "primary", onclick: () => input.click() }, "Choose a picture");
-  const example = h("button", { type: "button", onclick: () => attempt(async () => begin(await post("/api/example"), "example")) }, "Use the example");
+  const choose = h("button", { type: "button", class: "primary", onclick: () => input.click() }, t("Choose a picture"));
+  const example = h("button", { type: "button", onclick: () => attempt(async () => begin(await post("/api/example"), "example")) }, t("Use the example"));
   const { megapixels, bytes } = state.about.limits;
   return h(
     "div", { class: "drop" },
-    h("p", { class: "big" }, "Drop a picture or a session here, or paste a picture"),
+    h("p", { class: "big" }, t("Drop a picture or a session here, or paste a picture")),
     h("div", { class: "row" }, choose, example, input),
-    h("p", { class: "muted fine" }, `Up to ${megapixels} megapixels and ${bytes / 2 ** 20} MB. It stays on this machine and keeps its size unless you choose a smaller one.`),
+    h("p", { class: "muted fine" }, t`Up to ${megapixels} megapixels and ${bytes / 2 ** 20} MB. It stays on this machine and keeps its size unless you choose a smaller one.`),
     state.about.vocabulary &&
-      h("p", { class: "muted fine" }, `The model ${state.about.model.name} only knows its own drawn world; for photos start the studio with `, h("code", { class: "whole" }, "--model"), "."),
+      h("p", { class: "muted fine" }, t`The model ${state.about.model.name} only knows its own drawn world; for photos start the studio with `, h("code", { class: "whole" }, "--model"), "."),
   );
 }
 
@@ -59,7 +60,7 @@ function pictureForm(picture, fileName, back) {
   const caption = h("textarea", { rows: 3, value: picture.prompt, required: true, placeholder: "a yellow dog next to a red cactus on a beach" });
   const name = h("input", { value: plainName(fileName), maxlength: 64, autocomplete: "off", spellcheck: "false" });
   const size = picture.smaller.length > 0 && sizeSelect(picture);
-  const start = h("button", { class: "primary", id: "begin" }, "Start");
+  const start = h("button", { class: "primary", id: "begin" }, t("Start"));
   const send = async () => {
     const body = { upload: picture.id, prompt: caption.value.trim(), tab, ...(size && size.value && { longest: Number(size.value) }), ...(name.value.trim() && { name: name.value.trim() }) };
     const job = await post("/api/sessions", body);
@@ -68,15 +69,15 @@ function pictureForm(picture, fileName, back) {
   };
   const form = h(
     "form", { class: "stack", onsubmit: once(send) },
-    h("img", { class: "chosen", src: `/api/uploads/${picture.id}/preview`, alt: "The picture you brought" }),
-    h("p", { class: "muted fine" }, `${picture.width} × ${picture.height} pixels`),
-    size && field("Size to work at", size, h("p", { class: "fine muted" }, "The work of a turn grows with the square of the pixels: at the full size of a photo it takes many minutes.")),
-    picture.foreign && h("p", { class: "note" }, "This does not look like a picture of the drawn world that the model knows. Edits will not go well: for photos start the studio with --model black-forest-labs/FLUX.1-dev."),
+    h("img", { class: "chosen", src: `/api/uploads/${picture.id}/preview`, alt: t("The picture you brought") }),
+    h("p", { class: "muted fine" }, t`${picture.width} × ${picture.height} pixels`),
+    size && field(t("Size to work at"), size, h("p", { class: "fine muted" }, t("The work of a turn grows with the square of the pixels: at the full size of a photo it takes many minutes."))),
+    picture.foreign && h("p", { class: "note" }, t("This does not look like a picture of the drawn world that the model knows. Edits will not go well: for photos start the studio with --model black-forest-labs/FLUX.1-dev.")),
     picture.recipe && recipeSummary(picture.recipe),
     picture.recipe && settingsButton(picture.recipe),
-    field("What does the picture show?", caption),
-    field("Name of the session", name),
-    h("div", { class: "row" }, start, h("button", { type: "button", onclick: back }, "Another picture")),
+    field(t("What does the picture show?"), caption),
+    field(t("Name of the session"), name),
+    h("div", { class: "row" }, start, h("button", { type: "button", onclick: back }, t("Another picture"))),
   );
   queueMicrotask(() => caption.focus());
   return form;
@@ -84,7 +85,7 @@ function pictureForm(picture, fileName, back) {
 
 // A large picture is scaled down only if this says so, and it says what is chosen.
 function sizeSelect({ width, height, smaller }) {
-  const full = `${width} × ${height}, as it is (${((width * height) / 1e6).toFixed(0)} megapixels)`;
+  const full = t`${width} × ${height}, as it is (${((width * height) / 1e6).toFixed(0)} megapixels)`;
   return h("select", {}, ...smaller.map(([w, x], at) => h("option", { value: Math.max(w, x), selected: at === 0 }, `${w} × ${x}`)), h("option", { value: "" }, full));
 }
 

@@ -1,5 +1,7 @@
 // What this page shows. Everything that matters is on the server; this can be lost and asked for again.
 
+import { t } from "./languages.js";
+
 export const state = {
   about: null, // model, methods, limits
   session: null, // the open session as the server tells it, null on the start page
@@ -44,10 +46,11 @@ export const shownTurn = () => turnOf(state.shown);
 
 // What a turn is called: by its number, and a letter where several turns have the same one.
 export function title(turn) {
-  if (turn.kind === "original") return "Original";
+  if (turn.kind === "original") return t("Original");
   const twins = state.session.turns.filter((other) => other.number === turn.number);
   const at = twins.findIndex((other) => other.id === turn.id);
-  return `Turn ${turn.number}${at > 0 ? letters(at) : ""}`;
+  const number = `${turn.number}${at > 0 ? letters(at) : ""}`;
+  return t`Turn ${number}`;
 }
 
 const letters = (at) => (at < 26 ? String.fromCharCode(97 + at) : `-${at + 1}`);

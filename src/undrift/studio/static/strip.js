@@ -3,11 +3,12 @@
 import { turnPath } from "./api.js";
 import { look } from "./actions.js";
 import { fill, h } from "./dom.js";
+import { t } from "./languages.js";
 import { candidatesOf, shownTurn, state, watch } from "./state.js";
 
 // The small row below the picture.
 export function strip() {
-  const row = h("div", { class: "strip", role: "group", "aria-label": "Candidates of this turn" });
+  const row = h("div", { class: "strip", role: "group", "aria-label": t("Candidates of this turn") });
   const draw = () => {
     const candidates = state.session ? candidatesOf(shownTurn()) : [];
     row.hidden = candidates.length < 2 || state.mode === "several";
@@ -21,7 +22,7 @@ export function strip() {
 function thumb(turn, all) {
   return h(
     "button", { type: "button", "aria-pressed": String(turn.id === state.shown), onclick: () => look(turn.id), title: difference(turn, all) },
-    h("img", { src: turnPath(state.session.name, turn, "thumbnail"), alt: `Candidate ${all.indexOf(turn) + 1}` }),
+    h("img", { src: turnPath(state.session.name, turn, "thumbnail"), alt: t`Candidate ${all.indexOf(turn) + 1}` }),
     h("span", { class: "fine" }, difference(turn, all)),
   );
 }
@@ -30,7 +31,7 @@ function thumb(turn, all) {
 export function difference(turn, all) {
   const specs = all.map((one) => one.spec);
   const own = turn.spec;
-  if (!own) return "put in by hand";
+  if (!own) return t("put in by hand");
   const parts = [];
   const differs = (pick) => new Set(specs.map((spec) => JSON.stringify(spec && pick(spec)))).size > 1;
   const alone = specs.filter((spec) => spec?.dial === own.dial).length === 1;
@@ -40,14 +41,15 @@ export function difference(turn, all) {
     const names = Object.keys(own.params).filter((name) => differs((spec) => spec.params[name]));
     parts.push(...names.slice(0, 2).map((name) => `${name.replaceAll("_", " ")} ${plain(own.params[name])}`));
   }
-  return parts.length ? parts.join(", ") : `seed ${own.seed}`;
+  return parts.length ? parts.join(", ") : t`seed ${own.seed}`;
 }
 
 function dialWords(dial) {
-  if (dial === 0) return "as the method does it";
+  if (dial === 0) return t("as the method does it");
   const amount = Math.abs(dial);
-  const much = amount === 1 ? "as much as it can" : amount > 0.5 ? "much more" : amount === 0.5 ? "more" : "a little more";
-  return `${dial < 0 ? "obeys" : "preserves"} ${much} (${dial > 0 ? "+" : "−"}${amount})`;
+  const much = amount === 1 ? t("as much as it can") : amount > 0.5 ? t("much more") : amount === 0.5 ? t("more") : t("a little more");
+  const place = `${dial > 0 ? "+" : "−"}${amount}`;
+  return dial < 0 ? t`obeys ${much} (${place})` : t`preserves ${much} (${place})`;
 }
 
 const plain = (value) => (typeof value === "number" ? Number(value.toFixed(3)) : JSON.stringify(value));

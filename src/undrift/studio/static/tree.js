@@ -4,6 +4,7 @@ import { turnPath } from "./api.js";
 import { go } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { isFound, narrowed } from "./history.js";
+import { t } from "./languages.js";
 import { candidatesOf, noteOf, state, title, turnOf, watch } from "./state.js";
 import { difference } from "./strip.js";
 import { changedWords, changesInWords } from "./words.js";
@@ -94,9 +95,9 @@ function row(turn, level, rail, reachable) {
     rail && rails(level, rail),
     h("img", { src: turnPath(session.name, turn, "thumbnail"), alt: "", width: 44, height: 44, loading: "lazy", draggable: "false" }),
     h("span", { class: "text" },
-      h("span", { class: "head" }, title(turn), noteOf(turn).starred && h("span", { class: "star" }, "★"), here && h("b", { class: "tag now" }, "head"), ...names.map((name) => h("b", { class: "tag" }, name)),
-        turn.has_references && h("b", { class: "tag", title: "Made with references" }, "look"),
-        turn.warning && h("b", { class: "tag warn", title: turn.warning }, "drift")),
+      h("span", { class: "head" }, title(turn), noteOf(turn).starred && h("span", { class: "star" }, "★"), here && h("b", { class: "tag now" }, t("head")), ...names.map((name) => h("b", { class: "tag" }, name)),
+        turn.has_references && h("b", { class: "tag", title: t("Made with references") }, t("look")),
+        turn.warning && h("b", { class: "tag warn", title: turn.warning }, t("drift"))),
       noteOf(turn).name && h("strong", { class: "noted" }, noteOf(turn).name),
       h("span", { class: "what" }, ...what(turn))),
   );
@@ -104,17 +105,17 @@ function row(turn, level, rail, reachable) {
 }
 
 function what(turn) {
-  if (turn.kind === "restore") return ["part of ", turnOf(turn.restore.anchor)?.kind === "original" ? "the original" : "an earlier turn", " put back"];
-  if (turn.kind === "import") return ["put in: ", turn.prompt];
-  if (!turn.changes) return [turn.prompt || "(no caption)"];
+  if (turn.kind === "restore") return [turnOf(turn.restore.anchor)?.kind === "original" ? t("part of the original put back") : t("part of an earlier turn put back")];
+  if (turn.kind === "import") return [t`put in: ${turn.prompt}`];
+  if (!turn.changes) return [turn.prompt || t("(no caption)")];
   const siblings = candidatesOf(turn);
-  if (siblings.length > 1 && siblings[0] !== turn) return ["candidate: ", difference(turn, siblings)];
+  if (siblings.length > 1 && siblings[0] !== turn) return [t`candidate: ${difference(turn, siblings)}`];
   const words = changedWords(turn.changes.words);
   return words.length ? words : [turn.prompt];
 }
 
 function label(turn, here, names) {
-  const marks = [noteOf(turn).starred && "favourite", here && "head", ...names.map((name) => `branch ${name}`), turn.has_references && "made with references", turn.warning].filter(Boolean);
+  const marks = [noteOf(turn).starred && t("favourite"), here && t("head"), ...names.map((name) => t`branch ${name}`), turn.has_references && t("made with references"), turn.warning].filter(Boolean);
   const said = turn.spec?.instruction ?? (turn.changes && changesInWords(turn.changes.words));
   return [[title(turn), noteOf(turn).name, said, turn.prompt].filter(Boolean).join(": "), ...marks].join(", ");
 }

@@ -1,6 +1,7 @@
 // Prompts beside each other: removed words struck through, added words marked, and which words steer.
 
 import { h } from "./dom.js";
+import { t } from "./languages.js";
 
 // `words` are pairs of kept, removed or added, and the word.
 export function marked(words) {
@@ -22,8 +23,8 @@ export function changesInWords(words) {
   }
   const told = ({ removed, added }) => {
     const [from, to] = [removed.join(" "), added.join(" ")];
-    if (from && to) return `${from} becomes ${to}`;
-    return to ? `with ${to}` : from && `without ${from}`;
+    if (from && to) return t`${from} becomes ${to}`;
+    return to ? t`with ${to}` : from && t`without ${from}`;
   };
   return runs.map(told).filter(Boolean).join(", ");
 }

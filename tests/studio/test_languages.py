@@ -1,0 +1,66 @@
+"""The page's texts: every one of them is in every catalogue, with the same holes, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from undrift.studio.app import STATIC
+
+CATALOGUES = sorted((STATIC / "languages").glob("*.json"))
+PLAIN = re.compile(r"\bt\(\"([^\"]+)\"\)")
+TEMPLATE = re.compile(r"\bt`")
+HOLE = re.compile(r"\{\d\}")
+
+
+def keys_of(code: str) -> set[str]:
+    """The texts that a module says, as a catalogue has them: what is put in is a number in braces."""
+    return set(PLAIN.findall(code)) | {_template(code, found.end()) for found in TEMPLATE.finditer(code)}
+
+
+def _template(code: str, start: int) -> str:
+    """The template that begins at ``start``; an expression in it may have braces, but no template of its own."""
+    key, count, at = "", 0, start
+    while code[at] != "`":
+        if not code.startswith("${", at):
+            key, at = key + code[at], at + 1
+            continue
+        depth = 0
+        while True:
+            at += 1
+            depth += {"{": 1, "}": -1}.get(code[at], 0)
+            if depth == 0:
+                break
+        key, count, at = f"{key}{{{count}}}", count + 1, at + 1
+    return key
+
+
+def said() -> set[str]:
+    """The texts of all modules but the one that looks them up, whose comment has examples."""
+    return set().union(
+        *(keys_of(file.read_text("utf-8")) for file in STATIC.glob("*.js") if file.stem != "languages")
+    )
+
+
+def test_the_texts_are_found_in_the_code() -> None:
+    assert keys_of('t("one two"), t`${a.map(({ x }) => x)} of ${b}`, "three", at("four")') == {
+        "one two",
+        "{0} of {1}",
+    }
+    assert len(said()) > 300
+
+
+@pytest.mark.parametrize("file", CATALOGUES, ids=lambda file: file.stem)
+def test_a_catalogue_has_every_text_and_no_other(file: Path) -> None:
+    words = json.loads(file.read_text("utf-8"))
+    assert set(words) == said()
+    assert [key for key, text in words.items() if not text.strip()] == []
+    assert [key for key, text in words.items() if sorted(HOLE.findall(key)) != sorted(HOLE.findall(text))] == []
+
+
+def test_every_language_that_is_offered_has_a_catalogue() -> None:
+    offered = re.findall(r"(\w\w): \"", (STATIC / "languages.js").read_text("utf-8").split("LANGUAGES = ")[1])
+    assert sorted(offered) == sorted(["en", *(file.stem for file in CATALOGUES)])
