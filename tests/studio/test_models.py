@@ -15,6 +15,7 @@ from tests.support.tiny_flux import save_tiny_flux
 from tests.support.toy import ToyBackbone
 from undrift.backbones.base import Backbone
 from undrift.errors import ModelError
+from undrift.studio.models import turn_memory
 from undrift.studio.studio import Studio
 
 OTHER = "littleworld-sd"
@@ -153,3 +154,18 @@ def test_a_download_that_cannot_be_says_why_in_its_place(client: TestClient, hub
 def test_a_studio_with_one_model_downloads_none(client: TestClient, hub: Hub) -> None:
     answer = client.post("/api/models/download", json={"name": SMALL})
     assert (answer.status_code, hub.fetched) == (400, [])
+
+
+def test_a_turn_s_memory_grows_with_the_picture_and_the_loaded_weights_do_not_count(
+    client: TestClient, studio: Studio, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(client)
+    assert client.post("/api/cost?session=cat", json={"name": "toy"}).json() == {"evaluations": 4}, (
+        "the toy has no files"
+    )
+    monkeypatch.setattr(studio.backbone, "identity", replace(studio.backbone.identity, name=str(hub.folder)))
+    small = turn_memory(studio, (64, 64))
+    assert turn_memory(studio, (640, 640))["memory"] > 10 * small["memory"] > 0
+    told = client.post("/api/cost?session=cat", json={"name": "toy"}).json()
+    assert told["memory"] == turn_memory(studio, (40, 32))["memory"]
+    assert client.post("/api/cost?session=none", json={"name": "toy"}).status_code == 404

@@ -128,12 +128,7 @@ def about(request: Request) -> Response:
 
 def offered_models(request: Request) -> Response:
     """The models that turns could be made with, and what they take for pictures as large as a session's."""
-    studio, name = studio_of(request), request.query_params.get("session")
-    size = models.USUAL_SIZE
-    if name is not None:
-        original = studio.folders.session(name).original
-        size = (original.width, original.height)
-    return JSONResponse({"models": models.offers(studio, size)})
+    return JSONResponse({"models": models.offers(studio_of(request), _size(request) or models.USUAL_SIZE)})
 
 
 @takes(ModelForm)
@@ -272,9 +267,10 @@ def bring_back(request: Request) -> Response:
 
 @takes(MethodForm)
 def cost(request: Request, form: MethodForm) -> Any:
-    """What one turn with a method costs, in evaluations of the network."""
-    studio = studio_of(request)
-    return {"evaluations": studio.method(form).cost(studio.backbone).evaluations}
+    """What one turn with a method costs: evaluations of the network and, of a session's pictures, memory."""
+    studio, size = studio_of(request), _size(request)
+    memory = {} if size is None else models.turn_memory(studio, size)
+    return {"evaluations": studio.method(form).cost(studio.backbone).evaluations, **memory}
 
 
 @takes(EditForm)
@@ -366,6 +362,13 @@ def overlay(request: Request) -> Response:
     """A turn's mask over its picture."""
     opened = session_of(request)
     return _png(images.overlay(opened, turn_of(request, opened)))
+
+
+def _size(request: Request) -> tuple[int, int] | None:
+    """Of the pictures of the session that the address asks about, width and height; None where it names none."""
+    name = request.query_params.get("session")
+    original = None if name is None else studio_of(request).folders.session(name).original
+    return None if original is None else (original.width, original.height)
 
 
 def _png(data: bytes) -> Response:

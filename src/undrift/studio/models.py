@@ -7,7 +7,9 @@ one. The old one stays in memory until the new one is there: a model that cannot
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
 
 from undrift.backbones.examination import examined
 from undrift.backbones.local_models import KNOWN, is_here, local_models
@@ -45,13 +47,13 @@ def _offer(studio: Studio, name: str, free: int, found: Any, size: tuple[int, in
         why_not = found.problem or f"a {found.pipeline} cannot be edited with"
     elif not here:
         why_not = "not on this machine"
-    elif not used and memory is not None and memory > free:
-        why_not = f"needs {memory / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+    elif not used and memory is not None and memory.total > free:
+        why_not = f"needs {memory.total / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
     return {
         "name": name,
         "about": KNOWN.get(name, ""),
         "bytes": found.size if found is not None else None,
-        "memory": memory,
+        "memory": None if memory is None else memory.total,
         "licence": found.licence if found is not None else "",
         "used": used,
         "why_not": why_not,
@@ -59,14 +61,35 @@ def _offer(studio: Studio, name: str, free: int, found: Any, size: tuple[int, in
     }
 
 
+class Memory(NamedTuple):
+    """Bytes that a model takes: its weights, and computing on top of them."""
+
+    weights: int
+    working: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.working
+
+
 @lru_cache(maxsize=64)
-def memory_of(name: str, device: str, size: tuple[int, int]) -> int | None:
-    """Bytes that a model on this machine takes on ``device`` while it edits pictures of ``size``, held as it is.
+def memory_of(name: str, device: str, size: tuple[int, int]) -> Memory | None:
+    """What a model on this machine takes on ``device`` while it edits pictures of ``size``, held as it is.
 
     None where its files do not tell.
     """
     ways = examined(name, device, size).ways
-    return ways[0].needs.device + ways[0].working if ways else None
+    return Memory(ways[0].needs.device, ways[0].working) if ways else None
+
+
+def turn_memory(studio: Studio, size: tuple[int, int]) -> dict[str, int]:
+    """Bytes that a turn on pictures of ``size`` takes on top of the loaded model, and how many are free; none if the
+    model's files do not tell."""
+    identity = studio.backbone.identity
+    found = memory_of(identity.name, identity.device, size)
+    if found is None:
+        return {}
+    return {"memory": found.working, "free": free_memory(torch.device(identity.device))}
 
 
 def bring_here(studio: Studio, form: ModelForm) -> Job:

@@ -12,6 +12,16 @@ from undrift.littleworld import demo
 from undrift.pictures import read_metadata, read_picture
 
 
+def test_the_first_turn_takes_three_actions(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Use the example").click()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_label("Say what to change").fill("make the cactus pink")
+    page.keyboard.press("Enter")
+    expect(rows(page)).to_have_count(2)
+    expect(page.locator(".caption")).to_have_text(demo.edits()[0])
+
+
 def test_from_a_picture_to_five_turns_and_back(open_page: Open, running: Running, example_file: Path) -> None:
     page = open_page()
     page.locator("input[type=file]").set_input_files(example_file)
