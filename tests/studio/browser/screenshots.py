@@ -62,7 +62,17 @@ def light(browser: Browser, running: Running, folder: Path) -> None:
     page.get_by_role("button", name="Make the turn").click()
     expect(page.locator(".several li")).to_have_count(3)
     save(page, folder / "studio-candidates.png")
+    page.get_by_label("Show", exact=True).select_option("This branch")
+    page.get_by_role("button", name="Larger").click(click_count=1)
+    save(page, folder / "studio-beside.png")
+    page.get_by_role("button", name="Fit the window").click()
     page.get_by_role("tab", name="View").click()
+    page.get_by_role("button", name="Crop or extend").click()
+    page.get_by_label("Shape").select_option("3 : 2")
+    page.get_by_label("Width", exact=True).fill("160")
+    page.get_by_label("Width", exact=True).press("Tab")
+    save(page, folder / "studio-crop.png")
+    page.get_by_role("button", name="Close").click()
 
 
 def said(browser: Browser, running: Running, folder: Path) -> None:
