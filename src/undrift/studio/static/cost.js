@@ -28,7 +28,7 @@ export function costLine(count) {
     const cost = known.get(key);
     told.textContent = cost ? words(cost, count(), form.name) : "";
     note.hidden = !cost || !(cost.memory > cost.free);
-    note.textContent = note.hidden ? "" : t`This may need more memory than there is: ${gigabytes(cost.free)} are free. A smaller picture needs less.`;
+    note.textContent = note.hidden ? "" : t`This may need more memory than there is: ${size(cost.free)} are free. A smaller picture needs less.`;
   };
   watch(["method", "session", "count"], draw);
   draw();
@@ -40,11 +40,11 @@ function words({ evaluations: each, memory }, count, method) {
   const seconds = secondsEach(method);
   const told = [
     evaluations === 1 ? t`${evaluations} evaluation of the model` : t`${evaluations} evaluations of the model`,
-    seconds && t`about ${duration(evaluations * seconds)}`, memory && t`${gigabytes(memory)} of memory`];
+    seconds && t`about ${duration(evaluations * seconds)}`, memory && t`${size(memory)} of memory`];
   return told.filter(Boolean).join(", ");
 }
 
-const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(bytes < 1e9 ? 2 : 1)} GB`;
+const size = (bytes) => (bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
 // Seconds for one evaluation: the middle of the last turns with this method, else with any, made with this model.
 function secondsEach(method) {

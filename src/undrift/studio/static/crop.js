@@ -22,7 +22,7 @@ export function showCrop() {
   const box = h("div", { class: "crop-frame" }, ...HANDLES.map(([x, y]) => h("i", { class: `x${x} y${y}`, "data-x": x, "data-y": y })));
   const room = h("div", { class: "crop-room" }, h("img", { src: turnPath(state.session.name, turn, "picture"), alt: t`${title(turn)}, with the frame over it`, draggable: "false" }), box);
   room.style.setProperty("--ratio", width / height);
-  const inputs = Object.fromEntries(Object.keys(SIDES).map((name) => [name, h("input", { type: "number", name, onchange: () => put({ ...frame, [name]: Math.round(Number(inputs[name].value)) || 0 }) })]));
+  const inputs = Object.fromEntries(Object.keys(SIDES).map((name) => [name, h("input", { type: "number", name, onchange: () => ((shapes.value = ""), put({ ...frame, [name]: Math.round(Number(inputs[name].value)) || 0 })) })]));
   const shapes = h("select", { onchange: () => shapes.value && put(largest(shapes.value)) }, ...Object.entries(SHAPES).map(([value, label]) => h("option", { value }, label)));
   const told = h("p", { class: "fine muted", role: "status" });
   const start = h("button", { class: "primary", form: "crop-form" }, t("Begin a session with it"));
