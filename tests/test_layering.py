@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backbones": {"attention", "flow", "littleworld"},
     "methods": {"backbones", "attention", "flow"},
     "session": {"instructions", "methods", "backbones", "attention", "flow"},
-    "bench": {"session", "methods", "backbones", "attention", "flow", "littleworld"},
+    "bench": {"session", "instructions", "methods", "backbones", "attention", "flow", "littleworld"},
     "services": {"studio", "bench", "session", "instructions", "methods", "backbones", "flow"},
     "cli": {
         "services",
