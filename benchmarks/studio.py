@@ -95,7 +95,7 @@ def prepared(page: Page) -> list[tuple[str, str, Any]]:
         ("GET", "/api/jobs", None),
         ("POST", "/api/diff", {"source": upload["prompt"], "target": PROMPT}),
         ("POST", "/api/sessions/bench/say", {"turn": turn, "text": "make the cactus blue"}),
-        ("POST", "/api/cost", edit(source, 15)["method"]),
+        ("POST", "/api/cost?session=bench", edit(source, 15)["method"]),
         ("GET", f"/api/sessions/bench/turns/{turn}/thumbnail", None),
         ("GET", f"/api/sessions/bench/heat/{source}/{turn}", None),
     ]
