@@ -344,8 +344,8 @@ def test_a_turn_that_no_word_steers_says_so(
 
 def test_a_turn_that_changes_nothing_says_so(session: Invoke) -> None:
     told = "note: turn 'a bird' changed nothing: say more of what is new, or turn the dial to obeying (--dial -0.5)\n"
-    assert session("edit", "a bird", "--method", "no_edit").stderr.count(told) == 1
-    assert "changed nothing" not in session("edit", "a bird", *TOY).stderr
+    assert session("edit", "--caption", "a bird", "--method", "no_edit").stderr.count(told) == 1
+    assert "changed nothing" not in session("edit", "--caption", "a bird", *TOY).stderr
 
 
 def test_show_tells_which_words_steer(session: Invoke) -> None:

@@ -50,7 +50,7 @@ class Typed:
 
 
 def typed(name: str) -> list[Typed]:
-    """The requests of one half: "typed" or "typed_held_out"."""
+    """The requests of one file: "typed", "typed_held_out" or "typed_fresh"."""
     return list(_read(tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))))
 
 
@@ -86,4 +86,5 @@ def _outcome(written: str, history: tuple[str, ...]) -> str:
         if caption.count(old) == 0:
             raise ValueError(f"{written!r}: {old!r} is not in {caption!r}")
         caption = caption.replace(old, new, 1)
-    return re.sub(r"\ba (?=[aeiou])", "an ", " ".join(caption.split()))
+    spelt = re.sub(r"\ba (?=[aeiou])", "an ", " ".join(caption.split()))
+    return re.sub(r"\ban (?![aeiou])", "a ", spelt)

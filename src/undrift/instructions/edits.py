@@ -36,11 +36,22 @@ def quality(draft: Draft, gaps: Gaps) -> None:
     if draft.world is not None and gaps["quality"][0] in draft.world.poses:
         pose(draft, {**gaps, "pose": Pose(gaps["quality"], "posture")})
         return
+    poses = () if draft.world is None else tuple(word for word in gaps["quality"] if word in draft.world.poses)
+    if poses:
+        rest = tuple(word for word in gaps["quality"] if word not in poses)
+        quality(draft, {**gaps, "quality": _joined_well(rest)})
+        quality(draft, {**gaps, "quality": poses})
+        return
     patterned = all(adjective_class(word) == "pattern" for word in gaps["quality"])
     for reference in gaps["things"]:
         number = draft.find_first(reference) if patterned else draft.find(reference)
         check_before(draft, number, gaps.get("from"))
         set_qualities(draft, number, gaps["quality"], reference)
+
+
+def patterned(draft: Draft, gaps: Gaps) -> None:
+    """Give things a pattern, by what is on them."""
+    quality(draft, {**gaps, "quality": gaps["pattern"]})
 
 
 def material(draft: Draft, gaps: Gaps) -> None:
@@ -180,7 +191,7 @@ def background(draft: Draft, gaps: Gaps) -> None:
 
 def when(draft: Draft, gaps: Gaps) -> None:
     """Change the time of day or the weather."""
-    set_place(draft, gaps["time"])
+    set_place(draft, gaps["time"] if "time" in gaps else gaps["weather"])
 
 
 def style(draft: Draft, gaps: Gaps) -> None:
@@ -238,6 +249,7 @@ EDITS: dict[str, Edit] = {
     "keep": keep,
     "hold": hold,
     "material": material,
+    "patterned": patterned,
     "pose": pose,
     "remove": remove,
     "wear": wear,
@@ -251,6 +263,13 @@ EDITS: dict[str, Edit] = {
     "style": style,
     "position": position,
 }
+
+
+def _joined_well(said: tuple[str, ...]) -> tuple[str, ...]:
+    """Qualities of which some were taken out, without an "and" that joins nothing."""
+    return tuple(
+        word for k, word in enumerate(said) if word != "and" or (0 < k < len(said) - 1 and said[k - 1] != "and")
+    )
 
 
 def _express(draft: Draft, number: int, wanted: Pose) -> None:

@@ -104,6 +104,12 @@ def read_colour(tokens: Tokens) -> tuple[str, ...] | None:
     return said if said and adjective_class(said[-1]) == "colour" else None
 
 
+def read_pattern(tokens: Tokens) -> tuple[str, ...] | None:
+    """What has a pattern, by what is on it: "polka dots"."""
+    said = pairs("patterns", "words").get(" ".join(token.low for token in tokens))
+    return None if said is None else (said,)
+
+
 def read_material(tokens: Tokens) -> tuple[str, ...] | None:
     """A material as the words before a noun: ("wooden",), ("solid", "golden")."""
     lows = [token.low for token in tokens if token.low not in ("solid", "pure")]
@@ -153,6 +159,13 @@ def read_time(tokens: Tokens) -> Place | None:
         "the" if noun in ("rain", "snow", "fog", "mist", "moonlight", "sunshine") else "a" if noun == "storm" else ""
     )
     return Place(preposition(noun), Phrase(the, (), noun))
+
+
+def read_weather(tokens: Tokens) -> Place | None:
+    """A weather or light that can be added, not a time of day: "snow"."""
+    time = read_time(tokens) if len(tokens) == 1 else None
+    added = time is not None and time.phrase.noun in words("nouns", "mass")
+    return time if added else None
 
 
 def read_style(tokens: Tokens) -> str | None:
@@ -242,6 +255,8 @@ READERS: dict[str, Reader] = {
     "articled": read_articled,
     "quality": read_quality,
     "colour": read_colour,
+    "pattern": read_pattern,
+    "weather": read_weather,
     "from": lambda tokens: tuple(token.low for token in tokens if token.low not in ("a", "an", "the")),
     "material": read_material,
     "place": read_place,

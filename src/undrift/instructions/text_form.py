@@ -84,6 +84,8 @@ def is_whole(text: str, caption: str) -> bool:
         return False
     said, now = parse(text), parse(caption)
     things = [phrase for _, phrase in said.things()]
+    if any(phrase.determiner for _, phrase in now.things()) and not _speaks_alike(said, lows):
+        return False
     if not things or (len(things) == 1 and not _says_more(said) and len(list(now.things())) > 1):
         return False
     if (is_adjective(things[0].noun.lower()) and things[0].noun.lower() not in all_nouns()) or _is_part(
@@ -93,6 +95,11 @@ def is_whole(text: str, caption: str) -> bool:
     definite = lows[0] in ("the", *words("determiners", "possessives"))
     points = definite and singular(things[0].noun) in nouns_of(caption)
     return not points or bool(set(lows) & words("verbs", "finite"))
+
+
+def _speaks_alike(said: Caption, lows: Sequence[str]) -> bool:
+    """Whether a text has an article or the like, as a caption of somebody who writes articles, or needs none."""
+    return bool(said.opening or set(lows) & _NAMING) or all(is_plural(phrase.noun) for _, phrase in said.things())
 
 
 def _is_part(thing: Phrase, now: Caption) -> bool:

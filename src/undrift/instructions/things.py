@@ -91,6 +91,10 @@ def place_beside(draft: Draft, number: int, new: New) -> None:
     place = after_thing(draft, number)
     while place < len(draft.parts) and describes(draft, place, number):
         place += 1
+    if draft.world is None and not body and place < len(draft.parts) and draft.parts[place].pose:
+        # What follows the host says what it does, and would be said of what is put before it.
+        draft.insert(len(draft.parts), led(("and",) if draft.parts[-1].lead == "with" else WITH, new))
+        return
     draft.insert(place, led(joiner, new))
 
 
