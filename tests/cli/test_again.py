@@ -7,7 +7,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -28,14 +28,19 @@ from undrift.backbones.base import Backbone
 from undrift.cli import execution
 from undrift.cli.main import cli
 from undrift.cli.words import parse_words
+from undrift.errors import InputError, UndriftError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.session.engine import EditPlan, restore, run_turn, start_session
 from undrift.session.model import Turn
 from undrift.session.next_turn import candidate_plans
+from undrift.session.references import Look
 from undrift.session.replay import replay
 from undrift.session.script import commands, python_script, written_words
 from undrift.session.store import Session
+
+RANDOM_CASES = int(os.environ.get("FUZZ_CASES", "5"))
+"""Sessions of the package's models that are made again in three ways each."""
 
 TUNED = {"toy": {"strength": 0.3}}
 
@@ -91,7 +96,8 @@ def check(session: Session, turn: Turn, load: Load, **methods: type[EditMethod])
             again = make(session, turn, Path(name))
             assert [(step.image_hash, step.latent_hash) for step in again.path(again.head)] == wanted, make.__name__
     with tempfile.TemporaryDirectory(dir=memory_folder()) as name, standing_in(Path(name), load, methods):
-        model = load("toy" if methods else "littleworld", dtype="fp32", device="cpu", quantize="none")
+        name_of_model = session.path(turn)[-1].spec.model if not methods else "toy"
+        model = load(name_of_model, dtype="fp32", device="cpu", quantize="none")
         again = replay(session, Path(name) / "again", model, turn=turn.id)
         assert [(step.image_hash, step.latent_hash) for step in again.path(again.head)] == wanted
 
@@ -221,6 +227,54 @@ def test_turns_of_the_embedded_model_again(tmp_path: Path, name: str, chosen: tu
     plan = EditPlan("a yellow dog wearing a red hat on a beach", words=chosen, seed=5)
     turn = run_turn(session, littleworld(), EDITS[name](), plan)
     check(session, turn, embedded)
+
+
+@cache
+def of_the_package(name: str, **placement: str) -> Backbone:
+    """One of the two models of the package."""
+    from undrift.backbones import load
+
+    return load(name)
+
+
+@st.composite
+def any_editor(draw: st.DrawFn) -> EditMethod:
+    """A method of the package with some preset, few steps, and the dial somewhere."""
+    name = draw(st.sampled_from(sorted(registry.all_methods())))
+    presets = registry.all_methods()[name].presets
+    preset = draw(st.sampled_from(sorted(presets)))
+    few = {"steps": draw(st.integers(1, 2))} if hasattr(presets[preset], "steps") else {}
+    dial = draw(st.sampled_from([0.0, 0.0, 0.4, -0.7]))
+    tuned = draw(st.sampled_from([{}, littleworld().tuned]))
+    try:
+        return registry.get(name, preset, few, tuned, dial)
+    except InputError:  # there is nothing that the dial turns, or too few steps for the preset
+        reject()
+
+
+@pytest.mark.slow
+@given(
+    model=st.sampled_from(["littleworld", "littleworld", "littleworld-sd"]),
+    methods=st.lists(any_editor(), min_size=1, max_size=2),
+    plans=st.lists(plans, min_size=2, max_size=2),
+    look=st.booleans(),
+)
+@settings(max_examples=RANDOM_CASES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_random_turns_of_the_package_again(
+    model: str, methods: list[EditMethod], plans: list[EditPlan], look: bool
+) -> None:
+    from undrift.littleworld import demo
+
+    backbone = of_the_package(model)
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
+        session = start_session(Path(folder) / "s", demo.picture().resize((40, 32)), demo.prompt(), backbone)
+        for method, plan in zip(methods, plans, strict=False):
+            looks = (Look(toy_picture(), 0.5, half(255, 0)),) if look else ()
+            try:
+                run_turn(session, backbone, method, replace(plan, references=looks, words=None))
+            except UndriftError:  # the model has no layers for it, the method takes no references, ...
+                reject()
+        check(session, session.head, of_the_package)
 
 
 @pytest.mark.slow
