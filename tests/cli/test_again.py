@@ -32,6 +32,7 @@ from undrift.errors import InputError, UndriftError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.session.engine import EditPlan, restore, run_turn, start_session
+from undrift.session.maker import maker
 from undrift.session.model import Turn
 from undrift.session.next_turn import candidate_plans
 from undrift.session.references import Look
@@ -96,8 +97,9 @@ def check(session: Session, turn: Turn, load: Load, **methods: type[EditMethod])
             again = make(session, turn, Path(name))
             assert [(step.image_hash, step.latent_hash) for step in again.path(again.head)] == wanted, make.__name__
     with tempfile.TemporaryDirectory(dir=memory_folder()) as name, standing_in(Path(name), load, methods):
-        name_of_model = session.path(turn)[-1].spec.model if not methods else "toy"
-        model = load(name_of_model, dtype="fp32", device="cpu", quantize="none")
+        made_by = maker(session, turn)
+        assert made_by is not None
+        model = load(made_by.name, dtype="fp32", device="cpu", quantize="none")
         again = replay(session, Path(name) / "again", model, turn=turn.id)
         assert [(step.image_hash, step.latent_hash) for step in again.path(again.head)] == wanted
 

@@ -108,6 +108,15 @@ def test_unknown_turn(session: Invoke) -> None:
     assert "no turn '7'" in fails(session, "compare", "0", "7")
 
 
+@pytest.mark.parametrize("option", ["--method", "--preset", "--model", "--device", "--editor", "--revision", "--llm"])
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_name_is_not_taken_for_none(session: Invoke, option: str, empty: str) -> None:
+    """As from a variable of a shell that is not set."""
+    said = fails(session, "edit", "a dog", option, empty, "--quiet")
+    assert said.startswith(f"Invalid value for '{option}'")
+    assert "an empty name was given: name one, or leave the option out" in said
+
+
 def test_empty_edit(session: Invoke) -> None:
     assert "empty" in fails(session, "edit", "  ", "--method", "toy", "--quiet")
 

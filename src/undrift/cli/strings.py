@@ -24,11 +24,25 @@ class Text(click.types.StringParamType):
             self.fail(f"{text!a} is no valid UTF-8 text", param, context)
 
 
+class Name(Text):
+    """A text that is not empty, as an unset variable of a shell is: that would be taken for no name at all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        text = super().convert(value, param, context)
+        if not text.strip():
+            self.fail("an empty name was given: name one, or leave the option out", param, context)
+        return text
+
+
+NAMES = frozenset({"NAME", "MODEL", "DEVICE", "REF", "URL"})
+"""What the help calls options whose value names something."""
+
+
 def only_text(command: click.Command) -> click.Command:
-    """``command`` with all it takes as a string, and all that its commands take, held to ``Text``."""
+    """``command`` with all it takes as a string, and all that its commands take, held to ``Text``, or to ``Name``."""
     for parameter in command.params:
         if parameter.type is click.STRING:
-            parameter.type = Text()
+            parameter.type = Name() if parameter.metavar in NAMES else Text()
     for inner in command.commands.values() if isinstance(command, click.Group) else ():
         only_text(inner)
     return command
