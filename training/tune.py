@@ -46,7 +46,7 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
 """The distilled guidance is known from 1 to 5; 0, which one method inverts with, means nothing to it.
 
 `undrift` was tuned by freeze, drift and edit together, on sequences of its own (`docs/methods.md`): the objective
-here rewards 99 dB outside more than anything that an edit can gain. At equal guidance it needs no map.
+here knows one turn's mask alone. At equal guidance it needs no map.
 """
 
 SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
@@ -71,9 +71,12 @@ SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
 SHORTER: Mapping[str, Mapping[str, Any]] = {"stable_flow": {"steps": 25}}
 """Steps while searching, for methods whose guidance and strength do not hang on their number."""
 
-SEQUENCES, TURNS = 6, 3
+SEQUENCES, TURNS = 10, 3
 
-FEWER: Mapping[str, tuple[int, int]] = {"rf_solver": (4, 2), "stable_flow": (4, 2)}
+UNSEEN = 40.0
+"""PSNR in dB from which on a difference cannot be seen."""
+
+FEWER: Mapping[str, tuple[int, int]] = {"rf_solver": (6, 2), "stable_flow": (4, 2)}
 """Sequences and turns for the methods that cost the most."""
 
 FLUX_SHARE = len(VITAL_SITES) / sum(FLUX_BLOCKS)
@@ -93,7 +96,8 @@ class Trials:
         self._kept: list[dict[str, Any]] = json.loads(self._record.read_text()) if self._record.exists() else []
 
     def objective(self, method: str, overrides: Mapping[str, Any], tuned: Mapping[str, Mapping[str, Any]]) -> float:
-        """Obedience and preservation in one number: mean over turns of edit (at least -1) + outside / 30 dB."""
+        """Obedience and preservation in one number: mean over turns of edit (at least -1) + outside / 30 dB, of at
+        most `UNSEEN`: nobody sees more, and a turn that changes nothing would earn what no edit can."""
         resolved = get(method, overrides=overrides, tuned=tuned).params.model_dump(mode="json")
         key = {
             "weights": self._backbone.identity.weights_hash,
@@ -108,7 +112,7 @@ class Trials:
         editor = get(method, overrides=resolved)
         scores = list(chains.scores(self._backbone, editor, self._sequences, self._turns))
         # Rounded before anything is decided, so that the record leads to the same decisions.
-        value = round(sum(max(-1.0, s.edit) + s.outside / 30.0 for s in scores) / len(scores), 4)
+        value = round(sum(max(-1.0, s.edit) + min(s.outside, UNSEEN) / 30.0 for s in scores) / len(scores), 4)
         self._kept.append({**key, "objective": value, "scores": _rounded(mean_score(scores))})
         self._record.write_text(_lines(self._kept), encoding="utf-8")
         print(f"{method:<18} {value:.3f}  {dict(overrides)}", flush=True)

@@ -184,6 +184,8 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
     avoid_faulty_attention()
+    # Flow, student and teacher, two sizes and with or without gradients share the code of their blocks.
+    torch._dynamo.config.recompile_limit = 32
     device = torch.device(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
     sets = [load(args.work / f"{name}.npz", device) for name in ("small", "large")]
