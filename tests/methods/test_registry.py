@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+from undrift.backbones.flux_architecture import FLUX_1
 from undrift.errors import InputError
 from undrift.methods.base import CUSTOM
 from undrift.methods.dial import can_turn, turned
@@ -83,3 +85,22 @@ def test_a_choice_is_refused_before_a_model_is_there(arguments: tuple[str, ...],
 def test_a_choice_waits_for_its_model() -> None:
     chosen = choose("multi_turn", overrides={"steps": 5}, dial=1.0)
     assert chosen.fitted(TUNED).params == get("multi_turn", overrides={"steps": 5}, tuned=TUNED, dial=1.0).params
+
+
+def test_a_preset_that_varies_the_default_takes_what_a_model_was_tuned_to_but_for_what_it_says_itself() -> None:
+    tuned: dict[str, dict[str, Any]] = {
+        "undrift": {"steps": 14, "skipped": 0.36, "addition_skipped": 0.29, "closing": 0.29, "map_steps": 0}
+    }
+    usual, fast = get("undrift", tuned=tuned), get("undrift", "fast", tuned=tuned)
+    assert fast.params == usual.params.updated({"steps": 4})
+    assert fast.preset == "fast"
+    costs = [method.cost(FLUX_1).evaluations for method in (usual, fast)]
+    assert costs == [16, 5], "those of an addition, which costs the most"
+    declared = {**tuned, "undrift:fast": {"steps": 6}}
+    assert get("undrift", "fast", tuned=declared).params == usual.params.updated({"steps": 6})
+    assert get("undrift", "fast").params == get("undrift").params.updated({"steps": 4})
+
+
+def test_variations_are_presets() -> None:
+    for method in all_methods().values():
+        assert set(method.variations) <= set(method.presets) - {"default"}

@@ -174,6 +174,8 @@ class EditMethod(ABC):
         title: a short human name.
         paper: title and arXiv number of the source.
         presets: named parameter sets; ``default`` always exists.
+        variations: presets that are the default but for the parameters in which they differ from it, and so take what
+            a model was tuned to as well; the others may promise a source's exact numbers.
         dial: what the dial between obeying and preserving turns, see ``undrift.methods.dial``.
         follows_instructions: whether it is told instructions as they were said, and edits by a model of its own.
         takes_references: whether pictures can be given that it pulls an edit towards, see ``EditRequest.references``.
@@ -190,6 +192,7 @@ class EditMethod(ABC):
     title: ClassVar[str]
     paper: ClassVar[str]
     presets: ClassVar[Mapping[str, Params]]
+    variations: ClassVar[tuple[str, ...]] = ()
     dial: ClassVar[Dial] = MappingProxyType({})
     follows_instructions: ClassVar[bool] = False
     takes_references: ClassVar[bool] = False

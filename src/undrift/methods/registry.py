@@ -46,20 +46,30 @@ class Chosen:
     def fitted(self, tuned: Tuned | None = None) -> EditMethod:
         """The method with the preset's parameters, the model's ``tuned`` values, the overrides, then the dial.
 
-        A method's ``tuned`` values apply to its preset ``default`` alone, since others may promise a source's exact
-        numbers; those that a model declares for ``NAME:PRESET`` apply to that preset.
+        A method's ``tuned`` values apply to its preset ``default`` and the presets that vary it
+        (``EditMethod.variations``) alone, since others may promise a source's exact numbers; those that a model
+        declares for ``NAME:PRESET`` apply to that preset.
 
         Raises:
             InputError: a parameter that does not exist, a value out of range, or a dial that turns nothing.
         """
-        name = self.method.name
-        key = name if self.preset == "default" else f"{name}:{self.preset}"
-        params = self.usual.updated((tuned or {}).get(key, {}))
+        params = self._suited(tuned or {})
         usual = self.method(params, preset=self.preset).resolved(tuned)
         if not self.overrides:
             return turned(usual, self.dial)
         made = self.method(params.updated(self.overrides)).resolved(tuned)
         return turned(usual if made.params == usual.params else made, self.dial)
+
+    def _suited(self, tuned: Tuned) -> Params:
+        """The preset's parameters with the model's values, wherever these apply to it."""
+        name, default = self.method.name, self.method.presets["default"]
+        own = tuned.get(f"{name}:{self.preset}", {})
+        if self.preset == "default":
+            return default.updated(tuned.get(name, {}))
+        if self.preset not in self.method.variations:
+            return self.usual.updated(own)
+        differing = {key: value for key, value in self.usual if value != getattr(default, key)}
+        return default.updated({**tuned.get(name, {}), **differing, **own})
 
 
 def choose(

@@ -119,7 +119,10 @@ class Undrift(EditMethod):
     name: ClassVar[str] = "undrift"
     title: ClassVar[str] = "undrift"
     paper: ClassVar[str] = "undrift: beyond Multi-turn Consistent Image Editing, arXiv 2505.04320"
-    presets: ClassVar[Mapping[str, Params]] = MappingProxyType({"default": UndriftParams()})
+    presets: ClassVar[Mapping[str, Params]] = MappingProxyType(
+        {"default": UndriftParams(), "fast": UndriftParams(steps=4)}
+    )
+    variations: ClassVar[tuple[str, ...]] = ("fast",)
     takes_references: ClassVar[bool] = True
     dial: ClassVar[Dial] = MappingProxyType(
         {"skipped": (0.1, 0.6), "addition_skipped": (0.0, 0.45), "strong": (0.1, 0.4)}
