@@ -33,6 +33,7 @@ from undrift.backbones.locate import LITTLEWORLD
 from undrift.errors import ModelError
 from undrift.flow import Step
 from undrift.littleworld import demo
+from undrift.littleworld.render import SIZE
 from undrift.methods import registry
 
 RESULTS = Path(__file__).parent / "results" / "core.json"
@@ -65,7 +66,7 @@ def main() -> int:
         name = sys.argv[1] if len(sys.argv) > 1 else LITTLEWORLD
         backbone, model = stack.enter_context(_model(name))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        session = start_session(folder / "session", demo.picture(), PROMPTS[0], backbone)
+        session = start_session(folder / "session", demo.picture(SIZE), PROMPTS[0], backbone)
         figures = [
             turn_over_forwards(session, backbone),
             *(highlight_over_plain(backbone, kernel) for kernel in ("fused", "materialised")),
@@ -170,7 +171,7 @@ def _model(name: str) -> Iterator[tuple[Backbone, str]]:
 
 
 def _channels(backbone: Backbone) -> int:
-    return int(backbone.encode([demo.picture()]).packed.shape[-1])
+    return int(backbone.encode([demo.picture(SIZE)]).packed.shape[-1])
 
 
 def _print(figures: list[Figure], model: str) -> None:

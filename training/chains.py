@@ -6,8 +6,11 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from PIL import Image
+
 from undrift.backbones import Backbone
 from undrift.backbones.base import Latent
+from undrift.littleworld.render import SIZE
 from undrift.littleworld.scoring import TurnScore, score_turn
 from undrift.littleworld.sequences import EditSequence, sample_sequence
 from undrift.methods.base import EditMethod, EditRequest, EditResult
@@ -18,15 +21,25 @@ def sequences(first_seed: int, count: int, turns: int = 5) -> list[EditSequence]
     return [sample_sequence(random.Random(first_seed + i), turns) for i in range(count)]
 
 
-def scores(backbone: Backbone, editor: EditMethod, chain: Sequence[EditSequence], turns: int) -> Iterator[TurnScore]:
+def scores(
+    backbone: Backbone, editor: EditMethod, chain: Sequence[EditSequence], turns: int, size: int = SIZE
+) -> Iterator[TurnScore]:
     """The scores of all sequences at turn 1, then at turn 2, and so on; all sequences are one batch."""
-    original = backbone.encode([s.picture(0) for s in chain])
-    previous, images = original, [s.picture(0) for s in chain]
+    for turn, images in enumerate(edited(backbone, editor, chain, turns, size), start=1):
+        yield from (score_turn(s, turn, image) for s, image in zip(chain, images, strict=True))
+
+
+def edited(
+    backbone: Backbone, editor: EditMethod, chain: Sequence[EditSequence], turns: int, size: int = SIZE
+) -> Iterator[list[Image.Image]]:
+    """The pictures of all sequences after turn 1, then after turn 2, and so on, (size, size) each."""
+    images = [s.picture(0, size) for s in chain]
+    original = previous = backbone.encode(images)
     for turn in range(1, turns + 1):
         result: EditResult = editor.edit(backbone, _request(chain, original, previous, images, turn))
         previous = result.latent
         images = list(result.images or backbone.decode(previous))
-        yield from (score_turn(s, turn, image) for s, image in zip(chain, images, strict=True))
+        yield images
 
 
 def _request(

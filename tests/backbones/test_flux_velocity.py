@@ -49,8 +49,13 @@ def test_vital_sites_are_known_for_the_full_architecture_alone(tiny_flux: Backbo
 
 @pytest.mark.parametrize(
     ("guidance", "scheduler"),
-    [(True, {}), (False, {"use_dynamic_shifting": False, "shift": 1.0}), (True, {"use_dynamic_shifting": False})],
-    ids=["dev", "schnell", "static shift"],
+    [
+        (True, {}),
+        (False, {"use_dynamic_shifting": False, "shift": 1.0}),
+        (True, {"use_dynamic_shifting": False}),
+        (True, {"time_shift_type": "linear", "base_shift": 1.6, "max_shift": 25.6}),
+    ],
+    ids=["dev", "schnell", "static shift", "linear shift"],
 )
 def test_euler_sampling_equals_the_stock_pipeline(
     tmp_path: Path, guidance: bool, scheduler: dict[str, object]

@@ -226,7 +226,7 @@ def test_turns_of_the_embedded_model_again(tmp_path: Path, name: str, chosen: tu
     from undrift.littleworld import demo
 
     assert littleworld().tuned["undrift"]["guidance"] != PUBLISHED, "otherwise the first case shows nothing"
-    session = start_session(tmp_path / "s", demo.picture(), demo.prompt(), littleworld())
+    session = start_session(tmp_path / "s", demo.picture(128), demo.prompt(), littleworld())
     plan = EditPlan("a yellow dog wearing a red hat on a beach", words=chosen, seed=5)
     turn = run_turn(session, littleworld(), EDITS[name](), plan)
     check(session, turn, embedded)
@@ -284,7 +284,7 @@ def test_random_turns_of_the_package_again(
 def test_candidates_by_the_dial_again(tmp_path: Path) -> None:
     from undrift.littleworld import demo
 
-    session = start_session(tmp_path / "s", demo.picture(), demo.prompt(), littleworld())
+    session = start_session(tmp_path / "s", demo.picture(128), demo.prompt(), littleworld())
     method = registry.get("multi_turn", overrides=FEW, tuned=littleworld().tuned)
     assert not method.draws_noise()
     plan = EditPlan("a yellow dog wearing a red hat on a beach", seed=5)

@@ -13,6 +13,7 @@ from undrift.littleworld import demo
 from undrift.littleworld.likeness import looks_drawn
 from undrift.littleworld.render import render
 from undrift.littleworld.scenes import sample_scene
+from undrift.littleworld.sequences import sample_sequence
 
 
 def photo_like(seed: int, exponent: float = 1.0, side: int = 256) -> Image.Image:
@@ -47,5 +48,15 @@ def test_demonstration_shows_every_kind_of_edit_once() -> None:
     assert demo.edits() == tuple(edit.target_prompt for edit in edits)
 
 
-def test_demonstration_picture_is_its_scene() -> None:
-    assert np.array_equal(np.asarray(demo.picture()), np.asarray(demo.sequence().picture(0)))
+def test_demonstration_is_drawn_by_its_seed_alone() -> None:
+    """Whoever changes what a seed draws changes what everybody sees first: this says so."""
+    assert demo.prompt() == "a red cat wearing a blue crown next to a purple flower on a beach"
+    assert demo.sequence() == sample_sequence(random.Random(demo.SEED), 5)
+
+
+def test_demonstration_picture_is_its_scene_at_twice_the_size() -> None:
+    assert demo.picture().size == (256, 256)
+    small = np.asarray(demo.picture(128), dtype=float)
+    halved = np.asarray(demo.picture().reduce(2), dtype=float)
+    # Edges are drawn between other pixels: a little of the picture differs, nothing by its place.
+    assert (np.abs(small - halved).max(-1) > 64).mean() < 0.01

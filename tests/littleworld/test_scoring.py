@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from undrift.errors import InputError
 from undrift.littleworld.scoring import mean_score, score_turn
 from undrift.littleworld.sequences import EditSequence, sample_rich_sequence, sample_sequence
 
@@ -22,6 +23,18 @@ def test_the_right_picture_is_perfect(sequences: list[EditSequence]) -> None:
     assert all(score.edit == 1.0 and score.outside == 99.0 for score in scores)
     assert mean_score(scores).asked >= 0.97
     assert mean_score(scores).kept >= 0.99
+
+
+def test_a_larger_picture_is_scored_by_its_own_truth(sequences: list[EditSequence]) -> None:
+    scores = [score_turn(s, turn, s.picture(turn, 256)) for s in sequences for turn in (1, 5)]
+    assert all(score.edit == 1.0 and score.outside == 99.0 for score in scores)
+    assert mean_score(scores).asked >= 0.95, "of what the judge sees of it"
+    assert mean_score(scores).kept >= 0.98
+
+
+def test_a_picture_that_is_not_square_is_refused(sequences: list[EditSequence]) -> None:
+    with pytest.raises(InputError, match=r"128 x 64 pixels; LittleWorld's are square"):
+        score_turn(sequences[0], 1, Image.new("RGB", (128, 64)))
 
 
 def test_doing_nothing_keeps_everything_and_edits_nothing(sequences: list[EditSequence]) -> None:

@@ -30,6 +30,9 @@ from tests.studio.browser.conftest import CHROMIUM, serve
 from undrift import load, method, run_turn, start_session
 from undrift.cli.main import cli
 from undrift.littleworld import demo
+from undrift.littleworld.captions import caption
+from undrift.littleworld.render import render
+from undrift.littleworld.scenes import PLACEMENTS, Scene, Thing
 from undrift.pictures import png_bytes
 from undrift.services.images_api.app import create_api
 from undrift.services.mcp.desk import Desk
@@ -41,6 +44,8 @@ from undrift.studio import server
 from undrift.studio.studio import Studio
 
 WINDOW = ViewportSize(width=1100, height=760)
+DOG = Scene("beach", Thing("dog", "yellow"), None, Thing("cactus", "red"), PLACEMENTS[0])
+"""What the example workflow for ComfyUI begins with; it wears nothing yet."""
 
 
 def main() -> None:
@@ -57,11 +62,11 @@ def main() -> None:
 
 def batch(browser: Browser, desk: Path, target: Path) -> None:
     """The report of a batch of three rows, one of which fails."""
-    demo.picture().save(desk / "dog.png")
+    render(DOG, demo.SIZE).save(desk / "dog.png")
     rows = [
-        {"id": "dog", "picture": "dog.png", "prompt": demo.prompt(), "turns": ["make the dog blue", "add a red hat"]},
-        {"id": "night", "picture": "dog.png", "prompt": demo.prompt(), "turns": ["make it night"]},
-        {"id": "horse", "picture": "dog.png", "prompt": demo.prompt(), "turns": ["make the horse blue"]},
+        {"id": "dog", "picture": "dog.png", "prompt": caption(DOG), "turns": ["make the dog blue", "add a red hat"]},
+        {"id": "night", "picture": "dog.png", "prompt": caption(DOG), "turns": ["make it night"]},
+        {"id": "horse", "picture": "dog.png", "prompt": caption(DOG), "turns": ["make the horse blue"]},
     ]
     table = desk / "wishes.jsonl"
     table.write_text("\n".join(map(json.dumps, rows)), "utf-8")
@@ -86,7 +91,7 @@ def images_api(browser: Browser, desk: Path, target: Path) -> None:
         thread = threading.Thread(target=serving.run, args=([listening],), daemon=True)
         thread.start()
         with openai.OpenAI(base_url=f"{server.address(listening, '127.0.0.1')}v1", api_key="none") as client:
-            picture, more = png_bytes(demo.picture()), {"caption": demo.prompt(), "seed": 7}
+            picture, more = png_bytes(render(DOG, demo.SIZE)), {"caption": caption(DOG), "seed": 7}
             for said in ("make the dog blue", "add a red hat", "make it night"):
                 made = client.images.edit(image=picture, prompt=said, extra_body=more)
                 assert made.data is not None
@@ -105,9 +110,9 @@ def mcp(browser: Browser, desk: Path, target: Path) -> None:
     """What an agent asked of the tools, and what it got to see."""
     folder = desk / "mcp"
     folder.mkdir()
-    demo.picture().save(folder / "dog.png")
+    render(DOG, demo.SIZE).save(folder / "dog.png")
     calls: list[tuple[str, dict[str, Any]]] = [
-        ("open", {"picture": "dog.png", "caption": demo.prompt(), "session": "dog"}),
+        ("open", {"picture": "dog.png", "caption": caption(DOG), "session": "dog"}),
         ("edit", {"session": "dog", "text": "make the dog blue", "seed": 7}),
         ("edit", {"session": "dog", "text": "add a red hat", "seed": 7}),
         ("look", {"session": "dog", "what": "changes"}),
@@ -137,8 +142,8 @@ def mcp(browser: Browser, desk: Path, target: Path) -> None:
 def comfyui(browser: Browser, desk: Path, target: Path) -> None:
     """The example workflow as a graph, with the pictures that the same turns give without ComfyUI."""
     graph = json.loads((Path(__file__).parents[2] / "integrations/comfyui/example_workflow.json").read_text("utf-8"))
-    model, picture = load("littleworld"), demo.picture()
-    session = start_session(desk / "comfyui", picture, demo.prompt(), model)
+    model, picture = load("littleworld"), render(DOG, demo.SIZE)
+    session = start_session(desk / "comfyui", picture, caption(DOG), model)
     for key in ("4", "5"):
         plan = replace(said_plan(heard(session.tree(), graph[key]["inputs"]["text"]), session.head), seed=7)
         run_turn(session, model, method("undrift", model), plan)

@@ -195,7 +195,7 @@ def test_what_cannot_be_done_is_told_in_a_line(
 @pytest.mark.slow
 def test_over_stdin_and_stdout(tmp_path: Path) -> None:
     """The command itself, with the embedded model: nothing but the protocol is on its stdout."""
-    demo.picture().save(tmp_path / "dog.png")
+    demo.picture().save(tmp_path / "cat.png")
     path = os.pathsep.join(entry for entry in sys.path if entry)
     command = StdioServerParameters(
         command=sys.executable,
@@ -207,10 +207,10 @@ def test_over_stdin_and_stdout(tmp_path: Path) -> None:
         async with Client(command, read_timeout_seconds=240) as client:
             tools = {tool.name for tool in (await client.list_tools()).tools}
             assert {"open", "edit", "look", "undo", "branch", "compare", "export"} <= tools
-            read(await client.call_tool("open", {"picture": "dog.png", "caption": demo.prompt(), "session": "dog"}))
-            said = {"session": "dog", "text": "make the dog blue", "method": "no_edit"}
+            read(await client.call_tool("open", {"picture": "cat.png", "caption": demo.prompt(), "session": "cat"}))
+            said = {"session": "cat", "text": "make the cat green", "method": "no_edit"}
             made, (picture,) = read(await client.call_tool("edit", said))
-            assert made["caption"] == demo.prompt().replace("yellow dog", "blue dog")
+            assert made["caption"] == demo.prompt().replace("red cat", "green cat")
             assert read_picture(picture).size == demo.picture().size
 
     run_async(run)

@@ -26,7 +26,7 @@ from undrift.backbones.pipeline import Knowledge, Loaded, PipelineBackbone
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import installed
 from undrift.backbones.prompts import PromptEncoder
-from undrift.flow import ResolutionShift, linear_sigmas, shift_sigmas, shifted_sigmas
+from undrift.flow import ResolutionShift, linear_sigmas, shift_sigmas
 
 FLUX_BLOCKS = (19, 38)
 VITAL_SITES = (
@@ -126,7 +126,10 @@ class FluxBackbone(PipelineBackbone):
             max_tokens=config.get("max_image_seq_len", flux.max_tokens),
             max_mu=config.get("max_shift", flux.max_mu),
         )
-        return shifted_sigmas(steps, geometry.tokens, shift)
+        mu = shift.mu(geometry.tokens)
+        if config.get("time_shift_type") == "linear":  # then the line is that of the shift itself, not of its logarithm
+            mu = math.log(mu)
+        return shift_sigmas(linear_sigmas(steps), mu)
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
         return installed(self._layers, taps, partial(FluxProcessor, running=self.running))

@@ -20,7 +20,8 @@ from undrift.littleworld.scenes import ATTRIBUTES, NONE
 WEIGHTS = Path(__file__).parent / "judge" / "classifier.safetensors"
 """Where the trained classifier lies."""
 
-_SIZE = 128
+SIZE = 128
+"""Width and height of the pictures that it reads."""
 _CHANNELS = (3, 24, 48, 64, 96, 128)
 
 
@@ -72,9 +73,9 @@ def judge(pictures: Tensor) -> list[dict[str, str]]:
     Raises:
         InputError: If the shape is another.
     """
-    if pictures.ndim != 4 or pictures.shape[1:] != (3, _SIZE, _SIZE):
+    if pictures.ndim != 4 or pictures.shape[1:] != (3, SIZE, SIZE):
         raise InputError(
-            f"the judge got pictures of shape {tuple(pictures.shape)}; give (N, 3, {_SIZE}, {_SIZE}) in [-1, 1]"
+            f"the judge got pictures of shape {tuple(pictures.shape)}; give (N, 3, {SIZE}, {SIZE}) in [-1, 1]"
         )
     with torch.inference_mode():
         return read_logits(_trained()(pictures.float().cpu()))

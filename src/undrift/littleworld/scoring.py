@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from undrift.comparison import bounded_psnr
-from undrift.littleworld.judge import judge
+from undrift.errors import InputError
+from undrift.littleworld.judge import SIZE, judge
 from undrift.littleworld.sequences import EditSequence
 
 Pixels = NDArray[np.float64]
@@ -51,14 +52,20 @@ def score_turn(sequence: EditSequence, turn: int, picture: Image.Image) -> TurnS
     Args:
         sequence: the edits and their right answers.
         turn: which turn.
-        picture: what an editor made, of the ground truth's size.
+        picture: what an editor made, square; the ground truth is drawn in its size.
+
+    Raises:
+        InputError: The picture is not square.
     """
-    got, truth, before = (_pixels(p) for p in (picture, sequence.picture(turn), sequence.picture(turn - 1)))
-    mask = sequence.mask(turn)
+    if picture.width != picture.height:
+        raise InputError(f"a picture of {picture.width} x {picture.height} pixels; LittleWorld's are square")
+    truths = (sequence.picture(at, picture.width) for at in (turn, turn - 1))
+    got, truth, before = (_pixels(p) for p in (picture, *truths))
+    mask = sequence.mask(turn, picture.width)
     undone = np.abs(before - truth)[mask].mean()
     edit = 1.0 - float(np.abs(got - truth)[mask].mean() / undone)
     outside = nan if (~mask).mean() < LEAST_OUTSIDE else bounded_psnr(got[~mask], truth[~mask])
-    asked, kept = _attributes(sequence, turn, got)
+    asked, kept = _attributes(sequence, turn, picture)
     return TurnScore(edit=edit, outside=outside, asked=asked, kept=kept)
 
 
@@ -73,7 +80,9 @@ def mean_score(scores: Sequence[TurnScore]) -> TurnScore:
     )
 
 
-def _attributes(sequence: EditSequence, turn: int, got: Pixels) -> tuple[float, float]:
+def _attributes(sequence: EditSequence, turn: int, picture: Image.Image) -> tuple[float, float]:
+    """What the judge sees, which reads pictures of one size alone."""
+    got = _pixels(picture.resize((SIZE, SIZE), Image.Resampling.BOX))
     seen = judge(torch.from_numpy(got).permute(2, 0, 1)[None].float() / 127.5 - 1.0)[0]
     wanted, before = (sequence.scenes[at].attributes() for at in (turn, turn - 1))
     changed = [name for name in wanted if wanted[name] != before[name]]

@@ -9,10 +9,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.studio.browser.conftest import PHONE, Open, Running, rows
+from tests.studio.browser.conftest import PHONE, SIDE, Open, Running, rows
 from undrift.littleworld import demo
-
-SIDE = 128
 
 
 def numbers(page: Page) -> list[int]:
@@ -38,7 +36,7 @@ def test_a_picture_is_cropped_by_the_keyboard(open_page: Open, running: Running)
     begin.press("Enter")
     expect(page.locator("h1")).to_have_text("to-crop-100x64")
     session = running.session("to-crop-100x64")
-    assert session.picture(session.original).tobytes() == demo.picture().crop((8, 20, 108, 84)).tobytes()
+    assert session.picture(session.original).tobytes() == demo.picture(SIDE).crop((8, 20, 108, 84)).tobytes()
     expect(page.locator(".area")).to_have_count(0)
 
 
@@ -68,7 +66,7 @@ def test_a_dragged_frame_extends_and_what_is_new_is_painted(open_page: Open, run
     assert mask[:, SIDE:].all()
     assert not mask[:, :SIDE].any()
     session = running.session(name)
-    assert session.picture(session.original).crop((0, 0, SIDE, SIDE)).tobytes() == demo.picture().tobytes()
+    assert session.picture(session.original).crop((0, 0, SIDE, SIDE)).tobytes() == demo.picture(SIDE).tobytes()
 
 
 def test_a_phone_has_room_for_the_frame(open_page: Open, running: Running) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.studio.browser.conftest import (
     PATIENCE_MS,
     PHONE,
+    SIDE,
     SLOW,
     Open,
     Running,
@@ -94,14 +95,14 @@ def test_what_was_written_comes_back_if_the_turn_does_not(open_page: Open, runni
     running.begin("not made")
     page = open_page("#/s/not made", params=SLOW)
     box = page.get_by_label("Say what to change")
-    box.fill("make the dog blue")
+    box.fill("make the cat blue")
     expect(page.locator("#heard")).to_contain_text("Read as an instruction")
     box.press("Enter")
     expect(page.locator(".bar")).to_contain_text("step")
     expect(box).to_have_value("")
     page.locator(".bar").get_by_role("button", name="Cancel").click()
     expect(page.locator(".bar")).to_be_hidden()
-    expect(box).to_have_value("make the dog blue")
+    expect(box).to_have_value("make the cat blue")
     expect(page.get_by_role("button", name="Make the turn")).to_be_enabled()
     assert page.evaluate("document.activeElement !== document.body")
 
@@ -174,7 +175,7 @@ def long_session(running: Running) -> str:
     """The name of a session of thirty turns, none of which needed the model's steps."""
     session = running.begin("thirty turns")
     for number in range(30):
-        engine.import_picture(session, demo.picture(), f"picture {number + 1}", running.studio.backbone)
+        engine.import_picture(session, demo.picture(SIDE), f"picture {number + 1}", running.studio.backbone)
     return "thirty turns"
 
 

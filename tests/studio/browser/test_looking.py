@@ -7,13 +7,11 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.studio.browser.conftest import PHONE, Open, Running, rows
+from tests.studio.browser.conftest import PHONE, SIDE, Open, Running, rows
 from undrift.littleworld import demo
 from undrift.session import engine
 from undrift.studio.notes import Note
 
-SIDE = 128
-"""Pixels of the bundled picture."""
 PLACE = 0.02
 """Of a pixel of the picture: layout rounds to 1/64 of a pixel of the screen."""
 
@@ -45,7 +43,7 @@ def looked_at(running: Running) -> str:
     """The name of a session of two turns, none of which needed the model's steps."""
     session = running.begin("looked at")
     for prompt in demo.edits()[:2]:
-        engine.import_picture(session, demo.picture(), prompt, running.studio.backbone)
+        engine.import_picture(session, demo.picture(SIDE), prompt, running.studio.backbone)
     return "looked at"
 
 
@@ -224,7 +222,7 @@ def test_several_turns_are_looked_at_through_one_lens(open_page: Open, looked_at
 def test_favourites_are_put_side_by_side(open_page: Open, running: Running) -> None:
     session = running.begin("best ones")
     for number in range(30):
-        engine.import_picture(session, demo.picture(), f"picture {number + 1}", running.studio.backbone)
+        engine.import_picture(session, demo.picture(SIDE), f"picture {number + 1}", running.studio.backbone)
     for turn in session.turns()[4:21:8]:
         running.studio.notes.write("best ones", turn.id, Note(starred=True))
     page = open_page("#/s/best ones")

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.studio.browser.conftest import PHONE, Open, Running, rows, shown_id
+from tests.studio.browser.conftest import PHONE, SIDE, Open, Running, rows, shown_id
 from undrift.littleworld import demo
 from undrift.methods import registry
 from undrift.session import engine
@@ -22,7 +22,7 @@ def sixty(running: Running) -> str:
     """The name of a session of sixty turns, none of which needed the model's steps."""
     session = running.begin("sixty turns")
     for number in range(TURNS):
-        engine.import_picture(session, demo.picture(), f"picture {number + 1} of a dog", running.studio.backbone)
+        engine.import_picture(session, demo.picture(SIDE), f"picture {number + 1} of a dog", running.studio.backbone)
     return "sixty turns"
 
 

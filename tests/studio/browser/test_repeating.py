@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.studio.browser.conftest import PHONE, Open, Running, rows
+from tests.studio.browser.conftest import PHONE, SIDE, Open, Running, rows
 from undrift.littleworld import demo
 from undrift.methods import registry
 from undrift.session.engine import EditPlan, run_turn
@@ -21,28 +21,29 @@ def test_the_turns_are_made_of_two_other_pictures(
     name = f"recipe {phone}"
     session, backbone = running.begin(name), running.studio.backbone
     method = registry.get("multi_turn", overrides={"steps": 4}, tuned=backbone.tuned)
-    run_turn(session, backbone, method, EditPlan(demo.edits()[0], instruction="make the cactus pink", seed=1))
+    green = demo.prompt().replace("red cat", "green cat")
+    run_turn(session, backbone, method, EditPlan(green, instruction="make the cat green", seed=1))
     files = [tmp_path / f"{colour}-{phone}.png" for colour in ("first", "second")]
     for file in files:
-        demo.picture().transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
+        demo.picture(SIDE).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
     options = {"viewport": PHONE, "has_touch": True, "is_mobile": True} if phone else {}
     page = open_page(f"#/s/{name}", **options)
     expect(rows(page)).to_have_count(2)
     page.get_by_role("button", name="Do the same to other pictures").focus()
     page.keyboard.press("Enter")
     box = page.get_by_role("dialog")
-    expect(box).to_contain_text("make the cactus pink")
+    expect(box).to_contain_text("make the cat green")
     box.get_by_label("Pictures to do the same to").set_input_files(files)
     expect(box.locator(".repeats li")).to_have_count(2)
     box.get_by_label(f"What second-{phone}.png shows").fill("two birds in the sky")
     box.get_by_role("button", name="Start").click()
     expect(box.get_by_role("alert")).to_contain_text("turn 1 cannot be made of a picture that shows")
-    box.get_by_label(f"What second-{phone}.png shows").fill("a red cactus in the snow")
+    box.get_by_label(f"What second-{phone}.png shows").fill("a red cat in the snow")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     box.get_by_role("button", name="Start").click()
     box.get_by_role("link", name=f"Open second-{phone}").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator("h1")).to_have_text(f"second-{phone}")
-    expect(page.locator(".caption")).to_have_text("a pink cactus in the snow")
+    expect(page.locator(".caption")).to_have_text("a green cat in the snow")
     made = running.session(f"first-{phone}")
-    assert [turn.prompt for turn in made.turns()] == [demo.prompt(), demo.edits()[0]]
+    assert [turn.prompt for turn in made.turns()] == [demo.prompt(), green]
