@@ -24,6 +24,7 @@ def test_edit_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     told = capsys.readouterr().out
     assert "turn 2: " in told
     assert "[snow]" in told
+    assert "in the snow" in told
     with Image.open(tmp_path / "session" / "sheet.png") as sheet:
         assert sheet.width > 2 * 256
 

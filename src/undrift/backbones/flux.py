@@ -127,8 +127,8 @@ class FluxBackbone(PipelineBackbone):
             max_mu=config.get("max_shift", flux.max_mu),
         )
         mu = shift.mu(geometry.tokens)
-        if config.get("time_shift_type") == "linear":  # then the line is that of the shift itself, not of its logarithm
-            mu = math.log(mu)
+        if config.get("time_shift_type") == "linear":
+            mu = math.log(mu)  # the line is that of the shift itself
         return shift_sigmas(linear_sigmas(steps), mu)
 
     def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:

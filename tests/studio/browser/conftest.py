@@ -69,10 +69,10 @@ class Running:
         """The session on disk, as a program of its own sees it."""
         return Session.open(self.studio.folders.root / name)
 
-    def begin(self, name: str) -> Session:
-        """A session with the bundled picture, made without the page."""
+    def begin(self, name: str, size: int = SIDE) -> Session:
+        """A session with the bundled picture, (size, size), made without the page."""
         folder = self.studio.folders.root / name
-        return engine.start_session(folder, demo.picture(SIDE), demo.prompt(), self.studio.backbone)
+        return engine.start_session(folder, demo.picture(size), demo.prompt(), self.studio.backbone)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as sessions, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for running in serve(Studio(load("littleworld"), Path(sessions))):
-            running.begin("beach")
+            running.begin("beach", demo.SIZE)
             said(browser, running, folder)
             light(browser, running, folder)
             dark(browser, running, folder)
@@ -47,7 +47,7 @@ def light(browser: Browser, running: Running, folder: Path) -> None:
     for prompt in demo.edits():
         make_turn(page, prompt)
     rows(page).nth(3).click()
-    write(page, "a yellow dog wearing a pink crown next to a pink cactus at night")
+    write(page, "a red robot wearing a blue crown at night")
     page.locator(".diff ins").first.wait_for()
     save(page, folder / "studio.png")
     page.get_by_role("tab", name="Compare").click()
@@ -79,7 +79,7 @@ def said(browser: Browser, running: Running, folder: Path) -> None:
     """An instruction, and what it makes of the caption, before the turn."""
     page = browser.new_context(viewport=LOWER).new_page()
     page.goto(f"{running.url}/#/s/beach")
-    page.get_by_label("Say what to change").fill("make the dog blue and put it in the snow")
+    page.get_by_label("Say what to change").fill("make the cat green and put it in the snow")
     page.locator(".diff ins").first.wait_for()
     save(page, folder / "studio-say.png")
 
@@ -99,7 +99,7 @@ def phone(browser: Browser, running: Running, folder: Path) -> None:
     page = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=1).new_page()
     page.goto(f"{running.url}/#/s/beach")
     rows(page).nth(3).tap()
-    write(page, "a yellow dog wearing a blue crown next to a pink cactus in the snow")
+    write(page, "a red robot wearing a white crown in a desert")
     page.locator(".diff ins").first.wait_for()
     page.evaluate("scrollTo(0, 0)")
     save(page, folder / "studio-phone.png")
@@ -111,7 +111,7 @@ def divider(page: Page) -> Locator:
 
 
 def paint(page: Page) -> None:
-    """The sky may change, the cactus may not."""
+    """The sky may change, what stands on the ground at the left may not."""
     drag(page, (0.12, 0.14), (0.88, 0.14))
     drag(page, (0.12, 0.3), (0.88, 0.3))
     page.get_by_role("radio", name="Protect").check()
@@ -119,9 +119,10 @@ def paint(page: Page) -> None:
 
 
 def save(page: Page, path: Path) -> None:
-    """A screenshot as a small PNG."""
+    """A screenshot as a small PNG of 256 colours: the page and the drawn world have hardly more."""
     page.wait_for_timeout(SETTLED_MS)
-    Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(path, optimize=True)
+    shown = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    shown.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.studio.browser.conftest import PHONE, SIDE, Open, Running, drag, rows
+from tests.studio.browser.conftest import PHONE, Open, Running, drag, rows
 from undrift.littleworld import demo
 
 STYLE = (20, 40, 160)
