@@ -69,7 +69,7 @@ def light(browser: Browser, running: Running, folder: Path) -> None:
     page.get_by_role("tab", name="View").click()
     page.get_by_role("button", name="Crop or extend").click()
     page.get_by_label("Shape").select_option("3 : 2")
-    page.get_by_label("Width", exact=True).fill("160")
+    page.get_by_label("Width", exact=True).fill("320")
     page.get_by_label("Width", exact=True).press("Tab")
     save(page, folder / "studio-crop.png")
     page.get_by_role("button", name="Close").click()

@@ -16,7 +16,7 @@ def test_the_first_turn_takes_three_actions(open_page: Open) -> None:
     page = open_page()
     page.get_by_role("button", name="Use the example").click()
     page.get_by_role("button", name="Start").click()
-    page.get_by_label("Say what to change").fill("make the cactus pink")
+    page.get_by_label("Say what to change").fill("put it in a desert")
     page.keyboard.press("Enter")
     expect(rows(page)).to_have_count(2)
     expect(page.locator(".caption")).to_have_text(demo.edits()[0])
