@@ -74,7 +74,7 @@ def test_make_turns_with_a_model(data: Path, monkeypatch: pytest.MonkeyPatch) ->
         result = invoke("make-turns", data, "--llm", model.url, "--llm-model", "tiny", "--limit", "1")
     assert result.exit_code == 0, result.stderr
     assert "dropped, no good answer in 3 tries: the answer is not JSON alone" in result.stdout
-    assert {header["Authorization"] for header in model.headers} == {"Bearer secret"}
+    assert {header["authorization"] for header in model.headers} == {"Bearer secret"}
     assert not list(data.rglob("*.yaml"))
     result = invoke("make-turns", data, "--llm", model.url)
     assert (result.exit_code, "--llm and --llm-model belong together" in result.stderr) == (2, True)

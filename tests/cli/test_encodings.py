@@ -86,7 +86,7 @@ def everything(made: Path) -> list[tuple[str, ...]]:
     return [
         ("new", "cat.png", "-p", PROMPT, *here),
         ("edit", f"{PROMPT}!", *TOY, *here),
-        ("edit", "a cat 🎩", *TOY, "--candidates", "2", *here),
+        ("edit", "--caption", "a cat 🎩", *TOY, "--candidates", "2", *here),
         ("branch", "frühling", *here),
         ("checkout", "frühling", *here),
         *((name, *here) for name in ("log", "show", "undo", "redo")),
@@ -109,7 +109,7 @@ def with_inputs(folder: Path) -> Path:
     brush = Image.new("L", toy_picture().size, 0)
     brush.paste(255, (0, 0, 9, 9))
     brush.save(folder / "brush.png")
-    (folder / f"{PATH}.csv").write_text(f"picture,prompt,turn\ncat.png,{PROMPT},a dog 🎩\n", encoding="utf-8")
+    (folder / f"{PATH}.csv").write_text(f"picture,prompt,turn\ncat.png,{PROMPT},a dog with a 🎩\n", encoding="utf-8")
     return folder
 
 

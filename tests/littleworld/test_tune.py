@@ -74,7 +74,7 @@ def test_the_editors_of_stable_diffusion_are_searched_with_values_they_allow(met
     space, shorter = tune_sd.SPACE[method], tune_sd.SHORTER[method]
     found = tune.search(cast(tune.Trials, made), method, {}, space, shorter)
     nearest = min(space["guidance"], key=lambda value: abs(float(value) - 2.0))
-    assert found == {"guidance": nearest}, "the nearest to 2, where made-up scores peak, without the search's own steps"
+    assert found == {"guidance": nearest}, "the nearest to 2, where made-up scores peak, without its own steps"
     for tried in made.tried:
         assert get(method, overrides=tried).params.model_dump()["steps"] == shorter["steps"] < 50
 
