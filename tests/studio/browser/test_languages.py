@@ -43,7 +43,7 @@ def test_a_turn_is_made_in_the_language_of_the_browser(
     for mode in ("Compare", "Changes", "Mask", "Paint", "Side by side", "View"):
         page.get_by_role("tab", name=said[mode], exact=True).click()
     page.set_viewport_size(PHONE)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_another_language_is_chosen_and_the_system_s_comes_back(open_page: Open) -> None:

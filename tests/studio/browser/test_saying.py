@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.studio.browser.conftest import Open, Running, rows
 from undrift.littleworld import demo
@@ -68,8 +68,8 @@ def test_an_editor_by_instructions_is_told_what_nobody_understood(
 ) -> None:
     """Choosing such an editor lets what was refused be sent; another one refuses it again."""
     monkeypatch.setattr(all_methods()["no_edit"], "follows_instructions", True)
-    running.begin("told")
-    page = open_page("#/s/told")
+    running.begin("told to the editor")
+    page = open_page("#/s/told to the editor")
     page.get_by_text("Method and parameters").click()
     method = page.get_by_label("Method", exact=True)
     said(page, "make the horse blue")
@@ -84,6 +84,33 @@ def test_an_editor_by_instructions_is_told_what_nobody_understood(
     expect(page.get_by_role("button", name=MAKE)).to_be_enabled()
     page.get_by_label("Say what to change").press("Enter")
     expect(rows(page)).to_have_count(2)
-    spec = running.session("told").head.spec
+    spec = running.session("told to the editor").head.spec
     assert spec is not None
     assert (spec.instruction, spec.target_prompt) == ("make the horse blue", demo.prompt())
+
+
+def test_an_editor_chosen_back_while_the_words_are_read_for_another_is_asked_again(
+    open_page: Open, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer that is under way then is for neither."""
+    monkeypatch.setattr(all_methods()["no_edit"], "follows_instructions", True)
+    running.begin("back and forth")
+    page = open_page("#/s/back and forth")
+    page.get_by_text("Method and parameters").click()
+    method = page.get_by_label("Method", exact=True)
+    method.select_option("no_edit")
+    said(page, "make the horse blue")
+    expect(page.get_by_role("button", name=MAKE)).to_be_enabled()
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        held.append(route)
+
+    page.route("**/say", hold_the_first)
+    with page.expect_request("**/say"):
+        method.select_option("rf_inversion")
+    method.select_option("no_edit")
+    held[0].continue_()
+    expect(page.get_by_role("button", name=MAKE)).to_be_enabled()

@@ -262,7 +262,9 @@ def test_candidates_are_put_side_by_side_and_one_is_kept(open_page: Open, runnin
 def test_drift_is_read_and_a_turn_rebased_on_the_original(open_page: Open, running: Running) -> None:
     running.begin("rebased")
     page = open_page("#/s/rebased")
-    for prompt in demo.edits()[:2]:
+    recoloured = demo.prompt().replace("red cat", "green cat")
+    moved = recoloured.replace("on a beach", "in a desert")
+    for prompt in (recoloured, moved):
         make_turn(page, prompt)
     numbers = running.session("rebased").turns()[1].drift_original
     assert numbers is not None
@@ -275,7 +277,7 @@ def test_drift_is_read_and_a_turn_rebased_on_the_original(open_page: Open, runni
     page.get_by_role("button", name="Rebase on the original").click()
     expect(rows(page)).to_have_count(4)
     session = running.session("rebased")
-    assert (session.head.parent, session.head.prompt) == (session.original.id, demo.edits()[1])
+    assert (session.head.parent, session.head.prompt) == (session.original.id, moved)
 
 
 def test_the_words_that_steer_are_shown_and_chosen(open_page: Open, running: Running) -> None:

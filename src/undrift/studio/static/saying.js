@@ -18,17 +18,17 @@ export function sayBox({ draft, source, method, take, submit }) {
   const say = () => (draft().say ??= { ...NOTHING });
   let timer = 0;
   let sends = false; // whether it is sent as soon as it is understood
-  let editor = method();
+  let editor = method(); // which one the words were last read for
 
   const listen = async (askModel = false) => {
     const { text, form } = say();
     const asked = { turn: state.shown, text, form, source_prompt: source(), method: method() };
     if (!text.trim()) return;
+    editor = asked.method;
     const heard = await post(`${sessionPath(state.session.name)}/say`, { ...asked, ask_model: askModel });
     // An answer to what has been changed since says nothing any more.
     if (asked.turn !== state.shown || say().text !== text || say().form !== form || method() !== asked.method) return;
     say().heard = heard;
-    editor = asked.method;
     take(heard);
     draw();
     if (sends) submit();
