@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from undrift.instructions.caption import Part, branch, is_animate
+from undrift.instructions.caption import Part, Phrase, branch, is_animate
 from undrift.instructions.checks import check_before, check_comparing, check_new, check_place, check_shared, known
 from undrift.instructions.draft import Draft
-from undrift.instructions.english import is_plural, preposition, same_noun
+from undrift.instructions.english import indefinite, is_plural, preposition, same_noun
 from undrift.instructions.forms import Gaps
 from undrift.instructions.lexicon import adjective_class, pairs, words
 from undrift.instructions.names import New, Reference
@@ -325,6 +325,9 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
     for reference in gaps["things"]:
         number = draft.find(reference)
         check_before(draft, number, gaps.get("from"))
+        if reference.is_pronoun and news[0].phrase.noun == "scene":
+            set_place(draft, _setting(news[0].phrase))
+            continue
         old = draft.phrase(number).noun
         if "several" in gaps and not is_plural(old):
             raise NotUnderstood(f"'the {old}' is one: say 'turn the {old} into {news[0].phrase.text}'")
@@ -332,3 +335,11 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
             set_place(draft, Place(None, news[0].phrase))
         else:
             put_instead(draft, number, reference, news[0], keep=keep)
+
+
+def _setting(scene: Phrase) -> Place:
+    """Where "a beach scene" is set, which no thing can become."""
+    place = scene.modifiers[-1] if scene.modifiers else ""
+    if preposition(place) is None:
+        raise NotUnderstood(f"'{scene.text}' is where the picture is set: say 'set the background to ...'")
+    return Place(None, Phrase(indefinite(place, place), (), place))

@@ -145,10 +145,10 @@ def read_located(tokens: Tokens) -> Place | None:
 
 
 def read_time(tokens: Tokens) -> Place | None:
-    """A time or weather: "night", "at sunset", "snow", "snowing"."""
+    """A time or weather: "night", "at sunset", "snow", "snowing", "a night scene"."""
     lows = [token.low for token in tokens]
     lows = [pairs("weather", "words").get(x, x) for x in lows]
-    lows = lows[:-1] if lows[-1] == "time" and len(lows) > 1 else lows
+    lows = lows[:-1] if lows[-1] in ("time", "scene") and len(lows) > 1 else lows
     lead = lows[0] if lows[0] in ("at", "in", "during") and len(lows) > 1 else ""
     rest = lows[1:] if lead else lows
     rest = rest[1:] if rest[0] in ("the", "a") and len(rest) > 1 else rest

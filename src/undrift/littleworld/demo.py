@@ -14,7 +14,7 @@ from undrift.littleworld.render import SIZE as SMALL
 from undrift.littleworld.sequences import EditSequence, sample_sequence
 
 SEED = 60_000_000
-"""The first of a range that neither training nor tuning nor the benchmark draws from."""
+"""The first of a range that neither training nor tuning nor the benchmark draws from: it only reports."""
 
 TURNS = 5
 
