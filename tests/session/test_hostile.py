@@ -169,6 +169,18 @@ def test_a_mask_elsewhere_is_not_exported(session: Session, backbone: ToyBackbon
     assert not target.exists()
 
 
+def test_a_mask_that_does_not_reach_over_its_picture(session: Session, backbone: ToyBackbone, tmp_path: Path) -> None:
+    """A side of a token that was made smaller: what is drawn from the mask would end before the picture does."""
+    run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
+    lied = Session.open(with_record(session, lambda r: r.update(token_side=r["token_side"] - 1)))
+    with pytest.raises(SessionError, match="is not of the size that its turn says"):
+        lied.mask(lied.head)
+    export_zip(lied, tmp_path / "lied.zip")
+    with pytest.raises(SessionError, match="is not of the size that its turn says"):
+        import_zip(tmp_path / "lied.zip", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def with_record_of_mask(session: Session, mask: str | None) -> Session:
     with closing(sqlite3.connect(session.folder / database.FILE, isolation_level=None)) as db:
         db.execute("UPDATE turns SET record = json_set(record, '$.mask', ?) WHERE record LIKE '%victim%'", (mask,))

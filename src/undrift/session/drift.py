@@ -108,6 +108,11 @@ def enlarged(mask: Image.Image, size: tuple[int, int], token_side: int | None) -
     return mask.resize((mask.width * token, mask.height * token), Image.Resampling.NEAREST).crop((0, 0, *size))
 
 
+def covers(grid: tuple[int, int], size: tuple[int, int], token_side: int | None) -> bool:
+    """Whether tokens of that side on ``grid`` (columns, rows) reach over the whole picture."""
+    return token_side is None or all(cells * token_side >= pixels for cells, pixels in zip(grid, size, strict=True))
+
+
 def unrecorded_token_side(grid: tuple[int, int], size: tuple[int, int]) -> int:
     """A token's side in pixels in sessions of version 0.1.0, which do not say it.
 

@@ -31,7 +31,7 @@ from PIL import Image
 from undrift.errors import InputError, SessionError, UndriftError
 from undrift.files import sha256
 from undrift.pictures import read_picture
-from undrift.session import database, inside, reading, writing
+from undrift.session import database, drift, inside, reading, writing
 from undrift.session.appearing import appearing
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import KINDS, Outcome, Pending, Spec, file_name
@@ -142,7 +142,12 @@ class Session:
 
     def mask(self, turn: Turn) -> Image.Image | None:
         """Where ``turn`` edited: L, one pixel per token, 255 inside."""
-        return None if turn.mask is None else read_picture(self.contents(turn.mask, turn.mask_hash)).convert("L")
+        if turn.mask is None:
+            return None
+        mask = read_picture(self.contents(turn.mask, turn.mask_hash)).convert("L")
+        if not drift.covers(mask.size, (turn.width, turn.height), turn.token_side):
+            raise SessionError(f"'{self.folder / turn.mask}' is not of the size that its turn says")
+        return mask
 
     def region(self, turn: Turn) -> Image.Image | None:
         """Where ``turn`` was allowed to change the picture: L, of the picture's size, 0 where it was not."""

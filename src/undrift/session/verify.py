@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from undrift.files import sha256
 from undrift.pictures import read_picture
-from undrift.session import latents, maker
+from undrift.session import drift, latents, maker
 from undrift.session.inside import MAX_FILE
 from undrift.session.latents import PADDING
 from undrift.session.model import Turn
@@ -38,6 +38,7 @@ def check(turn: Turn, name: str, data: bytes) -> None:
     elif name == turn.mask:
         mask = read_picture(data)
         fits = mask.width <= turn.width + PADDING and mask.height <= turn.height + PADDING
+        fits = fits and drift.covers(mask.size, (turn.width, turn.height), turn.token_side)
         size = (turn.width, turn.height) if fits else mask.size
     elif name == turn.references_file:
         sheet = read_picture(data)
