@@ -33,6 +33,15 @@ def conditioning_of(text: Tensor, pooled: Tensor, tokens: tuple[PromptTokens, ..
     return Conditioning({"text": text, "pooled": pooled}, tokens, text.shape[1])
 
 
+def stacked(rows: Sequence[EmbeddedPrompt]) -> Conditioning:
+    """One prompt per batch row, in float32."""
+    return conditioning_of(
+        text=torch.cat([row.text for row in rows]).float(),
+        pooled=torch.cat([row.pooled for row in rows]).float(),
+        tokens=tuple(row.tokens for row in rows),
+    )
+
+
 class PromptEncoder:
     """Embeds prompts and remembers the last of them.
 
@@ -76,12 +85,7 @@ class PromptEncoder:
         Raises:
             InputError: no prompt, or one with more than ``limit`` tokens.
         """
-        rows = self._memory.rows(prompts)
-        return conditioning_of(
-            text=torch.cat([row.text for row in rows]).float(),
-            pooled=torch.cat([row.pooled for row in rows]).float(),
-            tokens=tuple(row.tokens for row in rows),
-        )
+        return stacked(self._memory.rows(prompts))
 
     def _embedded(self, prompts: Sequence[str]) -> list[EmbeddedPrompt]:
         # One prompt at a time, so that its embedding does not depend on the batch it came in; one encoder after

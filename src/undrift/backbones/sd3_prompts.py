@@ -13,7 +13,7 @@ from torch.nn import functional
 from undrift.backbones.conditioning import Conditioning, PromptTokens, placed
 from undrift.backbones.placement import Placement
 from undrift.backbones.prompt_memory import PromptMemory
-from undrift.backbones.prompts import EmbeddedPrompt, cut, padded_ids
+from undrift.backbones.prompts import EmbeddedPrompt, cut, padded_ids, stacked
 from undrift.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -73,12 +73,7 @@ class SD3Prompts:
         Raises:
             InputError: no prompt, or one that is too long.
         """
-        rows = self._memory.rows(prompts)
-        tensors = {
-            "text": torch.cat([row.text for row in rows]).float(),
-            "pooled": torch.cat([row.pooled for row in rows]).float(),
-        }
-        return Conditioning(tensors, tuple(row.tokens for row in rows), self.columns)
+        return stacked(self._memory.rows(prompts))
 
     def _embedded(self, prompts: Sequence[str]) -> list[EmbeddedPrompt]:
         tokens = [self._tokens(prompt) for prompt in prompts]

@@ -11,7 +11,7 @@ from torch import Tensor
 from undrift.backbones.conditioning import Conditioning
 from undrift.backbones.placement import Placement
 from undrift.backbones.prompt_memory import PromptMemory
-from undrift.backbones.prompts import EmbeddedPrompt, cut, padded_ids
+from undrift.backbones.prompts import EmbeddedPrompt, cut, padded_ids, stacked
 from undrift.errors import InputError
 
 
@@ -42,12 +42,7 @@ class SDXLPrompts:
         Raises:
             InputError: no prompt, or one that is too long.
         """
-        rows = self._memory.rows(prompts)
-        tensors = {
-            "text": torch.cat([row.text for row in rows]).float(),
-            "pooled": torch.cat([row.pooled for row in rows]).float(),
-        }
-        return Conditioning(tensors, tuple(row.tokens for row in rows), self.columns)
+        return stacked(self._memory.rows(prompts))
 
     def _embedded(self, prompts: Sequence[str]) -> list[EmbeddedPrompt]:
         tokens = [cut(self._clips[0][1], prompt) for prompt in prompts]

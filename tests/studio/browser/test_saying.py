@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.studio.browser.conftest import Open, Running, rows
 from undrift.littleworld import demo
@@ -63,15 +63,20 @@ def test_what_is_not_understood_makes_no_turn_and_can_be_taken_as_a_caption(
     assert len(running.session("not said").turns()) == 1
 
 
+def with_methods(open_page: Open, running: Running, name: str) -> tuple[Page, Locator]:
+    """The page of a new session, and the choice of its method."""
+    running.begin(name)
+    page = open_page(f"#/s/{name}")
+    page.get_by_text("Method and parameters").click()
+    return page, page.get_by_label("Method", exact=True)
+
+
 def test_an_editor_by_instructions_is_told_what_nobody_understood(
     open_page: Open, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Choosing such an editor lets what was refused be sent; another one refuses it again."""
     monkeypatch.setattr(all_methods()["no_edit"], "follows_instructions", True)
-    running.begin("told to the editor")
-    page = open_page("#/s/told to the editor")
-    page.get_by_text("Method and parameters").click()
-    method = page.get_by_label("Method", exact=True)
+    page, method = with_methods(open_page, running, "told to the editor")
     said(page, "make the horse blue")
     expect(page.get_by_role("button", name=MAKE)).to_be_disabled()
     method.select_option("no_edit")
@@ -94,10 +99,7 @@ def test_an_editor_chosen_back_while_the_words_are_read_for_another_is_asked_aga
 ) -> None:
     """The answer that is under way then is for neither."""
     monkeypatch.setattr(all_methods()["no_edit"], "follows_instructions", True)
-    running.begin("back and forth")
-    page = open_page("#/s/back and forth")
-    page.get_by_text("Method and parameters").click()
-    method = page.get_by_label("Method", exact=True)
+    page, method = with_methods(open_page, running, "back and forth")
     method.select_option("no_edit")
     said(page, "make the horse blue")
     expect(page.get_by_role("button", name=MAKE)).to_be_enabled()
