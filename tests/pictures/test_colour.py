@@ -95,6 +95,14 @@ def test_transparency_survives_the_profile() -> None:
     assert off(read_picture(saved(image, "PNG", icc_profile=profile)), wanted.round().astype(int)) <= 1
 
 
+def test_colours_that_nobody_sees_do_not_make_a_grey_picture_coloured() -> None:
+    image, profile = greys().convert("RGBA"), grey_profile(1.0, "grey")
+    image.putpixel((0, 0), (255, 0, 0, 0))
+    wanted = by_lcms(greys(), profile)
+    wanted[0, 0] = 255
+    assert off(read_picture(saved(image, "PNG", icc_profile=profile)), wanted) == 0
+
+
 @pytest.mark.parametrize("profile", [b"", b"broken", grey_profile(1.0, "grey"), rgb_profile("sRGB", 1.0, "x")[:200]])
 def test_profiles_that_say_nothing_about_the_picture_are_ignored(profile: bytes) -> None:
     read = read_picture(saved(colours(), "TIFF", icc_profile=profile))

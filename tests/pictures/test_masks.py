@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from tests.support.picture_files import png16, saved, tiff
 from undrift.errors import PictureError
 from undrift.littleworld import demo
-from undrift.pictures import as_mask, open_mask, read_mask
+from undrift.pictures import as_mask, mask_bytes, open_holes, open_mask, read_mask, settled
 
 SIZE = (64, 48)
 BOX = (16, 12, 48, 36)
@@ -93,6 +93,42 @@ def test_one_value() -> None:
     assert read_mask(saved(Image.new("L", SIZE, 1), "PNG")).getextrema() == (255, 255)
     assert open_mask(saved(Image.new("L", SIZE, 0), "PNG")).share == 0
     assert open_mask(saved(Image.new("RGBA", SIZE, (0, 0, 0, 0)), "PNG")).share == 0
+
+
+def test_a_sheet_that_is_wholly_transparent_selects_nothing() -> None:
+    for colour in ((0, 0, 0, 0), (255, 255, 255, 0)):
+        assert open_mask(saved(Image.new("RGBA", SIZE, colour), "PNG")).share == 0
+    unseen = photo().convert("RGBA")
+    unseen.putalpha(0)
+    assert open_mask(saved(unseen, "PNG")).share == 0
+
+
+def test_what_is_all_but_opaque_is_no_hole() -> None:
+    """Lossy compression and blending leave an opacity of 254 here and there."""
+    nearly = photo().convert("RGBA")
+    nearly.putalpha(filled("L", 255, 254))
+    assert "its bright parts" in open_mask(saved(nearly, "PNG")).says
+    nearly.putalpha(filled("L", 254, 0))
+    check(nearly, "its transparent parts")
+    with pytest.raises(PictureError, match="the mask has nothing transparent"):
+        open_holes(saved(with_hole(photo()).convert("RGB"), "PNG"))
+    assert open_holes(saved(nearly, "PNG")).image.tobytes() == filled("L", 0, 255).tobytes()
+
+
+def test_holes_are_turned_with_their_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = open_holes(saved(with_hole(photo()), "PNG", exif=exif)).image
+    assert turned.tobytes() == filled("L", 0, 255).transpose(Image.Transpose.ROTATE_270).tobytes()
+
+
+def test_what_a_mask_means_is_decided_once() -> None:
+    """Of two values 100 would be white; settled, it stays 100, also when it comes back from a file or is combined."""
+    mask = settled(filled("L", 0, 100))
+    assert as_mask(mask).tobytes() == read_mask(mask_bytes(mask)).tobytes() == mask.tobytes()
+    half = ImageChops.darker(mask, settled(filled("L", 255, 60)))
+    assert as_mask(half).getextrema() == (0, 60)
+    assert as_mask(filled("L", 0, 100)).getextrema() == (0, 255)
 
 
 def test_one_transparent_pixel_is_not_a_hole() -> None:

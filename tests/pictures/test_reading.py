@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
+from tests.support.picture_files import chunk, png16
 from undrift.errors import PictureError, SessionError
 from undrift.pictures import png_bytes, read_metadata, read_picture, write_png
 
@@ -61,6 +62,20 @@ def test_exif_orientation_is_applied(orientation: int, undo: Image.Transpose) ->
     assert same(read, pattern())
     assert not read.info
     assert not read.getexif()
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_orientation_of_a_png_wherever_it_is_written(depth: int) -> None:
+    """Behind the pixels, which the specification allows, and as a text, as ImageMagick wrote it for twenty years."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = pattern().transpose(Image.Transpose.ROTATE_90)
+    stored = encoded(turned, "PNG") if depth == 8 else png16(np.asarray(turned).astype(np.uint16) * 257)
+    late = stored[:-12] + chunk(b"eXIf", exif.tobytes()[6:]) + stored[-12:]
+    text = f"\nexif\n{len(exif.tobytes()):8d}\n{exif.tobytes().hex()}\n".encode()
+    raw = stored[:33] + chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text)) + stored[33:]
+    assert same(read_picture(late), pattern())
+    assert same(read_picture(raw), pattern())
 
 
 def test_cmyk_jpeg_comes_back_in_its_colours() -> None:

@@ -235,7 +235,7 @@ Files = dict[str, Any] | list[Any]
         ({"image": CAT[:200]}, {"prompt": "a dog"}, 400, "the picture"),
         ({"image": CAT, "mask": CAT}, {"prompt": "a dog"}, 400, "the mask has nothing transparent"),
         ({"image": CAT, "mask": hole((0, 0, 4, 4), (8, 8))}, {"prompt": "a dog"}, 400, "the mask is 8x8, expected"),
-        ({"image": CAT, "mask": hole((0, 0, 0, 0))}, {"prompt": "a dog"}, 400, "black everywhere"),
+        ({"image": CAT, "mask": hole((0, 0, 0, 0))}, {"prompt": "a dog"}, 400, "the mask has nothing transparent"),
         ({"image": CAT}, {"prompt": "a dog", "size": "1024x1024"}, 400, "pictures keep theirs, 40x32"),
         ({"image": CAT}, {"prompt": "a dog", "n": "0"}, 400, "'n':"),
         ({"image": CAT}, {"prompt": "a dog", "n": "10"}, 400, "'n':"),

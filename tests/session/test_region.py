@@ -242,6 +242,26 @@ def test_masks_and_protection_combine() -> None:
         checked(only, (9, 4))
 
 
+@pytest.mark.parametrize("kept", [(0, 100, 255), (0, 180, 200, 255)])
+def test_what_is_protected_in_part_changes_in_part(
+    session: Session, backbone: ToyBackbone, tmp_path: Path, kept: tuple[int, ...]
+) -> None:
+    """What is left of a mask may have two values or dark ones alone: it is no mask that somebody painted so."""
+    protect = Image.new("L", (40, 32), 255)
+    for place, value in enumerate(kept):
+        protect.paste(value, (10 * place, 0, 10 * place + 10, 32))
+    only = painted((40, 32), (10, 0, 10 * len(kept) - 10, 32))
+    region = region_of(only, protect, (40, 32))
+    assert region is not None
+    assert np.array_equal(np.asarray(region), np.where(np.asarray(only) > 0, 255 - np.asarray(protect), 0))
+    turn = run_turn(session, backbone, EVERYWHERE, EditPlan("a dog", seed=1, region=region))
+    kept_region = session.region(turn)
+    assert kept_region is not None
+    assert kept_region.tobytes() == region.tobytes()
+    again = replay(session, tmp_path / "b", ToyBackbone(), method=lambda spec: EVERYWHERE)
+    assert again.contents(again.head.image) == session.contents(turn.image)
+
+
 def test_painted_strokes_on_nothing_count_by_their_opacity(tmp_path: Path) -> None:
     strokes = Image.new("RGBA", (8, 4), (0, 0, 0, 0))
     ImageDraw.Draw(strokes).rectangle((2, 0, 4, 3), fill=(10, 20, 30, 255))

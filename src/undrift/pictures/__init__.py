@@ -6,7 +6,7 @@ channel to 8 bits (``depth``); turn it as its EXIF orientation says; convert it 
 """
 
 from undrift.pictures.limits import MAX_MEGAPIXELS, MAX_SIDE
-from undrift.pictures.masks import Mask, as_mask, mask_bytes, mask_of, open_mask, read_mask
+from undrift.pictures.masks import Mask, as_mask, mask_bytes, mask_of, open_holes, open_mask, read_mask, settled
 from undrift.pictures.metadata import NoMetadataError, read_metadata
 from undrift.pictures.opening import FORMATS, Check
 from undrift.pictures.reading import read_picture
@@ -24,10 +24,12 @@ __all__ = [
     "as_mask",
     "mask_bytes",
     "mask_of",
+    "open_holes",
     "open_mask",
     "png_bytes",
     "read_mask",
     "read_metadata",
     "read_picture",
+    "settled",
     "write_png",
 ]

@@ -25,8 +25,8 @@ Samples = NDArray[np.uint16]
 """(height, width) or (height, width, channels), 0 to 65535."""
 
 MOST = 65535
-KEPT = ("icc_profile", "exif", "xmp", "XML:com.adobe.xmp")
-"""What the file says that reading goes on with: colours, and which side is up."""
+KEPT = ("icc_profile", "exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+"""What the file says that reading goes on with: colours, and which side is up. A PNG may say it behind its pixels."""
 
 _DEEP = re.compile(r"(RGB|RGBX|RGBA|RGBa|CMYK);16([BLN])")
 _DEEP_GREY = re.compile(r"LA;16([BLN])")
@@ -46,7 +46,6 @@ def eight_bits(opened: Opened) -> Image.Image:
     """
     image = opened.image
     rawmode = _rawmode(image)
-    info: dict[str | tuple[int, int], Any] = {name: image.info[name] for name in KEPT if name in image.info}
     key = None if image.mode in ("P", "PA") else image.info.pop("transparency", None)
     if two := _DEEP_GREY.fullmatch(rawmode):
         made = _from_samples(_grey_and_alpha(image, two[1]), None)
@@ -59,7 +58,7 @@ def eight_bits(opened: Opened) -> Image.Image:
     else:
         image.load()
         made = _plain(image, rawmode, key)
-    made.info = info
+    made.info = {name: image.info[name] for name in KEPT if name in image.info}
     return made
 
 

@@ -2,14 +2,15 @@
 
 A mask selects a part of a picture by one of these, the first that fits:
 
-1. its brightness, white is selected: nothing in it is transparent, or everything to the same degree; or what is not
-   transparent is a black and white mask of its own;
+1. its brightness, white is selected: nothing in it is transparent, or everything is in part and to the same degree;
+   or what is not transparent is a black and white mask of its own;
 2. what is transparent: a picture, or a sheet of one colour, with holes, as most tools for inpainting want it;
-3. what is opaque: strokes painted on nothing.
+3. what is opaque: strokes painted on nothing, of which a sheet that is wholly transparent has none.
 
 Then the values are made into a mask of 0 to 255. Of two values the darker one is black and the lighter one white; one
 value other than black is white. Of more, what is nearly black or nearly white (JPEG) is black or white. A mask made
-by this is its own mask. What ``mask_bytes`` wrote is a mask already: its values are taken as they are.
+by this says so (``settled``), as does what ``mask_bytes`` wrote: its values are taken as they are from then on,
+however they are combined.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Mask:
     """A mask and how it was read.
 
     Attributes:
-        image: L, 255 where it selects.
+        image: L, 255 where it selects; ``settled``.
         how: what selects in it, in words.
     """
 
@@ -80,12 +81,32 @@ def open_mask(source: Source, *, max_megapixels: float = MAX_MEGAPIXELS) -> Mask
         PictureError: as for ``read_picture``, or it has many values, none of which selects by half.
     """
     with opened_picture(source, max_megapixels) as opened:
-        if opened.image.mode == "L" and opened.image.info.get(METADATA_KEY) == _KEPT:
-            opened.image.load()
-            return Mask(opened.image.copy(), "its values")
+        if _is_settled(opened.image):
+            return mask_of(opened.image)
         if opened.image.mode.startswith(("I", "F")):
             return _of_values(_numbers(opened), "its bright parts")
         return mask_of(upright(eight_bits(opened), opened))
+
+
+def open_holes(source: Source, *, max_megapixels: float = MAX_MEGAPIXELS) -> Mask:
+    """The mask that selects what is transparent in a picture's file, whatever else it shows.
+
+    Raises:
+        PictureError: as for ``read_picture``, or nothing in it is transparent.
+    """
+    with opened_picture(source, max_megapixels) as opened:
+        painted = upright(eight_bits(opened), opened)
+        holes = 255 - _opacity(painted.convert("RGBA"))
+        if not holes.any():
+            raise PictureError("the mask has nothing transparent: expected a PNG that is transparent where to edit")
+        return _of_values(holes, "its transparent parts")
+
+
+def settled(values: Image.Image) -> Image.Image:
+    """A mask of exactly the ``values`` (L): nothing asks again what they may mean."""
+    mask = values.copy()
+    mask.info = {METADATA_KEY: _KEPT}
+    return mask
 
 
 def mask_bytes(mask: Image.Image) -> bytes:
@@ -109,16 +130,30 @@ def mask_of(image: Image.Image) -> Mask:
     Raises:
         PictureError: it has many values, none of which selects by half.
     """
+    if _is_settled(image):
+        return Mask(settled(image), "its values")
     if not image.has_transparency_data:
         return _of_values(np.asarray(image.convert("L")), "its bright parts")
     painted = image.convert("RGBA")
-    alpha = np.asarray(painted.getchannel("A"))
+    alpha = _opacity(painted)
+    if not alpha.any():
+        return Mask(settled(_image(alpha > 0)), "its opaque parts, of which there are none")
     if alpha.min() == alpha.max() or _is_black_and_white(painted, alpha):
         grey = np.asarray(painted.convert("L"))
-        return _of_values(np.where(alpha > 0, grey, 0) if alpha.max() else grey, "its bright parts")
+        return _of_values(np.where(alpha > 0, grey, 0), "its bright parts")
     if _has_holes(painted, alpha):
         return _of_values(255 - alpha, "its transparent parts")
     return _of_values(alpha, "its opaque parts")
+
+
+def _opacity(painted: Image.Image) -> Bytes:
+    """Of an RGBA picture. What is all but opaque is: lossy compression and blending leave 254, and mean nothing."""
+    alpha = np.asarray(painted.getchannel("A"))
+    return np.where(alpha >= 255 - NEARLY, 255, alpha).astype(np.uint8)
+
+
+def _is_settled(image: Image.Image) -> bool:
+    return image.mode == "L" and image.info.get(METADATA_KEY) == _KEPT
 
 
 def _numbers(opened: Opened) -> Values:
@@ -142,8 +177,8 @@ def _of_values(values: Values, how: str) -> Mask:
     present = np.unique(values)
     if len(present) <= 2:
         stretched = values == present[-1] if present[-1] > 0 else np.zeros(values.shape, bool)
-        plain = set(present.tolist()) <= {0, 255}
-        return Mask(_image(stretched), how if plain else f"{how}, of its two values" if len(present) == 2 else how)
+        plain = len(present) < 2 or set(present.tolist()) <= {0, 255}
+        return Mask(settled(_image(stretched)), how if plain else f"{how}, of its two values")
     values = np.where(values <= NEARLY, 0, np.where(values >= 255 - NEARLY, 255, values))
     if values.max() < HALF:
         raise PictureError(
@@ -151,7 +186,7 @@ def _of_values(values: Values, how: str) -> Mask:
         )
     if len(np.unique(values)) <= 2:
         return _of_values(values, how)
-    return Mask(Image.fromarray(values.astype(np.uint8)), how)
+    return Mask(settled(Image.fromarray(values.astype(np.uint8))), how)
 
 
 def _image(selected: NDArray[np.bool_]) -> Image.Image:

@@ -42,17 +42,24 @@ _DAMAGE = (
 _BEGINNING = 32
 """Bytes by which Pillow tells formats apart, and some more."""
 
+_HEADER = 2**16
+"""Bytes in which what says how colours are coded is looked for."""
+
 _TEXT_LIMIT = "MAX_TEXT_"
 """Begins the names of Pillow's limits on what a PNG carries besides its pixels, which its messages give."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A picture whose header was read and found acceptable; ``again`` reads the header anew."""
+    """A picture whose header was read and found acceptable; ``again`` reads the header anew.
+
+    ``beginning`` has some of the file's first bytes.
+    """
 
     image: Image.Image
     name: str
     again: Callable[[], Image.Image]
+    beginning: bytes = b""
 
 
 def name_of(source: Source) -> str:
@@ -79,8 +86,10 @@ def opened_picture(source: Source, max_megapixels: float, check: Check | None = 
             meter.allow(image.width * image.height)
             limits.check_still(image, meter, name)
             limits.check_whole(image, meter, name)
+        meter.seek(0)
+        begins = meter.read(_HEADER)
         with _open(meter) as image, no_stderr() if image.format == "TIFF" else nullcontext():
-            yield Opened(image, name, lambda: _open(meter))
+            yield Opened(image, name, lambda: _open(meter), begins)
 
 
 def _open(meter: Meter) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PIL import Image, ImageOps
 
+from undrift.pictures.coding import coding_of
 from undrift.pictures.colour import to_srgb
 from undrift.pictures.depth import eight_bits
 from undrift.pictures.limits import MAX_MEGAPIXELS
@@ -21,11 +22,12 @@ def read_picture(
         check: called now and then while the file is decoded; what it raises ends that.
 
     Raises:
-        PictureError: missing, a folder, empty, not a picture, animated, damaged, too large, too much work, or without
-            colours (floating-point data); one line says which.
+        PictureError: missing, a folder, empty, not a picture, animated, damaged, too large, too much work, of high
+            dynamic range, or without colours (floating-point data); one line says which.
     """
     with opened_picture(source, max_megapixels, check) as opened:
-        image = to_srgb(upright(eight_bits(opened), opened))
+        coding = coding_of(opened)
+        image = to_srgb(upright(eight_bits(opened), opened), coding)
         if image.mode in ("LA", "RGBA"):
             image = _on_white(image)
         # A picture of the pixels alone: positions, thumbnails and names in the metadata must not travel on.

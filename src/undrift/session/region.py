@@ -19,7 +19,7 @@ from torch import Tensor
 
 from undrift.backbones.base import Geometry, Latent
 from undrift.errors import InputError
-from undrift.pictures import as_mask
+from undrift.pictures import as_mask, settled
 
 FEATHER = 64
 """The soft edge is this part of the picture's shorter side."""
@@ -33,7 +33,7 @@ def region_of(only: Image.Image | None, protect: Image.Image | None, size: tuple
 
     Args:
         only: white where the picture may change; None for everywhere.
-        protect: white where it must stay; wins over ``only``.
+        protect: white where it must stay, grey where it must in part; wins over ``only``.
         size: (width, height) of the picture.
 
     Returns:
@@ -51,7 +51,7 @@ def region_of(only: Image.Image | None, protect: Image.Image | None, size: tuple
                 "nothing is protected: the mask is black everywhere; paint white where the picture must stay"
             )
         allowed = ImageChops.darker(allowed, ImageChops.invert(kept))
-    return checked(allowed, size)
+    return checked(settled(allowed), size)
 
 
 def checked(region: Image.Image | None, size: tuple[int, int]) -> Image.Image | None:

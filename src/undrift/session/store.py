@@ -30,7 +30,7 @@ from PIL import Image
 
 from undrift.errors import InputError, SessionError, UndriftError
 from undrift.files import sha256
-from undrift.pictures import read_picture
+from undrift.pictures import read_picture, settled
 from undrift.session import database, drift, inside, reading, writing
 from undrift.session.appearing import appearing
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
@@ -153,7 +153,7 @@ class Session:
         """Where ``turn`` was allowed to change the picture: L, of the picture's size, 0 where it was not."""
         if turn.region_file is None:
             return None
-        region = read_picture(self.contents(turn.region_file, turn.region_hash)).convert("L")
+        region = settled(read_picture(self.contents(turn.region_file, turn.region_hash)).convert("L"))
         self._check_size(turn, turn.region_file, region)
         return region
 

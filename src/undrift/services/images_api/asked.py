@@ -11,8 +11,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from undrift.instructions import TextForm
+from undrift.pictures import open_holes
 from undrift.pictures.limits import MAX_SIDE
-from undrift.pictures.opening import opened_picture
 from undrift.session.engine import SEEDS
 from undrift.session.next_turn import DIALS
 from undrift.session.region import checked
@@ -119,20 +119,16 @@ def region(mask: bytes | None, size: tuple[int, int]) -> Image.Image | None:
     """Where a picture of ``size`` may change: where the mask is transparent, as this API wants it.
 
     Raises:
-        PictureError: not a picture.
-        Refused: without transparency, or of another size (400).
-        InputError: nothing in it is transparent.
+        PictureError: not a picture, or without transparency.
+        Refused: of another size (400).
     """
     if mask is None:
         return None
-    with opened_picture(mask, uploads.MAX_MEGAPIXELS) as opened:
-        if not opened.image.has_transparency_data:
-            raise Refused(400, "the mask has nothing transparent: expected a PNG that is transparent where to edit")
-        alpha = opened.image.convert("RGBA").getchannel("A")
-    if alpha.size != size:
-        given, wanted = (f"{width}x{height}" for width, height in (alpha.size, size))
+    holes = open_holes(mask, max_megapixels=uploads.MAX_MEGAPIXELS).image
+    if holes.size != size:
+        given, wanted = (f"{width}x{height}" for width, height in (holes.size, size))
         raise Refused(400, f"the mask is {given}, expected the picture's {wanted} pixels")
-    return checked(alpha.point(lambda value: 255 - value), size)
+    return checked(holes, size)
 
 
 def check_size(size: str | None, picture: tuple[int, int]) -> None:
