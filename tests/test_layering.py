@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def layer(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
@@ -61,7 +67,7 @@ def layer(path: Path) -> str:
 def imported(path: Path) -> set[str]:
     """Layers of undrift that a module imports anywhere, also inside functions."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -95,7 +101,7 @@ def test_modules_stay_short(path: Path) -> None:
 def test_two_classes_never_share_a_name_in_one_layer_nor_two_types_in_one_folder() -> None:
     homes: dict[tuple[object, str], list[Path]] = {}
     for path in MODULES:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in parsed(path).body:
             for name in named_types(node):
                 homes.setdefault((path.parent, name), []).append(path)
                 if isinstance(node, ast.ClassDef):

@@ -170,6 +170,7 @@ def test_a_checkpoint_takes_no_other_file_of_weights(file: Path, hub: Hub) -> No
         load(str(file), device="cpu", transformer=file)
 
 
+@pytest.mark.slow
 def test_a_warm_model_is_loaded_again_where_its_checkpoint_is_another(file: Path, hub: Hub) -> None:
     keeper = Keeper()
     first = keeper.kept(load, str(file), device="cpu", tell=print)

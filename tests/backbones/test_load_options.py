@@ -41,6 +41,7 @@ def tiles(backbone: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[list[tuple[in
     return seen, np.asarray(picture, dtype=float)
 
 
+@pytest.mark.slow
 def test_the_vae_works_in_tiles_where_that_is_asked_for(
     tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

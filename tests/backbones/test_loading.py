@@ -71,6 +71,7 @@ def test_the_hash_follows_the_weights_and_nothing_else(folder: Path) -> None:
     assert read_folder(folder, "x").weights_hash != before
 
 
+@pytest.mark.slow
 def test_large_files_enter_the_hash_by_samples_of_every_tensor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("undrift.backbones.weights.HASH_WHOLE_UP_TO", 10)
     monkeypatch.setattr("undrift.backbones.weights.SAMPLE_BYTES", 4)

@@ -231,6 +231,7 @@ def test_an_adapter_for_something_else_is_refused(
     assert "its text encoder's part is left out, the unet's is used" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_loaded_pipeline_is_taken_as_it_is_and_edits(folder: Path) -> None:
     pipe: Any = pipeline()
     backbone, plain = from_pipeline(pipe, name="mine"), load(str(folder), device="cpu")

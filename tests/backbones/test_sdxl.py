@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tests.contracts.test_methods import picture
 from tests.support.closeness import assert_rounded
+from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_sdxl import OPERATIONS, pipeline, save_tiny_sdxl, tiny_sdxl
 from undrift.backbones import Backbone, from_pipeline, load
 from undrift.backbones.geometry import pack, unpack
@@ -91,13 +92,14 @@ def edited(name: str, target: str, **params: Any) -> Tensor:
     return made.latent.packed
 
 
-@pytest.mark.parametrize("name", EDITORS)
+@pytest.mark.parametrize("name", slow_but_for({"ddim", "p2p"}, EDITORS))
 def test_the_unet_s_editors_edit(name: str) -> None:
     blue = edited(name, "a blue cat sitting on the grass")
     assert bool(blue.isfinite().all())
     assert float((blue - edited(name, "a red dog sitting on the grass")).abs().max()) > 1e-4
 
 
+@pytest.mark.slow
 def test_their_identities_hold_on_its_shape() -> None:
     plain = edited("ddim", PROMPT)
     assert_rounded(edited("p2p", PROMPT), plain, 3 * STEPS * OPERATIONS)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.support.alive import most_alive
+from tests.support.slow_cases import slow_but_for
 from undrift.backbones.folder import read_folder
 from undrift.backbones.needs import working_bytes
 
@@ -75,7 +76,7 @@ def folder(path: Path, network: str, config: Mapping[str, Any], vae_channels: in
     return path
 
 
-@pytest.mark.parametrize("side", [512, 1024])
+@pytest.mark.parametrize("side", slow_but_for({512}, [512, 1024]))
 @pytest.mark.parametrize(
     ("make", "inputs", "network", "config", "vae_channels"),
     [

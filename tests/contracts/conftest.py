@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.small_joint import small_joint
@@ -12,7 +14,20 @@ from undrift.backbones import Backbone
 
 QUICK = ("flux", "small-joint")
 """Two models that share no convention; what holds on both hardly ever fails on the others."""
+ON_BOTH = {"undrift", "multi_turn", "fireflow", "flowedit", "steerflow", "stable_flow"}
+"""Methods whose quick tests run on both: between them they capture maps, highlight, share features, move by
+differences, correct at every step and choose vital layers. The others' run on the first model."""
 MODELS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in ("sd", "sdxl", *FAMILIES))]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On the second model, what no other method does is quick, and the rest slow."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent):
+            given = item.callspec.params if hasattr(item, "callspec") else {}
+            if given.get("backbone") == QUICK[1] and given.get("name") not in {None, *ON_BOTH}:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=MODELS)

@@ -53,6 +53,7 @@ def _refused() -> list[tuple[Typed, str]]:
     return refused
 
 
+@pytest.mark.slow
 def test_a_refusal_is_one_line_and_what_it_says_to_type_is_understood() -> None:
     refused = _refused()
     assert len(refused) > 50

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.slow_cases import slow_but_for
 from undrift.errors import InputError
 from undrift.littleworld.judge import WEIGHTS, judge, read_logits
 from undrift.littleworld.render import render
@@ -20,7 +21,9 @@ def picture(scene: Scene) -> Tensor:
     return torch.from_numpy(np.array(render(scene))).permute(2, 0, 1).float() / 127.5 - 1
 
 
-@pytest.mark.parametrize(("sample", "least"), [(sample_scene, 0.97), (sample_rich_scene, 0.93)])
+@pytest.mark.parametrize(
+    ("sample", "least"), slow_but_for([(sample_scene, 0.97)], [(sample_scene, 0.97), (sample_rich_scene, 0.93)])
+)
 def test_reads_drawn_scenes(sample: Callable[[random.Random], Scene], least: float) -> None:
     """Patterns on the smallest things in neon or pencil are the hardest: 96 % of 500 scenes."""
     scenes = [sample(random.Random(20_000_000 + seed)) for seed in range(200)]

@@ -191,6 +191,7 @@ def test_the_adversarial_end_changes_the_decoder_alone() -> None:
     assert changed == {"decoder"}
 
 
+@pytest.mark.slow
 def test_the_decoder_goes_on_alone_and_leaves_the_latents(tmp_path: Path) -> None:
     torch.manual_seed(0)
     vae.build().save_pretrained(tmp_path / "vae")

@@ -55,7 +55,7 @@ LANDINGS = {
     },
 }
 """By the name of the recorded result."""
-QUICK = {"euler_15_edited", "fireflow_8_inject1_from20", "rfsolver_10_inject2_from20"}
+QUICK = {"fireflow_8_inject1_from20"}
 
 
 @pytest.mark.parametrize("edited", slow_but_for(QUICK, LANDINGS))

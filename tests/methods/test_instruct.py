@@ -272,6 +272,7 @@ class StopAt(Observer):
             raise Cancelled("stopped")
 
 
+@pytest.mark.slow
 def test_a_real_editor_makes_five_turns_and_stops_when_asked(
     tmp_path: Path, tiny_flux: Backbone, klein: Path
 ) -> None:

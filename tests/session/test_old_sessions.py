@@ -98,6 +98,7 @@ def test_an_exported_picture_tells_its_turns() -> None:
     assert [turn.spec and turn.spec.seed for turn in found.turns] == [None, 7, 8, None]
 
 
+@pytest.mark.slow
 def test_every_turn_can_be_made_again(tmp_path: Path, littleworld: Backbone) -> None:
     old = unzipped(tmp_path)
     new = replay(old, tmp_path / "new", littleworld)

@@ -90,6 +90,7 @@ def filled(path: str, places: dict[str, str], other: str = "") -> str:
     return path
 
 
+@pytest.mark.slow
 def test_what_is_no_name_and_what_is_no_form(client: TestClient, session: Json, tmp_path: Path) -> None:
     places: dict[str, str] = {
         "name": "cat",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from tests.studio.conftest import Json, edit_form, edited, finished, shown, started
@@ -32,6 +33,7 @@ def form(name: str, params: dict[str, Any]) -> Json:
     return {"name": name, "params": {"steps": 2, "guidance": 3.0, **params}}
 
 
+@pytest.mark.slow
 def test_five_turns_by_five_editors(tmp_path: Path) -> None:
     with opened(tmp_path) as client:
         listed = {method["name"] for method in client.get("/api/about").json()["methods"]}

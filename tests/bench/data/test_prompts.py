@@ -50,6 +50,7 @@ def multi_turns(draw: st.DrawFn) -> MultiTurn:
     )
 
 
+@pytest.mark.slow
 @given(multi_turns())
 @settings(max_examples=80)
 def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, prompts: MultiTurn) -> None:

@@ -48,6 +48,7 @@ def test_nothing_unasked_is_no_drift(name: str, shown: Shown) -> None:
     assert set(scored(name, played(shown))) <= {0.0, None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_the_loss_of_the_autoencoder_is_no_drift(name: str, decoded: dict[tuple[str, int], Image.Image]) -> None:
     def after(number: int, case: Case, turn: int) -> Image.Image:
