@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from tests.docs.samples import ROOT, samples
 from tests.support.asynchronous import run_async
 from tests.support.language_model import answer, scripted
 from tests.support.toy import ToyMethod, toy_picture
@@ -28,6 +30,7 @@ from undrift.services.images_api.app import EDITS, create_api
 from undrift.services.images_api.turns import Started
 from undrift.session import engine
 from undrift.session.provenance import recipe
+from undrift.session.store import Session
 from undrift.studio import server
 from undrift.studio.job import About, Job
 from undrift.studio.studio import Studio
@@ -114,6 +117,27 @@ def test_the_official_client_edits_a_picture_over_three_turns(client: openai.Ope
     assert back.data is not None
     assert decoded(back.data[0]) == session.contents(path[2].image)
     assert session.head.id == path[2].id
+
+
+def test_the_sample_of_the_page_runs(
+    client: openai.OpenAI, studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word for word, but for where the server is and what its key is."""
+    (code,) = [each.text for each in samples("python") if each.file == ROOT / "docs" / "images-api.md"]
+    code = code.replace("http://127.0.0.1:7860/v1", str(client.base_url)).replace('"none"', repr(KEY))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dog.png").write_bytes(CAT)
+    made: dict[str, Any] = {}
+    exec(compile(code, "docs/images-api.md", "exec"), made)
+    made["client"].close()
+    (session,) = studio.folders.root.iterdir()
+    prompts = [turn.prompt for turn in Session.open(session).turns()]
+    assert prompts == [
+        "a yellow dog on a beach",
+        "a blue dog on a beach",
+        "a blue dog wearing a red hat on a beach",
+    ]
+    assert decoded(made["second"].data[0])[:4] == b"\x89PNG"
 
 
 def test_a_mask_is_transparent_where_to_edit(client: openai.OpenAI) -> None:
