@@ -125,3 +125,45 @@ def named_types(node: ast.stmt) -> list[str]:
 )
 def test_types_are_found_by_their_names(code: str, names: list[str]) -> None:
     assert named_types(ast.parse(code).body[0]) == names
+
+
+def test_no_model_and_no_kind_of_layer_is_asked_for_by_its_name() -> None:
+    """What a model can do, and what a layer is good for, its ``Capabilities`` say."""
+    models, layers = "littleworld", {"flow", "attention", "backbones", "methods"}
+    asked = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops)
+        for side in (node.left, *node.comparators)
+        if models in named_by(side).lower() or (layer(path) in layers and named_by(side) == KIND)
+    ]
+    assert asked == []
+
+
+KIND = "the kind of something"
+
+
+def named_by(side: ast.expr) -> str:
+    """What one side of a comparison is called: a string, a name, or ``.kind`` of something."""
+    if isinstance(side, ast.Constant):
+        return str(side.value)
+    if isinstance(side, ast.Name):
+        return side.id
+    return KIND if isinstance(side, ast.Attribute) and side.attr == "kind" else ""
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("x == 'littleworld'", "littleworld"),
+        ("x != LITTLEWORLD", "LITTLEWORLD"),
+        ("x == site.kind", KIND),
+        ("x == 1", "1"),
+    ],
+)
+def test_names_in_comparisons_are_found(code: str, name: str) -> None:
+    (statement,) = ast.parse(code).body
+    assert isinstance(statement, ast.Expr)
+    assert isinstance(statement.value, ast.Compare)
+    assert named_by(statement.value.comparators[0]) == name

@@ -26,10 +26,12 @@ from undrift.backbones import Backbone, load
 from undrift.backbones import hub as hub_models
 from undrift.backbones.flux import FluxBackbone
 from undrift.backbones.folder import read_folder
+from undrift.backbones.locate import existing, locate
 from undrift.backbones.placement import Offload, Placement, memory_advice
 from undrift.backbones.weights import read_header
 from undrift.errors import InputError, ModelError
 from undrift.flow import ReusedMidpoint, integrate, inverted
+from undrift.littleworld.weights import model_path
 
 HUB_ID = "someone/some-flux"
 
@@ -58,6 +60,16 @@ def test_a_folder_loads_in_float32_on_the_cpu(tiny_flux_folder: Path) -> None:
     assert backbone.capabilities.guidance == "embedded"
     assert backbone.sites == (*(Site("double", i) for i in range(2)), *(Site("single", i) for i in range(2)))
     assert backbone.tuned == {}
+
+
+def test_a_folder_called_like_an_embedded_model_is_named_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "littleworld-sd").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert locate("littleworld-sd").path == model_path("littleworld-sd")
+    assert existing("littleworld-sd") is None, "else a script would name the folder, and sessions would open it"
+    assert existing("./littleworld-sd") == Path("littleworld-sd")
 
 
 def test_the_hash_follows_the_weights_and_nothing_else(folder: Path) -> None:

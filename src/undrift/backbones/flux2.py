@@ -20,7 +20,7 @@ from undrift.backbones.autoencoder import Autoencoder
 from undrift.backbones.base import Capabilities, Conditioning, Geometry, Guidance, NetworkInputs
 from undrift.backbones.components import load_model, load_part, load_tokenizer
 from undrift.backbones.flux2_prompts import Flux2Prompts, klein_text, mistral_text
-from undrift.backbones.flux_attention import FluxProcessor, attention_layers
+from undrift.backbones.flux_attention import FluxProcessor, double_layers, single_layers
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.pipeline import Knowledge, Loaded, PipelineBackbone
 from undrift.backbones.placement import Placement
@@ -64,7 +64,9 @@ class Flux2Backbone(PipelineBackbone):
     ) -> None:
         placement = placement or Placement(transformer.device, transformer.dtype)
         autoencoder = batch_normed(vae, placement)
-        layers = attention_layers(transformer)
+        double, single = double_layers(transformer), single_layers(transformer)
+        layers = {**double, **single}
+        self._two_streams = frozenset(double)
         config = transformer.config
         guidance: Guidance = "embedded" if config.guidance_embeds else "none" if distilled else "two_evaluations"
         super().__init__(
@@ -73,9 +75,9 @@ class Flux2Backbone(PipelineBackbone):
             architecture=TransformerArchitecture(
                 capabilities=Capabilities(
                     guidance=guidance,
-                    map_sites=tuple(site for site in layers if site.kind == "double"),
-                    text_sites=tuple(site for site in layers if site.kind == "double"),
-                    sharing_sites=tuple(site for site in layers if site.kind == "single"),
+                    map_sites=tuple(double),
+                    text_sites=tuple(double),
+                    sharing_sites=tuple(single),
                     # Taps do not see the second evaluation, whose keys would have to be shared, too.
                     partial_sites=() if guidance == "two_evaluations" else tuple(layers),
                 ),
@@ -151,7 +153,7 @@ class Flux2Backbone(PipelineBackbone):
 
     def _processor(self, stock: Any, site: Site, taps: tuple[AttentionTap, ...]) -> TappedProcessor:
         # diffusers calls the attention of double blocks exactly as FLUX.1's.
-        make = FluxProcessor if site.kind == "double" else Flux2SingleProcessor
+        make = FluxProcessor if site in self._two_streams else Flux2SingleProcessor
         return make(stock, site, taps, self.running)
 
 

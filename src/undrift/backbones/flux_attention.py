@@ -13,11 +13,19 @@ from undrift.attention.taps import Projections
 from undrift.backbones.processors import TappedProcessor
 
 
+def double_layers(transformer: Any) -> dict[Site, Any]:
+    """diffusers' attention layers of the blocks that keep image and text apart, which run first."""
+    return {Site("double", i): block.attn for i, block in enumerate(transformer.transformer_blocks)}
+
+
+def single_layers(transformer: Any) -> dict[Site, Any]:
+    """Those of the blocks behind them, which hold both as one."""
+    return {Site("single", i): block.attn for i, block in enumerate(transformer.single_transformer_blocks)}
+
+
 def attention_layers(transformer: Any) -> dict[Site, Any]:
     """diffusers' attention layer of every site, in the order in which they run."""
-    double = {Site("double", i): block.attn for i, block in enumerate(transformer.transformer_blocks)}
-    single = {Site("single", i): block.attn for i, block in enumerate(transformer.single_transformer_blocks)}
-    return {**double, **single}
+    return {**double_layers(transformer), **single_layers(transformer)}
 
 
 class FluxProcessor(TappedProcessor):

@@ -12,6 +12,7 @@ from undrift.backbones.folder import read_folder
 from undrift.backbones.hub import cached_models
 from undrift.backbones.registry import families
 from undrift.errors import ModelError
+from undrift.littleworld.weights import EMBEDDED
 
 KNOWN = {
     "littleworld": "embedded, needs no download or GPU; knows its own drawn world only (Apache-2.0)",
@@ -53,7 +54,7 @@ class LocalModel:
 
 def is_here(name: str) -> bool:
     """Whether a model of ``KNOWN`` is on this machine: embedded, or in the hub's cache."""
-    if "/" not in name:
+    if name in EMBEDDED:
         return True
     from huggingface_hub import try_to_load_from_cache
 

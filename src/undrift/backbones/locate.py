@@ -88,7 +88,9 @@ def download(name: str, arrived: hub.Arrived) -> ModelFolder:
 
 
 def existing(name: str) -> Path | None:
-    """The file or folder that is called ``name``, if there is one."""
+    """The file or folder that is called ``name``, if there is one; the name of an embedded model is its own."""
+    if name in EMBEDDED:
+        return None
     try:
         path = Path(name).expanduser()
         return path if path.exists() else None

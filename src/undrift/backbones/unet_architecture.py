@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from undrift.attention.sites import Site
 from undrift.backbones.base import Capabilities, Geometry
-from undrift.backbones.unet_attention import CROSS, Layer
+from undrift.backbones.unet_attention import Layer
 from undrift.errors import ModelError
 
 
@@ -48,7 +48,7 @@ class UNetArchitecture:
         Raises:
             ModelError: no layer on the way down attends to the prompt.
         """
-        crossing = [layer.level for site, layer in layers.items() if site.kind == CROSS and layer.down]
+        crossing = [layer.level for layer in layers.values() if layer.reads_text and layer.down]
         if not crossing:
             raise ModelError(
                 "this UNet attends to the prompt nowhere on the way down: expected one of Stable Diffusion"
@@ -77,12 +77,12 @@ class UNetArchitecture:
     def capabilities(self) -> Capabilities:
         """Cross-attention makes maps where it has the grid's resolution; self-attention shares features
         everywhere."""
-        text = tuple(site for site in self.layers if site.kind == CROSS)
+        text = tuple(site for site, layer in self.layers.items() if layer.reads_text)
         return Capabilities(
             guidance="two_evaluations",
             map_sites=tuple(site for site in text if self.layers[site].level == self.map_level),
             text_sites=text,
-            sharing_sites=tuple(site for site in self.layers if site.kind != CROSS),
+            sharing_sites=tuple(site for site in self.layers if site not in text),
         )
 
     def geometry(self, size: tuple[int, int]) -> Geometry:
@@ -96,7 +96,7 @@ class UNetArchitecture:
     def feature_bytes(self, site: Site, geometry: Geometry) -> int:
         layer = self.layers[site]
         image = geometry.tokens * self.patch**2 // 4**layer.level
-        tokens = self.text_tokens if site.kind == CROSS else image
+        tokens = self.text_tokens if layer.reads_text else image
         return tokens * layer.width * self.number_bytes
 
     def state_bytes(self, geometry: Geometry) -> int:

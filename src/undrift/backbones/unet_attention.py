@@ -30,24 +30,26 @@ class Layer:
         level: how often the resolution was halved in front of it.
         down: whether it lies on the way down.
         width: channels of its projections.
+        reads_text: whether the image attends to the prompt in it, and not to itself.
     """
 
     attn: Any
     level: int
     down: bool
     width: int
+    reads_text: bool
 
     @classmethod
-    def of(cls, attn: Any, level: int, down: bool) -> Layer:
-        return cls(attn, level, down, int(attn.to_q.out_features))
+    def of(cls, attn: Any, level: int, down: bool, *, reads_text: bool) -> Layer:
+        return cls(attn, level, down, int(attn.to_q.out_features), reads_text)
 
 
 def attention_layers(unet: Any) -> dict[Site, Layer]:
     """The layers in the order in which they run, which is not that of diffusers' own dictionary."""
     found: dict[Site, Layer] = {}
     for number, (block, level, down) in enumerate(_transformer_blocks(unet)):
-        found[Site(SELF, number)] = Layer.of(block.attn1, level, down)
-        found[Site(CROSS, number)] = Layer.of(block.attn2, level, down)
+        found[Site(SELF, number)] = Layer.of(block.attn1, level, down, reads_text=False)
+        found[Site(CROSS, number)] = Layer.of(block.attn2, level, down, reads_text=True)
     return found
 
 

@@ -263,7 +263,7 @@ def _is_json(text: str) -> bool:
 
 def _located(model: str) -> str:
     """A model's name, a folder's by its full path; a name that is no folder's is that of the hub."""
-    path = None if model == LITTLEWORLD else existing(model)
+    path = existing(model)
     return model if path is None else _name(path.resolve())
 
 
