@@ -92,6 +92,7 @@ table1: $(STAMP)
 	$(call run,table1,$(MODEL),$(OUT))
 	$(call run,table1-sd,$(SD_MODEL),$(OUT)-sd)
 	$(BIN)/undrift bench report '$(OUT)' '$(OUT)-sd' --output '$(OUT)/report'
+	$(BIN)/undrift bench table '$(OUT)' '$(OUT)-sd'
 
 table2: $(STAMP)
 	$(call bench,table2)

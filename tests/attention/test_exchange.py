@@ -174,6 +174,16 @@ def test_a_mask_is_where_the_widened_map_is_large_and_empty_without_words() -> N
     assert not bool(found[1].any())
 
 
+def test_no_mask_of_words_is_empty() -> None:
+    """It would bring the source back and say nothing: not at the highest threshold, nor where words have no weight."""
+    maps = WordMaps(TextColumns.of([[0], [0]]))
+    maps.add(torch.stack([torch.arange(9.0), torch.zeros(9)]).reshape(2, 1, 9, 1))
+    found = maps.near_the_largest((3, 3), 1.0)
+    assert found is not None
+    assert found[0].nonzero().flatten().tolist() == [4, 5, 7, 8], "around the largest, which is the last"
+    assert bool(found[1].all()), "there is no telling where"
+
+
 def test_mutual_attention_asks_the_source_from_its_step_on() -> None:
     query, key, value = (sequence(4, TOKENS, seed) for seed in range(3))
     from undrift.attention.taps import Projections

@@ -45,7 +45,8 @@ class WordMaps:
 
     def near_the_largest(self, grid: tuple[int, int], threshold: float) -> Tensor | None:
         """Tokens whose map, the largest of 3 x 3, reaches ``threshold`` of the row's largest: (batch, image_tokens)
-        bool. None before the first layer was seen; False throughout where a row has no words.
+        bool. None before the first layer was seen; False throughout where a row has no words, True throughout where
+        nothing looks at them.
 
         Source: Hertz et al. 2022, arXiv 2208.01626, section 4 ("local blend"), with the constants of its released
         code.
@@ -54,7 +55,7 @@ class WordMaps:
             return None
         wide = functional.max_pool2d(self._sum.reshape(-1, 1, *grid), 3, 1, 1).flatten(1)
         largest = wide.amax(1, keepdim=True)
-        return (wide > threshold * largest) & self.named.to(wide.device).unsqueeze(1)
+        return (wide >= threshold * largest) & self.named.to(wide.device).unsqueeze(1)
 
     def stretched_above(self, threshold: float) -> Tensor | None:
         """Tokens whose map, stretched to [0, 1] per row, reaches ``threshold``: (batch, image_tokens) bool, None

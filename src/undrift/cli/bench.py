@@ -46,7 +46,7 @@ metrics_option = click.option(
     show_default=True,
     metavar="LIST",
     help="With commas between: NAME, NAME:PRESET, NAME:PRESET:PARAMETER=VALUE;label=WORD, or a list: all, table1, "
-    "table2, pieces, bounds (the floor, and FlowEdit told the true masks).",
+    "table1-sd, table2, pieces, bounds (the floor, and FlowEdit told the true masks).",
 )
 @model_options
 @click.option(
@@ -149,6 +149,7 @@ def _names(text: str | None, all_of_them: tuple[str, ...]) -> tuple[str, ...]:
 
 for _command in (
     bench_report.report,
+    bench_report.table,
     bench_report.compare,
     bench_sites.analyse_sites,
     bench_data.doctor,

@@ -1,7 +1,8 @@
-"""``undrift bench report`` and ``undrift bench compare``: runs made readable."""
+"""``undrift bench report``, ``table`` and ``compare``: runs made readable."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
@@ -31,6 +32,36 @@ def report(
 
     written = write_report(runs, output, reference, limit)
     emit(as_json, {"html": written.html, "markdown": written.markdown}, f"{written.html}\n{written.markdown}")
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many cases of the suite.")
+@json_option
+@common
+def table(runs: tuple[Path, ...], limit: int | None, as_json: bool) -> None:
+    """Print what runs of one suite measured: the paper's Table 1, then freeze against drift, with intervals.
+
+    Lines are as wide as the terminal, or as COLUMNS says.
+
+    \b
+    undrift bench table runs/table1-quick runs/table1-quick-sd
+    """
+    from undrift.bench.report.overview import as_text, overview
+    from undrift.bench.report.results import read_results
+
+    results = read_results(runs, limit)
+    tables = [
+        {
+            "model": one.model,
+            "caption": each.caption,
+            "header": list(each.header),
+            "rows": [[cell.words for cell in row] for row in each.rows],
+        }
+        for one in overview(results)
+        for each in one.tables
+    ]
+    emit(as_json, {"tables": tables}, as_text(results, shutil.get_terminal_size().columns))
 
 
 @click.command()

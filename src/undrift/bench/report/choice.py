@@ -51,6 +51,12 @@ def _order(info: Info) -> tuple[int, str]:
     return (first[0] if first else len(_PAPER_ORDER), info.name)
 
 
+def paper_s_own(results: Results) -> list[Info]:
+    """What the paper's Table 1 has: FID, CLIP-T and CLIP-I, of the kinds that there are numbers of."""
+    infos = of_group(results, PAPER)
+    return [info for info in infos if info.name.startswith(_PAPER_ORDER) and "previous" not in info.name]
+
+
 def headlines(results: Results) -> list[Info]:
     """Ground truth where it is known; else the paper's and PIE-Bench's numbers of single turns."""
     known = present(results, HEADLINES)

@@ -58,7 +58,7 @@ def _cases(results: Results) -> str:
 def _headline(results: Results) -> list[Block]:
     if not choice.headlines(results) or _is_reconstruction(results):
         return []
-    return [*headline_figures(results), tables.headline(results)]
+    return [*headline_figures(results), tables.headline(results, choice.headlines(results))]
 
 
 def _comparison(results: Results, reference: Arm) -> list[Block]:

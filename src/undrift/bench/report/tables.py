@@ -18,7 +18,7 @@ GROUP_FROM = 9
 """From this many turns on, tables show groups of turns."""
 GROUP = 5
 N_NOTE = "n: scored turns behind a mean."
-_PAPER_HEADER = ("paper: FID", "paper: CLIP-T", "paper: CLIP-I")
+PAPER_HEADER = ("paper: FID", "paper: CLIP-T", "paper: CLIP-I")
 
 
 def shown(info: Info, value: float, *, signed: bool = False) -> str:
@@ -62,9 +62,8 @@ def _with_interval(info: Info, estimate: Estimate, *, signed: bool = False) -> s
     return f"{mean} [{low}, {high}]"
 
 
-def headline(results: Results) -> Table:
+def headline(results: Results, infos: Sequence[Info]) -> Table:
     """Means over all turns with 95 % intervals."""
-    infos = choice.headlines(results)
     rows = [
         [Cell(arm.label), *(interval_cell(info, mean_of(results.values(arm, info.name))) for info in infos)]
         for arm in results.arms
@@ -96,42 +95,52 @@ def table_1(results: Results) -> Table:
     """The paper's Table 1: all methods at round 4, its numbers beside ours."""
     turn = min(paper.ROUND, results.turns)
     theirs, ours = _scored_at(results, turn)
-    header = ["method", "steps", *map(title_of, theirs), *_PAPER_HEADER, "paper: steps", *map(title_of, ours)]
+    header = ["method", "steps", *map(title_of, theirs), *PAPER_HEADER, "paper: steps", *map(title_of, ours)]
     rows = [_row_1(results, arm, theirs, ours, turn) for arm in results.arms]
     shown_beside = {row for row in (paper.published(arm.spec) for arm in results.arms) if row}
     before, after = [EMPTY] * (len(theirs) + 1), [EMPTY] * len(ours)
     others = (row for row in paper.TABLE_1 if row not in shown_beside)
-    rows += [[Cell(f"{row.title}: paper only"), *before, *_paper_cells(row), *after] for row in others]
-    return Table(f"Table 1: all methods at round {turn}. {N_NOTE} {paper.NOTE}", header, rows)
+    rows += [[Cell(f"{row.title}: paper only"), *before, *paper_cells(row), *after] for row in others]
+    caption = f"Table 1: all methods at round {turn}; [95 % interval, cases resampled]. {N_NOTE} {paper.NOTE}"
+    return Table(caption, header, rows)
 
 
 def _scored_at(results: Results, turn: int) -> tuple[list[Info], list[Info]]:
     """The paper's metrics and ours with ground truth, as far as a method has them at ``turn``."""
 
-    def scored(info: Info) -> bool:
-        return any(_cell_at(results, arm, info, turn) is not EMPTY for arm in results.arms)
+    theirs, ours = choice.of_group(results, choice.PAPER), choice.present(results, choice.HEADLINES)
+    scored = partial(any_at, results, turn=turn)
+    return list(filter(scored, theirs)), list(filter(scored, ours))
 
-    ours = choice.present(results, choice.HEADLINES)
-    return list(filter(scored, choice.of_group(results, choice.PAPER))), list(filter(scored, ours))
+
+def any_at(results: Results, info: Info, turn: int) -> bool:
+    """Whether a method has a number of a metric at a turn."""
+    return any(
+        arm.sets.get(turn, {}).get(info.name) is not None
+        or bool(np.isfinite(results.values(arm, info.name)[:, turn - 1]).any())
+        for arm in results.arms
+    )
 
 
 def _row_1(results: Results, arm: Arm, theirs: Sequence[Info], ours: Sequence[Info], turn: int) -> list[Cell]:
     steps = arm.spec.params.get("steps")
-    before, after = ([_cell_at(results, arm, info, turn) for info in infos] for infos in (theirs, ours))
-    published = _paper_cells(paper.published(arm.spec))
+    before, after = ([cell_at(results, arm, info, turn) for info in infos] for infos in (theirs, ours))
+    published = paper_cells(paper.published(arm.spec))
     return [Cell(arm.label), EMPTY if steps is None else Cell(str(steps)), *before, *published, *after]
 
 
-def _cell_at(results: Results, arm: Arm, info: Info, turn: int) -> Cell:
-    """A metric at one turn: the mean of the turns' numbers, or the number of the whole set."""
+def cell_at(results: Results, arm: Arm, info: Info, turn: int, *, interval: bool = True) -> Cell:
+    """A metric at one turn: the mean of the cases' numbers with its interval, or the number of the whole set."""
     value = arm.sets.get(turn, {}).get(info.name)
     if value is None:
-        return mean_cell(info, results.values(arm, info.name)[:, turn - 1])
+        values = results.values(arm, info.name)[:, turn - 1 : turn]
+        return interval_cell(info, mean_of(values)) if interval else mean_cell(info, values)
     pictures = sum(arm.picture(case, turn) is not None for case in results.cases)
     return Cell(shown(info, value), f"n={pictures}")
 
 
-def _paper_cells(row: paper.Published | None) -> list[Cell]:
+def paper_cells(row: paper.Published | None) -> list[Cell]:
+    """The paper's FID, CLIP-T, CLIP-I and steps; dashes for a method that it has not."""
     if row is None:
         return [EMPTY] * 4
     steps = EMPTY if row.steps is None else Cell(str(row.steps))
@@ -152,7 +161,7 @@ def _table_2_of(results: Results, base: Arm) -> Table | None:
     turn = min(paper.ROUND, results.turns)
     theirs, ours = _scored_at(results, turn)
     rows = [
-        [Cell(f"{what}: {arm.label}"), *marked(theirs), *_paper_cells(paper.TABLE_2[what])[:3], *marked(ours)]
+        [Cell(f"{what}: {arm.label}"), *marked(theirs), *paper_cells(paper.TABLE_2[what])[:3], *marked(ours)]
         for arm, what in [*changed, (base, paper.FULL)]
         for marked in [partial(_marked_at, results, arm, base, turn)]
     ]
@@ -160,7 +169,7 @@ def _table_2_of(results: Results, base: Arm) -> Table | None:
         f"Table 2: {base.label} with one thing changed, at round {turn}. ▲ better and ▼ worse than the full method "
         f"beyond noise (paired bootstrap over cases). {N_NOTE} {paper.NOTE}"
     )
-    return Table(caption, ["method", *map(title_of, theirs), *_PAPER_HEADER, *map(title_of, ours)], rows)
+    return Table(caption, ["method", *map(title_of, theirs), *PAPER_HEADER, *map(title_of, ours)], rows)
 
 
 def _marked_at(results: Results, arm: Arm, base: Arm, turn: int, infos: Sequence[Info]) -> list[Cell]:
@@ -168,7 +177,7 @@ def _marked_at(results: Results, arm: Arm, base: Arm, turn: int, infos: Sequence
     cells = []
     for info in infos:
         values, others = (results.values(one, info.name)[:, turn - 1 : turn] for one in (arm, base))
-        cell = _cell_at(results, arm, info, turn)
+        cell = cell_at(results, arm, info, turn, interval=False)
         said = verdict(difference(values, others), info.higher_is_better)
         cells.append(Cell(cell.text, cell.note, _MARKS.get(said)))
     return cells
@@ -215,7 +224,7 @@ def rounds(results: Results, info: Info) -> Table:
     chosen = [number for number in choice.ROUNDS if number <= results.turns]
 
     def cells(arm: Arm) -> Iterable[Cell]:
-        return (_cell_at(results, arm, info, number) for number in chosen)
+        return (cell_at(results, arm, info, number, interval=False) for number in chosen)
 
     return _by_method(
         results, f"{title_of(info)}, after so many rounds. {N_NOTE}", [f"round {n}" for n in chosen], cells
