@@ -68,14 +68,14 @@ def test_each_published_row_is_that_of_one_method() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # 25 s of processor time, on machines that do other things as well
 def test_make_table1_measures_every_row_of_the_paper(tmp_path: Path) -> None:
-    flux, sd, report, table = commands(tmp_path / "run")
+    flux, sd, report, show = commands(tmp_path / "run")
     for arguments in (flux, sd):
         at = arguments.index("--methods") + 1
         arguments[at] = quick(arguments[at])
         made = CliRunner().invoke(cli, [*arguments, "--metrics", METRICS], prog_name="undrift")
         assert made.exit_code == 0, made.output
     assert CliRunner().invoke(cli, report, prog_name="undrift").exit_code == 0
-    printed = CliRunner().invoke(cli, table, prog_name="undrift", env={"COLUMNS": "80"})
+    printed = CliRunner().invoke(cli, show, prog_name="undrift", env={"COLUMNS": "80"})
     assert printed.exit_code == 0
     assert "not run here" not in printed.output
     for paper in TABLE_1:
