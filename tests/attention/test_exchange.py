@@ -175,7 +175,7 @@ def test_a_mask_is_where_the_widened_map_is_large_and_empty_without_words() -> N
 
 
 def test_no_mask_of_words_is_empty() -> None:
-    """It would bring the source back and say nothing: not at the highest threshold, nor where words have no weight."""
+    """It would bring back the source unsaid: not at the highest threshold, nor where the words have no weight."""
     maps = WordMaps(TextColumns.of([[0], [0]]))
     maps.add(torch.stack([torch.arange(9.0), torch.zeros(9)]).reshape(2, 1, 9, 1))
     found = maps.near_the_largest((3, 3), 1.0)
