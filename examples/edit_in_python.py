@@ -29,7 +29,7 @@ def main() -> None:
 
     session.undo()
     session.branch("snow")
-    snow = demo.edits()[0].replace("in a desert", "in the snow")
+    snow = demo.edits()[0].replace("on a beach", "in the snow")
     other = undrift.run_turn(session, model, method, undrift.EditPlan(snow, seed=1))
     difference = compare(session, turn, other)
     print(f"the two ways differ in {100 * difference.numbers.changed:.0f} % of the pixels")

@@ -1,11 +1,11 @@
 """Trains LittleWorld's small CLIP on scenes that are drawn as they are needed.
 
-    python -m training.clip --minutes 12
+    python -m training.clip --minutes 18
 
-A batch is 32 sequences of three edits: each picture must find its caption among 128, three of which differ from its
-own in one edit only. Half of the pictures are softened as an autoencoder would. Started again, it goes on where it
-stopped until the minutes are spent, then writes the weights and what they reach on held-out scenes into
-`src/undrift/littleworld/clip/`.
+A batch is 32 sequences of three edits, half of them of the plain world and half of the whole one (patterns, poses,
+styles): each picture must find its caption among 128, three of which differ from its own in one edit only. Half of
+the pictures are softened as an autoencoder would. Started again, it goes on where it stopped until the minutes are
+spent, then writes the weights and what they reach on held-out scenes into `src/undrift/littleworld/clip/`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,15 +31,20 @@ from training.fit import Trainer
 from training.run import prepare
 from undrift.littleworld.clip.loader import REPORT, WEIGHTS
 from undrift.littleworld.clip.network import WIDTH, LittleClip
-from undrift.littleworld.sequences import EditSequence, sample_sequence
+from undrift.littleworld.sequences import EditSequence, sample_rich_sequence, sample_sequence
 
 _SEQUENCES, _EDITS = 32, 3
 _LARGEST_SCALE = math.log(100.0)
 
 
 def sequences(first: int, count: int = _SEQUENCES, edits: int = _EDITS) -> list[EditSequence]:
-    """Sequences of the seeds from ``first`` on."""
+    """Sequences of the plain world, of the seeds from ``first`` on."""
     return [sample_sequence(random.Random(seed), edits) for seed in range(first, first + count)]
+
+
+def rich_sequences(first: int, count: int, edits: int = _EDITS) -> list[EditSequence]:
+    """Sequences with patterns, poses and styles, of the seeds from ``first`` on."""
+    return [sample_rich_sequence(random.Random(seed), edits) for seed in range(first, first + count)]
 
 
 def shown(drawn: list[EditSequence]) -> Tensor:
@@ -77,7 +83,8 @@ class ClipTrainer(Trainer):
     model: LittleClip
 
     def loss(self) -> Tensor:
-        drawn = sequences(self.step * _SEQUENCES % HELD_OUT)
+        first, plain = self.step * _SEQUENCES % HELD_OUT, _SEQUENCES // 2
+        drawn = sequences(first, plain) + rich_sequences(first + plain, _SEQUENCES - plain)
         captions, sharp = told(drawn), shown(drawn)
         generator = torch.Generator().manual_seed(self.step)
         softened = torch.rand(len(sharp), 1, 1, 1, generator=generator) < 0.5
@@ -125,24 +132,32 @@ def edit_accuracy(model: LittleClip, pictures: Tensor, captions: list[str], turn
     return share(after > before)
 
 
-def publish(trainer: ClipTrainer, count: int = 256) -> dict[str, object]:
-    """Writes the weights and what they reach on held-out scenes into the package."""
-    single, edited = sequences(HELD_OUT, 4 * count, 1), sequences(HELD_OUT + 4 * count, count, 5)
+def measured(model: LittleClip, count: int, draw: Callable[[int, int, int], list[EditSequence]]) -> dict[str, object]:
+    """What the model reaches on held-out scenes and edits of one world."""
+    single, edited = draw(HELD_OUT, 4 * count, 1), draw(HELD_OUT + 4 * count, count, 5)
     firsts, captions = shown(single)[::2], told(single)[::2]
     pairs, pair_captions = shown(edited), told(edited)
     generator = torch.Generator().manual_seed(HELD_OUT)
-    model = trainer.model
-    report: dict[str, object] = {
-        "first_seed": HELD_OUT,
-        "training_pictures": trainer.step * _SEQUENCES * (_EDITS + 1),
-        "training_minutes": round(trainer.seconds / 60, 1),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    return {
         "retrieval_1_of_64": accuracy(model, firsts, captions),
         "retrieval_1_of_64_softened": accuracy(model, soften(firsts, generator), captions),
         "retrieval_pictures": len(firsts),
         "edit_told_from_no_edit": edit_accuracy(model, pairs, pair_captions, 5),
         "edit_told_from_no_edit_softened": edit_accuracy(model, soften(pairs, generator), pair_captions, 5),
         "edits": 5 * count,
+    }
+
+
+def publish(trainer: ClipTrainer, count: int = 256) -> dict[str, object]:
+    """Writes the weights and what they reach on held-out scenes into the package."""
+    model = trainer.model
+    report: dict[str, object] = {
+        "first_seed": HELD_OUT,
+        "training_pictures": trainer.step * _SEQUENCES * (_EDITS + 1),
+        "training_minutes": round(trainer.seconds / 60, 1),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        **measured(model, count, sequences),
+        "rich": measured(model, count, rich_sequences),
     }
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, WEIGHTS)
     WEIGHTS.chmod(0o644)
@@ -153,7 +168,7 @@ def publish(trainer: ClipTrainer, count: int = 256) -> dict[str, object]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=12.0, help="training time of all runs together")
+    parser.add_argument("--minutes", type=float, default=18.0, help="training time of all runs together")
     options = parser.parse_args()
     prepare(threads=1)
     trainer = started()

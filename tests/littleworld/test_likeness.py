@@ -50,7 +50,7 @@ def test_demonstration_shows_every_kind_of_edit_once() -> None:
 
 def test_demonstration_is_drawn_by_its_seed_alone() -> None:
     """Whoever changes what a seed draws changes what everybody sees first: this says so."""
-    assert demo.prompt() == "a red cat wearing a blue crown next to a purple flower on a beach"
+    assert demo.prompt() == "an orange robot next to an orange flower on a beach"
     assert demo.sequence() == sample_sequence(random.Random(demo.SEED), 5)
 
 

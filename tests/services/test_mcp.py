@@ -208,9 +208,9 @@ def test_over_stdin_and_stdout(tmp_path: Path) -> None:
             tools = {tool.name for tool in (await client.list_tools()).tools}
             assert {"open", "edit", "look", "undo", "branch", "compare", "export"} <= tools
             read(await client.call_tool("open", {"picture": "cat.png", "caption": demo.prompt(), "session": "cat"}))
-            said = {"session": "cat", "text": "make the cat green", "method": "no_edit"}
+            said = {"session": "cat", "text": "make the robot green", "method": "no_edit"}
             made, (picture,) = read(await client.call_tool("edit", said))
-            assert made["caption"] == demo.prompt().replace("red cat", "green cat")
+            assert made["caption"] == demo.prompt().replace("an orange robot", "a green robot")
             assert read_picture(picture).size == demo.picture().size
 
     run_async(run)

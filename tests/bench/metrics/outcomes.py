@@ -28,6 +28,13 @@ def quick() -> tuple[LittleWorldCase, ...]:
     return tuple(case for case in cases if isinstance(case, LittleWorldCase))
 
 
+@cache
+def rich() -> tuple[LittleWorldCase, ...]:
+    """Sixteen sequences of five turns with patterns, poses and styles."""
+    cases = open_suite(SuiteSpec(name="littleworld", variant="rich", limit=16))
+    return tuple(case for case in cases if isinstance(case, LittleWorldCase))
+
+
 def right(number: int, case: Case, turn: int) -> Image.Image:
     """The ground truth."""
     picture = case.truth(turn)

@@ -19,6 +19,7 @@ from tests.bench.metrics.outcomes import (
     outcome,
     played,
     quick,
+    rich,
     right,
     scored,
     shuffled,
@@ -29,8 +30,10 @@ from tests.bench.metrics.tiny_weights import tiny_clip
 from tests.support.closeness import rounding
 from undrift.bench.metrics.registry import get
 from undrift.errors import InputError, ModelError
+from undrift.littleworld.captions import VOCABULARY
 from undrift.littleworld.clip import embed_pictures, embed_texts
-from undrift.littleworld.clip.loader import REPORT
+from undrift.littleworld.clip.loader import REPORT, WEIGHTS
+from undrift.littleworld.clip.network import word_numbers
 
 REAL = ("clip-t-vit-l14", "clip-i-vit-l14", "clip-i-vit-l14-previous")
 
@@ -53,6 +56,24 @@ def test_littleworlds_clip_finds_the_caption_of_new_pictures() -> None:
     found = float((cosines.argmax(1) == torch.arange(len(pairs))).float().mean())
     assert found >= 0.95
     assert json.loads(REPORT.read_text())["retrieval_1_of_64"]["caption_of_picture"] >= 0.95
+    assert json.loads(REPORT.read_text())["rich"]["retrieval_1_of_64"]["caption_of_picture"] >= 0.95
+
+
+def test_littleworlds_clip_knows_every_word_of_its_captions() -> None:
+    """No word of the world is an unknown one to it, and the unknown one is none of them."""
+    known = len(load_file(WEIGHTS)["text.words.weight"])
+    read = {number for word in VOCABULARY for number in word_numbers([word]).flatten().tolist()}
+    assert read == {0, *range(2, known)}, "filling, and every word but the unknown one"
+
+
+def test_littleworlds_clip_tells_patterns_poses_and_styles() -> None:
+    """An edited picture is nearer to its caption than to the one before the edit: 95 % of 1280 held-out edits."""
+    turns = [(case, turn) for case in rich() for turn in range(1, case.turns + 1)]
+    pictures = embed_pictures([case.truth(turn) for case, turn in turns])
+    told = [[case.sequence.captions[turn + back] for case, turn in turns] for back in (-1, 0)]
+    before, after = ((pictures * embed_texts(captions)).sum(-1) for captions in told)
+    assert (after > before).float().mean() >= 0.88, "three deviations of 80 edits below"
+    assert json.loads(REPORT.read_text())["rich"]["edit_told_from_no_edit"] >= 0.94
 
 
 def test_littleworlds_clip_reads_its_own_world_only() -> None:

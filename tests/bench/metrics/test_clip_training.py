@@ -36,6 +36,21 @@ def test_a_batch_is_pictures_beside_their_captions() -> None:
     assert clip.told(drawn) == [*drawn[0].captions, *drawn[1].captions]
 
 
+def test_a_batch_is_half_of_the_plain_world_and_half_of_the_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def noted(pictures: torch.Tensor, texts: torch.Tensor, captions: list[str], scale: torch.Tensor) -> torch.Tensor:
+        read.extend(captions)
+        return torch.zeros(())
+
+    monkeypatch.setattr(clip, "contrastive_loss", noted)
+    monkeypatch.setattr(clip, "_SEQUENCES", 4)
+    clip.ClipTrainer(LittleClip()).loss()
+    plain, rich = clip.sequences(0, count=2), clip.rich_sequences(2, count=2)
+    assert read == clip.told(plain) + clip.told(rich)
+    assert {edit.type for sequence in rich for edit in sequence.edits} & {"material", "pose", "style"}
+
+
 @pytest.mark.slow
 def test_training_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clip.ClipTrainer, "state", tmp_path / "clip.pt")

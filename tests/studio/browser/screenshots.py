@@ -47,7 +47,7 @@ def light(browser: Browser, running: Running, folder: Path) -> None:
     for prompt in demo.edits():
         make_turn(page, prompt)
     rows(page).nth(3).click()
-    write(page, "a red robot wearing a blue crown at night")
+    write(page, "an orange robot wearing pink glasses next to a white flower at night")
     page.locator(".diff ins").first.wait_for()
     save(page, folder / "studio.png")
     page.get_by_role("tab", name="Compare").click()
@@ -79,7 +79,7 @@ def said(browser: Browser, running: Running, folder: Path) -> None:
     """An instruction, and what it makes of the caption, before the turn."""
     page = browser.new_context(viewport=LOWER).new_page()
     page.goto(f"{running.url}/#/s/beach")
-    page.get_by_label("Say what to change").fill("make the cat green and put it in the snow")
+    page.get_by_label("Say what to change").fill("make the robot green and put it in the snow")
     page.locator(".diff ins").first.wait_for()
     save(page, folder / "studio-say.png")
 
@@ -99,7 +99,7 @@ def phone(browser: Browser, running: Running, folder: Path) -> None:
     page = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, device_scale_factor=1).new_page()
     page.goto(f"{running.url}/#/s/beach")
     rows(page).nth(3).tap()
-    write(page, "a red robot wearing a white crown in a desert")
+    write(page, "an orange robot wearing pink glasses next to a red flower on a beach")
     page.locator(".diff ins").first.wait_for()
     page.evaluate("scrollTo(0, 0)")
     save(page, folder / "studio-phone.png")

@@ -52,7 +52,7 @@ def test_everything_works_without_a_pointer(open_page: Open, running: Running) -
     page.keyboard.press("Enter")
     expect(rows(page)).to_have_count(2)
 
-    press_until(page, "Shift+Tab", "Turn 1: on becomes in, beach becomes desert")
+    press_until(page, "Shift+Tab", "Turn 1: with wearing a pink crown")
     page.keyboard.press("ArrowUp")
     assert focused(page).startswith("Original")
     page.keyboard.press("Enter")

@@ -21,8 +21,8 @@ def test_the_turns_are_made_of_two_other_pictures(
     name = f"recipe {phone}"
     session, backbone = running.begin(name), running.studio.backbone
     method = registry.get("multi_turn", overrides={"steps": 4}, tuned=backbone.tuned)
-    green = demo.prompt().replace("red cat", "green cat")
-    run_turn(session, backbone, method, EditPlan(green, instruction="make the cat green", seed=1))
+    green = demo.prompt().replace("an orange robot", "a green robot")
+    run_turn(session, backbone, method, EditPlan(green, instruction="make the robot green", seed=1))
     files = [tmp_path / f"{colour}-{phone}.png" for colour in ("first", "second")]
     for file in files:
         demo.picture(SIDE).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
@@ -32,18 +32,18 @@ def test_the_turns_are_made_of_two_other_pictures(
     page.get_by_role("button", name="Do the same to other pictures").focus()
     page.keyboard.press("Enter")
     box = page.get_by_role("dialog")
-    expect(box).to_contain_text("make the cat green")
+    expect(box).to_contain_text("make the robot green")
     box.get_by_label("Pictures to do the same to").set_input_files(files)
     expect(box.locator(".repeats li")).to_have_count(2)
     box.get_by_label(f"What second-{phone}.png shows").fill("two birds in the sky")
     box.get_by_role("button", name="Start").click()
     expect(box.get_by_role("alert")).to_contain_text("turn 1 cannot be made of a picture that shows")
-    box.get_by_label(f"What second-{phone}.png shows").fill("a red cat in the snow")
+    box.get_by_label(f"What second-{phone}.png shows").fill("an orange robot in the snow")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     box.get_by_role("button", name="Start").click()
     box.get_by_role("link", name=f"Open second-{phone}").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator("h1")).to_have_text(f"second-{phone}")
-    expect(page.locator(".caption")).to_have_text("a green cat in the snow")
+    expect(page.locator(".caption")).to_have_text("a green robot in the snow")
     made = running.session(f"first-{phone}")
     assert [turn.prompt for turn in made.turns()] == [demo.prompt(), green]

@@ -16,7 +16,7 @@ def test_the_first_turn_takes_three_actions(open_page: Open) -> None:
     page = open_page()
     page.get_by_role("button", name="Use the example").click()
     page.get_by_role("button", name="Start").click()
-    page.get_by_label("Say what to change").fill("put it in a desert")
+    page.get_by_label("Say what to change").fill("put a pink crown on the robot")
     page.keyboard.press("Enter")
     expect(rows(page)).to_have_count(2)
     expect(page.locator(".caption")).to_have_text(demo.edits()[0])
@@ -45,7 +45,7 @@ def test_from_a_picture_to_five_turns_and_back(open_page: Open, running: Running
     expect(page.locator(".caption")).to_have_text(demo.edits()[3])
 
     rows(page).nth(1).click()
-    make_turn(page, "a red cat wearing a blue crown at night")
+    make_turn(page, "an orange robot at night")
     tree = running.session("five turns").tree()
     assert tree.head.parent == session.turns()[1].id
     assert len(tree.turns) == 7
@@ -90,7 +90,7 @@ def test_painted_areas_hold_and_the_brush_puts_the_original_back(open_page: Open
     page.get_by_role("tab", name="Paint").click()
     drag(page, (0.1, 0.25), (0.9, 0.25))
     expect(page.get_by_text("Only here:", exact=False)).to_be_visible()
-    make_turn(page, "a red cat wearing a blue crown next to a purple flower at night")
+    make_turn(page, "an orange robot next to an orange flower at night")
     session = running.session("painted")
     region = session.region(session.head)
     assert region is not None
@@ -262,7 +262,7 @@ def test_candidates_are_put_side_by_side_and_one_is_kept(open_page: Open, runnin
 def test_drift_is_read_and_a_turn_rebased_on_the_original(open_page: Open, running: Running) -> None:
     running.begin("rebased")
     page = open_page("#/s/rebased")
-    recoloured = demo.prompt().replace("red cat", "green cat")
+    recoloured = demo.prompt().replace("an orange robot", "a green robot")
     moved = recoloured.replace("on a beach", "in a desert")
     for prompt in (recoloured, moved):
         make_turn(page, prompt)
@@ -283,7 +283,7 @@ def test_drift_is_read_and_a_turn_rebased_on_the_original(open_page: Open, runni
 def test_the_words_that_steer_are_shown_and_chosen(open_page: Open, running: Running) -> None:
     running.begin("words")
     page = open_page("#/s/words")
-    write(page, demo.edits()[0])
+    write(page, demo.prompt().replace("on a beach", "in a desert"))
     expect(page.locator(".diff del")).to_have_text(["on", "beach"])
     expect(page.locator(".diff ins")).to_have_text(["in", "desert"])
     chips = page.get_by_role("group", name="Words that steer the attention")
