@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from undrift.errors import SessionError
-from undrift.temporary import File
+from undrift.temporary import File, Folder
 
 
 def sha256(data: bytes) -> str:
@@ -81,6 +81,38 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise SessionError(f"cannot write '{path}': {reason(error)}") from error
     finally:
         temporary.remove()
+
+
+@contextlib.contextmanager
+def new_folder(path: str | Path, *, making: str = "write", instead: str = "choose another name") -> Iterator[Path]:
+    """A folder to fill that takes its name at the end of the ``with`` block.
+
+    Args:
+        path: its name; folders above it are made.
+        making: what cannot be done, in the message of a failure.
+        instead: what to do where the name is taken.
+
+    Raises:
+        SessionError: ``path`` exists and is not empty, or cannot be written; nothing is left behind.
+    """
+    target = Path(path).absolute()
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise SessionError(f"'{path}' already exists: {instead}")
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+        building = Folder(target.parent)
+    except OSError as error:
+        raise SessionError(f"cannot {making} '{path}': {reason(error)}") from error
+    try:
+        yield building.path
+        if target.exists():
+            target.rmdir()
+        building.path.rename(target)
+    except OSError as error:
+        raise SessionError(f"cannot {making} '{path}': {reason(error)}") from error
+    finally:
+        building.remove()
 
 
 def reason(error: OSError) -> str:

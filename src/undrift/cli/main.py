@@ -9,7 +9,22 @@ from typing import Any
 import click
 
 from undrift import __version__
-from undrift.cli import batch, bench, catalogue, demo, doctor, files, mcp, plug_ins, run, serve, studio, tree, turns
+from undrift.cli import (
+    batch,
+    bench,
+    catalogue,
+    demo,
+    doctor,
+    files,
+    mcp,
+    plug_ins,
+    run,
+    serve,
+    studio,
+    tree,
+    turns,
+    video,
+)
 from undrift.cli.errors import did_you_mean, guarded
 from undrift.cli.logs import quiet
 from undrift.cli.options import Shell, common
@@ -19,7 +34,7 @@ from undrift.cli.warm import handed_over
 from undrift.errors import InputError
 
 COMMANDS = {
-    "One go": (run.run, batch.batch, demo.demo),
+    "One go": (run.run, batch.batch, video.video, demo.demo),
     "In the browser": (studio.studio,),
     "For other programs": (serve.serve, mcp.mcp),
     "Sessions": (

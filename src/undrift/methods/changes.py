@@ -44,7 +44,7 @@ def changed_cells(before: Image.Image, after: Image.Image, cell: int, thresholds
     height, width = difference.shape
     padded = functional.pad(difference[None, None], (0, -width % cell, 0, -height % cell), mode="replicate")
     mean = functional.avg_pool2d(functional.avg_pool2d(padded, cell), 3, 1, 1, count_include_pad=False)
-    found = _connected((mean > thresholds.strong)[0, 0], (mean > thresholds.weak)[0, 0])
+    found = connected((mean > thresholds.strong)[0, 0], (mean > thresholds.weak)[0, 0])
     reach = thresholds.grow + 1
     return functional.max_pool2d(found[None].float(), 2 * reach + 1, 1, reach)[0] > 0
 
@@ -56,7 +56,7 @@ def composed(before: Image.Image, after: Image.Image, cells: Tensor, cell: int) 
     """
     inner = -functional.max_pool2d(-functional.pad(cells[None, None].float(), (1, 1, 1, 1), mode="replicate"), 3, 1)
     weight = functional.interpolate(inner, scale_factor=cell, mode="bilinear", align_corners=False)[0, 0]
-    weight = weight[: before.height, : before.width, None] * _enlarged(cells, cell, before.size)[..., None]
+    weight = weight[: before.height, : before.width, None] * enlarged(cells, cell, before.size)[..., None]
     old, new = _values(before), _values(after)
     mixed = ((old + weight * (new - old)) * 255.0).round().to(torch.uint8).numpy()
     return Image.fromarray(np.where(weight.numpy() > 0, mixed, np.asarray(before.convert("RGB"))))
@@ -84,9 +84,9 @@ def kept_elsewhere(
     Returns:
         The picture, and (rows, columns) of 1 for a token with a changed cell and 0 for one without.
     """
-    cell = _cell(geometry)
+    cell = cell_side(geometry)
     cells = changed_cells(before, after, cell, thresholds)
-    return composed(picture, after, cells, cell), _touched(cells, geometry)
+    return composed(picture, after, cells, cell), touched(cells, geometry)
 
 
 def brought_home(
@@ -109,21 +109,22 @@ def brought_home(
     Returns:
         As ``kept_elsewhere``.
     """
-    cell = _cell(geometry)
+    cell = cell_side(geometry)
     made, since = changed_cells(*decoded, cell, thresholds), _different(picture, original, cell)
-    cells = _connected(made if made.any() else since, made | since)
-    here = _enlarged(cells, cell, picture.size)[..., None].numpy() > 0
+    cells = connected(made if made.any() else since, made | since)
+    here = enlarged(cells, cell, picture.size)[..., None].numpy() > 0
     home = np.where(here, np.asarray(original.convert("RGB")), np.asarray(picture.convert("RGB")))
-    return Image.fromarray(home), _touched(cells & since, geometry)
+    return Image.fromarray(home), touched(cells & since, geometry)
 
 
-def _cell(geometry: Geometry) -> int:
+def cell_side(geometry: Geometry) -> int:
+    """Pixels of a cell's side."""
     return max(1, geometry.token_side // CELLS)
 
 
-def _touched(cells: Tensor, geometry: Geometry) -> Tensor:
+def touched(cells: Tensor, geometry: Geometry) -> Tensor:
     """(rows, columns) of the tokens: 1 for one that holds a cell of ``cells``, else 0."""
-    rows, columns = (tokens := tokens_of(cells, geometry.token_side // _cell(geometry))).shape
+    rows, columns = (tokens := tokens_of(cells, geometry.token_side // cell_side(geometry))).shape
     # What lies in the padding of the grid alone is untouched.
     padding = 0, max(0, geometry.columns - columns), 0, max(0, geometry.rows - rows)
     return functional.pad(tokens.float(), padding)[: geometry.rows, : geometry.columns]
@@ -137,7 +138,7 @@ def _different(one: Image.Image, other: Image.Image, cell: int) -> Tensor:
     return functional.max_pool2d(padded, cell)[0, 0] > 0
 
 
-def _connected(seeds: Tensor, within: Tensor) -> Tensor:
+def connected(seeds: Tensor, within: Tensor) -> Tensor:
     """The parts of ``within`` (rows, columns) that hold a seed; 8-neighbours are connected."""
     allowed, found = within[None].float(), (seeds & within)[None].float()
     while True:
@@ -147,7 +148,8 @@ def _connected(seeds: Tensor, within: Tensor) -> Tensor:
         found = grown
 
 
-def _enlarged(cells: Tensor, cell: int, size: tuple[int, int]) -> Tensor:
+def enlarged(cells: Tensor, cell: int, size: tuple[int, int]) -> Tensor:
+    """``cells`` by pixel, (height, width) of 0 and 1, for a picture of ``size`` (width, height)."""
     rows = cells.float().repeat_interleave(cell, 0).repeat_interleave(cell, 1)
     return rows[: size[1], : size[0]]
 

@@ -46,10 +46,19 @@ def write_animation(
         InputError: another ending, or a duration out of range.
         SessionError: ``path`` cannot be written.
     """
+    write_output(path, animation(session, turns, kind=kind_of(path), seconds=seconds, captions=captions))
+
+
+def kind_of(path: str | Path) -> str:
+    """WEBP or GIF, as the ending of ``path`` says.
+
+    Raises:
+        InputError: another ending.
+    """
     kind = FORMATS.get(Path(path).suffix.lower())
     if kind is None:
         raise InputError(f"'{path}': expected a name that ends in {' or '.join(FORMATS)}")
-    write_output(path, animation(session, turns, kind=kind, seconds=seconds, captions=captions))
+    return kind
 
 
 def animation(
@@ -64,7 +73,13 @@ def animation(
     if not 0.02 <= seconds <= 60.0:
         raise InputError(f"each turn is to be shown for {seconds} s, expected 0.02 to 60 s")
     chosen = session.path(session.head) if turns is None else turns
-    frames = [_captioned(session.picture(turn), turn) if captions else session.picture(turn) for turn in chosen]
+    pictures = [_captioned(session.picture(turn), turn) if captions else session.picture(turn) for turn in chosen]
+    return animated(pictures, kind, seconds)
+
+
+def animated(pictures: Sequence[Image.Image], kind: str, seconds: float) -> bytes:
+    """``pictures`` of one size one after another, each for ``seconds``, for ever; ``kind`` as ``kind_of`` says."""
+    frames = list(pictures)
     if kind == "GIF":
         frames = [frame.quantize(dither=Image.Dither.NONE) for frame in frames]
     buffer = io.BytesIO()

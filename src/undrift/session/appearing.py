@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from undrift.errors import SessionError
-from undrift.files import reason
+from undrift.files import new_folder
 from undrift.session.outcome import FOLDERS
-from undrift.temporary import Folder
 
 
 @contextmanager
@@ -19,23 +17,8 @@ def appearing(folder: str | Path) -> Iterator[Path]:
     Raises:
         SessionError: ``folder`` exists and is not empty, or cannot be written; nothing is left behind.
     """
-    target = Path(folder).absolute()
-    try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise SessionError(f"'{folder}' already exists: choose another name, or continue the session in it")
-        if not target.parent.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-        building = Folder(target.parent)
-    except OSError as error:
-        raise SessionError(f"cannot create the session '{folder}': {reason(error)}") from error
-    try:
+    taken = "choose another name, or continue the session in it"
+    with new_folder(folder, making="create the session", instead=taken) as building:
         for name, _ in FOLDERS.values():
-            (building.path / name).mkdir()
-        yield building.path
-        if target.exists():
-            target.rmdir()
-        building.path.rename(target)
-    except OSError as error:
-        raise SessionError(f"cannot create the session '{folder}': {reason(error)}") from error
-    finally:
-        building.remove()
+            (building / name).mkdir()
+        yield building
