@@ -40,12 +40,18 @@ class Case(ABC):
     Attributes:
         id: unique in its suite, letters, digits, "-" and "_" only: it names a folder.
         tasks: the turns in order.
-        seed: seed of turn 1; turn k takes seed + k - 1.
+        seed: of turn 1.
+        seed_step: what every further turn adds to it; 0 where a protocol gives all turns one seed.
     """
 
     id: str
     tasks: tuple[Task, ...]
     seed: int = 0
+    seed_step: int = 1
+
+    def seed_of(self, turn: int) -> int:
+        """The seed of ``turn``, from 1."""
+        return self.seed + (turn - 1) * self.seed_step
 
     @property
     def turns(self) -> int:

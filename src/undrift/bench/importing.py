@@ -176,7 +176,7 @@ def _record(label: str, case: Case, turn: int, got: Image.Image | Problem, place
         edit_type=task.edit_type,
         source_prompt=task.source_prompt,
         target_prompt=task.target_prompt,
-        seed=case.seed + turn - 1,
+        seed=case.seed_of(turn),
     )
     if isinstance(got, Problem):
         return common.model_copy(update={"error": got.why})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from undrift.cli import bench_data, bench_report, bench_sites
+from undrift.cli import bench_data, bench_judge, bench_report, bench_sites
 from undrift.cli.options import Handover, ModelChoice, common, handover_option, json_option, model_options
 from undrift.cli.output import say
 from undrift.cli.paths import Folder
@@ -151,6 +151,8 @@ for _command in (
     bench_report.report,
     bench_report.table,
     bench_report.compare,
+    bench_judge.judge,
+    bench_judge.export,
     bench_sites.analyse_sites,
     bench_data.doctor,
     bench_data.make_turns,

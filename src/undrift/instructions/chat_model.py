@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from undrift.errors import InputError
 from undrift.from_json import from_json
-from undrift.instructions.exchange import Message, NoAnswer
+from undrift.instructions.exchange import NoAnswer
 
 TIMEOUT = 60.0
 """Seconds for a whole answer."""
@@ -47,6 +48,24 @@ class Patience:
 
 SOMEBODY_WAITS = Patience(retries=1, pause=0.5, longest=5.0)
 NOBODY_WAITS = Patience(retries=4, hanging=True)
+
+
+Messages = Sequence[tuple[str, object]]
+"""Who speaks, and what: text, or for models that see pictures a list of parts as the server takes them."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What was asked of a model so far.
+
+    Attributes:
+        requests: all, those that failed included.
+        read, written: tokens, as far as the server says.
+    """
+
+    requests: int = 0
+    read: int = 0
+    written: int = 0
 
 
 class _Passing(NoAnswer):
@@ -93,6 +112,8 @@ class ChatModel:
         except ImportError:
             raise InputError("--llm needs the openai package: pip install 'undrift[llm]'") from None
         self.name = name
+        self.spent = Spent()
+        self._counting = threading.Lock()
         self._timeout, self._patience = timeout, patience
         self._late = (openai.APITimeoutError, httpx2.TimeoutException)
         self._refused = openai.APIStatusError
@@ -104,7 +125,7 @@ class ChatModel:
         )
         self._client.organization = self._client.project = None  # of the environment, and of another address
 
-    def answer(self, messages: Sequence[Message], schema: dict[str, Any] | None, seed: int = 0) -> str:
+    def answer(self, messages: Messages, schema: dict[str, Any] | None, seed: int = 0) -> str:
         """The text of the answer to ``messages``.
 
         Raises:
@@ -113,7 +134,10 @@ class ChatModel:
         """
         for left in range(self._patience.retries, -1, -1):
             try:
-                return _text(self._answered(messages, schema, seed))
+                self._count(requests=1)
+                data = self._answered(messages, schema, seed)
+                self._count(*_tokens(data))
+                return _text(data)
             except _Passing as why:
                 if not left or (why.hung and not self._patience.hanging):
                     raise
@@ -121,7 +145,14 @@ class ChatModel:
                 time.sleep(min(self._patience.longest, usual if why.wait is None else why.wait))
         raise AssertionError("the last request returns or raises")
 
-    def _answered(self, messages: Sequence[Message], schema: dict[str, Any] | None, seed: int) -> bytes:
+    def _count(self, read: int = 0, written: int = 0, requests: int = 0) -> None:
+        with self._counting:
+            now = self.spent
+            self.spent = replace(
+                now, requests=now.requests + requests, read=now.read + read, written=now.written + written
+            )
+
+    def _answered(self, messages: Messages, schema: dict[str, Any] | None, seed: int) -> bytes:
         """The body of one response."""
         try:
             return self._response(messages, schema, seed)
@@ -133,7 +164,7 @@ class ChatModel:
         except self._failed as error:
             raise _Passing(f"it cannot be reached ({error.__cause__ or error})", hung=True) from None
 
-    def _response(self, messages: Sequence[Message], schema: dict[str, Any] | None, seed: int) -> bytes:
+    def _response(self, messages: Messages, schema: dict[str, Any] | None, seed: int) -> bytes:
         """The body of a response, read as far as an answer may go and no longer than the time allows."""
         until = time.monotonic() + self._timeout
         said: Any = [{"role": role, "content": text} for role, text in messages]
@@ -191,6 +222,15 @@ def _check_address(url: str) -> None:
         raise InputError(f"--llm '{url}' is no address of a language model; {example}")
     if parts.username is not None or parts.query or parts.fragment:
         raise InputError(f"--llm takes an address alone, {example}; the key goes into ${KEY_VARIABLES[0]}")
+
+
+def _tokens(data: bytes) -> tuple[int, int]:
+    """Tokens read and written, 0 where a response does not say."""
+    try:
+        usage = from_json(data)["usage"]
+        return max(0, int(usage["prompt_tokens"])), max(0, int(usage["completion_tokens"]))
+    except (ValueError, KeyError, TypeError):
+        return 0, 0
 
 
 def _text(data: bytes) -> str:

@@ -49,7 +49,7 @@ def test_table2_changes_one_thing_per_row() -> None:
     }
 
 
-def test_each_row_of_the_pieces_leaves_one_of_undrift_s_out() -> None:
+def test_each_row_of_the_pieces_leaves_one_of_undrift_s_out_or_has_it_alone() -> None:
     rows = {spec.label: spec.params for spec in specs(["pieces"], {}) if spec.method == "undrift"}
     whole = rows.pop("whole")
     changed = {label: {k for k, v in params.items() if v != whole[k]} for label, params in rows.items()}
@@ -59,6 +59,12 @@ def test_each_row_of_the_pieces_leaves_one_of_undrift_s_out() -> None:
         "no-closing": set(),  # FLUX.1's default has none; LittleWorld's has.
         "all-pixels": {"weak", "strong"},
         "edited-latent": {"anew"},
+        "none": {"skipped", "addition_skipped", "weak", "strong", "anew"},
+        "only-start": {"weak", "strong", "anew"},
+        "only-closing": {"skipped", "addition_skipped", "weak", "strong", "anew"},
+        "only-pixels": {"skipped", "addition_skipped"},
+        "unequal-guidance": {"map_steps"},
+        "unequal-guidance-map": set(),  # FLUX.1's default, not LittleWorld's.
     }
 
 

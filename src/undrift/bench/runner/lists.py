@@ -65,7 +65,22 @@ PIECES: Mapping[str, str] = MappingProxyType(
 )
 """``undrift`` with one piece left out: label and what is changed."""
 
-UNDRIFT = tuple(f"undrift::{change};label={label}" for label, change in PIECES.items())
+NO_START, NO_CLOSING, NO_PIXELS = "skipped=0;addition_skipped=0", "closing=0", "weak=0;strong=0;anew=false"
+
+ALONE: Mapping[str, str] = MappingProxyType(
+    {
+        "none": f"{NO_START};{NO_CLOSING};{NO_PIXELS}",
+        "only-start": f"{NO_CLOSING};{NO_PIXELS}",
+        "only-closing": f"{NO_START};{NO_PIXELS}",
+        "only-pixels": f"{NO_START};{NO_CLOSING}",
+        "unequal-guidance": "guidance=5.5;map_steps=0",
+        "unequal-guidance-map": "guidance=5.5;map_steps=8",
+    }
+)
+"""``undrift`` with none of its pieces, which is FlowEdit over the whole schedule, and with one alone; and what the
+map is for: FlowEdit's guidance without it and with it."""
+
+UNDRIFT = tuple(f"undrift::{change};label={label}" for label, change in {**PIECES, **ALONE}.items())
 
 
 def named_lists() -> Mapping[str, tuple[str, ...]]:

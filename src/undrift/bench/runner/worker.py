@@ -208,7 +208,7 @@ class Worker:
         self._told(ledger.fail(record))
 
     def _seed(self, case: Case, turn: int) -> int:
-        return (self._manifest.seed + case.seed + turn - 1) % SEEDS
+        return (self._manifest.seed + case.seed_of(turn)) % SEEDS
 
     def _original(self, case: Case) -> Original:
         if case.id not in self._originals:

@@ -14,7 +14,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
@@ -23,11 +22,11 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from undrift.bench.case import Case, Mask, Task
+from undrift.bench.data.captions import Captions, prompts, read_captions
 from undrift.bench.data.parquet import ParquetFile, parquet_files
 from undrift.bench.data.pie import CaseId, Text
 from undrift.bench.suites.base import Suite
 from undrift.errors import InputError
-from undrift.from_json import from_json
 from undrift.pictures import read_picture
 from undrift.wording import problem
 
@@ -35,7 +34,6 @@ log = logging.getLogger(__name__)
 
 COLUMNS = ("img_id", "turn_index", "instruction")
 SOURCE, MASK, TARGET = "source_img", "mask_img", "target_img"
-CAPTIONS = "captions.json"
 PHOTO = "a photo"
 EDIT_TYPE = "edit"
 WHITE = 250
@@ -131,9 +129,9 @@ class MagicBrush(Suite):
         sessions = read_sessions(parquet_files(self.data, split))
         if not sessions:
             raise InputError(f"no MagicBrush in '{self.data}', expected data/{split}-*.parquet")
-        captions = read_captions(self.data)
+        captions = read_captions(self.data, "img_id")
         return [
-            MagicBrushCase(turns, captions_of(turns, captions), seed) for seed, turns in enumerate(sessions.values())
+            MagicBrushCase(turns, _prompts(turns, captions), seed) for seed, turns in enumerate(sessions.values())
         ]
 
 
@@ -154,37 +152,8 @@ def read_sessions(files: Sequence[ParquetFile]) -> dict[str, list[MagicBrushTurn
     return dict(sorted(found.items()))
 
 
-def read_captions(data: Path) -> Mapping[str, Sequence[str]]:
-    """The captions in `CAPTIONS` in the data's folder or the one above; empty if there is no such file.
-
-    Raises:
-        InputError: the file is not what it should be.
-    """
-    folder = data if data.is_dir() else data.parent
-    for file in (folder / CAPTIONS, folder.parent / CAPTIONS):
-        if file.is_file():
-            try:
-                return {
-                    str(name): [str(text) for text in texts] for name, texts in from_json(file.read_bytes()).items()
-                }
-            except (ValueError, AttributeError, TypeError):
-                raise InputError(f"'{file}' is not an object of lists of captions by img_id") from None
-    return {}
-
-
-def captions_of(turns: Sequence[MagicBrushTurn], captions: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    """The captions of a session, original first.
-
-    Raises:
-        InputError: the file of captions has another number of them.
-    """
-    name = turns[0].row.img_id
-    if name not in captions:
-        done = [turn.row.instruction.rstrip(". ") for turn in turns]
-        return [", ".join([PHOTO, *done[:k]]) for k in range(len(turns) + 1)]
-    if len(captions[name]) != len(turns) + 1:
-        raise InputError(f"{CAPTIONS} has {len(captions[name])} captions of {name}, expected {len(turns) + 1}")
-    return captions[name]
+def _prompts(turns: Sequence[MagicBrushTurn], captions: Captions) -> Sequence[str]:
+    return prompts(turns[0].row.img_id, PHOTO, [turn.row.instruction for turn in turns], captions)
 
 
 def region(data: bytes) -> Mask:

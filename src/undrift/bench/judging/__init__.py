@@ -1,0 +1,1 @@
+"""Runs judged by a model that sees pictures, where nobody knows the right ones."""
