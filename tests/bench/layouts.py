@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import io
 import json
@@ -165,3 +166,47 @@ def magicbrush_rows(sequence: EditSequence, name: str, size: int = 256) -> list[
         }
         for turn in range(1, sequence.turns + 1)
     ]
+
+
+EDIVAL_HEADER = (
+    "image_index,turns,task_type,instructions,format_instructions,bg_consistency,unchanged_objects,"
+    "available_objects,all_objects"
+)
+
+
+def lme_item(sequence: EditSequence, name: str) -> dict[str, Any]:
+    """A session of LME-Bench."""
+    said = [edit.label for edit in sequence.edits]
+    return {
+        "id": name,
+        "category": "drawn",
+        "source_prompt": sequence.captions[0],
+        "turns": said,
+        "labels": ["hard", *["local"] * (len(said) - 1)],
+    }
+
+
+def write_lme(folder: Path, drawn: Sequence[EditSequence]) -> None:
+    """LME-Bench."""
+    (folder / "images").mkdir(parents=True)
+    items = [lme_item(sequence, f"{number:04}") for number, sequence in enumerate(drawn, 1)]
+    for number, sequence in enumerate(drawn, 1):
+        sequence.picture(0, 1024).save(folder / "images" / f"{number:04}.png")
+    (folder / "lme_bench.json").write_text(json.dumps({"meta": {"name": "LME-Bench"}, "items": items}))
+
+
+def write_edival(folder: Path, drawn: Sequence[EditSequence]) -> None:
+    """EdiVal-Bench."""
+    pictures = folder / "input_images_resize_512"
+    pictures.mkdir(parents=True)
+    with (folder / "oai_instruction_generation_output.csv").open("w", newline="") as file:
+        file.write(EDIVAL_HEADER + "\n")
+        rows = csv.writer(file)
+        for index, sequence in enumerate(drawn):
+            sequence.picture(0, 512).save(pictures / f"{index}_input_raw.{'jpg' if index else 'png'}")
+            for turn in range(1, sequence.turns + 1):
+                done = sequence.edits[:turn]
+                # As published, some instructions stand in quotes of their own.
+                said = [f'""{edit.label}""' if number else edit.label for number, edit in enumerate(done)]
+                kinds = [edit.type for edit in done]
+                rows.writerow([index, turn, kinds, said, said, turn == 1, ["cat"], [], []])

@@ -19,7 +19,7 @@ from undrift.methods.base import EditRequest, EditResult
 from undrift.session.clips import ClipPlan, EditedFrame, edited_clip, single_frames
 
 SIDE, PATCH = 64, 8
-RED, GREEN, GREY = (200, 30, 30), (30, 200, 30), (120, 120, 120)
+RED, BLUE, GREY = (200, 30, 30), (20, 20, 220), (120, 120, 120)
 PLAN = ClipPlan("a red ball", "a green ball with a hat")
 EVERYWHERE = ClipPlan("a red ball in a meadow", "a red ball on a beach")
 
@@ -27,14 +27,15 @@ EVERYWHERE = ClipPlan("a red ball in a meadow", "a red ball on a beach")
 class Painter(ToyMethod):
     """Paints red things green with a hat of 8 rows above them, or all that is grey; each time in another shade.
 
-    The requests that it got are kept.
+    A careless one also repaints blue things from the second frame on. The requests that it got are kept.
     """
 
     takes_references = True
 
-    def __init__(self, everywhere: bool = False) -> None:
+    def __init__(self, everywhere: bool = False, careless: bool = False) -> None:
         super().__init__(ToyParams(masked=False))
-        self.everywhere, self.asked, self.preset = everywhere, list[EditRequest](), "default"
+        self.everywhere, self.careless, self.preset = everywhere, careless, "default"
+        self.asked: list[EditRequest] = []
 
     def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         self.asked.append(request)
@@ -48,16 +49,20 @@ class Painter(ToyMethod):
             hat[:-8] = red[8:]
             pixels[hat & ~red] = (230, 230, 200 - shade)
             pixels[red] = (30, 200 - shade, 30)
+            if self.careless and len(self.asked) > 1:
+                pixels[(pixels == BLUE).all(-1)] = (200, 200, 0)
         image = Image.fromarray(pixels)
         return EditResult(backbone.encode([image]), images=(image,))
 
 
-def frame(*balls: tuple[int, int], size: int = 16, ground: int = 120) -> Image.Image:
-    """Red squares at (x, y) and, in the lower right corner, a blue one that nobody edits."""
+def frame(
+    *balls: tuple[int, int], size: int = 16, ground: int = 120, blue: tuple[int, int] = (56, 56)
+) -> Image.Image:
+    """Red squares at (x, y) and a blue one that nobody is asked to edit."""
     pixels = np.full((SIDE, SIDE, 3), ground, np.uint8)
     for x, y in balls:
         pixels[y : y + size, x : x + size] = RED
-    pixels[56:, 56:] = (20, 20, 220)
+    pixels[blue[1] : blue[1] + 8, blue[0] : blue[0] + 8] = BLUE
     return Image.fromarray(pixels)
 
 
@@ -90,6 +95,20 @@ def test_nothing_stays_where_it_was_of_what_has_moved() -> None:
     _, second = edited([frame((8, 24)), frame((36, 24))], Painter())
     assert (pixels(second)[8:44, 6:26] == GREY).all()
     assert pixels(second)[20, 40].tolist() == [230, 230, 180]
+
+
+def test_what_merely_moves_is_not_edited() -> None:
+    careless = Painter(careless=True)
+    _, second = edited([frame((8, 8)), frame((8, 8), blue=(56, 40))], careless)
+    assert pixels(second)[44, 60].tolist() == list(BLUE)
+    assert pixels(second)[60, 60].tolist() == list(GREY)
+    assert pixels(second)[12, 12].tolist() == [30, 190, 30]
+
+
+def test_a_thing_that_goes_further_than_its_size_is_edited_all_the_same() -> None:
+    _, second = edited([frame((0, 8), size=8), frame((40, 40), size=8)], Painter())
+    assert pixels(second)[44, 44].tolist() == [30, 180, 30]
+    assert pixels(second)[12, 4].tolist() == list(GREY)
 
 
 def test_what_comes_back_is_the_edited_first_frame() -> None:

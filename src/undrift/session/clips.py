@@ -9,9 +9,12 @@ taken over bit for bit, and only what moves is made:
 2. The frame is edited as a picture by itself, from the same seed, and pulled in latent space towards the edited frame
    before where it is still, and towards the edited first one where it has come back (Proposition 1 of arXiv
    2505.04320 with weights per token; ``EditRequest.references``), for methods that take such anchors.
-3. Pixels that are still, or have come back, are the anchor's own bytes. What is edited and hangs together with
-   something that moves, a hat on a walking cat, is made anew as a whole, or its old place would stay behind. Where
-   the words speak of the whole picture everything hangs together, and cells alone decide.
+3. What the edit changed apart from where it acted in the frame before stays the frame's own: an editor that redraws
+   what merely moves, or is not sure of it, would do so in every frame.
+4. Pixels that are still, or have come back, are the anchor's own bytes. What is edited and hangs together with
+   something that moves, a hat on a walking cat, is made anew as a whole, or its old place would stay behind.
+
+Where the words speak of the whole picture the edit acts everywhere: 3 is left out, and in 4 cells alone decide.
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ MOVED = Thresholds(weak=0.04, strong=0.08, grow=1)
 
 EDITED = Thresholds(weak=0.1, strong=0.2, grow=1)
 """What counts as a change that the edit made."""
+
+
+FOLLOWED = 0.5
+"""An edit is where it was if so much of that area is met again; else its thing has gone further than its own size."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +146,21 @@ class _Clip:
         held = ~self._hanging(loose, before)
         pulled = ((last.picture, still & held), (first.picture, back & held))
         picture, effect, spent = self._edit(frame, pulled)
+        picture, effect = self._in_place(frame, picture, effect, last.effect)
         fresh = self._hanging(loose, before | effect)
         anchor = _put(last.picture, still, _put(first.picture, back, picture, cell), cell)
         source = _put(frame, fresh, _put(last.source, still, _put(first.source, back, frame, cell), cell), cell)
         shown = _Shown(composed(anchor, picture, fresh, cell), source, torch.where(fresh, effect, before))
         return shown, float(fresh.float().mean()), spent
+
+    def _in_place(
+        self, frame: Image.Image, picture: Image.Image, effect: Tensor, before: Tensor
+    ) -> tuple[Image.Image, Tensor]:
+        """The edited ``frame`` and its effect without what hangs together with nothing of the effect ``before``."""
+        kept = connected(before, effect)
+        if self._everywhere or kept.equal(effect) or kept.sum() < FOLLOWED * before.sum():
+            return picture, effect
+        return composed(frame, picture, kept, cell_side(self._backbone.geometry(frame.size))), kept
 
     def _hanging(self, loose: Tensor, effect: Tensor) -> Tensor:
         """``loose`` cells and what hangs together with them of what was edited."""

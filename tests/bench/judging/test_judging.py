@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from undrift.bench.judging.verdicts import Verdict
 from undrift.bench.records import RunFolder
 from undrift.bench.suites.registry import open_suite
 from undrift.cli.main import cli
+from undrift.pictures import read_picture
 
 GOOD, BAD = {"follows": 9, "consistent": 7}, {"follows": 10, "consistent": 6}
 SOUND, BROKEN = {"lost": 0, "corrupted": 1}, {"lost": 1, "corrupted": 1}
@@ -49,7 +49,7 @@ def parts(request: dict[str, Any]) -> tuple[str, list[Image.Image]]:
     """The text and the pictures of a question."""
     text, *pictures = request["messages"][1]["content"]
     found = [
-        Image.open(io.BytesIO(base64.b64decode(each["image_url"]["url"].removeprefix("data:image/png;base64,"))))
+        read_picture(base64.b64decode(each["image_url"]["url"].removeprefix("data:image/png;base64,")))
         for each in pictures
     ]
     return text["text"], found

@@ -2,65 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.bench.layouts import sequences
+from tests.bench.layouts import EDIVAL_HEADER, lme_item, sequences, write_edival, write_lme
 from undrift.bench.case import Case
 from undrift.bench.suites.base import SuiteSpec
 from undrift.bench.suites.registry import open_suite
 from undrift.errors import InputError, PictureError
-from undrift.littleworld.sequences import EditSequence
 
-HEADER = (
-    "image_index,turns,task_type,instructions,format_instructions,bg_consistency,unchanged_objects,"
-    "available_objects,all_objects"
-)
+HEAD = f"{EDIVAL_HEADER}\n"
 
 
 def opened(suite: str, data: Path, variant: str = "default") -> list[Case]:
     return list(open_suite(SuiteSpec(name=suite, variant=variant, data=data)))
-
-
-def lme_item(sequence: EditSequence, name: str) -> dict[str, Any]:
-    said = [edit.label for edit in sequence.edits]
-    return {
-        "id": name,
-        "category": "drawn",
-        "source_prompt": sequence.captions[0],
-        "turns": said,
-        "labels": ["hard", *["local"] * (len(said) - 1)],
-    }
-
-
-def write_lme(folder: Path, drawn: Sequence[EditSequence]) -> None:
-    (folder / "images").mkdir()
-    items = [lme_item(sequence, f"{number:04}") for number, sequence in enumerate(drawn, 1)]
-    for number, sequence in enumerate(drawn, 1):
-        sequence.picture(0, 1024).save(folder / "images" / f"{number:04}.png")
-    (folder / "lme_bench.json").write_text(json.dumps({"meta": {"name": "LME-Bench"}, "items": items}))
-
-
-def write_edival(folder: Path, drawn: Sequence[EditSequence]) -> None:
-    pictures = folder / "input_images_resize_512"
-    pictures.mkdir()
-    with (folder / "oai_instruction_generation_output.csv").open("w", newline="") as file:
-        file.write(HEADER + "\n")
-        rows = csv.writer(file)
-        for index, sequence in enumerate(drawn):
-            sequence.picture(0, 512).save(pictures / f"{index}_input_raw.{'jpg' if index else 'png'}")
-            for turn in range(1, sequence.turns + 1):
-                done = sequence.edits[:turn]
-                # As published, some instructions stand in quotes of their own.
-                said = [f'""{edit.label}""' if number else edit.label for number, edit in enumerate(done)]
-                kinds = [edit.type for edit in done]
-                rows.writerow([index, turn, kinds, said, said, turn == 1, ["cat"], [], []])
 
 
 def test_lme_bench(tmp_path: Path) -> None:
@@ -142,10 +101,16 @@ def test_two_sessions_with_one_id_and_missing_data(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("image_index,turns\n0,1\n", "has no column task_type, expected image_index, turns, task_type, instructions"),
-        (f"{HEADER}\n0,1,add,\"['a']\",,,,,\n", "row 1: expected numbers and lists of texts"),
-        (f"{HEADER}\n0,1,\"['add']\",\"__import__('os').getcwd()\",,,,,\n", "row 1: expected numbers and lists"),
-        (f"{HEADER}\n0,2,\"['add']\",\"['put a hat on']\",,,,,\n", "row 1: turn 2 with 1 instructions and 1 kinds"),
-        (f"{HEADER}\n0,1,\"['add']\"\n", "row 1: expected numbers and lists of texts"),
+        (HEAD + "0,1,add,\"['a']\",,,,,\n", "row 1: expected numbers and lists of texts"),
+        (
+            f"{EDIVAL_HEADER}\n0,1,\"['add']\",\"__import__('os').getcwd()\",,,,,\n",
+            "row 1: expected numbers and lists",
+        ),
+        (
+            f"{EDIVAL_HEADER}\n0,2,\"['add']\",\"['put a hat on']\",,,,,\n",
+            "row 1: turn 2 with 1 instructions and 1 kinds",
+        ),
+        (HEAD + "0,1,\"['add']\"\n", "row 1: expected numbers and lists of texts"),
     ],
 )
 def test_tables_that_are_not_what_they_should_be(tmp_path: Path, text: str, message: str) -> None:

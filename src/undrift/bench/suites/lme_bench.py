@@ -32,7 +32,7 @@ SIDE, SEED = 512, 42
 AS_PUBLISHED = "1024"
 
 
-class Session(BaseModel):
+class LmeSession(BaseModel):
     """One session.
 
     Attributes:
@@ -58,12 +58,12 @@ class Session(BaseModel):
         return self
 
 
-class Sessions(BaseModel):
+class LmeSessions(BaseModel):
     """The file."""
 
     model_config = ConfigDict(frozen=True)
 
-    items: Annotated[tuple[Session, ...], Field(min_length=1)]
+    items: Annotated[tuple[LmeSession, ...], Field(min_length=1)]
 
 
 class LmeCase(Case):
@@ -71,7 +71,7 @@ class LmeCase(Case):
 
     seed_step = 0
 
-    def __init__(self, session: Session, picture: Path, side: int | None, captions: Captions) -> None:
+    def __init__(self, session: LmeSession, picture: Path, side: int | None, captions: Captions) -> None:
         said = prompts(session.id, session.source_prompt, session.turns, captions)
         self.id, self.seed, self._picture, self._side = session.id, SEED, picture, side
         self.tasks = tuple(
@@ -108,7 +108,7 @@ class LmeBench(Suite):
         return [LmeCase(each, folder / f"{each.id}.png", side, captions) for each in read_sessions(self.data)]
 
 
-def read_sessions(data: Path) -> Sequence[Session]:
+def read_sessions(data: Path) -> Sequence[LmeSession]:
     """The sessions in a folder.
 
     Raises:
@@ -116,7 +116,7 @@ def read_sessions(data: Path) -> Sequence[Session]:
     """
     file = data / SESSIONS
     try:
-        found = Sessions.model_validate_json(file.read_bytes()).items
+        found = LmeSessions.model_validate_json(file.read_bytes()).items
     except OSError:
         raise InputError(f"no LME-Bench in '{data}', expected {SESSIONS} and {PICTURES}/") from None
     except ValidationError as error:
