@@ -15,7 +15,7 @@ from tests.support.toy import toy_picture
 from undrift.attention import MapCapture, TextColumns
 from undrift.backbones import Backbone, from_pipeline, load
 from undrift.backbones.caching import Cache
-from undrift.bench.runner.sharing import SharingBackbone, VelocityMemory
+from undrift.backbones.memory import VelocityMemory
 from undrift.cli.options import ModelChoice
 from undrift.cli.placement import recorded
 from undrift.errors import Cancelled, InputError, ModelError
@@ -159,10 +159,10 @@ def test_taylorseer_computes_one_attention_in_so_many(tiny_flux: Backbone, tiny_
 
 
 def test_velocities_under_a_cache_are_not_shared_between_methods(tiny_flux_folder: Path) -> None:
-    memory = VelocityMemory()
-    sharing = SharingBackbone(load(str(tiny_flux_folder), device="cpu", cache=EVERYTHING), memory)
-    assert torch.equal(sampled(sharing), sampled(sharing))
-    assert memory.taken == 0
+    cached = load(str(tiny_flux_folder), device="cpu", cache=EVERYTHING)
+    cached.memory = VelocityMemory()
+    assert torch.equal(sampled(cached), sampled(cached))
+    assert (cached.counter.remembered, cached.memory.held) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from undrift.backbones.conditioning import Conditioning, PromptTokens
 from undrift.backbones.counter import Counter
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.geometry import Geometry
+from undrift.backbones.memory import VelocityMemory
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import Running
 from undrift.backbones.velocity import BackboneField, guidance_values
@@ -137,6 +138,8 @@ class Backbone(ABC):
     capabilities: Capabilities
     counter: Counter
     """How often the network was asked. ``evaluate`` counts, and nothing else calls the network."""
+    memory: VelocityMemory | None = None
+    """Velocities that need not be computed again, see ``undrift.backbones.memory``; None: all are."""
     placement: Placement | None = None
     """Where it was put and how it is held; None for a model that nobody placed."""
     tuned: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
@@ -192,6 +195,15 @@ class Backbone(ABC):
     def turning(self) -> AbstractContextManager[None]:
         """Within the block a turn is made: what helps from one step to the next may be remembered."""
         return nullcontext()
+
+    @contextmanager
+    def remembering(self, memory: VelocityMemory | None) -> Iterator[None]:
+        """Within the block ``memory`` is asked and filled, none if it is None."""
+        before, self.memory = self.memory, memory
+        try:
+            yield
+        finally:
+            self.memory = before
 
     def velocity_field(
         self,

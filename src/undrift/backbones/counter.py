@@ -17,18 +17,26 @@ class Counter:
         tokens: image tokens of all rows of all calls: fewer than rows times those of a picture where an evaluation
             is of some of them alone.
         backward_passes: gradients that were taken through a call.
+        remembered: those of the evaluations whose answer was known (``Backbone.memory``): they cost no time.
     """
 
     evaluations: int = 0
     rows: int = 0
     tokens: int = 0
     backward_passes: int = 0
+    remembered: int = 0
 
-    def add(self, rows: int, evaluations: int = 1, *, tokens: int = 0) -> None:
+    @property
+    def computed(self) -> int:
+        """The evaluations that were not remembered."""
+        return self.evaluations - self.remembered
+
+    def add(self, rows: int, evaluations: int = 1, *, tokens: int = 0, remembered: bool = False) -> None:
         """Count ``evaluations`` calls with ``rows`` rows of ``tokens`` image tokens each."""
         self.evaluations += evaluations
         self.rows += rows * evaluations
         self.tokens += rows * evaluations * tokens
+        self.remembered += evaluations if remembered else 0
 
     def copy(self) -> Counter:
         """The counts as they are now."""

@@ -73,6 +73,7 @@ class EditResult:
             made together share theirs. ``EditMethod.edit`` fills it in.
         sample_evaluations: rows evaluated per edited picture, likewise.
         backward_passes: gradients taken through those calls, likewise.
+        remembered: those of the evaluations that were computed before, likewise (``Backbone.memory``).
     """
 
     latent: Latent
@@ -81,6 +82,7 @@ class EditResult:
     evaluations: int = 0
     sample_evaluations: int = 0
     backward_passes: int = 0
+    remembered: int = 0
 
     @classmethod
     def of(cls, geometry: Geometry, final: Tensor, mask: Tensor | None = None) -> Self:
@@ -273,6 +275,14 @@ class EditMethod(ABC):
         """Whether the pictures of a batch are made one after the other, none sharing a network call with another."""
         return False
 
+    def rehearsed(self) -> Self | None:
+        """This method for a turn whose prompt nobody knows yet (``undrift.backbones.rehearsal``).
+
+        What words decide is set so that all is asked of the network that they could have asked. None where nothing
+        that a turn asks is known before.
+        """
+        return None if self.follows_instructions else self
+
     def edit(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer] = ()) -> EditResult:
         """Run one turn. Deterministic in the request; leaves no tap behind; observers may cancel it.
 
@@ -290,6 +300,7 @@ class EditMethod(ABC):
             evaluations=spent.evaluations // apart,
             sample_evaluations=spent.rows // pictures,
             backward_passes=spent.backward_passes // apart,
+            remembered=spent.remembered // apart,
         )
 
     @abstractmethod

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from undrift.backbones.base import Backbone, ModelIdentity
+from undrift.backbones.memory import VelocityMemory
 from undrift.bench.case import Case
 from undrift.bench.records import Manifest, RunFolder
 from undrift.bench.runner.plan import Unit
-from undrift.bench.runner.sharing import VelocityMemory
 from undrift.bench.runner.worker import Told, Worker
 from undrift.flow import Observer
 

@@ -66,7 +66,7 @@ class RemoteWorker:
 
     def open(self, path: str, manifest: str) -> None:
         """Take a run on."""
-        from undrift.bench.runner.sharing import VelocityMemory
+        from undrift.backbones.memory import VelocityMemory
         from undrift.bench.runner.worker import Worker
         from undrift.bench.suites.registry import open_suite
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from undrift.backbones.base import Backbone, Latent
+from undrift.backbones.memory import VelocityMemory
 from undrift.bench.case import Case
 from undrift.bench.records import Manifest, RunFolder, TurnRecord
 from undrift.bench.runner.ledger import Ledger, Made
@@ -18,11 +19,10 @@ from undrift.bench.runner.memory import MemoryGauge
 from undrift.bench.runner.methods import method_of
 from undrift.bench.runner.oracle import editable, kept, true_region
 from undrift.bench.runner.plan import Unit
-from undrift.bench.runner.sharing import SharingBackbone, VelocityMemory
 from undrift.errors import Cancelled, UndriftError
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest
-from undrift.session.engine import SEEDS
+from undrift.session.seeds import SEEDS
 
 KEPT_ORIGINALS = 64
 """Encoded originals in memory, beyond which those not used for longest go."""
@@ -74,7 +74,7 @@ class Worker:
     ) -> None:
         self._run, self._manifest, self._cases = run, manifest, cases
         self._memory = memory
-        self._backbone = backbone if memory is None else SharingBackbone(backbone, memory)
+        self._backbone = backbone
         self._methods = {spec.label: spec for spec in manifest.methods}
         self._observers, self._told = observers, told
         self._originals: OrderedDict[str, Original] = OrderedDict()
@@ -144,12 +144,12 @@ class Worker:
                 self._told(row.ledger.keep(result, self._backbone))
 
     def _made(self, rows: Sequence[Row], turn: int, method: EditMethod) -> list[Made]:
-        taken, began = self._taken(), perf_counter()
+        began = perf_counter()
         request, regions = self._request(rows, turn), self._regions(rows, turn)
         if regions:
             told = editable(regions, request.previous.geometry).to(request.previous.packed.device)
             request = replace(request, editable_tokens=told)
-        with MemoryGauge(self._backbone.identity.device) as memory:
+        with MemoryGauge(self._backbone.identity.device) as gauge, self._backbone.remembering(self._memory):
             result = method.edit(self._backbone, request, self._observers)
             pictures = result.images or self._backbone.decode(result.latent)
         made = list(zip(pictures, _split(result.latent), strict=True))
@@ -159,9 +159,9 @@ class Worker:
         cost = {
             "evaluations": result.evaluations,
             "sample_evaluations": result.sample_evaluations,
-            "shared": self._taken() - taken,
+            "shared": result.remembered,
             "seconds": (perf_counter() - began) / len(rows),
-            "peak_memory": memory.peak,
+            "peak_memory": gauge.peak,
             "batch": len(rows),
         }
         records = [self._record(row.ledger, turn).model_copy(update=cost) for row in rows]
@@ -219,9 +219,6 @@ class Worker:
         while len(self._originals) > KEPT_ORIGINALS:
             self._originals.popitem(last=False)
         return self._originals[case.id]
-
-    def _taken(self) -> int:
-        return 0 if self._memory is None else self._memory.taken
 
 
 def one_line(error: Exception) -> str:
