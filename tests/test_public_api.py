@@ -28,6 +28,7 @@ NAMES = [
     "from_pipeline",
     "load",
     "method",
+    "prepare",
     "read_picture",
     "run_turn",
     "start_session",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from undrift.methods.base import EditMethod, EditRequest, EditResult
     from undrift.methods.registry import all_methods, method
     from undrift.pictures import read_picture
+    from undrift.session.ahead import prepare
     from undrift.session.engine import EditPlan, run_turn, start_session
     from undrift.session.model import Turn
     from undrift.session.references import Look
@@ -38,6 +39,7 @@ _HOMES = {
     "from_pipeline": "undrift.backbones",
     "load": "undrift.backbones",
     "method": "undrift.methods.registry",
+    "prepare": "undrift.session.ahead",
     "read_picture": "undrift.pictures",
     "run_turn": "undrift.session.engine",
     "start_session": "undrift.session.engine",
@@ -60,6 +62,7 @@ __all__ = [
     "from_pipeline",
     "load",
     "method",
+    "prepare",
     "read_picture",
     "run_turn",
     "start_session",

@@ -28,13 +28,13 @@ from tests.studio.conftest import (
     started,
     until,
 )
+from undrift.backbones.stopping import stoppable
 from undrift.errors import Cancelled
 from undrift.pictures import png_bytes, read_picture
 from undrift.studio.events import KEPT, EventLog
 from undrift.studio.job import About
 from undrift.studio.job import Running as Work
 from undrift.studio.jobs import ENDING, MOST_QUEUED
-from undrift.studio.stopping import stoppable
 from undrift.studio.studio import Studio
 
 GATED = {"name": "gated"}

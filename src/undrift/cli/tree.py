@@ -163,7 +163,7 @@ def _details(session: Session, turn: Turn) -> str:
     if turn.restore is not None:
         rows["back from"] = turn_line(session.turn(turn.restore.anchor))
     if turn.spec is not None:
-        rows |= _spec_rows(turn.spec) | {"cost": f"{turn.evaluations} evaluations, {turn.seconds:.1f} s"}
+        rows |= _spec_rows(turn.spec) | {"cost": turn.cost}
     if turn.drift_previous is not None:
         rows |= {
             "drift": f"{drift_text(turn.drift_previous)} against the turn before",

@@ -144,6 +144,10 @@ class Undrift(EditMethod):
     def draws_noise(self) -> bool:
         return True
 
+    def rehearsed(self) -> Self:
+        # An addition begins first, so its steps are all that any words could ask for.
+        return self.updated({"scope": "addition"}) if self.params.scope == "auto" else self
+
     def make(self, backbone: Backbone, request: EditRequest, observers: Sequence[Observer]) -> EditResult:
         prompts = zip(request.source_prompts, request.target_prompts, strict=True)
         scopes = [self.params.scope_of(*pair) for pair in prompts]

@@ -68,10 +68,18 @@ class Wrapper(EditMethod):
 
     def pinned(self, backbone: Backbone) -> Self:
         inner = self.inner()
-        pinned = inner.pinned(backbone)
-        if pinned is inner:
+        return self._around(inner, inner.pinned(backbone))
+
+    def rehearsed(self) -> Self | None:
+        inner = self.inner()
+        rehearsed = inner.rehearsed()
+        return None if rehearsed is None else self._around(inner, rehearsed)
+
+    def _around(self, inner: EditMethod, changed: EditMethod) -> Self:
+        """This one with ``changed`` in the place of ``inner``."""
+        if changed is inner:
             return self
-        params = self.params.updated({"method_params": pinned.params.model_dump(mode="json")})
+        params = self.params.updated({"method_params": changed.params.model_dump(mode="json")})
         return type(self)(params, preset=self.preset, dial_value=self.dial_value)
 
     def cost(self, model: Architecture, size: tuple[int, int] = REFERENCE_SIZE) -> Cost:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import platform
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,12 +28,12 @@ from undrift.session.model import Exchange, RestoreSpec, Turn, TurnKind, TurnSpe
 from undrift.session.outcome import Outcome, Spec
 from undrift.session.provenance import recipe
 from undrift.session.references import Look, sheet_of
+from undrift.session.seeds import SEEDS, seeds
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 
 log = logging.getLogger(__name__)
 
-SEEDS = 2**32
 PACKAGES = ("torch", "diffusers", "transformers")
 
 
@@ -211,11 +210,6 @@ def check_seed(seed: int | None) -> None:
         raise InputError(f"seed is {seed}, expected 0 to {SEEDS - 1}, or none to draw one")
 
 
-def drawn_seed() -> int:
-    """A seed nobody chose."""
-    return secrets.randbelow(SEEDS)
-
-
 def _appended(
     session: Session, parent: Turn, prompt: str, spec: Spec, work: Callable[[], Outcome], move_head: bool = True
 ) -> Turn:
@@ -249,13 +243,14 @@ def _resolved(
             backbone.identity.name,
         )
     try:
-        return _spec(plan, source_prompt, method, backbone, allowed, has_latent=has_latent)
+        return _spec(plan, parent, source_prompt, method, backbone, allowed, has_latent=has_latent)
     except ValidationError as error:
         raise InputError(f"the plan of the turn: {wording.problem(error)}") from None
 
 
 def _spec(
     plan: EditPlan,
+    parent: Turn,
     source_prompt: str,
     method: EditMethod,
     backbone: Backbone,
@@ -274,7 +269,7 @@ def _spec(
         preset=method.preset,
         params=method.params.model_dump(mode="json"),
         dial=method.dial_value,
-        seed=drawn_seed() if plan.seed is None else plan.seed,
+        seed=seeds.drawn(parent.id) if plan.seed is None else plan.seed,
         handover=plan.handover if has_latent else "image",
         model=backbone.identity.name,
         weights_hash=backbone.identity.weights_hash,

@@ -47,23 +47,11 @@ class Work:
     ) -> Outcome:
         before = self.session.picture(self.parent)
         began = perf_counter()
-        first = self.tree.original
-        original = self._latent(first, self.session.picture(first))
         previous = previous or self.backbone.encode([before])
-        request = EditRequest(
-            original=original,
-            previous=previous,
-            turn=self.parent.number + 1,
-            source_prompts=[spec.source_prompt],
-            target_prompts=[spec.target_prompt],
+        request = replace(
+            self.request(previous, spec.source_prompt, spec.target_prompt, spec.seed),
             words=[spec.words],
-            seeds=[spec.seed],
-            original_prompts=[first.prompt],
-            original_images=[self.session.picture(first)],
             instructions=[spec.instruction or spec.target_prompt],
-            previous_images=[before],
-            editable_tokens=self._changeable(previous),
-            references=self._references(previous),
         )
         result = method.edit(self.backbone, request, observers)
         made = (result.images or self.backbone.decode(result.latent))[0]
@@ -75,7 +63,28 @@ class Work:
             self._outcome(picture, latent, before, mask, metadata, _asks_for_all(spec)),
             evaluations=result.evaluations,
             sample_evaluations=result.sample_evaluations,
+            remembered=result.remembered or None,
             seconds=seconds,
+        )
+
+    def request(self, previous: Latent, source_prompt: str, target_prompt: str, seed: int) -> EditRequest:
+        """What a method is asked for a turn from ``previous``, the latent of the parent."""
+        first = self.tree.original
+        original = self.session.picture(first)
+        return EditRequest(
+            original=self._latent(first, original),
+            previous=previous,
+            turn=self.parent.number + 1,
+            source_prompts=[source_prompt],
+            target_prompts=[target_prompt],
+            words=[None],
+            seeds=[seed],
+            original_prompts=[first.prompt],
+            original_images=[original],
+            instructions=[target_prompt],
+            previous_images=[self.session.picture(self.parent)],
+            editable_tokens=self._changeable(previous),
+            references=self._references(previous),
         )
 
     def restore(self, anchor: Turn) -> Outcome:

@@ -194,13 +194,15 @@ class Turn(Stored):
         token_side: in pixels, of the square that one pixel of the mask stands for; None without a mask, and in
             sessions of version 0.1.0, whose models' were powers of two.
         evaluations, sample_evaluations: NFE.
+        remembered: those of the evaluations that were computed before the turn was asked for, ahead of it
+            (``undrift.session.ahead``) or for an earlier one; None for none.
         seconds: wall time of the turn.
         drift_original, drift_previous: drift against turn 0 and against the parent, None for an original.
         created: UTC, ISO 8601.
     """
 
     before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_file"})
-    rare: ClassVar[tuple[str, ...]] = ("references_file",)
+    rare: ClassVar[tuple[str, ...]] = ("references_file", "remembered")
 
     id: str
     number: Count
@@ -222,6 +224,7 @@ class Turn(Stored):
     token_side: Annotated[int | None, Field(gt=0, lt=2**31)] = None
     evaluations: Count = 0
     sample_evaluations: Count = 0
+    remembered: Count | None = None
     seconds: Annotated[float, Field(ge=0)] = 0.0
     drift_original: DriftNumbers | None = None
     drift_previous: DriftNumbers | None = None
@@ -237,6 +240,12 @@ class Turn(Stored):
         """What the picture shows, behind the instruction that led to it, if one did: ``make it blue: a blue dog``."""
         said = self.spec and self.spec.instruction
         return f"{said}: {self.prompt}" if said else self.prompt
+
+    @property
+    def cost(self) -> str:
+        """In words, such as ``18 evaluations, 9 of them ahead, 0.7 s``."""
+        ahead = f", {self.remembered} of them ahead" if self.remembered else ""
+        return f"{self.evaluations} evaluations{ahead}, {self.seconds:.1f} s"
 
     @property
     def hashes(self) -> dict[str, str | None]:

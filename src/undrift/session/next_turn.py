@@ -11,8 +11,10 @@ from undrift.errors import InputError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import can_turn, turned
-from undrift.session.engine import SEEDS, EditPlan, check_seed, drawn_seed
+from undrift.methods.registry import Tuned
+from undrift.session.engine import EditPlan, check_seed
 from undrift.session.model import Turn
+from undrift.session.seeds import SEEDS, seeds
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 
@@ -41,6 +43,16 @@ def carried(tree: Tree, turn: Turn, method: str) -> dict[str, Any]:
     if known is None or not specs:
         return {}
     return {name: specs[-1].params[name] for name in known.carried if specs[-1].params.get(name)}
+
+
+def usual_method(tree: Tree, turn: Turn, tuned: Tuned) -> EditMethod:
+    """The method of a next turn that names none, with a model's ``tuned`` values.
+
+    Raises:
+        InputError: a recorded parameter that it does not take.
+    """
+    name, preset = last_method(tree, turn)
+    return registry.get(name, preset, carried(tree, turn, name), tuned)
 
 
 def rebase_plan(tree: Tree, turn: str = "head") -> EditPlan:
@@ -90,7 +102,7 @@ def candidate_plans(tree: Tree, method: EditMethod, plan: EditPlan, count: int) 
     """
     check_seed(plan.seed)
     settled = replace(plan, parent=tree.turn(plan.parent).id)
-    seed = drawn_seed() if plan.seed is None else plan.seed
+    seed = seeds.drawn(settled.parent) if plan.seed is None else plan.seed
     return [
         (variant, replace(settled, seed=each, move_head=plan.move_head and number == 0))
         for number, (variant, each) in enumerate(candidates(method, seed, count))

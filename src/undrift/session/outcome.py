@@ -43,6 +43,7 @@ class Outcome:
     token_side: int | None = None
     evaluations: int = 0
     sample_evaluations: int = 0
+    remembered: int | None = None
     seconds: float = 0.0
     drift_original: DriftNumbers | None = None
     drift_previous: DriftNumbers | None = None

@@ -83,7 +83,7 @@ def _drift_text(numbers: DriftNumbers | None) -> str:
 def _cost(turn: Turn) -> str:
     if turn.spec is None:
         return "put back by hand" if turn.restore else "put in by hand"
-    return f"{turn.evaluations} evaluations, {turn.seconds:.1f} s"
+    return turn.cost
 
 
 def _shown_size(size: tuple[int, int]) -> tuple[int, int]:

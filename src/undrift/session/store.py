@@ -314,6 +314,7 @@ class Session:
             token_side=outcome.token_side,
             evaluations=outcome.evaluations,
             sample_evaluations=outcome.sample_evaluations,
+            remembered=outcome.remembered,
             seconds=outcome.seconds,
             drift_original=outcome.drift_original,
             drift_previous=outcome.drift_previous,

@@ -10,9 +10,9 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError,
 from undrift.instructions import TextForm
 from undrift.pictures import read_mask
 from undrift.session import references
-from undrift.session.engine import SEEDS
 from undrift.session.next_turn import DIALS
 from undrift.session.region import region_of
+from undrift.session.seeds import SEEDS
 from undrift.studio.http_errors import Refused
 from undrift.wording import problem
 

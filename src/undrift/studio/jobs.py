@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from undrift.backbones.stopping import stoppable
 from undrift.errors import Cancelled, UndriftError
+from undrift.session.ahead import Ahead
 from undrift.studio.events import EventLog
 from undrift.studio.forms import Form
 from undrift.studio.http_errors import Refused
 from undrift.studio.job import About, Job, Keep, Running, State
-from undrift.studio.stopping import stoppable
 from undrift.wording import one_line
 
 log = logging.getLogger(__name__)
@@ -32,11 +33,16 @@ ENDING = "a cancelled turn is at the end of its layer"
 class JobQueue:
     """Jobs in the order they came, run one at a time in a thread of their own.
 
+    Args:
+        events: are told of them.
+        describe: an unexpected error in one line.
+        ahead: what the thread does while no job waits; a job that comes stops it.
+
     Attributes:
         keep: told of the jobs that are not over whenever they are others; None keeps nothing.
     """
 
-    def __init__(self, events: EventLog, describe: Callable[[Exception], str]) -> None:
+    def __init__(self, events: EventLog, describe: Callable[[Exception], str], ahead: Ahead | None = None) -> None:
         self._events = events
         self._describe = describe
         self._jobs: dict[str, Job] = {}
@@ -45,6 +51,8 @@ class JobQueue:
         self._stopping = False
         self._paused = False
         self._worked_on: Job | None = None
+        self._ahead = ahead or Ahead()
+        self._preparing = False
         self._thread = threading.Thread(target=self._run, name="studio-worker", daemon=True)
 
     def start(self) -> None:
@@ -69,8 +77,13 @@ class JobQueue:
 
     @property
     def working(self) -> bool:
-        """Whether a job is being worked on; after ``stop`` it is one that has not reached the end of its layer."""
-        return self._thread.is_alive() and self._worked_on is not None
+        """Whether the model is in use; after ``stop`` what uses it has not reached the end of its layer."""
+        return self._thread.is_alive() and (self._worked_on is not None or self._preparing)
+
+    def look_ahead(self) -> None:
+        """There is something to prepare, if nothing else is to be done."""
+        with self._changed:
+            self._changed.notify_all()
 
     def submit(
         self, about: About, work: Callable[[Running], None], form: Form | None = None, key: str | None = None
@@ -213,8 +226,24 @@ class JobQueue:
             }
 
     def _run(self) -> None:
-        while (job := self._next()) is not None:
-            self._work(job)
+        while not self._stopping:
+            if (job := self._next()) is not None:
+                self._work(job)
+            elif not self._stopping:
+                self._prepare()
+
+    def _prepare(self) -> None:
+        self._preparing = True
+        try:
+            self._ahead.work(self._check_unused)
+        finally:
+            self._preparing = False
+
+    def _check_unused(self) -> None:
+        """Raise ``Cancelled`` if somebody wants the model."""
+        with self._changed:
+            if self._stopping or (self._queued() and not self._paused):
+                raise Cancelled("somebody wants the model")
 
     def _work(self, job: Job) -> None:
         running = Running(job, self._tell)
@@ -231,8 +260,11 @@ class JobQueue:
             self._over(job, "failed", self._describe(error))
 
     def _next(self) -> Job | None:
+        """The job to run; None if the queue ends, or there is time to look ahead."""
         with self._changed:
             while not self._stopping and (self._paused or not self._queued()):
+                if self._ahead.due:
+                    return None
                 self._changed.wait()
             if self._stopping:
                 return None

@@ -21,7 +21,7 @@ from undrift.errors import InputError
 from undrift.files import open_regular, reason
 from undrift.from_json import from_json
 from undrift.instructions import TextForm
-from undrift.session.engine import SEEDS
+from undrift.session.seeds import SEEDS
 from undrift.studio.session_folders import RESERVED
 
 MAX_BYTES = 64 * 2**20

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from undrift.instructions import TextForm
 from undrift.pictures import open_holes
 from undrift.pictures.limits import MAX_SIDE
-from undrift.session.engine import SEEDS
 from undrift.session.next_turn import DIALS
 from undrift.session.region import checked
+from undrift.session.seeds import SEEDS
 from undrift.studio import uploads
 from undrift.studio.forms import LONGEST_PROMPT, MethodForm
 from undrift.studio.http_errors import Refused

@@ -17,8 +17,8 @@ from undrift import __version__
 from undrift.errors import UndriftError
 from undrift.instructions import TextForm
 from undrift.services.mcp.desk import Desk, Shown
-from undrift.session.engine import SEEDS
 from undrift.session.next_turn import DIALS
+from undrift.session.seeds import SEEDS
 
 INSTRUCTIONS = """\
 Edits one picture over many turns with words and keeps everything that was not asked to change. Begin with open. \

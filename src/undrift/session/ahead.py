@@ -1,0 +1,132 @@
+"""What the next turn is sure to ask of the network, computed while somebody looks and types.
+
+The latent and the prompt of the turn that the next one starts from are known before anybody has said what is to
+change. So are the velocities of this source, and the inversion of methods that invert: about half of a turn's
+evaluations. ``prepare`` computes them into the model's memory; the turn finds them there, and is the same to the bit.
+It costs time that nobody waits for, and main memory, ``undrift.backbones.memory.BUDGET`` bytes at most.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from undrift.backbones.base import Backbone
+from undrift.backbones.memory import VelocityMemory
+from undrift.backbones.rehearsal import UNKNOWN, Rehearsal, RehearsalOver
+from undrift.backbones.stopping import stoppable
+from undrift.errors import Cancelled
+from undrift.flow import Observer, Step
+from undrift.methods.base import EditMethod
+from undrift.session.making import Work, stored_latent
+from undrift.session.next_turn import usual_method
+from undrift.session.seeds import seeds
+from undrift.session.store import Session
+
+log = logging.getLogger(__name__)
+
+
+def prepare(
+    session: Session,
+    backbone: Backbone,
+    method: EditMethod | None = None,
+    parent: str = "head",
+    seed: int | None = None,
+    observers: Sequence[Observer] = (),
+) -> int:
+    """Compute what a next turn asks of the network whatever its prompt. The session stays as it is.
+
+    A turn that starts elsewhere, or with another method, seed or source prompt, finds less or nothing of it, and is
+    made as if this had not been.
+
+    Args:
+        session, backbone: as for ``run_turn``. A backbone without a memory is given one.
+        method: the turn's; None for the one that the turn before was made with.
+        parent: the turn it is made from, anything ``Tree.turn`` understands.
+        seed: the turn's; None for the one that is drawn for it where it names none.
+        observers: hear of the steps; one that raises ``Cancelled`` stops it, and leaves no trace.
+
+    Returns:
+        How many evaluations it took; 0 for a method of whose turn nothing is known before, and under a step cache.
+
+    Raises:
+        InputError: no such turn, or a method that the model cannot run.
+        SessionError: the session cannot be read.
+        Cancelled: an observer stopped it.
+    """
+    tree = session.tree()
+    onto = tree.turn(parent)
+    wanted = usual_method(tree, onto, backbone.tuned) if method is None else method
+    wanted.check(backbone)
+    rehearsed = wanted.rehearsed()
+    if rehearsed is None or not backbone.repeatable:
+        return 0
+    if backbone.memory is None:
+        backbone.memory = VelocityMemory()
+    before = backbone.counter.copy()
+    previous = stored_latent(session, onto, backbone) or backbone.encode([session.picture(onto)])
+    drawn = seeds.coming(onto.id) if seed is None else seed
+    request = Work(session, backbone, tree, onto, None).request(previous, onto.prompt, UNKNOWN, drawn)
+    with suppress(RehearsalOver):
+        rehearsed.edit(Rehearsal(backbone, onto.prompt), request, observers)
+    return backbone.counter.since(before).computed
+
+
+class Expected(NamedTuple):
+    """A turn that somebody is going to ask for; see ``prepare``."""
+
+    session: Session
+    backbone: Backbone
+    method: EditMethod | None
+
+
+class Ahead:
+    """Prepares the next turn of the session that was worked on last, for programs that have time between two turns.
+
+    ``expect`` and ``forget`` may be called from any thread; ``work`` from the one that runs turns on the model.
+    """
+
+    def __init__(self) -> None:
+        self._expected: Expected | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to work on."""
+        return self._expected is not None
+
+    def expect(self, session: Session, backbone: Backbone, method: EditMethod | None = None) -> None:
+        """Somebody looks at the head of ``session``, and goes on from there, with ``method`` or the usual one."""
+        self._expected = Expected(session, backbone, method)
+
+    def forget(self) -> None:
+        """Nobody goes on from there."""
+        self._expected = None
+
+    def work(self, check: Callable[[], None]) -> None:
+        """Prepare what is expected, once. Nobody waits for it, so nothing that goes wrong is more than logged.
+
+        Args:
+            check: called before every step and layer; raises ``Cancelled`` when somebody wants the model.
+        """
+        expected, self._expected = self._expected, None
+        if expected is None:
+            return
+        session, backbone, method = expected
+        try:
+            with stoppable(check):
+                spent = prepare(session, backbone, method, observers=[_Checking(check)])
+            log.debug("%d evaluations of the next turn of %s are ready", spent, session.folder)
+        except Cancelled:
+            log.debug("what was computed ahead for %s was cut short", session.folder)
+        except Exception:
+            log.debug("nothing could be computed ahead for %s", session.folder, exc_info=True)
+
+
+class _Checking(Observer):
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+
+    def begin(self, step: Step) -> None:
+        self._check()
