@@ -43,7 +43,8 @@ def load(name, **options):
         print(os.getpid(), file=file)
     return Slow()
 
-registry.all_methods = lambda: {"toy": ToyMethod}
+known = {"toy": ToyMethod, "flowedit": registry.all_methods()["flowedit"]}
+registry.all_methods = lambda: known
 execution.load = load
 main()
 """
@@ -114,6 +115,19 @@ def loads(home: Path) -> Callable[[], int]:
 
     before = count()
     return lambda: count() - before
+
+
+def test_between_two_commands_half_of_the_next_turn_is_computed(home: Path, undrift: Undrift, server: Any) -> None:
+    assert undrift("new", "cat.png", "-p", "a cat", "-s", "ahead").returncode == 0
+    for number in range(10):  # a server that is given no time between two commands has nothing ready
+        done = undrift("edit", "--caption", f"dog {number}", "--method", "flowedit", "-s", "ahead", "--json")
+        turn = json.loads(done.stdout)
+        if turn.get("remembered"):
+            break
+    assert (turn["evaluations"], turn.get("remembered")) == (48, 24)
+    again = undrift("replay", "-s", "ahead", "-o", "again", cold=True)
+    assert again.returncode == 0, again.stderr
+    assert turns(home / "again") == turns(home / "ahead"), "nobody can tell from the pictures"
 
 
 def turns(folder: Path) -> list[tuple[str, str, str]]:

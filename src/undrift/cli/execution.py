@@ -109,6 +109,12 @@ def load_for(session: Session, turn: Turn, choice: ModelChoice) -> Backbone:
     return backbone
 
 
+def goes_on(session: Session, backbone: Backbone) -> None:
+    """Somebody may go on with ``session``: a process that keeps the model prepares the next turn meanwhile."""
+    if keeper is not None:
+        keeper.ahead.expect(Session.open(session.folder.resolve()), backbone)
+
+
 def tell_left_out(turn: Turn, backbone: Backbone) -> None:
     """Say once on stderr which adapters the turn before had and this command does not name."""
     before = () if turn.spec is None else turn.spec.loras
@@ -305,6 +311,7 @@ def run_turns(
     except (Cancelled, KeyboardInterrupt):
         kept = f"{len(done)} of {len(turns)} turns are done and kept in {session.folder}"
         raise Cancelled(f"stopped: {kept}; go on with: {edit_command(session.folder)}") from None
+    goes_on(session, backbone)
     return tuple(done)
 
 

@@ -13,6 +13,7 @@ from undrift.backbones import Backbone
 from undrift.backbones.hub import Tell
 from undrift.backbones.loading import tell_other_weights
 from undrift.backbones.locate import locate
+from undrift.session.ahead import Ahead
 
 
 class Keeper:
@@ -20,9 +21,13 @@ class Keeper:
 
     It is taken again where it was asked for by the same name, held in the same way, and none of its files was written
     since; else it leaves the memory before the other one is loaded.
+
+    Attributes:
+        ahead: prepares the next turn of the session that a command worked on last.
     """
 
     def __init__(self) -> None:
+        self.ahead = Ahead()
         self._key: object = None
         self._backbone: Backbone | None = None
 
@@ -55,6 +60,7 @@ class Keeper:
 
     def drop(self) -> None:
         """Let go of the model, and give its memory back."""
+        self.ahead.forget()
         self._backbone = self._key = None
         gc.collect()
         if torch.cuda.is_available():

@@ -378,6 +378,13 @@ language_options = bundle(
 )
 """The options that choose a language model; the command receives one ``LanguageChoice`` as ``chosen_language``."""
 
+ahead_option: Decorator = click.option(
+    "--ahead/--no-ahead",
+    default=True,
+    show_default=True,
+    help="Compute what the next turn needs whatever it says while nobody asks for anything: half of its time.",
+)
+
 seed_option: Decorator = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Default: drawn, and recorded with the turn."
 )

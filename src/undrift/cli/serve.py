@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from undrift.cli.options import LanguageChoice, ModelChoice, common, language_options, model_options
+from undrift.cli.options import LanguageChoice, ModelChoice, ahead_option, common, language_options, model_options
 from undrift.cli.output import say
 from undrift.cli.paths import Folder
 from undrift.errors import InputError
@@ -21,6 +21,7 @@ from undrift.errors import InputError
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; elsewhere needs a key.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: 7860, or a free one if that is taken.")
 @click.option("--key", envvar="UNDRIFT_KEY", help="Programs have to send this; better set $UNDRIFT_KEY.")
+@ahead_option
 @language_options
 @model_options
 @common
@@ -30,6 +31,7 @@ def serve(
     host: str,
     port: int | None,
     key: str | None,
+    ahead: bool,
     chosen_language: LanguageChoice,
     chosen_model: ModelChoice,
 ) -> None:
@@ -38,7 +40,7 @@ def serve(
     Without --api, new, edit, run and the others find it by themselves, load nothing, and give the same results.
     """
     if not api:
-        _keep_warm(chosen_model)
+        _keep_warm(chosen_model, ahead)
         return
     if find_spec("python_multipart") is None:
         raise InputError("serve --api needs the python-multipart package: pip install 'undrift[api]'")
@@ -53,11 +55,12 @@ def serve(
         raise InputError(f"--sessions {sessions}: no such folder; make it first")
     language = chosen_language.opened()
     listening = server.listen(host, port)
-    studio = Studio(execution.load_model(chosen_model), sessions, None, describe, language)
+    backbone = execution.load_model(chosen_model)
+    studio = Studio(backbone, sessions, None, describe, language, looks_ahead=ahead)
     server.serve(studio, listening, host, key, lambda url: say(f"images API: {url}v1"), create_api)
 
 
-def _keep_warm(choice: ModelChoice) -> None:
+def _keep_warm(choice: ModelChoice, ahead: bool) -> None:
     """Load the model that the options name, and run the commands that are handed over on it until Ctrl-C."""
     from undrift.cli import warm
 
@@ -72,4 +75,4 @@ def _keep_warm(choice: ModelChoice) -> None:
         execution.keeper = Keeper()
         loaded = execution.load_model(choice).identity
         say(f"{loaded.name} stays in memory on {loaded.device}; undrift edit, run and others use it. Ctrl-C ends it")
-        WarmServer(path).serve(socket)
+        WarmServer(path, execution.keeper.ahead.work if ahead else None).serve(socket)

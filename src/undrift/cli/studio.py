@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from undrift.cli.options import LanguageChoice, ModelChoice, common, language_options, model_options
+from undrift.cli.options import LanguageChoice, ModelChoice, ahead_option, common, language_options, model_options
 from undrift.cli.output import say
 from undrift.cli.paths import Folder
 from undrift.cli.sessions import open_session
@@ -31,6 +31,7 @@ PASSWORD_VARIABLE = "UNDRIFT_PASSWORD"
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: 7860, or a free one if that is taken.")
 @click.option("--password", envvar=PASSWORD_VARIABLE, help=f"Ask for this first; better set ${PASSWORD_VARIABLE}.")
 @click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
+@ahead_option
 @language_options
 @model_options
 @common
@@ -41,6 +42,7 @@ def studio(
     port: int | None,
     password: str | None,
     no_browser: bool,
+    ahead: bool,
     chosen_language: LanguageChoice,
     chosen_model: ModelChoice,
 ) -> None:
@@ -63,7 +65,10 @@ def studio(
         else execution.load_for(opened, opened.head, chosen_model)
     )
     first = None if opened is None else opened.folder.name
-    served = Studio(backbone, root, first, describe, language, partial(execution.load_other, chosen_model))
+    load = partial(execution.load_other, chosen_model)
+    served = Studio(backbone, root, first, describe, language, load, looks_ahead=ahead)
+    if first is not None:
+        served.expect(first)
 
     def ready(url: str) -> None:
         say(f"studio: {url}")

@@ -66,6 +66,7 @@ def new(
     execution.advise(backbone, picture, [prompt])
     opened = start_session(session or DEFAULT_FOLDER, picture, prompt, backbone)
     remember(opened, chosen_model.settled())
+    execution.goes_on(opened, backbone)
     text = f"session {opened.folder}: {turn_line(opened.original)}\nedit it with: {edit_command(opened.folder)}"
     emit(as_json, turn_json(opened, opened.original), text)
 
@@ -243,6 +244,7 @@ def restore(
     painted = open_mask(brush)
     backbone = execution.load_for(opened, opened.head, chosen_model)
     turn = put_back(opened, backbone, painted.image, anchor)
+    execution.goes_on(opened, backbone)
     execution.tell_mask(brush, painted)
     execution.write_output(opened, turn, output)
     _show_turn(opened, turn, output, as_json)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from undrift.cli import warm
-from undrift.errors import InputError
+from undrift.errors import Cancelled, InputError
 
 STREAMS = 3
 UNUSED_SECONDS = 5.0
@@ -32,10 +34,13 @@ class WarmServer:
 
     Args:
         path: of the socket, which only this user may reach.
+        meanwhile: what to do while nobody calls; calls what it is given as often as it can, which raises
+            ``Cancelled`` once somebody does.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, meanwhile: Callable[[Callable[[], None]], None] | None = None) -> None:
         self._path = path
+        self._meanwhile = meanwhile
         self._code = warm.code_stamp()
         self._working = False
         self._from_caller = False
@@ -45,6 +50,8 @@ class WarmServer:
         before = signal.signal(signal.SIGINT, self._interrupted)
         try:
             while True:
+                if self._meanwhile is not None:
+                    self._meanwhile(partial(_check_uncalled, listening))
                 connection, _ = listening.accept()
                 with connection, suppress(OSError, ValueError):
                     self._answer(connection)
@@ -143,6 +150,11 @@ def listening(path: Path) -> Iterator[socket.socket]:
             yield made
         finally:
             path.unlink(missing_ok=True)
+
+
+def _check_uncalled(listening: socket.socket) -> None:
+    if select.select([listening], [], [], 0)[0]:
+        raise Cancelled("somebody calls")
 
 
 def _same_user(connection: socket.socket) -> bool:

@@ -320,7 +320,9 @@ def frame(request: Request, form: FrameForm) -> Any:
 def head(request: Request, form: HeadForm) -> Any:
     """Move the head."""
     turn = navigation.move(session_of(request), form)
-    studio_of(request).changed(request.path_params["name"])
+    studio, name = studio_of(request), request.path_params["name"]
+    studio.changed(name)
+    studio.expect(name)
     return {"head": turn.id}
 
 

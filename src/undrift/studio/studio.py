@@ -12,6 +12,7 @@ from undrift.backbones.base import Backbone
 from undrift.instructions.exchange import LanguageModel
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
+from undrift.session.ahead import Ahead
 from undrift.studio import uploads, views
 from undrift.studio.events import EventLog
 from undrift.studio.forms import MOST_CANDIDATES, MOST_REFERENCES, MethodForm
@@ -31,6 +32,7 @@ class Studio:
         describe: an unexpected error in one line.
         language: reads instructions where a page asks it to; None leaves them to the grammar.
         load: loads another model by its name; None: there is no other.
+        looks_ahead: compute half of a next turn while nobody asks for anything (``undrift.session.ahead``).
     """
 
     def __init__(
@@ -41,8 +43,12 @@ class Studio:
         describe: Callable[[Exception], str] = repr,
         language: LanguageModel | None = None,
         load: Callable[[str], Backbone] | None = None,
+        *,
+        looks_ahead: bool = False,
     ) -> None:
         self.backbone = backbone
+        self._ahead = Ahead()
+        self._looks_ahead = looks_ahead
         self.folders = SessionFolders(root)
         self.notes = Notes(self.folders)
         self.first = first
@@ -51,7 +57,7 @@ class Studio:
         self.load = load
         self.exchanges = Exchanges()
         self.events = EventLog()
-        self.jobs = JobQueue(self.events, describe)
+        self.jobs = JobQueue(self.events, describe, self._ahead)
         self.uploads = uploads.Uploads()
 
     def start(self) -> None:
@@ -62,6 +68,7 @@ class Studio:
         """Let the pages go and cancel what runs."""
         self.events.close()
         self.jobs.stop()
+        self._forget()
 
     def method(self, form: MethodForm) -> EditMethod:
         """The method that a page chose, its dial turned.
@@ -77,9 +84,22 @@ class Studio:
 
     def use(self, backbone: Backbone) -> None:
         """Edit with another model from now on, and tell the pages."""
+        self._forget()
         self.backbone = backbone
         self.__dict__.pop("about", None)
         self.events.publish("about", "about", {})
+
+    def expect(self, session: str, method: EditMethod | None = None) -> None:
+        """Somebody looks at the head of ``session``: prepare a turn from there, with ``method`` or the usual one."""
+        if self._looks_ahead:
+            self._ahead.expect(self.folders.session(session), self.backbone, method)
+            self.jobs.look_ahead()
+
+    def _forget(self) -> None:
+        """Let go of what was prepared with the model."""
+        self._ahead.forget()
+        if self._looks_ahead:
+            self.backbone.memory = None
 
     def changed(self, session: str) -> None:
         """Tell the pages that a session's tree is another one now."""

@@ -48,6 +48,7 @@ def start(studio: Studio, form: StartForm) -> Job:
         session = engine.start_session(folder, picture, form.prompt, studio.backbone)
         running.made(session.original.id)
         studio.changed(name)
+        studio.expect(name)
 
     return studio.jobs.submit(About("start", name, f"open {name}", form.tab), work, form)
 
@@ -97,6 +98,7 @@ def restore(studio: Studio, name: str, form: RestoreForm, key: str | None = None
     def work(running: Running) -> None:
         turn = engine.restore(session, studio.backbone, brush, anchor=form.anchor, parent=parent.id)
         _tell(studio, name, running, turn)
+        studio.expect(name)
 
     about = About("restore", name, "put the original back", form.tab, parent.id, parent.prompt)
     return studio.jobs.submit(about, work, form, key)
@@ -113,6 +115,7 @@ def bring_in(studio: Studio, name: str, form: ImportForm) -> Job:
         running.say("preparing it")
         turn = engine.import_picture(session, picture, form.prompt, studio.backbone, parent.id)
         _tell(studio, name, running, turn)
+        studio.expect(name)
 
     about = About("import", name, form.prompt or "a picture", form.tab, parent.id, form.prompt)
     return studio.jobs.submit(about, work, form)
@@ -165,6 +168,7 @@ def edits(
             plan = replace(wanted, **settled)
             turn = engine.run_turn(session, studio.backbone, variant, plan, [running, *preview])
             _tell(studio, name, running, turn)
+        studio.expect(name, method)
 
     return work
 

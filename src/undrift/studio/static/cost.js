@@ -50,6 +50,6 @@ const size = (bytes) => (bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(byt
 function secondsEach(method) {
   const all = state.session.turns.filter((turn) => turn.spec && turn.evaluations > 0 && turn.seconds > 0 && turn.spec.model === state.about.model.name);
   const own = all.filter((turn) => turn.spec.method === method);
-  const each = (own.length ? own : all).slice(-5).map((turn) => turn.seconds / turn.evaluations).sort((a, b) => a - b);
+  const each = (own.length ? own : all).slice(-5).map((turn) => turn.seconds / Math.max(1, turn.evaluations - (turn.remembered ?? 0))).sort((a, b) => a - b);
   return each[each.length >> 1];
 }
