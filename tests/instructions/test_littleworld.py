@@ -61,20 +61,15 @@ def subject_colour(words: str) -> Change:
     return change
 
 
-def subject_kind(words: str, keeps: bool = True) -> Change:
+def subject_kind(words: str) -> Change:
     def change(scene: Scene, rng: random.Random) -> tuple[str, Scene]:
         bound = scene.wearable or scene.pose != "standing"
         kind = other(rng, WEARERS if bound else SUBJECTS, scene.subject.kind)
-        pattern = scene.pattern if keeps else "plain"
-        after = replace(scene, subject=Thing(kind, scene.subject.colour), pattern=pattern)
+        after = replace(scene, subject=Thing(kind, scene.subject.colour))
         article = "an" if kind[0] in "aeiou" else "a"
         return words.format(old=scene.subject.kind, new=f"{article} {kind}"), after
 
     return change
-
-
-def subject_replaced(words: str) -> Change:
-    return subject_kind(words, keeps=False)
 
 
 def companion_gone(words: str) -> Change:
@@ -157,8 +152,8 @@ WAYS: dict[str, Change] = {
     for make, said in (
         (subject_colour, ("paint the {thing} {colour}", "the {thing} should be {colour}",
                           "I'd like the {thing} to be {colour}", "change the {thing}'s colour to {colour}")),
-        (subject_kind, ("turn the {old} into {new}", "change the {old} to {new}", "make the {old} {new}")),
-        (subject_replaced, ("replace the {old} with {new}", "I want {new} instead of the {old}")),
+        (subject_kind, ("turn the {old} into {new}", "change the {old} to {new}", "make the {old} {new}",
+                        "replace the {old} with {new}", "I want {new} instead of the {old}")),
         (companion_gone, ("remove the {thing}", "get rid of the {thing}", "take the {thing} away", "no {thing}")),
         (wearable_on, ("give the {who} {new}", "put {new} on the {who}", "the {who} should wear {new}", "add {new}")),
         (companion_there, ("add {new}", "put {new} next to the {who}", "there should be {new} beside the {who}")),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.instructions import Case, cases
 from undrift.attention.words import changed_words
 from undrift.instructions import NotUnderstood, understand
-from undrift.instructions.advice import nearest_example
+from undrift.instructions.advice import nearest_examples
 from undrift.instructions.caption import SCENE, parse
 from undrift.instructions.english import article, is_plural, preposition, same_noun
 from undrift.instructions.forms import all_forms
@@ -103,7 +103,7 @@ def test_what_is_not_understood_says_so_with_the_nearest_form() -> None:
         NotUnderstood, match="cannot tell what 'make the cat do a flip' asks for; the nearest form is 'make"
     ):
         understand("make the cat do a flip", "a red cat in a meadow")
-    assert nearest_example("remove hat now") == "remove the hat"
+    assert nearest_examples("remove hat now")[0] == "remove the hat"
 
 
 def test_words_that_steer_are_the_new_ones_and_are_unambiguous() -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.requests import Typed, score, share, typed
-from undrift.instructions import NotUnderstood, understand
+from undrift.instructions import NotUnderstood, text_form, understand
 
-WRITTEN_WITH, KEPT_APART, TRIED_ONCE = typed("typed"), typed("typed_held_out"), typed("typed_fresh")
-MENDED = [*WRITTEN_WITH, *KEPT_APART]
+SETS = ("typed", "typed_held_out", "typed_fresh", "typed_voices", "typed_voices_held_out", "typed_voices_fresh")
+MENDED = [each for name in SETS for each in typed(name)]
+TRIED_ONCE = typed("typed_once")
 PAGE = Path(__file__).parents[2] / "docs" / "instructions.md"
 
 
@@ -38,9 +39,10 @@ def test_the_ends_of_an_interval_are_just_within_reach_of_what_was_found(count: 
         assert abs((p - part) ** 2 - 1.96**2 * p * (1 - p) / total) <= rounding
 
 
-def test_nothing_is_in_both_halves() -> None:
-    assert not {each.name for each in WRITTEN_WITH} & {each.name for each in KEPT_APART}
-    assert (len(WRITTEN_WITH), len(KEPT_APART), len(TRIED_ONCE)) == (121, 116, 42)
+def test_nothing_is_asked_twice() -> None:
+    every = [each.name for each in (*MENDED, *TRIED_ONCE)]
+    assert len(set(every)) == len(every)
+    assert [len(typed(name)) for name in (*SETS, "typed_once")] == [121, 116, 42, 68, 63, 61, 50]
 
 
 def _refused() -> list[tuple[Typed, str]]:
@@ -104,6 +106,57 @@ def test_another_name_is_told_and_gives_way_to_the_name_itself() -> None:
     assert (reading.target, reading.note) == ("a black cat on a sofa", "'the kitten' read as 'the cat'")
     exact = understand("make the kitten black", "a cat and a kitten on a sofa")
     assert (exact.target, exact.note) == ("a cat and a black kitten on a sofa", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("turn the dog into a beach scene", "is where the picture is set: say 'change the background to ...'"),
+        ("make the dog a sketch", "is a style of the whole picture: say 'make it a sketch'"),
+        ("make it day", "would take 'on a beach' away"),
+        ("turn the dog and the star into a robot", "one thing at a time"),
+        ("put a crown on the star", "a star cannot wear 'a crown'"),
+        ("make the dog not red", "leaves open which colour"),
+        ("make the star not striped", "'the star' is not striped"),
+        ("replace the hat with the star", "'the star' is there already"),
+        ("let it jump instead of waving", "does not say that 'the dog' is waving"),
+        ("neon instead of pencil", "the picture is not a pencil drawing"),
+        ("give the dog a bigger scarf", "is bigger than what?"),
+    ],
+)
+def test_what_would_change_more_than_was_asked_for_is_refused(text: str, said: str) -> None:
+    with pytest.raises(NotUnderstood, match=re.escape(said)):
+        understand(text, "a striped red dog sitting wearing a blue hat next to a yellow star on a beach")
+
+
+@pytest.mark.parametrize("text", ["turn it into a city scene", "turn it into a city photo", "make it a city picture"])
+def test_the_whole_picture_is_set_elsewhere_though_it_shows_several_things(text: str) -> None:
+    assert (
+        understand(text, "a red dog next to a blue star on a beach").target
+        == "a red dog next to a blue star in a city"
+    )
+
+
+@pytest.mark.parametrize("words", ["replace the {} with a {}", "turn the {} into a {}", "a {1} instead of the {0}"])
+def test_what_takes_the_place_of_something_in_the_drawn_world_keeps_its_pattern_and_colour(words: str) -> None:
+    scene = "a dotted red tree next to a blue star on a beach"
+    assert understand(words.format("tree", "house"), scene).target == scene.replace("tree", "house")
+    assert understand(words.format("tree", "plain white house"), scene).target == scene.replace(
+        "dotted red tree", "white house"
+    )
+
+
+@pytest.mark.parametrize("text", ["the robot has to be white and jump", "a cactus, not a gift", "a dog with a hat"])
+def test_in_the_drawn_world_nothing_without_a_place_is_a_caption(text: str) -> None:
+    assert text_form(text, "a red robot next to a blue gift on a beach") == "instruction"
+
+
+def test_weather_and_time_of_day_go_together_and_rain_makes_a_sunny_park_a_rainy_one() -> None:
+    assert understand("make it rain", "a dog in a park at night").target == "a dog in a park at night in the rain"
+    assert understand("make it dawn", "a dog in the rain at night").target == "a dog in the rain at dawn"
+    assert understand("make it rain", "a dog in a sunny park").target == "a dog in a rainy park"
+    with pytest.raises(NotUnderstood, match="'a sunny park', which 'night' does not go with"):
+        understand("make it night", "a dog in a sunny park")
 
 
 def test_undo_of_a_thing_undoes_the_last_turn_if_that_changed_it() -> None:

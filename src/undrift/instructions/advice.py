@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterator, Sequence
 
 from undrift.instructions.caption import is_animate, parse
-from undrift.instructions.english import same_noun, singular
+from undrift.instructions.english import indefinite, preposition, same_noun, singular
 from undrift.instructions.forms import all_forms
 from undrift.instructions.lexicon import all_nouns, is_adjective, words
 from undrift.instructions.text_form import QUESTIONS, is_whole, nouns_of
@@ -17,6 +17,9 @@ Reads = Callable[[Sequence[Token]], bool]
 
 LONGEST_GAP = 3
 """So many words in a row are left out to find what the rest asks for."""
+
+NEAREST = 3
+"""So many of the examples that are most like an instruction are tried on the picture's own things."""
 
 MOST_WORDS = 16
 """Longer instructions get an example only: the pieces of them are too many."""
@@ -63,15 +66,15 @@ def advice(text: str, tokens: Sequence[Token], caption: str, reads: Reads) -> st
     return f"{said}; the nearest form is '{example}', {whole}"
 
 
-def nearest_example(text: str) -> str:
-    """The example whose words are most like ``text``."""
+def nearest_examples(text: str) -> list[str]:
+    """The examples, those whose words are most like ``text`` first."""
     examples = list(dict.fromkeys(form.example for form in all_forms()))
     first = text.split()[:1]
 
     def likeness(example: str) -> float:
         return difflib.SequenceMatcher(a=text, b=example).ratio() + (example.split()[:1] == first)
 
-    return max(examples, key=likeness)
+    return sorted(examples, key=likeness, reverse=True)
 
 
 def _clause(tokens: Sequence[Token], reads: Reads) -> Sequence[Token] | None:
@@ -118,14 +121,23 @@ def _examples(tokens: Sequence[Token], caption: str) -> Iterator[str]:
     parts = [part for part in parse(caption).parts if part.phrase is not None and not part.is_place]
     named = [part.phrase for part in parts if part.phrase is not None]
     heard = [phrase for phrase in named if any(same_noun(phrase.noun, token.low) for token in tokens)]
-    nearest = nearest_example(_text(tokens))
-    if nearest.split()[0] == tokens[0].low and tokens[0].low not in words("determiners", "articles"):
-        yield from [_about(nearest, phrase.noun) for phrase in (*heard, *named)] or [nearest]
+    named_places = [token.low for token in tokens if preposition(token.low) and token.low not in nouns_of(caption)]
+    yield from (f"change the background to {' '.join(filter(None, (indefinite(x, x), x)))}" for x in named_places[:1])
+    for nearest in nearest_examples(_text(tokens))[:NEAREST]:
+        if nearest.split()[0] == tokens[0].low and tokens[0].low not in words("determiners", "articles"):
+            fitting = nearest.replace("blue", _other_colour(tokens))
+            yield from [_about(fitting, phrase.noun) for phrase in (*heard, *named)] or [fitting]
     for phrase in (*heard, *named):
         if is_animate(phrase):
             yield f"put a red hat on the {phrase.noun}"
-        yield f"make the {phrase.noun} blue"
+        yield f"make the {phrase.noun} {_other_colour(tokens)}"
     yield "change the background to a beach"
+
+
+def _other_colour(tokens: Sequence[Token]) -> str:
+    """A colour that was not named: of what is not to be blue, blue is no example."""
+    heard = {token.low for token in tokens}
+    return next(colour for colour in ("blue", "green", "red", "white") if colour not in heard or colour == "white")
 
 
 def _about(example: str, noun: str) -> str:

@@ -77,7 +77,7 @@ class Part:
     @property
     def is_place(self) -> bool:
         """Whether it says where, when or in which weather the picture is."""
-        return self.phrase is not None and self.lead in _PLACED and preposition(self.phrase.noun) is not None
+        return self.phrase is not None and self.lead in PLACED and preposition(self.phrase.noun) is not None
 
     @property
     def is_time(self) -> bool:
@@ -90,7 +90,8 @@ class Part:
         return next((found for word in self.joiner if (found := pose_class(word.lower()))), None)
 
 
-_PLACED = frozenset({"in", "on", "at", "inside", "in front of", "during", "across", "through"})
+PLACED = frozenset({"in", "on", "at", "inside", "in front of", "during", "across", "through"})
+"""What a place or a time is joined by."""
 
 
 @dataclass(frozen=True)

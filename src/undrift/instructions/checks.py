@@ -7,7 +7,7 @@ from collections.abc import Callable
 from undrift.instructions.caption import SCENE, Part, Phrase
 from undrift.instructions.draft import Draft
 from undrift.instructions.english import is_time, same_noun
-from undrift.instructions.lexicon import compared
+from undrift.instructions.lexicon import compared, words
 from undrift.instructions.names import New, Reference
 from undrift.instructions.reading import NotUnderstood
 
@@ -36,6 +36,44 @@ def check_new(draft: Draft, new: New) -> None:
         raise NotUnderstood(
             f"the caption has 'the {new.phrase.noun}' already: to add one more say 'another {new.phrase.noun}'"
         )
+
+
+def check_pose(draft: Draft, number: int, before: tuple[str, ...] | None) -> None:
+    """Refuse "jump instead of sitting" of what does not sit."""
+    if before is None:
+        return
+    posed = (part for k, part in enumerate(draft.parts) if draft.owner(k) == number)
+    if not any(part.joiner[: len(before)] == before for part in posed):
+        raise NotUnderstood(f"the caption does not say that 'the {draft.phrase(number).noun}' is {' '.join(before)}")
+
+
+def check_time(part: Part, new: New) -> None:
+    """Refuse what is no time in the place of one, and a time in the place of a thing."""
+    if part.is_time and not is_time(new.phrase.noun):
+        raise NotUnderstood(f"'{new.phrase.text}' is no time or weather: say 'change the background to ...'")
+    if not part.is_place and is_time(new.phrase.noun):
+        raise NotUnderstood(f"'{new.phrase.text}' is a time or weather: say 'make it {new.phrase.noun}'")
+
+
+def check_pictured(draft: Draft, number: int, new: New) -> None:
+    """Refuse to turn a thing into what only a whole picture can be, a scene or a sketch; a poster can become one."""
+    noun, old = new.phrase.noun.lower(), draft.phrase(number).noun.lower()
+    if noun in words("styles", "settings") and not draft.parts[number].is_place:
+        raise NotUnderstood(f"'{new.phrase.text}' is where the picture is set: say 'change the background to ...'")
+    if noun in words("styles", "nouns") and old not in words("styles", "nouns") | {"mirror", "sign", "screen"}:
+        raise NotUnderstood(f"'{new.phrase.text}' is a style of the whole picture: say 'make it {new.phrase.text}'")
+
+
+def check_wearer(draft: Draft, number: int, new: New) -> None:
+    """Refuse clothes, in a world, for what cannot wear them."""
+    who = draft.phrase(number).noun
+    if draft.world is not None and is_wearable(new.phrase) and who not in draft.world.wearers:
+        raise NotUnderstood(f"a {who} cannot wear '{new.phrase.text}': only {', '.join(draft.world.wearers)} can")
+
+
+def is_wearable(phrase: Phrase) -> bool:
+    """Whether a thing is worn."""
+    return any(same_noun(phrase.noun, noun) for noun in words("nouns", "wearable"))
 
 
 def check_comparing(draft: Draft, new: New) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from undrift.instructions.caption import Caption, Part, Phrase, branch, is_animate, owner
-from undrift.instructions.english import akin, is_plural, same_noun
+from undrift.instructions.caption import Caption, Part, Phrase, branch, coordinate, is_animate, owner
+from undrift.instructions.english import akin, excludes, is_plural, same_noun
 from undrift.instructions.lexicon import words
-from undrift.instructions.names import Reference
+from undrift.instructions.names import HAVING, Reference
 from undrift.instructions.reading import Kind, NotUnderstood
 from undrift.instructions.world import World
 
@@ -83,17 +83,27 @@ class Draft:
     def find_wearer(self, reference: Reference) -> int:
         """As ``find``, where "it" can only be somebody who wears things."""
         wearers = [k for k, phrase in self.named() if is_animate(phrase)]
-        return wearers[0] if reference.is_pronoun and len(wearers) == 1 else self.find(reference)
+        spoken_of = self.last in self.parts and is_animate(self.parts[self.parts.index(self.last)].phrase)
+        if reference.is_pronoun and len(wearers) == 1 and not spoken_of:
+            return wearers[0]
+        return self.find(reference)
 
-    def replaced_places(self, new: Part) -> list[int]:
-        """The parts that a new place takes the place of: places give way to places, times to times.
+    def replaced_places(self, new: Part, *, weather: bool = False) -> list[int]:
+        """The parts that a new place takes the place of: places give way to places, times to times that exclude them.
 
         In a world that has one background only, every one gives way.
+
+        Args:
+            new: the place.
+            weather: whether it is said as a weather, as "snow" can be: then no place gives way.
         """
         places = [k for k, part in enumerate(self.parts) if part.is_place]
         if self.world is not None:
             return places
-        return [k for k in places if self.parts[k].is_time == new.is_time]
+        if not (new.is_time or weather):
+            return [k for k in places if not self.parts[k].is_time]
+        noun = new.phrase.noun if new.phrase is not None else ""
+        return [k for k in places if self.parts[k].is_time and excludes(noun, self.phrase(k).noun)]
 
     def names(self) -> str:
         """The things that are named, to choose from."""
@@ -144,9 +154,13 @@ class Draft:
 
     def _stands(self, number: int, relation: str, anchor: Reference) -> bool:
         """Whether the caption says that part ``number`` is ``relation`` to ``anchor``."""
+        if anchor.is_pronoun:
+            return any(part.lead == relation and self.owner(k) == number for k, part in enumerate(self.parts))
         other = self.find(anchor)
-        mine, theirs = self.parts[number], self.parts[other]
-        if self.owner(other) == number and theirs.lead.split()[-1:] == relation.split()[-1:]:
+        first = coordinate(self.parts, other)
+        mine, theirs = self.parts[number], self.parts[other if first is None else first]
+        alike = theirs.lead.split()[-1:] == relation.split()[-1:] or {theirs.lead, relation} <= HAVING
+        if self.owner(other) == number and alike:
             return True
         belongs = self.owner(number) == other
         return belongs and (relation in ("of", "on", "from") or mine.lead.endswith(relation))

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
-from undrift.instructions.caption import Part, Phrase, branch, is_animate
-from undrift.instructions.checks import check_before, check_comparing, check_new, check_place, check_shared, known
+from undrift.instructions.caption import Part, branch, is_animate
+from undrift.instructions.checks import (
+    check_before,
+    check_comparing,
+    check_new,
+    check_pictured,
+    check_place,
+    check_pose,
+    check_shared,
+    check_time,
+    check_wearer,
+    is_wearable,
+    known,
+)
 from undrift.instructions.draft import Draft
-from undrift.instructions.english import indefinite, is_plural, preposition, same_noun
+from undrift.instructions.english import is_plural, preposition, same_noun
 from undrift.instructions.forms import Gaps
-from undrift.instructions.lexicon import adjective_class, pairs, words
-from undrift.instructions.names import New, Reference
-from undrift.instructions.qualities import set_qualities
+from undrift.instructions.lexicon import adjective_class, words
+from undrift.instructions.names import IT, New
+from undrift.instructions.places import is_picture, set_in, set_place, set_places, setting
+from undrift.instructions.poses import express, give_up, take_pose
+from undrift.instructions.qualities import drop_quality, exchange_quality, joined_well, set_qualities
 from undrift.instructions.reading import NotUnderstood
-from undrift.instructions.slots import Place, Pose
+from undrift.instructions.slots import Changed, Place, Pose
 from undrift.instructions.things import (
+    WITH,
     after_thing,
     describes,
     dress,
-    is_wearable,
     led,
     place_at,
     place_beside,
     put_instead,
-    set_place,
     take_away,
 )
 
 Edit = Callable[[Draft, Gaps], None]
+_UPON = ("on", "on top of", "around")
 
 
 def quality(draft: Draft, gaps: Gaps) -> None:
@@ -39,11 +52,11 @@ def quality(draft: Draft, gaps: Gaps) -> None:
     poses = () if draft.world is None else tuple(word for word in gaps["quality"] if word in draft.world.poses)
     if poses:
         rest = tuple(word for word in gaps["quality"] if word not in poses)
-        quality(draft, {**gaps, "quality": _joined_well(rest)})
+        quality(draft, {**gaps, "quality": joined_well(rest)})
         quality(draft, {**gaps, "quality": poses})
         return
     patterned = all(adjective_class(word) == "pattern" for word in gaps["quality"])
-    for reference in gaps["things"]:
+    for reference in gaps.get("things", gaps.get("owner", (IT,))):
         number = draft.find_first(reference) if patterned else draft.find(reference)
         check_before(draft, number, gaps.get("from"))
         set_qualities(draft, number, gaps["quality"], reference)
@@ -73,11 +86,29 @@ def pose(draft: Draft, gaps: Gaps) -> None:
     wanted: Pose = gaps["pose"] if "pose" in gaps else gaps["side"]
     for reference in gaps["things"]:
         number = draft.find_first(reference)
+        check_pose(draft, number, gaps.get("lacked"))
         if wanted.kind == "expression":
-            _express(draft, number, wanted)
+            express(draft, number, wanted)
         else:
-            _take_pose(draft, number, wanted)
+            take_pose(draft, number, wanted)
         draft.kinds.append("pose")
+
+
+def lack(draft: Draft, gaps: Gaps) -> None:
+    """Take qualities and poses from things; where no thing is named, from the only one that has them."""
+    wanted = [word for word in gaps["lacked"] if word != "and"]
+    if "things" in gaps:
+        numbers = [draft.find_first(reference) for reference in gaps["things"]]
+    else:
+        check_shared(draft, lambda part: wanted[0] in part.joiner)
+        posed = [draft.owner(k) for k, part in enumerate(draft.parts) if wanted[0] in part.joiner]
+        numbers = [_only(draft, _with_quality(draft, wanted) or posed, wanted)]
+    for number in numbers:
+        for word in wanted:
+            kind = drop_quality(draft, number, word)
+            if kind is None and not give_up(draft, number, word):
+                raise NotUnderstood(f"'the {draft.phrase(number).noun}' is not {word}")
+            draft.kinds.append(kind or "pose")
 
 
 def remove(draft: Draft, gaps: Gaps) -> None:
@@ -94,16 +125,17 @@ def remove(draft: Draft, gaps: Gaps) -> None:
 
 def wear(draft: Draft, gaps: Gaps) -> None:
     """Put something on somebody; other things are put next to them, or on what cannot wear."""
-    for reference in gaps.get("things", gaps.get("owner", (None,))):
-        number = 0 if reference is None else draft.find_wearer(reference)
+    for reference in gaps.get("things", gaps.get("owner", (IT,))):
+        number = draft.find_wearer(reference)
         for new in gaps["new"]:
             check_new(draft, new)
+            check_wearer(draft, number, new)
             if is_wearable(new.phrase) and is_animate(draft.parts[number].phrase):
                 dress(draft, number, new)
                 continue
-            if reference is not None and "bodypart" in gaps:
+            if "bodypart" in gaps:
                 raise NotUnderstood(f"where '{new.phrase.text}' is to be is not clear: say what it is next to")
-            place_beside(draft, number, new)
+            place_beside(draft, number, new, WITH if is_wearable(new.phrase) else None)
             draft.kinds.append("add")
 
 
@@ -119,13 +151,11 @@ def add(draft: Draft, gaps: Gaps) -> None:
         check_comparing(draft, new)
         if relation is not None:
             anchor = draft.find(gaps["anchor"])
-            if (
-                relation in ("on", "on top of", "around")
-                and is_wearable(new.phrase)
-                and is_animate(draft.phrase(anchor))
-            ):
-                dress(draft, anchor, new)
-                continue
+            if relation in _UPON and is_wearable(new.phrase):
+                check_wearer(draft, anchor, new)
+                if is_animate(draft.phrase(anchor)):
+                    dress(draft, anchor, new)
+                    continue
             place_at(draft, new, relation, anchor)
         else:
             wearers = [k for k, part in enumerate(draft.parts) if is_animate(part.phrase)]
@@ -154,18 +184,23 @@ def want(draft: Draft, gaps: Gaps) -> None:
 
 
 def recolour(draft: Draft, gaps: Gaps) -> None:
-    """Give what has a colour another one: "change blue to green"."""
-    old = gaps["colour"]
-    found = [phrase for _, phrase in draft.named() if set(old) <= {word.lower() for word in phrase.modifiers}]
-    if len(found) != 1:
-        choices = " or ".join(f"'the {phrase.noun}'" for phrase in found)
-        raise NotUnderstood(
-            f"'{' '.join(old)}' can mean more than one thing: say {choices}"
-            if found
-            else f"nothing in the caption is {' '.join(old)}; it names {draft.names()}: say one of these"
-        )
-    noun = found[0].noun.lower()
-    quality(draft, {"things": (Reference(noun, tuple(old), noun),), "quality": gaps["quality"]})
+    """Give what has a quality another one: "change blue to green", "sunny instead of rainy"."""
+    old = [word for word in gaps["old"] if word != "and"]
+    exchange_quality(draft, _only(draft, _with_quality(draft, old), old), gaps["old"], gaps["quality"])
+
+
+def instead(draft: Draft, gaps: Gaps) -> None:
+    """Give things a quality in the place of one that is said: "a wooden table instead of a white one"."""
+    changed: Changed | None = gaps.get("changed")
+    for reference in gaps["things"] if changed is None else (changed.thing,):
+        said = gaps["quality"] if changed is None else changed.quality
+        exchange_quality(draft, draft.find(reference), gaps["old"], said)
+
+
+def unwanted(draft: Draft, gaps: Gaps) -> None:
+    """Change nothing, but know what was spoken of: "do not make the hat blue, make it green"."""
+    for reference in gaps["things"]:
+        draft.last = draft.parts[draft.find(reference)]
 
 
 def replace_things(draft: Draft, gaps: Gaps) -> None:
@@ -191,12 +226,16 @@ def background(draft: Draft, gaps: Gaps) -> None:
 
 def when(draft: Draft, gaps: Gaps) -> None:
     """Change the time of day or the weather."""
-    set_place(draft, gaps["time"] if "time" in gaps else gaps["weather"])
+    if "from" in gaps:
+        check_place(draft, gaps["from"])
+    set_place(draft, gaps["time"] if "time" in gaps else gaps["weather"], weather=True)
 
 
 def style(draft: Draft, gaps: Gaps) -> None:
     """Give the whole picture a style, or none."""
     before = (draft.opening, draft.manner)
+    if "formerly" in gaps and draft.opening.removesuffix(" of") != gaps["formerly"]:
+        raise NotUnderstood(f"the picture is not {gaps['formerly'] or 'a normal picture'}")
     if "artist" in gaps:
         draft.manner = f", in the style of {gaps['artist']}"
     else:
@@ -214,6 +253,8 @@ def position(draft: Draft, gaps: Gaps) -> None:
     moved = draft.phrase(number)
     if number in (0, anchor):
         raise NotUnderstood(f"'the {moved.noun}' is what the caption begins with: say where the other thing is to be")
+    if gaps["rel"] in _UPON:
+        check_wearer(draft, anchor, New((Part((), moved),)))
     target = draft.parts[anchor]
     inner = [draft.parts[k] for k in branch(draft.parts, number)][1:]
     draft.delete(number)
@@ -247,6 +288,9 @@ def keep(draft: Draft, gaps: Gaps) -> None:
 EDITS: dict[str, Edit] = {
     "quality": quality,
     "keep": keep,
+    "lack": lack,
+    "instead": instead,
+    "unwanted": unwanted,
     "hold": hold,
     "material": material,
     "patterned": patterned,
@@ -265,81 +309,45 @@ EDITS: dict[str, Edit] = {
 }
 
 
-def _joined_well(said: tuple[str, ...]) -> tuple[str, ...]:
-    """Qualities of which some were taken out, without an "and" that joins nothing."""
-    return tuple(
-        word for k, word in enumerate(said) if word != "and" or (0 < k < len(said) - 1 and said[k - 1] != "and")
-    )
-
-
-def _express(draft: Draft, number: int, wanted: Pose) -> None:
-    phrase = draft.phrase(number)
-    others = frozenset(pairs("verbs", "expression").values())
-    kept = tuple(word for word in phrase.modifiers if word.lower() not in others)
-    new = replace(phrase, modifiers=(*wanted.words, *kept))
-    if new == phrase:
-        raise NotUnderstood(f"'the {phrase.noun}' is {' '.join(wanted.words)} already")
-    for k in reversed(range(number + 1, len(draft.parts))):
-        if draft.parts[k].pose == "expression" and draft.owner(k) == number and draft.parts[k].phrase is None:
-            del draft.parts[k]
-    draft.rewrite(number, new)
-
-
-def _take_pose(draft: Draft, number: int, wanted: Pose) -> None:
-    if draft.world is not None:
-        wanted = replace(wanted, words=draft.world.pose(wanted.words))
-    own = [k for k, part in enumerate(draft.parts) if part.pose == wanted.kind and draft.owner(k) == number]
-    check_shared(draft, lambda part: part.pose == wanted.kind)
-    bound = [k for k in own if draft.parts[k].phrase is not None]
-    if bound:
-        part = draft.parts[bound[0]]
-        raise NotUnderstood(
-            f"the caption says '{' '.join(part.words)}': say 'remove the {draft.phrase(bound[0]).noun}' first"
-        )
-    if own:
-        if not wanted.words:
-            del draft.parts[own[0]]
-            return
-        if draft.parts[own[0]].joiner == wanted.words:
-            raise NotUnderstood(f"'the {draft.phrase(number).noun}' is {' '.join(wanted.words)} already")
-        after = draft.parts[own[0] + 1 :][:1]
-        moves = wanted.words[0] in words("verbs", "moving")
-        if after and after[0].lead in words("verbs", "ways") and not moves:
-            raise NotUnderstood(
-                f"'{' '.join((*wanted.words, *after[0].words))}' may make no sense: give the whole caption"
-            )
-        draft.parts[own[0]] = replace(draft.parts[own[0]], joiner=wanted.words)
-        return
-    if not wanted.words:
-        raise NotUnderstood(f"'the {draft.phrase(number).noun}' takes no other pose: it stands already")
-    draft.insert(after_thing(draft, number), [Part(wanted.words, None)])
-    draft.last = draft.parts[number]
-
-
 def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
     news: tuple[New, ...] = gaps["new"] if "new" in gaps else gaps["several"]
-    if len(news) != 1:
+    olds = gaps["things"] if "things" in gaps else gaps["gone"]
+    if len(news) != 1 or len(olds) != 1:
         raise NotUnderstood(
             "one thing at a time can take the place of another: say the second in a sentence of its own"
         )
-    for reference in gaps["things"]:
+    for reference in olds:
+        scenery = news[0].phrase.noun in words("styles", "settings") or set_in(news[0].phrase) is not None
+        if is_picture(draft, reference) and scenery:
+            set_place(draft, setting(news[0].phrase))
+            continue
         number = draft.find(reference)
         check_before(draft, number, gaps.get("from"))
-        if reference.is_pronoun and news[0].phrase.noun == "scene":
-            set_place(draft, _setting(news[0].phrase))
-            continue
+        check_pictured(draft, number, news[0])
+        if known(draft, news[0]) is not None:
+            raise NotUnderstood(
+                f"'the {news[0].phrase.noun}' is there already: say 'remove the {draft.phrase(number).noun}'"
+            )
+        check_time(draft.parts[number], news[0])
         old = draft.phrase(number).noun
         if "several" in gaps and not is_plural(old):
             raise NotUnderstood(f"'the {old}' is one: say 'turn the {old} into {news[0].phrase.text}'")
         if draft.parts[number].is_place and draft.parts[number].lead == preposition(old):
-            set_place(draft, Place(None, news[0].phrase))
+            set_places(draft, news[0])
         else:
             put_instead(draft, number, reference, news[0], keep=keep)
 
 
-def _setting(scene: Phrase) -> Place:
-    """Where "a beach scene" is set, which no thing can become."""
-    place = scene.modifiers[-1] if scene.modifiers else ""
-    if preposition(place) is None:
-        raise NotUnderstood(f"'{scene.text}' is where the picture is set: say 'set the background to ...'")
-    return Place(None, Phrase(indefinite(place, place), (), place))
+def _with_quality(draft: Draft, said: Sequence[str]) -> list[int]:
+    """The numbers of all things that have these qualities."""
+    return [k for k, phrase in draft.named() if set(said) <= {word.lower() for word in phrase.modifiers}]
+
+
+def _only(draft: Draft, found: Sequence[int], said: Sequence[str]) -> int:
+    """The one thing that has a quality, or a refusal that says which have."""
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotUnderstood(f"nothing in the caption is {' '.join(said)}; it names {draft.names()}: say one of these")
+    choices = " or ".join(f"'the {draft.phrase(k).noun}'" for k in found)
+    raise NotUnderstood(f"'{' '.join(said)}' can mean more than one thing: say {choices}")

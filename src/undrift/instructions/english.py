@@ -74,6 +74,16 @@ def preposition(noun: str) -> str | None:
     return next((said for name, said in names.items() if {word, noun.lower()} & words("nouns", name)), None)
 
 
+def excludes(one: str, other: str) -> bool:
+    """Whether of two times or weathers a picture has one only: night or dawn, rain or fog, but rain at night."""
+    return bool(_time_kinds(one.lower()) & _time_kinds(other.lower()))
+
+
+def _time_kinds(noun: str) -> set[str]:
+    found = {name for name in ("weather", "season") if noun in words("nouns", name)}
+    return found | {"day"} if not found or noun in words("nouns", "light") else found
+
+
 def is_time(noun: str) -> bool:
     """Whether a noun says when or in which weather, not where."""
     return noun.lower() in words("nouns", "time_at") | words("nouns", "time_in")

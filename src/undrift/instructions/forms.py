@@ -76,15 +76,17 @@ class Request:
         edit: the name of a function of ``edits.py`` or ``history.py``.
         gaps: what was read, by the names of the gaps.
         lead: the words before the first gap: "make" of "make the cat blue".
+        refers: whether everything that it speaks of is named in the caption.
     """
 
     edit: str
     gaps: Gaps
     lead: tuple[Token, ...]
+    refers: bool = True
 
 
 _ELEMENT = re.compile(r"\{(\w+)\}|<(\w+)>|@(\w+)|(\()|(\))|([^\s(){}<>@]+)")
-_SEPARATORS = frozenset({"and", ",", ";", "then", "but", "also", "plus"})
+_SEPARATORS = frozenset({"and", ",", ";", "then", "but", "also", "plus", "only", "now"})
 _WAYS = 20
 """So many readings of one form are looked at."""
 ALONE = frozenset({"undo", "back", "more", "less"})
@@ -132,11 +134,23 @@ class _Reading:
         return self._from(self._tokens, lead)
 
     def _from(self, tokens: tuple[Token, ...], lead: tuple[Token, ...]) -> list[Request] | None:
-        """The edits of ``tokens``; a clause without a verb of its own takes that of the clause before."""
+        """The edits of ``tokens``, as one or as several of which each refers to what there is, if one does not."""
+        whole = self._whole(tokens, lead)
+        if whole is not None and whole.refers:
+            return [whole]
+        several = self._several(tokens, lead)
+        fits = several is not None and (whole is None or all(request.refers for request in several))
+        return several if fits else [whole] if whole is not None else None
+
+    def _whole(self, tokens: tuple[Token, ...], lead: tuple[Token, ...]) -> Request | None:
+        """``tokens`` as one edit; a clause without a verb of its own takes that of the clause before."""
         for opening in ((), lead) if lead else ((),):
             whole = self._one((*opening, *tokens))
             if whole is not None and not (opening and whole.edit in ALONE):
-                return [whole]
+                return whole
+        return None
+
+    def _several(self, tokens: tuple[Token, ...], lead: tuple[Token, ...]) -> list[Request] | None:
         for cut in range(len(tokens) - 1, 0, -1):
             if tokens[cut].low not in _SEPARATORS or tokens[cut - 1].low in _SEPARATORS:
                 continue
@@ -162,7 +176,7 @@ class _Reading:
             for gaps, start in islice(self._match(form.elements, tokens, 0, {}, None), _WAYS):
                 refers = self._refers(gaps)
                 if best is None or refers:
-                    best = Request(form.edit, gaps, tokens[: start or 0])
+                    best = Request(form.edit, gaps, tokens[: start or 0], refers)
                 if refers:
                     self._fitting[tokens] = best
                     return best
@@ -170,11 +184,12 @@ class _Reading:
         return best
 
     def _refers(self, gaps: Gaps) -> bool:
-        """Whether every reference is to something that the caption names."""
+        """Whether every reference is to something that the caption names, and told by something that it names."""
         return all(
-            reference.is_pronoun or reference.noun in ("one", "ones") or singular(reference.noun) in self._nouns
+            each.is_pronoun or each.noun in ("one", "ones") or singular(each.noun) in self._nouns
             for gap in ("thing", "things", "anchor", "gone")
             for reference in references(gaps.get(gap))
+            for each in (reference, *(reference.beside or ())[1:])
         )
 
     def _match(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from undrift.instructions.caption import Part, branch, parse
 from undrift.instructions.english import same_noun
 from undrift.instructions.forms import Gaps
-from undrift.instructions.lexicon import words
+from undrift.instructions.lexicon import pairs, words
 from undrift.instructions.names import New
 from undrift.instructions.reading import NotUnderstood
 
@@ -107,7 +107,9 @@ def _remembered(said: str, history: Sequence[str]) -> int:
 
 
 def _telling_words(said: str) -> list[str]:
-    return [word for word in said.split() if word not in _FILLING and word not in words("determiners", "possessives")]
+    """The words that tell one picture from another; "dots" are what makes something dotted."""
+    filling = _FILLING | words("determiners", "possessives")
+    return [pairs("patterns", "words").get(word, word) for word in said.split() if word not in filling]
 
 
 def _has(caption: str, wanted: Sequence[str]) -> bool:

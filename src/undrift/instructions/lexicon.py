@@ -139,7 +139,13 @@ def nearest(word: str, also: Iterable[str] = ()) -> str | None:
     nearby = tuple(dict.fromkeys(also))
     if word in vocabulary() or word in nearby or len(word) < 3 or not word.isalpha() or _is_inflected(word):
         return None
-    slips = (other for known in (nearby, sorted(vocabulary())) for other in known if _slipped(word, other))
+    slips = (
+        other
+        for known in (nearby, sorted(vocabulary()))
+        for like in (is_slip, _slipped)
+        for other in known
+        if like(word, other)
+    )
     return next(slips, None)
 
 

@@ -23,6 +23,18 @@ _UNNAMED = frozenset(
 )
 COLOUR_WORDS = frozenset({"colour", "color", "colours", "colors"})
 STOPS = frozenset({"and", ",", ";", "but", "or"})
+HAVING = frozenset({"with", "wearing", "in", "dressed in", "holding"})
+_RELATIVE = frozenset({"that", "which", "who"})
+_HAS = {"wears": "wearing", "wear": "wearing", "has": "with", "have": "with", "holds": "holding", "hold": "holding"}
+_DOING = frozenset(pairs("verbs", "other").values()) - {
+    "building",
+    "painting",
+    "drawing",
+    "growing",
+    "rising",
+    "shining",
+}
+_ARROW = frozenset("<>=→|")
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,10 @@ class Reference:
     def is_pronoun(self) -> bool:
         """Whether it is a word such as "it"."""
         return not self.modifiers and self.noun in _PRONOUNS | POSSESSIVES
+
+
+IT = Reference("it", (), "it")
+"""What a clause speaks of that names nothing: "... and wear a hat"."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,9 @@ def read_thing(tokens: Tokens) -> Reference | None:
         return Reference(said, (), lows[0])
     if lows[0] in ("all", "both") and len(lows) > 1:
         return read_thing(tokens[2 if lows[1] == "of" else 1 :]) if len(lows) > 2 or lows[1] != "of" else None
+    told = next((k for k in range(1, len(lows) - 1) if lows[k] in _RELATIVE), None)
+    if told is not None:
+        return _read_told(tokens, told, said)
     if any(low in STOPS or low in _UNNAMED for low in lows) or lows[0] in ("a", "an") or lows[0] in _TO:
         return None
     if "'s" in lows:
@@ -91,9 +110,36 @@ def read_thing(tokens: Tokens) -> Reference | None:
     if found is None or cut == len(lows):
         return found
     relation = relation_at(lows[cut:])
-    rest = tokens[cut + len(relation.split()) :]
-    anchor = read_thing(rest) if rest else None
+    return _beside(found, relation, tokens[cut + len(relation.split()) :])
+
+
+def _beside(found: Reference, relation: str, rest: Tokens) -> Reference | None:
+    """A reference told by what is beside it; "a crown" of "the bird with a crown" is the one that is there."""
+    indefinite = relation in HAVING and len(rest) > 1 and rest[0].low in ("a", "an")
+    anchor = read_thing(rest[1:] if indefinite else rest) if rest else None
     return replace(found, beside=(relation, anchor)) if anchor else None
+
+
+def _read_told(tokens: Tokens, place: int, said: str) -> Reference | None:
+    """Of "the bird that wears a crown" and "the cactus, which is red,", whose relative pronoun is at ``place``."""
+    head, rest = tokens[: place - (tokens[place - 1].low == ",")], tokens[place + 1 :]
+    rest = rest[:-1] if rest[-1].low == "," and len(rest) > 1 else rest
+    if any(token.low in STOPS - {"and"} or token.low in _UNNAMED for token in (*head, *rest)):
+        return None
+    named = _named([token.low for token in head])
+    being = rest[0].low in ("is", "are") and len(rest) > 1
+    rest = rest[1:] if being else rest
+    if named is None:
+        return None
+    found = _reference(said, named)
+    lows = [token.low for token in rest]
+    if being and all(low == "and" or is_adjective(low) for low in lows):
+        return replace(found, modifiers=(*found.modifiers, *(low for low in lows if low != "and")))
+    having = _HAS.get(lows[0])
+    if having is not None:
+        return _beside(found, having, rest[1:])
+    relation = relation_at(lows)
+    return _beside(found, relation, rest[len(relation.split()) :]) if relation else None
 
 
 def _read_owned(tokens: Tokens, said: str) -> Reference | None:
@@ -164,7 +210,9 @@ def _plain(lows: list[str]) -> tuple[str, ...]:
 
 
 def relation_at(lows: list[str]) -> str:
-    """The relation that the words begin with, as it was said; empty if there is none."""
+    """The relation that the words begin with, as it was said, "holding" among them; empty if there is none."""
+    if lows and lows[0] in _DOING and len(lows) > 1:
+        return lows[0]
     known = [*pairs("relations", "words"), "of", "with", "wearing", "in", "from"]
     return max((said for said in known if lows[: len(said.split())] == said.split()), key=len, default="")
 
@@ -185,7 +233,7 @@ def _introduced(phrase: Phrase) -> Phrase:
 def _is_name(phrase: Phrase) -> bool:
     """Whether the words can name a thing: no verb form, no pronoun, a noun at the end."""
     lows = [word.lower() for word in (*phrase.modifiers, phrase.noun)]
-    if any(low in _NO_NAMES for low in lows):
+    if any(low in _NO_NAMES or not any(map(str.isalnum, low)) for low in lows) or _ARROW & set("".join(lows)):
         return False
     if any(low in verb_forms() and low not in all_nouns() and not is_adjective(low) for low in lows):
         return False

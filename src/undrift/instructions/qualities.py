@@ -35,7 +35,8 @@ def set_qualities(
 ) -> None:
     old = draft.phrase(number)
     classes = list(dict.fromkeys(made or quality_class(word, said) for word in said if word != "and"))
-    if "weather" in classes and not draft.parts[number].is_place and old.noun.lower() not in words("nouns", "sky"):
+    outdoors = draft.parts[number].is_place or old.noun.lower() in words("nouns", "sky")
+    if "weather" in classes and not outdoors and "weather" not in map(adjective_class, _lower(old.modifiers)):
         raise NotUnderstood(f"'the {old.noun}' cannot be {' '.join(said)}; say 'change the background to ...'")
     if made:
         old = replace(old, modifiers=tuple(m for m in old.modifiers if adjective_class(m.lower()) != made))
@@ -47,6 +48,44 @@ def set_qualities(
     draft.rewrite(number, new)
     kinds = pairs("classes", "kinds")
     draft.kinds += [kind_of(kinds.get(name, "content")) for name in classes]
+
+
+def exchange_quality(draft: Draft, number: int, old: tuple[str, ...], said: tuple[str, ...]) -> None:
+    """Give a thing qualities in the place of others, whatever their class: "wooden" for "white"."""
+    phrase = draft.phrase(number)
+    if not set(old) <= {"and", *_lower(phrase.modifiers)}:
+        raise NotUnderstood(f"the caption says '{phrase.text}', not '{' '.join(old)}'")
+    if draft.world is not None and set(said) & set(draft.world.poses):
+        raise NotUnderstood(f"'{' '.join(said)}' is a pose, '{' '.join(old)}' is none: say one after the other")
+    new = {quality_class(word, said) for word in said}
+    other = {word for word in old if word != "and" and quality_class(word, old) not in new}
+    kept = joined_well(tuple(word for word in phrase.modifiers if word.lower() not in other))
+    draft.parts[number] = replace(draft.parts[number], phrase=replace(phrase, modifiers=kept))
+    set_qualities(draft, number, said, Reference(phrase.noun, (), phrase.noun.lower()))
+
+
+def drop_quality(draft: Draft, number: int, word: str) -> Kind | None:
+    """Take a quality from a thing and say what kind of edit that is; None if the thing does not have it.
+
+    Raises:
+        NotUnderstood: it is a colour, and nobody said which one is to be there instead.
+    """
+    phrase = draft.phrase(number)
+    if word not in _lower(phrase.modifiers):
+        return None
+    name = quality_class(word, _lower(phrase.modifiers))
+    if name == "colour":
+        raise NotUnderstood(f"'not {word}' leaves open which colour it is to be: say 'make the {phrase.noun} ...'")
+    kept = joined_well(tuple(each for each in phrase.modifiers if each.lower() != word))
+    draft.rewrite(number, replace(phrase, modifiers=kept))
+    return kind_of(pairs("classes", "kinds").get(name, "content"))
+
+
+def joined_well(said: tuple[str, ...]) -> tuple[str, ...]:
+    """Qualities of which some were taken out, without an "and" that joins nothing."""
+    return tuple(
+        word for k, word in enumerate(said) if word != "and" or (0 < k < len(said) - 1 and said[k - 1] != "and")
+    )
 
 
 def heir(old: Phrase, new: Phrase, *, keep: bool) -> Phrase:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from undrift.instructions.caption import Phrase
+from undrift.instructions.caption import PLACED, Phrase
 from undrift.instructions.english import indefinite, is_plural, preposition
 from undrift.instructions.lexicon import adjective_class, compared, is_adjective, pairs, pose_class, verb_forms, words
 from undrift.instructions.names import (
@@ -42,6 +42,14 @@ class Pose:
 
     words: tuple[str, ...]
     kind: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A thing of the caption, and qualities that it is to get."""
+
+    thing: Reference
+    quality: tuple[str, ...]
 
 
 Reader = Callable[[Tokens], Any]
@@ -81,8 +89,8 @@ def read_several_new(tokens: Tokens) -> tuple[New, ...] | None:
 
 
 def read_articled(tokens: Tokens) -> str | None:
-    """Only an article, as a marker that a new thing follows."""
-    return tokens[0].low if len(tokens) == 1 and tokens[0].low in ("a", "an", "the") else None
+    """Only "a" or "an", as a marker that a new thing follows."""
+    return tokens[0].low if len(tokens) == 1 and tokens[0].low in ("a", "an") else None
 
 
 def read_quality(tokens: Tokens) -> tuple[str, ...] | None:
@@ -98,10 +106,19 @@ def read_quality(tokens: Tokens) -> tuple[str, ...] | None:
     return tidy if known and adjective_class(tidy[-1]) else None
 
 
-def read_colour(tokens: Tokens) -> tuple[str, ...] | None:
-    """Colours only, with their shades: ("dark", "blue")."""
-    said = read_quality(tokens)
-    return said if said and adjective_class(said[-1]) == "colour" else None
+def read_lacked(tokens: Tokens) -> tuple[str, ...] | None:
+    """Qualities, or the words of a pose, that something is to lose: ("striped",), ("jumping",)."""
+    said, pose = read_quality(tokens), read_pose(tokens)
+    return said or (pose.words if pose is not None else None)
+
+
+def read_changed(tokens: Tokens) -> Changed | None:
+    """A thing of the caption with new qualities, "a wooden table"."""
+    lows = [token.low for token in tokens]
+    rest = tokens[1:] if lows[0] in ("a", "an", "the") and len(lows) > 2 else tokens
+    said = read_quality(rest[:-1]) if len(rest) > 1 else None
+    thing = read_thing(rest[-1:])
+    return None if said is None or thing is None or thing.is_pronoun else Changed(thing, said)
 
 
 def read_pattern(tokens: Tokens) -> tuple[str, ...] | None:
@@ -138,17 +155,19 @@ def read_place(tokens: Tokens) -> Place | None:
 
 
 def read_located(tokens: Tokens) -> Place | None:
-    """A known place with its preposition: "on a beach"."""
+    """A known place with its preposition: "on a beach"; "behind the house" is where a thing is, not the picture."""
     place = read_place(tokens)
-    known = place is not None and place.preposition is not None and preposition(place.phrase.noun) is not None
-    return place if known else None
+    if place is None or place.preposition not in PLACED:
+        return None
+    return place if preposition(place.phrase.noun) is not None else None
 
 
 def read_time(tokens: Tokens) -> Place | None:
     """A time or weather: "night", "at sunset", "snow", "snowing", "a night scene"."""
     lows = [token.low for token in tokens]
     lows = [pairs("weather", "words").get(x, x) for x in lows]
-    lows = lows[:-1] if lows[-1] in ("time", "scene") and len(lows) > 1 else lows
+    pictures = {"time", *words("styles", "settings"), *words("styles", "nouns")}
+    lows = lows[:-1] if lows[-1] in pictures and len(lows) > 1 else lows
     lead = lows[0] if lows[0] in ("at", "in", "during") and len(lows) > 1 else ""
     rest = lows[1:] if lead else lows
     rest = rest[1:] if rest[0] in ("the", "a") and len(rest) > 1 else rest
@@ -178,6 +197,8 @@ def read_style(tokens: Tokens) -> str | None:
     known = pairs("styles", "words").get(" ".join(rest))
     if known:
         return known
+    if len(rest) > 2 and rest[-2] in ("in", "with"):
+        return _in_medium(rest[:-2], rest[-1])
     if rest[-1] in words("styles", "nouns") and all(_describes_style(word) for word in rest[:-1]):
         said = joined(list(tokens))[-len(rest) :] if lows[-1] == rest[-1] else rest
         return f"{indefinite(said[0], said[-1])} {' '.join(said)}".strip()
@@ -254,7 +275,9 @@ READERS: dict[str, Reader] = {
     "owner": read_owner,
     "articled": read_articled,
     "quality": read_quality,
-    "colour": read_colour,
+    "old": read_quality,
+    "lacked": read_lacked,
+    "changed": read_changed,
     "pattern": read_pattern,
     "weather": read_weather,
     "from": lambda tokens: tuple(token.low for token in tokens if token.low not in ("a", "an", "the")),
@@ -264,6 +287,7 @@ READERS: dict[str, Reader] = {
     "time": read_time,
     "style": read_style,
     "normal": read_normal,
+    "formerly": read_style,
     "artist": read_artist,
     "pose": read_pose,
     "side": read_side,
@@ -289,6 +313,15 @@ def _several(tokens: Tokens, reader: Callable[[Tokens], Any]) -> tuple[Any, ...]
         if rest is not None:
             return (first, *rest)
     return None
+
+
+def _in_medium(named: list[str], medium: str) -> str | None:
+    """A style by what it is made with: "drawing" and "pencil" of "a drawing in pencil"."""
+    known = pairs("styles", "words").get(medium)
+    if known is None or len(named) > 1 or named[0] not in words("styles", "nouns"):
+        return None
+    fits = named[0] in known.split() or named[0] in ("picture", "image")
+    return known if fits else f"{indefinite(medium, named[0])} {medium} {named[0]}"
 
 
 def _describes_style(word: str) -> bool:

@@ -11,12 +11,15 @@ from undrift.instructions.forms import first_words, requests
 from undrift.instructions.lexicon import adjective_class, all_nouns, is_adjective, nearest, pairs, words
 from undrift.instructions.reading import TextForm
 from undrift.instructions.tokens import tokenise, without_politeness
+from undrift.instructions.world import LITTLEWORLD
 
 _MARKS = frozenset(
     {"please", "should", "must", "would", "could", "might", "instead", "you", "undo", "need", "needs", "want", "wish",
-     "better", "i", "me", "we", "us"}
+     "better", "i", "me", "we", "us", "now"}
 )  # fmt: skip
 """Words that make a text an instruction wherever they stand."""
+_OUGHT = re.compile(r"\b(?:has|have|needs?|ought|is|are) to\b|\b(?:not|rather)\b", re.IGNORECASE)
+"""What no caption says of a picture: what ought to be, and what is not there."""
 _ARROW = re.compile(r"->|=>|→")
 _POINTING = (
     words("determiners", "articles")
@@ -51,7 +54,13 @@ def text_form(text: str, caption: str = "") -> TextForm:
     if not tokens:
         return "caption"
     lows = [token.low for token in tokens]
-    if "?" in text or _ARROW.search(text) or _MARKS & {token.low for token in spoken} or _ends_in_quality(lows):
+    if (
+        "?" in text
+        or _ARROW.search(text)
+        or _OUGHT.search(text)
+        or _MARKS & {token.low for token in spoken}
+        or _ends_in_quality(lows)
+    ):
         return "instruction"
     if lows[0] in _MEASURES or (lows[:2] in (["a", "bit"], ["a", "little"]) and len(lows) > 2 and _measures(lows[2])):
         return "instruction"
@@ -71,7 +80,8 @@ def is_whole(text: str, caption: str) -> bool:
     """Whether a text can be all that a picture is to show.
 
     It begins as a caption does, with a thing and not with "the hat" of the picture that is there, and where the
-    present caption says more than one thing, it does so too: "a blue hat" alone is rather a part of the picture.
+    present caption says more than one thing, it does so too: "a blue hat" alone is rather a part of the picture. A
+    caption of the drawn world always says where.
     """
     lows = re.findall(r"[^\W_][\w'-]*", text.lower())
     if (
@@ -83,6 +93,8 @@ def is_whole(text: str, caption: str) -> bool:
     ):
         return False
     said, now = parse(text), parse(caption)
+    if LITTLEWORLD.has(now) and not any(part.is_place for part in said.parts):
+        return False
     things = [phrase for _, phrase in said.things()]
     if any(phrase.determiner for _, phrase in now.things()) and not _speaks_alike(said, lows):
         return False

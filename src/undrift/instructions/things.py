@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from undrift.instructions.caption import Part, Phrase, branch, coordinate
-from undrift.instructions.checks import check_shared, repeats
+from undrift.instructions.caption import Part, branch, coordinate
+from undrift.instructions.checks import check_comparing, check_shared, is_wearable, repeats
 from undrift.instructions.draft import Draft
-from undrift.instructions.english import preposition, same_noun
-from undrift.instructions.lexicon import pairs, words
+from undrift.instructions.english import same_noun
+from undrift.instructions.lexicon import compared, pairs, verb_forms, words
 from undrift.instructions.names import New, Reference
 from undrift.instructions.qualities import heir, kind_of, quality_class
 from undrift.instructions.reading import NotUnderstood
-from undrift.instructions.slots import Place
-from undrift.instructions.world import with_colour
+from undrift.instructions.world import in_place_of
 
 BESIDE = ("next", "to")
 WEARING = ("wearing",)
@@ -64,22 +63,26 @@ def dress(draft: Draft, number: int, new: New) -> None:
     same = [k for k in worn if same_noun(draft.phrase(k).noun, new.phrase.noun)]
     if same and new.phrase.determiner != "another" and "second" not in new.phrase.modifiers:
         old = draft.phrase(same[0])
+        plain = tuple(compared(word.lower()) or word for word in new.phrase.modifiers)
+        new = replace(new, parts=(Part((), replace(new.phrase, modifiers=plain)), *new.parts[1:]))
         put_instead(draft, same[0], Reference(old.noun, (), old.noun), new, keep=False)
     elif worn:
+        check_comparing(draft, new)
         draft.insert(branch(draft.parts, worn[-1])[-1] + 1, led(("and",), new))
         draft.kinds.append("add")
     else:
+        check_comparing(draft, new)
         draft.insert(after_thing(draft, number), led(WEARING, new))
         draft.kinds.append("add")
 
 
-def place_beside(draft: Draft, number: int, new: New) -> None:
-    """Put a new thing next to a thing, or into a scene or what belongs to a thing: "with"."""
+def place_beside(draft: Draft, number: int, new: New, joiner: tuple[str, ...] | None = None) -> None:
+    """Put a new thing next to a thing, or into a scene or what belongs to a thing: "with", or as ``joiner`` says."""
     host = draft.phrase(number)
     body = new.phrase.noun.lower() in words("nouns", "body")
     sky = new.phrase.noun.lower() in words("nouns", "sky")
     holds = any(same_noun(host.noun, noun) for noun in words("nouns", "scene") | words("nouns", "surface"))
-    joiner = WITH if body or sky or holds else BESIDE
+    joiner = joiner or (WITH if body or sky or holds else BESIDE)
     like = [k for k, part in enumerate(draft.parts) if part.lead == " ".join(joiner) and draft.owner(k) == number]
     if like:
         siblings = [k for k in range(len(draft.parts)) if coordinate(draft.parts, k) == like[-1]]
@@ -91,18 +94,23 @@ def place_beside(draft: Draft, number: int, new: New) -> None:
     place = after_thing(draft, number)
     while place < len(draft.parts) and describes(draft, place, number):
         place += 1
-    if draft.world is None and not body and place < len(draft.parts) and draft.parts[place].pose:
+    if draft.world is None and not body and place < len(draft.parts) and _is_doing(draft.parts[place]):
         # What follows the host says what it does, and would be said of what is put before it.
         draft.insert(len(draft.parts), led(("and",) if draft.parts[-1].lead == "with" else WITH, new))
         return
     draft.insert(place, led(joiner, new))
 
 
+def _is_doing(part: Part) -> bool:
+    """Whether a part says what somebody does: "sitting", "reading a book"."""
+    return bool(part.joiner) and part.joiner[0].lower() in verb_forms().values()
+
+
 def place_at(draft: Draft, new: New, relation: str, anchor: int) -> None:
     """Put a new thing ``relation`` to a named one: "next to" the first thing directly, else in words of its own."""
     host = draft.phrase(anchor)
     if relation == "next to" and anchor == 0:
-        place_beside(draft, 0, new)
+        place_beside(draft, 0, new, BESIDE)
         return
     where = Part(tuple(relation.split()), replace(host, determiner="the", modifiers=_telling(draft, anchor)))
     joiner = ("and",) if draft.parts[-1].lead == "with" else WITH
@@ -113,9 +121,9 @@ def put_instead(draft: Draft, number: int, reference: Reference, new: New, *, ke
     old = draft.phrase(number)
     if new.phrase.noun in ("one", "ones"):
         new, keep = replace(new, parts=(Part((), replace(new.phrase, noun=old.noun)), *new.parts[1:])), True
-    phrase = heir(old, new.phrase, keep=keep)
-    phrase = phrase if draft.world is None else with_colour(phrase, old)
-    same = same_noun(old.noun, phrase.noun)
+    same = same_noun(old.noun, new.phrase.noun)
+    phrase = heir(old, new.phrase, keep=(keep or same) and not draft.parts[number].is_place)
+    phrase = phrase if draft.world is None else draft.world.quality(in_place_of(old, phrase))
     changed = [m for m in phrase.modifiers if m not in old.modifiers and m != "and"]
     named_too = reference.beside is not None and reference.beside[0] == "of"
     following = number + 1
@@ -138,29 +146,6 @@ def put_instead(draft: Draft, number: int, reference: Reference, new: New, *, ke
     kinds = pairs("classes", "kinds")
     said = tuple(changed)
     draft.kinds += [kind_of(kinds[quality_class(word, said)]) for word in changed] if same and changed else ["object"]
-
-
-def set_place(draft: Draft, place: Place) -> None:
-    lead = place.preposition or preposition(place.phrase.noun) or "in"
-    phrase = place.phrase
-    if phrase.noun.lower() == "snow" and not phrase.determiner:
-        phrase = replace(phrase, determiner="the")
-    known = preposition(phrase.noun)
-    if known in ("at",) and phrase.determiner in ("a", "an", "the") and not phrase.modifiers:
-        phrase = replace(phrase, determiner="")
-    new = Part(tuple(lead.split()), phrase)
-    if draft.world is not None:
-        new = draft.world.place(new)
-    replaced = draft.replaced_places(new)
-    if any(draft.parts[k] == new for k in replaced):
-        raise NotUnderstood(f"the caption says '{' '.join(new.words)}' already")
-    if replaced:
-        replaced += [k for number in replaced for k in branch(draft.parts, number)[1:]]
-        draft.parts[replaced[0]] = replace(new, origin=draft.parts[replaced[0]].origin)
-        draft.parts = [part for k, part in enumerate(draft.parts) if k not in replaced[1:]]
-    else:
-        draft.parts.append(new)
-    draft.kinds.append("background")
 
 
 def describes(draft: Draft, place: int, number: int) -> bool:
@@ -195,11 +180,6 @@ def after_thing(draft: Draft, number: int) -> int:
 def _is_bare_pose(draft: Draft, place: int) -> bool:
     part = draft.parts[place]
     return draft.world is not None and part.phrase is None and part.pose is not None
-
-
-def is_wearable(phrase: Phrase) -> bool:
-    """Whether a thing is worn."""
-    return any(same_noun(phrase.noun, noun) for noun in words("nouns", "wearable"))
 
 
 def _is_worn(part: Part) -> bool:

@@ -42,6 +42,10 @@ _CONTRACTIONS = {
     "gimme": "give me",
     "lemme": "let me",
     "u": "you",
+    "shld": "should",
+    "cld": "could",
+    "wld": "would",
+    "bg": "background",
     "ur": "your",
     "n": "and",
     "w/": "with",
@@ -58,6 +62,7 @@ _CONTRACTIONS = {
 _WORD = re.compile(r'"[^"]*"|[,;.!?:]|[^\s",;.!?:]+(?:[.:][^\s",;.!?:]+)*')
 _DASHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'})
 _BOUNDARIES = frozenset(".!?;")
+_REASONS = frozenset({"because", "cause", "cuz", "coz", "since"})
 
 
 @dataclass(frozen=True)
@@ -97,13 +102,13 @@ def tokenise(text: str) -> list[Token]:
 
 
 def without_politeness(tokens: list[Token]) -> list[Token]:
-    """The words without "please", "could you" and the like at either end, nor "maybe" and its like anywhere.
+    """The words without "please", "could you" and the like at either end, "maybe" and its like anywhere, or reasons.
 
     One word at least is kept.
     """
     before, after = (tuple(said.split() for said in phrases("polite", side)) for side in ("before", "after"))
     telling = [token for token in tokens if token.quoted or token.low not in words("polite", "anywhere")]
-    kept, length = telling or tokens[:1], -1
+    kept, length = _without_reason(telling or tokens[:1]), -1
     while length != len(kept):
         length = len(kept)
         lows = [token.low for token in kept]
@@ -132,6 +137,12 @@ def joined(tokens: list[Token]) -> list[str]:
         else:
             written.append(token.text)
     return written
+
+
+def _without_reason(tokens: list[Token]) -> list[Token]:
+    """The words before "because": why something is wished for asks for nothing."""
+    cut = next((k for k, token in enumerate(tokens) if k and token.low in _REASONS and not token.quoted), len(tokens))
+    return tokens[:cut]
 
 
 def _words(found: str, *, first: bool) -> list[Token]:

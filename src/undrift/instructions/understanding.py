@@ -13,7 +13,7 @@ from undrift.instructions.edits import EDITS
 from undrift.instructions.english import singular
 from undrift.instructions.forms import Request, requests
 from undrift.instructions.history import thing_meant, turn_meant
-from undrift.instructions.lexicon import is_adjective
+from undrift.instructions.lexicon import compared, is_adjective
 from undrift.instructions.names import Reference, references
 from undrift.instructions.reading import Kind, NotUnderstood, Reading, TextForm
 from undrift.instructions.spelling import corrected
@@ -73,7 +73,7 @@ def _fragment(text: str, caption: str) -> Request | None:
     phrase = parts[0].phrase
     if len(parts) != 1 or phrase is None or phrase.determiner.lower() not in ("", "a", "an"):
         return None
-    qualities = tuple(word.lower() for word in phrase.modifiers)
+    qualities = tuple(compared(word.lower()) or word.lower() for word in phrase.modifiers)
     if not qualities or not all(map(is_adjective, qualities)) or singular(phrase.noun) not in nouns_of(caption):
         return None
     meant = Reference(phrase.noun, (), phrase.noun.lower())

@@ -96,10 +96,11 @@ def coloured(phrase: Phrase) -> bool:
     return any(adjective_class(word) == "colour" for word in phrase.modifiers)
 
 
-def with_colour(phrase: Phrase, like: Phrase) -> Phrase:
-    """``phrase`` in the colour of ``like``, unless it has one."""
-    colours = tuple(word for word in like.modifiers if adjective_class(word) == "colour")
-    if coloured(phrase) or not colours:
-        return phrase
-    said = (*phrase.modifiers, *colours)
-    return Phrase(indefinite(said[0], phrase.noun), said, phrase.noun)
+def in_place_of(old: Phrase, new: Phrase) -> Phrase:
+    """A new thing of a world: where it has no pattern or colour of its own, it takes over that of the old one."""
+    own = {adjective_class(word) for word in new.modifiers}
+    kept = [word for word in old.modifiers if adjective_class(word) not in own]
+    pattern = tuple(word for word in kept if adjective_class(word) == "pattern")
+    colour = tuple(word for word in kept if adjective_class(word) == "colour")
+    said = (*pattern, *new.modifiers, *colour)
+    return Phrase(indefinite((*said, new.noun)[0], new.noun), said, new.noun) if pattern or colour else new
