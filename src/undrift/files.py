@@ -95,10 +95,9 @@ def new_folder(path: str | Path, *, making: str = "write", instead: str = "choos
     Raises:
         SessionError: ``path`` exists and is not empty, or cannot be written; nothing is left behind.
     """
+    check_free(path, making=making, instead=instead)
     target = Path(path).absolute()
     try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise SessionError(f"'{path}' already exists: {instead}")
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
         building = Folder(target.parent)
@@ -113,6 +112,21 @@ def new_folder(path: str | Path, *, making: str = "write", instead: str = "choos
         raise SessionError(f"cannot {making} '{path}': {reason(error)}") from error
     finally:
         building.remove()
+
+
+def check_free(path: str | Path, *, making: str, instead: str) -> None:
+    """Find out before the work whether ``new_folder`` could fill ``path``; nothing is made.
+
+    Raises:
+        SessionError: it exists and is not empty, or cannot be looked at.
+    """
+    target = Path(path).absolute()
+    try:
+        taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
+    except OSError as error:
+        raise SessionError(f"cannot {making} '{path}': {reason(error)}") from error
+    if taken:
+        raise SessionError(f"'{path}' already exists: {instead}")
 
 
 def reason(error: OSError) -> str:

@@ -105,7 +105,7 @@ def test_the_official_client_edits_a_picture_over_three_turns(client: openai.Ope
         "put a hat on the cat",
         "make the hat green",
     ]
-    assert session.contents(session.head.image) == picture
+    assert session.contents(session.head, session.head.image) == picture
     assert read_metadata(picture)["prompt"] == session.head.prompt
     # An earlier picture goes on from its own turn, and a step back gives an earlier picture again.
     branch = client.images.edit(
@@ -115,7 +115,7 @@ def test_the_official_client_edits_a_picture_over_three_turns(client: openai.Ope
     assert session.turn(branch.data[0].turn).parent == path[1].id  # type: ignore[attr-defined]
     back = client.images.edit(image=picture, prompt="undo that", extra_body={"session": name})
     assert back.data is not None
-    assert decoded(back.data[0]) == session.contents(path[2].image)
+    assert decoded(back.data[0]) == session.contents(path[2], path[2].image)
     assert session.head.id == path[2].id
 
 

@@ -45,7 +45,7 @@ def toy_method(spec: TurnSpec) -> EditMethod:
 
 
 def files_of(session: Session, turn: Turn) -> tuple[bytes, bytes | None]:
-    return session.contents(turn.image), session.latent(turn)
+    return session.contents(turn, turn.image), session.latent(turn)
 
 
 def test_source_turn(session: Session, backbone: ToyBackbone) -> None:

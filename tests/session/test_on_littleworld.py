@@ -45,7 +45,7 @@ def test_a_turn_in_its_true_region_is_replayed_to_the_byte(littleworld: Backbone
     again = replay(session, tmp_path / "b", littleworld)
     for old, new in zip(session.turns(), again.turns(), strict=True):
         assert old.id == new.id
-        assert all(session.contents(name) == again.contents(name) for name in old.files)
+        assert all(session.contents(old, name) == again.contents(new, name) for name in old.files)
 
 
 def test_the_dial_trades_obeying_for_preserving(littleworld: Backbone) -> None:

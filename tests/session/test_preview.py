@@ -28,7 +28,7 @@ def previewed(session: Session, backbone: Backbone, method: EditMethod, every: i
     source = session.original
     preview = Preview(backbone, (source.width, source.height), lambda *seen: shown.append(seen), every)
     turn = run_turn(session, backbone, method, EditPlan("a dog", seed=1, parent="original"), [preview])
-    return shown, session.contents(turn.image)
+    return shown, session.contents(turn, turn.image)
 
 
 def test_it_is_x0_of_the_step_decoded(session: Session, backbone: ToyBackbone) -> None:
@@ -63,7 +63,7 @@ def test_it_changes_no_bit_and_shows_the_sampling_alone(name: str, tiny_flux: Ba
     method = get(name, overrides={"steps": 3, **more.get(name, {})})
     plain = run_turn(session, tiny_flux, method, EditPlan("a dog", seed=1, parent="original"))
     shown, watched = previewed(session, tiny_flux, method)
-    assert watched == session.contents(plain.image)
+    assert watched == session.contents(plain, plain.image)
     assert session.latent(session.head) == session.latent(plain)
     assert [step for _, step, _ in shown] == [1, 2]
     assert {picture.size for picture, _, _ in shown} == {(40, 24)}

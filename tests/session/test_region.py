@@ -171,7 +171,7 @@ def test_replay_repeats_regions_and_restores(
     assert again.head.id == session.head.id
     for turn in kept:
         for name in turn.files:
-            assert again.contents(name) == session.contents(name)
+            assert again.contents(made[turn.id], name) == session.contents(turn, name)
 
 
 def test_replay_on_a_picture_of_another_size(session: Session, backbone: ToyBackbone, tmp_path: Path) -> None:

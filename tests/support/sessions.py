@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
+import torch
 from PIL import Image
 
+from tests.support.toy import ToyBackbone
+from undrift.backbones.base import Geometry, Latent
 from undrift.pictures import png_bytes
+from undrift.session.latents import to_bytes
 from undrift.session.model import Turn
 from undrift.session.outcome import Outcome
 from undrift.session.store import Session
@@ -16,7 +21,15 @@ from undrift.session.store import Session
 def outcome(value: int) -> Outcome:
     """Files that differ with ``value``."""
     image = Image.new("RGB", (4, 4), (value % 256, value // 256 % 256, 7))
-    return Outcome(image=png_bytes(image), width=4, height=4, latent=b"latent %d" % value, mask=b"mask %d" % value)
+    latent = Latent(torch.full((1, 1, 3), float(value)), Geometry(4, 4, 1, 1, 4))
+    mask = png_bytes(Image.new("L", (1, 1), value % 256))
+    stored = to_bytes(latent, _backbone())
+    return Outcome(image=png_bytes(image), width=4, height=4, latent=stored, mask=mask, token_side=4)
+
+
+@cache
+def _backbone() -> ToyBackbone:
+    return ToyBackbone()
 
 
 def start(folder: Path) -> Session:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from pydantic import ValidationError
+
+from undrift import wording
 from undrift.backbones.base import Backbone
 from undrift.discovery import look_up, named_classes
+from undrift.errors import InputError
 from undrift.methods.base import CUSTOM, EditMethod, Params
 from undrift.methods.dial import turned
 
@@ -127,6 +132,27 @@ def method(
         InputError: no such method, preset or parameter, or a value out of range; the message says what exists.
     """
     return get(name, preset, params, model.tuned if model is not None and tuned else None, dial).chosen_here()
+
+
+def check_recorded(name: str, params: Mapping[str, Any]) -> None:
+    """Refuse a record's parameters that the method cannot have had: values of another type, or out of range.
+
+    A method that is not known here is not looked into, nor a parameter that it does not have: another version or a
+    plug-in had them. ``recorded`` refuses both, once a turn is to be made with them.
+
+    Raises:
+        InputError: the message names the parameter.
+    """
+    known = all_methods().get(name)
+    if known is None:
+        return
+    usual = known.presets["default"]
+    values = {each: value for each, value in params.items() if each in type(usual).model_fields}
+    try:
+        # Strictly and as JSON: what a record holds is what the parameters were written as.
+        type(usual).model_validate_json(json.dumps({**usual.model_dump(mode="json"), **values}), strict=True)
+    except ValidationError as error:
+        raise InputError(f"parameter {wording.problem(error)}") from None
 
 
 def recorded(name: str, params: Mapping[str, Any], preset: str = CUSTOM, dial: float = 0.0) -> EditMethod:

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from undrift.files import new_folder
+from undrift import files
 from undrift.session.outcome import FOLDERS
+
+_MAKING = "create the session"
+_INSTEAD = "choose another name, or continue the session in it"
 
 
 @contextmanager
@@ -17,8 +20,16 @@ def appearing(folder: str | Path) -> Iterator[Path]:
     Raises:
         SessionError: ``folder`` exists and is not empty, or cannot be written; nothing is left behind.
     """
-    taken = "choose another name, or continue the session in it"
-    with new_folder(folder, making="create the session", instead=taken) as building:
+    with files.new_folder(folder, making=_MAKING, instead=_INSTEAD) as building:
         for name, _ in FOLDERS.values():
             (building / name).mkdir()
         yield building
+
+
+def check_free(folder: str | Path) -> None:
+    """Find out before the work whether a session can appear in ``folder``; nothing is made.
+
+    Raises:
+        SessionError: it exists and is not empty, or cannot be looked at.
+    """
+    files.check_free(folder, making=_MAKING, instead=_INSTEAD)

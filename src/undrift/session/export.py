@@ -45,7 +45,7 @@ def export_zip(session: Session, path: str | Path) -> None:
 
     Raises:
         InputError: ``path`` ends in something else than .zip.
-        SessionError: ``path`` cannot be written, or a file of the session is missing or another one than was stored.
+        SessionError: ``path`` cannot be written, or a file of the session is missing or not what its turn says.
     """
     check_ending(path, ZIP_ENDINGS)
     tree = session.tree()
@@ -55,10 +55,8 @@ def export_zip(session: Session, path: str | Path) -> None:
     with output_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo(f"{root}/{database.FILE}", _DATE), copy)
         for turn in tree.turns.values():
-            if turn.mask_hash is None:
-                session.mask(turn)  # old sessions have no hash of it: it has to be a picture at least
-            for name, expected in turn.hashes.items():
-                data = session.contents(name, expected)
+            for name in turn.files:
+                data = session.checked(turn, name)
                 hashes[name] = sha256(data)
                 archive.writestr(zipfile.ZipInfo(f"{root}/{name}", _DATE), data)
         manifest = {"format": FORMAT, "software": SOFTWARE, "sha256": hashes}

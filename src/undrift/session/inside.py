@@ -40,6 +40,23 @@ def read(folder: Path, name: str, limit: int = MAX_FILE) -> bytes:
     return data
 
 
+def beginning(folder: Path, name: str, count: int) -> bytes:
+    """The first ``count`` bytes of a session's file, or what there is of them; nothing of one that is missing.
+
+    Raises:
+        SessionError: unreadable, no regular file, or not within the session.
+    """
+    path = folder / name
+    try:
+        _check_within(folder, path)
+        with open_regular(path, follow=False) as file:
+            return file.read(count)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise SessionError(f"cannot read '{path}' of the session: {reason(error)}") from None
+
+
 def write(folder: Path, name: str, data: bytes) -> None:
     """Write a session's file, completely or not at all. A link in its place is replaced, not followed.
 

@@ -11,16 +11,17 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from undrift.backbones.base import Backbone, Geometry, Latent
 from undrift.errors import ModelError, SessionError
 from undrift.from_json import from_json
 from undrift.session import drift
+from undrift.session.fields import LONGEST_NAME
 
 _TENSOR = "packed"
 _KEY = "undrift"
 _LONGEST_HEADER = 64 * 1024
-_LONGEST_NAME = 4096
 PADDING = 1024
 """Tokens beyond a picture's pixels that no model's padding reaches."""
 
@@ -62,7 +63,7 @@ def check_maker(backbone: Backbone) -> None:
     if not _names_a_model(made_by):
         raise ModelError(
             f"the model '{made_by.name}' has the weights hash '{made_by.weights_hash}': expected a name and a hash"
-            f" of 1 to {_LONGEST_NAME} characters in its identity, without which a session cannot be opened again"
+            f" of 1 to {LONGEST_NAME} characters in its identity, without which a session cannot be opened again"
         )
 
 
@@ -92,12 +93,7 @@ def from_bytes(data: bytes, backbone: Backbone) -> StoredLatent:
     with _reading():
         about = _about(data)
         geometry = _geometry(about)
-        packed = load(data)[_TENSOR]
-        if packed.dtype != torch.float32 or packed.ndim != 3 or packed.shape[:2] != (1, geometry.tokens):
-            raise ValueError(f"a tensor {tuple(packed.shape)} of {packed.dtype} for {geometry.tokens} tokens")
-        if not bool(packed.isfinite().all()):
-            raise ValueError("it has values that are no numbers")
-        latent = Latent(packed.to(backbone.identity.device), geometry)
+        latent = Latent(_packed(data, geometry).to(backbone.identity.device), geometry)
         return StoredLatent(latent, str(about["weights_hash"]), str(about.get("vae_hash", "")))
 
 
@@ -123,17 +119,28 @@ def maker_of(data: bytes) -> Maker:
 
 
 def _names_a_model(found: Maker) -> bool:
-    return all(isinstance(text, str) and 0 < len(text) <= _LONGEST_NAME for text in found)
+    return all(isinstance(text, str) and 0 < len(text) <= LONGEST_NAME for text in found)
 
 
 def geometry_of(data: bytes) -> Geometry:
-    """The picture's size and the token grid of the latent in a file of ``to_bytes``.
+    """The picture's size and the token grid of the latent in a file of ``to_bytes``, all of which is looked at.
 
     Raises:
         SessionError: another kind of file.
     """
     with _reading():
-        return _geometry(_about(data))
+        geometry = _geometry(_about(data))
+        _packed(data, geometry)
+        return geometry
+
+
+def _packed(data: bytes, geometry: Geometry) -> Tensor:
+    packed: Tensor = load(data)[_TENSOR]
+    if packed.dtype != torch.float32 or packed.ndim != 3 or packed.shape[:2] != (1, geometry.tokens):
+        raise ValueError(f"a tensor {tuple(packed.shape)} of {packed.dtype} for {geometry.tokens} tokens")
+    if not bool(packed.isfinite().all()):
+        raise ValueError("it has values that are no numbers")
+    return packed
 
 
 def _geometry(about: Mapping[str, Any]) -> Geometry:

@@ -11,14 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from undrift.backbones.base import Backbone, Latent
-from undrift.errors import SessionError
 from undrift.flow import Observer
 from undrift.methods.base import EditMethod, EditRequest
 from undrift.methods.references import Reference
 from undrift.methods.scope import Scope, scope_of
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import drift, latents, region
-from undrift.session.maker import agreed
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.outcome import Outcome
 from undrift.session.provenance import recipe
@@ -45,7 +43,7 @@ class Work:
     def edit(
         self, previous: Latent | None, spec: TurnSpec, method: EditMethod, observers: Sequence[Observer]
     ) -> Outcome:
-        before = self.session.picture(self.parent)
+        before, edits = self.session.picture(self.parent), self._edits()
         began = perf_counter()
         previous = previous or self.backbone.encode([before])
         request = replace(
@@ -60,7 +58,7 @@ class Work:
         mask = None if result.mask is None else _mask_picture(result.mask[0])
         metadata = recipe(spec.target_prompt, "edit", self.parent.number + 1, spec)
         return replace(
-            self._outcome(picture, latent, before, mask, metadata, _asks_for_all(spec)),
+            self._outcome(picture, latent, before, edits, metadata, mask, everywhere=_asks_for_all(spec)),
             evaluations=result.evaluations,
             sample_evaluations=result.sample_evaluations,
             remembered=result.remembered or None,
@@ -88,13 +86,13 @@ class Work:
         )
 
     def restore(self, anchor: Turn) -> Outcome:
-        before, wanted = self.session.picture(self.parent), self.session.picture(anchor)
+        before, wanted, edits = self.session.picture(self.parent), self.session.picture(anchor), self._edits()
         began = perf_counter()
         old, previous = self._latent(anchor, wanted), self._latent(self.parent, before)
         picture, latent = self._kept(wanted, old, before, previous)
         seconds = perf_counter() - began
         metadata = recipe(self.parent.prompt, "restore", self.parent.number + 1, None)
-        return replace(self._outcome(picture, latent, before, None, metadata), seconds=seconds)
+        return replace(self._outcome(picture, latent, before, edits, metadata), seconds=seconds)
 
     def _latent(self, turn: Turn, picture: Image.Image) -> Latent:
         return stored_latent(self.session, turn, self.backbone) or self.backbone.encode([picture])
@@ -124,12 +122,13 @@ class Work:
         picture: Image.Image,
         latent: Latent,
         before: Image.Image,
-        mask: Image.Image | None,
+        edits: Sequence[drift.Edited],
         metadata: Mapping[str, Any],
+        mask: Image.Image | None = None,
+        *,
         everywhere: bool = False,
     ) -> Outcome:
-        """The files of the turn, and its drift."""
-        edits = [self._edited(t) for t in self.tree.path(self.parent)[1:]]
+        """The files of the turn, and its drift, ``edits`` being where the turns before it edited."""
         side = latent.geometry.token_side
         edit = drift.Edited(mask, self.allowed, side, everywhere)
         original = self.session.picture(self.tree.original)
@@ -146,13 +145,28 @@ class Work:
             drift_previous=drift.measure(picture, before, drift.outside([edit], picture.size)),
         )
 
-    def _edited(self, turn: Turn) -> drift.Edited:
-        return drift.Edited(
-            self.session.mask(turn),
-            self.session.region(turn),
-            turn.token_side,
-            turn.kind == "import" or _asks_for_all(turn.spec),
-        )
+    def _edits(self) -> list[drift.Edited]:
+        return edits_before(self.session, self.tree, self.parent)
+
+
+def edits_before(session: Session, tree: Tree, parent: Turn) -> list[drift.Edited]:
+    """Where the turns from the original to ``parent`` edited; what a turn's drift is measured beside.
+
+    Raises:
+        SessionError: one of their masks or regions cannot be read.
+    """
+    return [_edited(session, turn) for turn in tree.path(parent)[1:]]
+
+
+def check_files(session: Session, tree: Tree, parent: Turn) -> None:
+    """Find out before the work whether what a turn from ``parent`` takes of the session can be read.
+
+    Raises:
+        SessionError: a file of it is missing, or not what its turn says.
+    """
+    for turn in (parent, tree.original):
+        session.picture(turn), session.latent(turn)
+    edits_before(session, tree, parent)
 
 
 def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | None:
@@ -162,11 +176,13 @@ def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | 
         SessionError: it is none, of another size than the picture, or of another model than the record says.
     """
     data = session.latent(turn)
-    agreed(session, turn, data)
     stored = None if data is None else latents.from_bytes(data, backbone)
-    if stored is not None and stored.size != (turn.width, turn.height):
-        raise SessionError(f"the latent of turn {turn.id} is not of the size of its picture: the session is damaged")
     return stored.latent if stored is not None and stored.fits(backbone) else None
+
+
+def _edited(session: Session, turn: Turn) -> drift.Edited:
+    everywhere = turn.kind == "import" or _asks_for_all(turn.spec)
+    return drift.Edited(session.mask(turn), session.region(turn), turn.token_side, everywhere)
 
 
 def _asks_for_all(spec: TurnSpec | None) -> bool:

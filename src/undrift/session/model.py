@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
+)
+
+from undrift.session.fields import (
+    Count,
+    Decibels,
+    Dial,
+    Fraction,
+    Length,
+    Name,
+    Seconds,
+    Seed,
+    Sha256,
+    Time,
+    TurnId,
+    Values,
+    Versions,
 )
 
 TurnKind = Annotated[
@@ -23,29 +36,6 @@ TurnKind = Annotated[
     BeforeValidator(lambda kind: "original" if kind == "source" else kind),
 ]
 """What a turn is; earlier versions called the original ``source``."""
-
-MOST_VALUES = 1000
-"""Values in the parameters of a turn, lists and what is nested counted through."""
-
-
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what no method has: numbers that are none, and more than ``MOST_VALUES`` values."""
-    left, count = [value], 0
-    while left:
-        one: Any = left.pop()
-        count += 1
-        if isinstance(one, float) and not math.isfinite(one):
-            raise ValueError("expected finite numbers")
-        if isinstance(one, dict | list):
-            left.extend(one.values() if isinstance(one, dict) else one)
-        if count + len(left) > MOST_VALUES:
-            raise ValueError(f"expected at most {MOST_VALUES} values")
-    return value
-
-
-Values = Annotated[dict[str, Any], AfterValidator(_plain)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class DriftNumbers(BaseModel):
@@ -60,7 +50,7 @@ class DriftNumbers(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    psnr: float | None
+    psnr: Decibels | None
     changed: Fraction
     outside: Fraction
 
@@ -103,7 +93,7 @@ class Stored(BaseModel):
 class Exchange(Stored):
     """How a language model read an instruction, verbatim; see ``undrift.instructions.exchange``."""
 
-    model: str
+    model: Name
     messages: tuple[tuple[str, str], ...]
     answer: str
 
@@ -140,22 +130,22 @@ class TurnSpec(Stored):
     instruction: str | None = None
     exchange: Exchange | None = None
     words: tuple[str, ...] | None = None
-    region_hash: str | None = None
-    references_hash: str | None = None
-    method: str
-    preset: str
+    region_hash: Sha256 | None = None
+    references_hash: Sha256 | None = None
+    method: Name
+    preset: Name
     params: Values
-    dial: float | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    dial: Dial | None = None
+    seed: Seed
     handover: Literal["latent", "image"] = "latent"
-    model: str
-    weights_hash: str
-    dtype: str
-    quantize: str = "none"
-    loras: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    device: str
-    versions: dict[str, str]
+    model: Name
+    weights_hash: Name
+    dtype: Name
+    quantize: Name = "none"
+    loras: tuple[Name, ...] = ()
+    options: tuple[Name, ...] = ()
+    device: Name
+    versions: Versions
 
 
 class RestoreSpec(Stored):
@@ -168,8 +158,8 @@ class RestoreSpec(Stored):
 
     before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_hash"})
 
-    anchor: str
-    region_hash: str
+    anchor: TurnId
+    region_hash: Sha256
 
 
 class Turn(Stored):
@@ -204,9 +194,9 @@ class Turn(Stored):
     before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_file"})
     rare: ClassVar[tuple[str, ...]] = ("references_file", "remembered")
 
-    id: str
+    id: TurnId
     number: Count
-    parent: str | None
+    parent: TurnId | None
     kind: TurnKind
     prompt: str
     spec: TurnSpec | None
@@ -216,19 +206,19 @@ class Turn(Stored):
     mask: str | None = None
     region_file: str | None = None
     references_file: str | None = None
-    image_hash: str
-    latent_hash: str | None
-    mask_hash: str | None = None
-    width: Annotated[int, Field(gt=0, lt=2**31)]
-    height: Annotated[int, Field(gt=0, lt=2**31)]
-    token_side: Annotated[int | None, Field(gt=0, lt=2**31)] = None
+    image_hash: Sha256
+    latent_hash: Sha256 | None
+    mask_hash: Sha256 | None = None
+    width: Length
+    height: Length
+    token_side: Length | None = None
     evaluations: Count = 0
     sample_evaluations: Count = 0
     remembered: Count | None = None
-    seconds: Annotated[float, Field(ge=0)] = 0.0
+    seconds: Seconds = 0.0
     drift_original: DriftNumbers | None = None
     drift_previous: DriftNumbers | None = None
-    created: str
+    created: Time
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from undrift import __version__
 from undrift.errors import PictureError
 from undrift.pictures import NoMetadataError, read_metadata
-from undrift.session.model import Count, Turn, TurnKind, TurnSpec
+from undrift.session.fields import Count
+from undrift.session.model import Turn, TurnKind, TurnSpec
 from undrift.wording import problem
 
 FORMAT = 1

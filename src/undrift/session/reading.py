@@ -6,7 +6,6 @@ numbers, who is whose parent, and how much of it there is. What passes is a tree
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -16,8 +15,10 @@ from pydantic import ValidationError
 
 from undrift import wording
 from undrift.errors import InputError
+from undrift.methods import registry
 from undrift.pictures import MAX_MEGAPIXELS
-from undrift.session.model import Turn
+from undrift.session.fields import ID
+from undrift.session.model import RestoreSpec, Turn
 from undrift.session.outcome import SPEC, Pending, Spec, file_name
 from undrift.session.process import WorkingProcess
 from undrift.session.tree import Tree, check_branch
@@ -29,9 +30,6 @@ MAX_RECORD = 256 * 1024
 
 MAX_RECORDS = 48 * 1024**2
 """Bytes of what is recorded of all turns together."""
-
-ID = re.compile(r"[0-9a-f]{12}")
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Damaged(ValueError):
@@ -75,6 +73,7 @@ def turn(key: object, record: object, known: dict[str, Turn]) -> Turn:
     except ValidationError as error:
         raise Damaged(f"turn {name} is a turn that undrift did not write: {wording.problem(error)}") from None
     _check_values(made, name)
+    _check_spec(made.spec, f"turn {name}")
     return known.setdefault(name, made)
 
 
@@ -130,6 +129,7 @@ def _pending(row: Iterable[object], turns: Mapping[str, Turn]) -> tuple[Pending,
         decided = None if spec is None else SPEC.validate_json(_text(spec, f"the specification {about}"))
     except ValidationError as error:
         raise Damaged(f"the specification {about} is not one of undrift's: {wording.problem(error)}") from None
+    _check_spec(decided, f"the unfinished turn {name}")
     _check_time(_text(started, f"the start {about}"), name)
     made_by = WorkingProcess(_text(host, f"the host {about}"), pid, _text(process, f"the process {about}"))
     return Pending(name, str(parent), str(head), _text(prompt, f"the prompt {about}"), decided), made_by
@@ -161,16 +161,22 @@ def _check_values(made: Turn, key: str) -> None:
     }
     if any(name is not None and name != file_name(what, key) for what, name in files.items()):
         raise Damaged(f"turn {key} names a file that is not its own")
-    hashes = (made.image_hash, made.latent_hash, made.mask_hash, made.region_hash, made.references_hash)
-    if any(value is not None and not _HASH.fullmatch(value) for value in hashes):
-        raise Damaged(f"turn {key} names a file by something that is no SHA-256")
     if any(value is None for name, value in made.hashes.items() if name != made.mask):
         raise Damaged(f"turn {key} has a file without its SHA-256")
     if (made.spec is not None, made.restore is not None) != (made.kind == "edit", made.kind == "restore"):
         raise Damaged(f"turn {key} is called {made.kind} and was made otherwise")
     if made.width * made.height > MAX_MEGAPIXELS * 1e6:
         raise Damaged(f"turn {key} has more than {MAX_MEGAPIXELS:g} megapixels")
-    _check_time(made.created, key)
+
+
+def _check_spec(decided: Spec | None, whose: str) -> None:
+    """What a method is said to have been given."""
+    if decided is None or isinstance(decided, RestoreSpec):
+        return
+    try:
+        registry.check_recorded(decided.method, decided.params)
+    except InputError as error:
+        raise Damaged(f"{whose} was not made by the method {decided.method}: {error}") from None
 
 
 def _check_place(made: Turn, earlier: Mapping[str, Turn]) -> None:

@@ -14,34 +14,37 @@ written completely or not at all, then one transaction that appends the turn and
 between leaves files that no turn names; the next ``open`` removes them.
 
 A session may come from anybody: its records are read by ``undrift.session.reading`` alone, its files by
-``undrift.session.inside``.
+``undrift.session.inside``, and each is held against the other by ``undrift.session.verify``.
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
 from undrift.errors import InputError, SessionError, UndriftError
 from undrift.files import sha256
-from undrift.pictures import read_picture, settled
-from undrift.session import database, drift, inside, reading, writing
+from undrift.pictures import settled
+from undrift.session import database, inside, reading, verify, writing
 from undrift.session.appearing import appearing
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import KINDS, Outcome, Pending, Spec, file_name
 from undrift.session.process import Claim, WorkingProcess, may_live, sweep, this_process
-from undrift.session.references import Look, is_sheet, looks_of
+from undrift.session.references import Look, looks_of
 from undrift.session.tree import Tree, check_branch
 
 log = logging.getLogger(__name__)
 
 FIRST_BRANCH = "main"
+
+T = TypeVar("T")
 
 
 class Session:
@@ -50,6 +53,7 @@ class Session:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._parsed: dict[str, Turn] = {}
+        self._looked_at: set[str] = set()
         self._claims: dict[str, Claim] = {}
 
     @classmethod
@@ -132,50 +136,45 @@ class Session:
 
     def picture(self, turn: Turn) -> Image.Image:
         """The picture of ``turn``, RGB."""
-        picture = read_picture(self.contents(turn.image, turn.image_hash))
-        self._check_size(turn, turn.image, picture)
-        return picture
+        return self._verified(turn, turn.image, verify.picture)
 
     def latent(self, turn: Turn) -> bytes | None:
         """The safetensors file of ``turn``'s latent."""
-        return None if turn.latent is None else self.contents(turn.latent, turn.latent_hash)
+        return None if turn.latent is None else self._verified(turn, turn.latent, verify.latent)
 
     def mask(self, turn: Turn) -> Image.Image | None:
         """Where ``turn`` edited: L, one pixel per token, 255 inside."""
-        if turn.mask is None:
-            return None
-        mask = read_picture(self.contents(turn.mask, turn.mask_hash)).convert("L")
-        if not drift.covers(mask.size, (turn.width, turn.height), turn.token_side):
-            raise SessionError(f"'{self.folder / turn.mask}' is not of the size that its turn says")
-        return mask
+        return None if turn.mask is None else self._verified(turn, turn.mask, verify.mask)
 
     def region(self, turn: Turn) -> Image.Image | None:
         """Where ``turn`` was allowed to change the picture: L, of the picture's size, 0 where it was not."""
         if turn.region_file is None:
             return None
-        region = settled(read_picture(self.contents(turn.region_file, turn.region_hash)).convert("L"))
-        self._check_size(turn, turn.region_file, region)
-        return region
+        return settled(self._verified(turn, turn.region_file, verify.picture).convert("L"))
 
     def references(self, turn: Turn) -> tuple[Look, ...]:
         """The pictures whose look ``turn`` was to take on."""
         if turn.references_file is None:
             return ()
-        sheet = read_picture(self.contents(turn.references_file, turn.references_hash))
-        if not is_sheet(sheet.size, (turn.width, turn.height)):
-            raise SessionError(f"'{self.folder / turn.references_file}' is not of the size that its turn says")
+        sheet = self._verified(turn, turn.references_file, verify.references)
         return looks_of(sheet, (turn.width, turn.height))
 
-    def contents(self, name: str, expected: str | None = None) -> bytes:
-        """The file ``name`` of the session, checked against its ``expected`` SHA-256.
+    def contents(self, turn: Turn, name: str) -> bytes:
+        """The file ``name`` of ``turn`` as it was stored; of what is in it, nothing is looked at.
 
         Raises:
             SessionError: missing, unreadable, or not what was stored.
         """
-        data = inside.read(self.folder, name)
-        if expected is not None and sha256(data) != expected:
-            raise SessionError(f"'{self.folder / name}' was changed since its turn was made: restore it from a copy")
-        return data
+        return self._verified(turn, name, verify.stored)
+
+    def checked(self, turn: Turn, name: str) -> bytes:
+        """The same for a file that is handed on: all that its turn says of it is checked (``verify.check``)."""
+
+        def read(turn: Turn, name: str, data: bytes) -> bytes:
+            verify.check(turn, name, data)
+            return data
+
+        return self._verified(turn, name, read)
 
     def undo(self) -> Turn:
         """Move the head to its parent; nothing is lost. The branch still names the turn that was left.
@@ -331,7 +330,9 @@ class Session:
 
     def _tree(self, db: sqlite3.Connection) -> Tree:
         with self._reading():
-            return reading.tree(db, self._parsed)
+            found = reading.tree(db, self._parsed)
+            self._look_at_pictures(found.turns.values())
+            return found
 
     def _turn(self, db: sqlite3.Connection, key: str) -> Turn:
         (record,) = db.execute("SELECT record FROM turns WHERE id = ?", (key,)).fetchone()
@@ -349,9 +350,18 @@ class Session:
         except reading.Damaged as error:
             raise SessionError(f"the session '{self.folder}' is damaged: {error}") from None
 
-    def _check_size(self, turn: Turn, name: str, picture: Image.Image) -> None:
-        if picture.size != (turn.width, turn.height):
-            raise SessionError(f"'{self.folder / name}' is not of the size that its turn says")
+    def _verified(self, turn: Turn, name: str, read: Callable[[Turn, str, bytes], T]) -> T:
+        """What ``read`` makes of a turn's file, once it was held against the turn's record."""
+        data = inside.read(self.folder, name, verify.most_bytes(turn))
+        with self._reading():
+            return read(turn, name, data)
+
+    def _look_at_pictures(self, turns: Iterable[Turn]) -> None:
+        """Hold records against the pictures that they are of, each once."""
+        for turn in turns:
+            if turn.id not in self._looked_at:
+                verify.beginning(turn, inside.beginning(self.folder, turn.image, verify.BEGINNING))
+                self._looked_at.add(turn.id)
 
     def _clear_interrupted(self, turn: Pending) -> None:
         seed = f" (seed {turn.spec.seed})" if isinstance(turn.spec, TurnSpec) else ""

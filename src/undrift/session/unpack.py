@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from undrift import wording
-from undrift.errors import InputError, PictureError, SessionError
+from undrift.errors import InputError, SessionError
 from undrift.files import open_regular, reason
 from undrift.session import database, reading, verify
+from undrift.session.fields import ID
 from undrift.session.model import Turn
 from undrift.session.outcome import FOLDERS, file_name
 from undrift.session.reading import Damaged
@@ -61,7 +62,7 @@ def import_zip(source: str | Path | bytes, folder: str | Path, *, max_bytes: int
             if missing := [path for turn in tree.turns.values() for path in turn.files if path not in members]:
                 raise Damaged(f"'{missing[0]}' is missing")
             return Session.assemble(folder, tree, lambda turn, path: _checked(archive, members[path], turn, path))
-        except (Damaged, InputError, PictureError) as error:
+        except (Damaged, InputError) as error:
             raise SessionError(f"{name} holds no session that can be opened: {error}") from None
 
 
@@ -126,7 +127,7 @@ def _members(archive: zipfile.ZipFile, name: str, max_bytes: int) -> Mapping[str
 
 def _is_turn_file(path: str) -> bool:
     key = path.rpartition("/")[2].partition(".")[0]
-    return bool(reading.ID.fullmatch(key)) and any(path == file_name(what, key) for what in FOLDERS)
+    return bool(ID.fullmatch(key)) and any(path == file_name(what, key) for what in FOLDERS)
 
 
 def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:

@@ -19,7 +19,7 @@ _OWN_FILE = re.compile(r"(pictures|masks|regions)/[0-9a-f]{12}\.png")
 
 def picture(session: Session, turn: Turn) -> bytes:
     """The PNG of a turn as it is stored."""
-    return session.contents(_own(turn.image), turn.image_hash)
+    return session.contents(turn, _own(turn.image))
 
 
 @lru_cache(maxsize=512)

@@ -205,7 +205,7 @@ def _answer(studio: Studio, started: Started) -> dict[str, Any]:
         "read_as": reading.form,
         "kinds": list(reading.kinds),
         "note": reading.note,
-        "data": [_turn(turn, session.contents(turn.image, turn.image_hash)) for turn in made],
+        "data": [_turn(turn, session.contents(turn, turn.image)) for turn in made],
     }
 
 
