@@ -25,6 +25,7 @@ from tests.studio.conftest import (
     until,
 )
 from undrift.backbones.base import Backbone
+from undrift.studio import kept_queue
 from undrift.studio.app import create_app
 from undrift.studio.kept_queue import FILE, KeptQueue
 from undrift.studio.studio import Studio
@@ -194,6 +195,32 @@ def test_a_queue_that_is_a_pipe_holds_nothing_up(studio: Studio) -> None:
     kept.resume()
     kept.close()
     assert studio.jobs.listed() == []
+
+
+def test_what_does_not_fit_into_the_queues_file_is_said(
+    studio: Studio,
+    toy_backbone: Backbone,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = studio.folders.root
+    with served(toy_backbone, folder) as (client, first):
+        source = started(client)["head"]
+        jobs = [ask(client, source, "a blue cat", method=GATED), ask(client, source, "a green cat")]
+        assert gate.reached.wait(PATIENCE)
+        monkeypatch.setattr(kept_queue, "MOST_BYTES", (folder / FILE).stat().st_size + 20)
+        jobs.append(ask(client, source, "a red cat"))
+        assert "1 of 3 jobs would not go on after a stop" in caplog.text
+        whole = (folder / FILE).read_bytes()
+        go_on = let_once_cancelled(first, jobs[0], gate)
+    go_on.join()
+    assert jobs[1]["id"].encode() in whole
+    assert jobs[2]["id"].encode() not in whole
+    (folder / FILE).write_bytes(whole.ljust(kept_queue.MOST_BYTES + 1))
+    with served(toy_backbone, folder) as (client, _):
+        assert client.get("/api/jobs").json()["jobs"] == []
+    assert f"the queue of an earlier studio is left out: {FILE} is larger than" in caplog.text
 
 
 def test_a_folder_whose_name_is_no_text_is_served(toy_backbone: Backbone, tmp_path: Path) -> None:

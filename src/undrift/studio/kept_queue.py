@@ -8,8 +8,10 @@ begun again, because it may be what ended it: that is told, as is everything els
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import accumulate
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -22,11 +24,13 @@ from undrift.studio.http_errors import Refused
 from undrift.studio.job import About, Job
 from undrift.studio.jobs import MOST_QUEUED
 from undrift.studio.studio import Studio
+from undrift.wording import size
 
 log = logging.getLogger(__name__)
 
 FILE = ".undrift-queue.json"
 MOST_BYTES = 256 * 2**20
+_AROUND, _BETWEEN = len('{"jobs":[]}'), len(",")
 
 FORMS: dict[str, type[Form]] = {"edit": EditForm, "rebase": RebaseForm, "restore": RestoreForm}
 """The jobs that can be begun again; the others need a picture that was held in memory."""
@@ -50,6 +54,7 @@ class KeptQueue:
         self._studio = studio
         self._path = studio.folders.root / FILE
         self._lock: locks.Lock | None = None
+        self._left_out = 0
 
     def resume(self) -> None:
         """Queue again what an earlier studio left, and keep the queue from now on."""
@@ -93,12 +98,29 @@ class KeptQueue:
         try:
             with open_regular(self._path, follow=False) as file:
                 data = file.read(MOST_BYTES + 1)
-            return _QueueFile.model_validate_json(data).jobs if len(data) <= MOST_BYTES else []
+            if len(data) > MOST_BYTES:
+                log.warning(
+                    "the queue of an earlier studio is left out: %s is larger than %s", FILE, size(MOST_BYTES)
+                )
+                return []
+            return _QueueFile.model_validate_json(data).jobs
         except FileNotFoundError:
             return []
         except (OSError, ValidationError) as error:
             log.warning("the queue of an earlier studio cannot be read: %s", type(error).__name__)
             return []
+
+    def _fitting(self, jobs: list[_Kept]) -> list[_Kept]:
+        """The first of ``jobs``, as many as the next studio will read; how many are left out is said once."""
+        ends = list(accumulate(len(job.model_dump_json().encode()) + _BETWEEN for job in jobs))
+        fitting = bisect_right(ends, MOST_BYTES - _AROUND)
+        if len(jobs) - fitting not in (0, self._left_out):
+            log.warning(
+                "%d of %d jobs would not go on after a stop: the queue holds more than %s of masks and pictures",
+                *(len(jobs) - fitting, len(jobs), size(MOST_BYTES)),
+            )
+        self._left_out = len(jobs) - fitting
+        return jobs[:fitting]
 
     def _settled(self, form: Form) -> Form:
         """A form that follows a job which has made its turn, as one that is made from that turn."""
@@ -121,6 +143,7 @@ class KeptQueue:
             for job in jobs
             if job.form is not None
         ]
+        kept = self._fitting(kept)
         if not kept:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
