@@ -20,6 +20,19 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def named(name: str | Path) -> Path:
+    """The file or folder that a text from a table, a record or an option names.
+
+    Where the locale's encoding lacks a character, as ASCII does, the name is that of UTF-8.
+    """
+    text = os.fspath(name)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
+    return Path(text)
+
+
 def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
     """``path`` opened for reading; what is no regular file is refused, because a FIFO or a device may never end.
 

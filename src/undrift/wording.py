@@ -21,8 +21,19 @@ _MOST_DIGITS = 40
 def one_line(text: str) -> str:
     """``text`` in one line, with what is too long to be read cut out of the middle."""
     line = _RUN.sub(lambda found: f"{found[0][:40]}[... {len(found[0])} characters]{found[0][-10:]}", text)
-    line = " ".join(line.split()).encode("utf-8", "backslashreplace").decode()  # names of files may be no text
+    line = " ".join(readable(line).split()).encode("utf-8", "backslashreplace").decode()
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} [...] {line[-LONGEST // 4 :]}"
+
+
+def readable(text: str) -> str:
+    """``text`` with the names of files in it as they read: bytes that the locale lacks as UTF-8, others as ``\\xNN``.
+
+    Python has such bytes as lone surrogates (PEP 383).
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # other lone surrogates
+        return text
 
 
 def size(count: float) -> str:

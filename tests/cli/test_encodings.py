@@ -79,6 +79,10 @@ PATH = "größe 帽"
 """Of files and folders; Windows' and western encodings lack the end of it, ASCII more."""
 
 
+NAMED = "katze 猫.png"
+"""Of a picture that a table names: whatever the locale, it is found."""
+
+
 def everything(made: Path) -> list[tuple[str, ...]]:
     """A command of each kind, on a session in ``made``, whose prompts and files no encoding but UTF-8 can show."""
     here = ("-s", str(made / PATH))
@@ -109,7 +113,9 @@ def with_inputs(folder: Path) -> Path:
     brush = Image.new("L", toy_picture().size, 0)
     brush.paste(255, (0, 0, 9, 9))
     brush.save(folder / "brush.png")
-    (folder / f"{PATH}.csv").write_text(f"picture,prompt,turn\ncat.png,{PROMPT},a dog with a 🎩\n", encoding="utf-8")
+    toy_picture().save(folder / NAMED)
+    rows = ("picture,prompt,turn,only", f"{NAMED},{PROMPT},a dog with a 🎩,{NAMED}")
+    (folder / f"{PATH}.csv").write_text("\n".join(rows), encoding="utf-8")
     return folder
 
 

@@ -131,6 +131,19 @@ def test_a_turn_is_kept_where_its_file_cannot_be_written(
         ("branch", SURROGATE),
         ("checkout", SURROGATE),
         ("show", SURROGATE),
+        ("show", f"--{SURROGATE}"),
+        ("log", "-s", SURROGATE),
+        ("new", "cat.png", "-p", "x", "-s", SURROGATE),
+        ("new", SURROGATE, "-p", "x", "-s", "other"),
+        ("edit", "--caption", "a cat", "--only", SURROGATE, *TOY),
+        ("edit", "--caption", "a cat", "--reference", f"{SURROGATE}:0.5", *TOY),
+        ("edit", "--caption", "a cat", "-o", f"{SURROGATE}.png", *TOY),
+        ("export", "-o", f"{SURROGATE}.zip"),
+        ("replay", "-o", SURROGATE),
+        ("unpack", SURROGATE),
+        ("info", SURROGATE),
+        ("batch", f"{SURROGATE}.csv"),
+        (SURROGATE,),
         ("log", "-s", ""),
         ("log", "-s", "a" * 300),
         ("log", "-s", "a\0"),
@@ -164,7 +177,9 @@ def test_wrong_input_is_refused_with_2_and_changes_nothing(
 
     monkeypatch.setattr(execution, "load", load)
     before = contents(folder)
-    assert len(fails(session, *arguments, code=2)) < 1500
+    said = fails(session, *arguments, code=2)
+    assert len(said) < 1500
+    assert "\\udc" not in said, "a byte is shown as one"
     assert contents(folder) == before
 
 

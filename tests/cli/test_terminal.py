@@ -141,7 +141,7 @@ def test_ordinary_text_is_shown_as_it_is(plain: str) -> None:
 
 
 def test_bytes_of_a_path_that_are_no_text_are_shown() -> None:
-    assert text.shown("caf\udce9.png") == r"caf\udce9.png"
+    assert text.shown("caf\udce9.png") == r"caf\xe9.png"
 
 
 def test_everything_is_said_in_one_place() -> None:

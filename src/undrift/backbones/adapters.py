@@ -12,6 +12,7 @@ from typing import Any
 from undrift.backbones.folder import Lora, ModelFolder
 from undrift.backbones.weights import read_header
 from undrift.errors import InputError, ModelError
+from undrift.files import named
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def parse_lora(text: str) -> Lora:
         ModelError: no such file, or none of an adapter.
     """
     path, colon, scale = text.rpartition(":")
-    if not colon or Path(text).is_file():
+    if not colon or named(text).is_file():
         path, scale = text, "1"
     try:
         value = float(scale)
@@ -32,7 +33,7 @@ def parse_lora(text: str) -> Lora:
         raise InputError(f"--lora {text}: expected FILE or FILE:SCALE, such as style.safetensors:0.8") from None
     if not abs(value) <= 100:
         raise InputError(f"--lora {text}: expected a scale from -100 to 100")
-    return Lora(_checked(Path(path).expanduser()), value)
+    return Lora(_checked(named(path).expanduser()), value)
 
 
 def _checked(file: Path) -> Path:

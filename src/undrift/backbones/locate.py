@@ -14,6 +14,7 @@ from undrift.backbones.folder import ModelFolder, NoPipelineError, read_folder
 from undrift.backbones.hub import Tell
 from undrift.backbones.named import was_named
 from undrift.errors import ModelError
+from undrift.files import named
 from undrift.littleworld.weights import EMBEDDED, model_path
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def existing(name: str) -> Path | None:
     if name in EMBEDDED:
         return None
     try:
-        path = Path(name).expanduser()
+        path = named(name).expanduser()
         return path if path.exists() else None
     except (OSError, ValueError, RuntimeError):  # too long, a NUL character, the home of nobody
         return None

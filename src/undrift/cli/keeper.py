@@ -13,6 +13,7 @@ from undrift.backbones import Backbone
 from undrift.backbones.hub import Tell
 from undrift.backbones.loading import tell_other_weights
 from undrift.backbones.locate import locate
+from undrift.files import named
 from undrift.session.ahead import Ahead
 
 
@@ -69,7 +70,7 @@ class Keeper:
 
 def _adapter(text: str) -> Path:
     """The file of ``FILE`` or ``FILE:SCALE``."""
-    return Path(text if Path(text).exists() else text.rpartition(":")[0] or text)
+    return named(text if named(text).exists() else text.rpartition(":")[0] or text)
 
 
 def _stamp(file: Path) -> tuple[str, int, int]:

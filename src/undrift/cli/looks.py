@@ -9,6 +9,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from undrift.errors import InputError
+from undrift.files import named as file_named
 from undrift.pictures import open_mask, read_picture
 from undrift.session.references import Look, is_sheet, looks_of, sheet_of
 
@@ -41,10 +42,10 @@ def named(text: str) -> Named:
     parts = text.split(":")
     for place in range(1, len(parts)):
         weight = _number(parts[place])
-        if weight is not None and not Path(text).exists():
+        if weight is not None and not file_named(text).exists():
             mask = ":".join(parts[place + 1 :])
-            return Named(Path(":".join(parts[:place])), weight, Path(mask) if mask else None)
-    return Named(Path(text), None, None)
+            return Named(file_named(":".join(parts[:place])), weight, file_named(mask) if mask else None)
+    return Named(file_named(text), None, None)
 
 
 def _looks(given: Named, size: tuple[int, int]) -> tuple[Look, ...]:

@@ -9,12 +9,24 @@ from typing import Any
 import click
 
 from undrift.cli.output import leave_stdout
+from undrift.cli.strings import no_text
 from undrift.errors import UndriftError
 from undrift.files import reason
 from undrift.outputs import check_ending, check_output, is_stdout
 
 
-class OutputFile(click.Path):
+class _Path(click.Path):
+    """A path that is there or is to be made; what is made gets a name that is text, as archives and JSON take it."""
+
+    def check_text(self, name: str, param: click.Parameter | None, context: click.Context | None) -> None:
+        try:
+            os.fsencode(name).decode()
+        except UnicodeError:
+            if not os.path.lexists(name):
+                self.fail(f"{no_text(name)}: choose another name", param, context)
+
+
+class OutputFile(_Path):
     """A file to write, see ``undrift.outputs``; what is printed goes to stderr if the file is stdout.
 
     Args:
@@ -26,6 +38,7 @@ class OutputFile(click.Path):
         self.endings = endings
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        self.check_text(os.fspath(value), param, context)
         try:
             check_output(value)
             if self.endings:
@@ -37,7 +50,7 @@ class OutputFile(click.Path):
         return super().convert(value, param, context)
 
 
-class Folder(click.Path):
+class Folder(_Path):
     """A folder that is there or is to be made."""
 
     def __init__(self) -> None:
@@ -47,6 +60,7 @@ class Folder(click.Path):
         name = os.fspath(value)
         if not name.strip():
             self.fail("an empty name was given, expected a folder", param, context)
+        self.check_text(name, param, context)
         try:
             os.lstat(name)
         except (FileNotFoundError, NotADirectoryError):

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
+from undrift.wording import readable
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def no_text(name: str) -> str:
+    """What is said of a name or a text that is not valid UTF-8."""
+    return f"'{readable(name)}' is no valid UTF-8 text"
 
 
 class Text(click.types.StringParamType):
@@ -21,7 +28,7 @@ class Text(click.types.StringParamType):
         try:
             return os.fsencode(text).decode() if _SURROGATE.search(text) else text
         except UnicodeError:
-            self.fail(f"{text!a} is no valid UTF-8 text", param, context)
+            self.fail(no_text(text), param, context)
 
 
 class Name(Text):

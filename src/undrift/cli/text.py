@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 
+from undrift.wording import readable
+
 _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed
     "\u2028\u2029"  # other line ends
     "\u202a-\u202e\u2066-\u2069"  # turn the direction of writing, so that text reads as what it is not
-    "\ud800-\udfff]"  # no characters: bytes of a path that are no text
+    "\ud800-\udfff]"  # no characters
 )
 
 
 def shown(text: str) -> str:
-    """``text`` as it can be shown: what is no printable character is written as JSON escapes it."""
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """``text`` as it can be shown: what is not printable is written as JSON escapes it, a byte as ``\\xNN``."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", readable(text))
 
 
 def line(text: str) -> str:

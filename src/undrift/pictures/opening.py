@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 from PIL import Image, UnidentifiedImageError
 
 from undrift.errors import PictureError
-from undrift.files import reason
+from undrift.files import named, reason
 from undrift.pictures import limits, tiff
 from undrift.pictures.meter import Meter
 from undrift.pictures.silence import no_stderr
@@ -101,7 +101,7 @@ def _open(meter: Meter) -> Image.Image:
 @contextmanager
 def _metered(source: Source, name: str, check: Check | None) -> Iterator[Meter]:
     try:
-        file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else _existing(Path(source), name)
+        file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else _existing(named(source), name)
     except (OSError, ValueError) as error:
         raise PictureError(_unreadable(name, error)) from None
     with Meter(file, name, check) as meter:

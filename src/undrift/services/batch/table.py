@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from undrift.errors import InputError
-from undrift.files import open_regular, reason
+from undrift.files import named, open_regular, reason
 from undrift.from_json import from_json
 from undrift.instructions import TextForm
 from undrift.session.seeds import SEEDS
@@ -87,7 +87,7 @@ class Item:
 
     def file(self, name: str) -> Path:
         """A file of the row."""
-        return self.folder / name
+        return self.folder / named(name)
 
 
 def read_table(path: Path) -> list[Item]:
