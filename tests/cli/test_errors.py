@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -192,6 +193,47 @@ def test_ctrl_c_at_once_keeps_what_is_done(session: Invoke, monkeypatch: pytest.
     assert result.stderr == (
         'stopped: 0 of 1 turns are done and kept in undrift-session; go on with: undrift edit "..."\n'
     )
+
+
+FILES = ("pictures/{}.png", "latents/{}.safetensors", "masks/{}.png")
+OF_FILES = (
+    ("edit", "--caption", "a bird"),
+    ("edit", "make the dog blue"),
+    ("export", "-o", "x.zip"),
+    ("restore", "--brush", "cat.png"),
+)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("what", ["missing", "a pipe", "another"])
+def test_a_file_that_cannot_be_read_is_one_line_before_the_work(
+    session: Invoke, folder: Path, name: str, what: str
+) -> None:
+    opened = Session.open(folder / "undrift-session")
+    path = opened.folder / name.format(opened.head.id)
+    path.unlink()
+    if what == "a pipe":
+        os.mkfifo(path)
+    elif what == "another":
+        path.write_bytes(b"another")
+    for command in OF_FILES:
+        assert path.name in fails(session, *command), command
+    assert sorted(item.name for item in folder.iterdir()) == ["cat.png", "undrift-session"]
+
+
+def test_nothing_is_noted_of_a_session_that_cannot_begin(session: Invoke, folder: Path) -> None:
+    (folder / "taken").mkdir()
+    (folder / "taken" / "x").touch()
+    taken = "'taken' already exists"
+    assert fails(session, "new", "cat.png", "-p", "", "-s", "taken").startswith(taken)
+    assert fails(session, *RUN[:2], "-p", "", "--say", "a dog", "-s", "taken").startswith(taken)
+    assert fails(session, "replay", "-o", "taken").startswith(taken)
+
+
+def test_a_turn_writes_no_empty_line(session: Invoke) -> None:
+    told = session("edit", "--caption", "a bird", "--method", "toy").stderr.splitlines()
+    assert told[0] == "read as a caption"
+    assert all(told)
 
 
 def test_a_damaged_session_is_one_line(session: Invoke, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -53,7 +54,8 @@ def _fail(message: str, code: int) -> int:
 
 
 def _usage(error: click.ClickException) -> str:
-    message = error.format_message()
+    # click writes the names of options as Python does, bytes that are no text as ``\\udcff``.
+    message = re.sub(r"\\udc([89a-f][0-9a-f])", r"\\x\1", error.format_message())
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f" (see: {context.command_path} --help)" if context is not None else ""
     return message.rstrip(".") + hint

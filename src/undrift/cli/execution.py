@@ -39,6 +39,7 @@ from undrift.session.clips import EditedFrame
 from undrift.session.engine import EditPlan, run_turn
 from undrift.session.export import export_png
 from undrift.session.maker import usual_model
+from undrift.session.making import check_files
 from undrift.session.model import Turn, TurnSpec
 from undrift.session.next_turn import candidate_plans, carried, last_method
 from undrift.session.prompts import nothing_steers
@@ -274,6 +275,7 @@ def add_turns(
         announce: called when nothing is left to refuse, before the work.
     """
     start = tree.turn(plan.parent)
+    check_files(session, tree, start)
     name_models(method)
     chosen = choose_method(continued(method, tree, goes_on_from))
     backbone = load_for(session, start, model)

@@ -156,8 +156,11 @@ def replay(
     from undrift.cli import execution
     from undrift.cli.progress import StopOnInterrupt
     from undrift.pictures import read_picture
+    from undrift.session.appearing import check_free
     from undrift.session.replay import replay as run_again
 
+    folder = output or free_folder("undrift-replay")
+    check_free(folder)
     opened = open_session(session)
     execution.name_models(chosen_method)
     picture = None if image is None else read_picture(image)
@@ -166,7 +169,7 @@ def replay(
     with StopOnInterrupt() as stop:
         again = run_again(
             opened,
-            output or free_folder("undrift-replay"),
+            folder,
             backbone,
             image=picture,
             prompt=prompt,

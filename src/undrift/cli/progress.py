@@ -109,7 +109,8 @@ class TurnsProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if not self._plain:  # one that was never started writes an empty line
+            self._bars.stop()
 
 
 def _short(prompt: str, limit: int = 48) -> str:

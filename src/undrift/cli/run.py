@@ -103,26 +103,29 @@ def run(
     from undrift.cli.looks import looks_for
     from undrift.cli.placement import remember
     from undrift.pictures import read_picture
+    from undrift.session.appearing import check_free
     from undrift.session.engine import EditPlan, check_references, start_session
 
     by_instructions = execution.follows_instructions(chosen_method)
     language = chosen_language.opened() if said else None
     execution.name_models(chosen_method)
     chosen = execution.choose_method(chosen_method)
+    folder = session or free_folder(f"undrift-{image.stem}")
+    check_free(folder)
     picture = read_picture(image)
+    looks = looks_for(references, picture.size)
+    check_references(chosen.fitted(), looks)
+    region = execution.region_for(chosen_region, picture.size)
     prompt = caption_of(image, picture, prompt, caption_model)
     readings = _heard(prompt, said, language, by_instructions)
     edits = edits or tuple(reading.target for reading in readings)
-    region = execution.region_for(chosen_region, picture.size)
-    looks = looks_for(references, picture.size)
-    check_references(chosen.fitted(), looks)
     backbone = execution.load_model(chosen_model)
     if not by_instructions:
         execution.advise(backbone, picture, [prompt, *edits])
         backbone.embed([prompt, *edits])  # so that a prompt the model refuses is refused before a session exists
     method = chosen.fitted(backbone.tuned)
     method.check(backbone)  # as with prompts: nothing is begun that the model cannot do
-    opened = start_session(session or free_folder(f"undrift-{image.stem}"), picture, prompt, backbone)
+    opened = start_session(folder, picture, prompt, backbone)
     remember(opened, chosen_model.settled())
     shared = EditPlan("", seed=seed, handover=handover, region=region, references=looks)
     steering = [parse_words(text) for text in words] or [None] * len(edits)

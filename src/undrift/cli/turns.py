@@ -58,13 +58,16 @@ def new(
     from undrift.cli import execution
     from undrift.cli.placement import remember
     from undrift.pictures import read_picture
+    from undrift.session.appearing import check_free
     from undrift.session.engine import start_session
 
+    folder = session or DEFAULT_FOLDER
+    check_free(folder)
     picture = read_picture(image)
     prompt = caption_of(image, picture, prompt, caption_model)
     backbone = execution.load_model(chosen_model)
     execution.advise(backbone, picture, [prompt])
-    opened = start_session(session or DEFAULT_FOLDER, picture, prompt, backbone)
+    opened = start_session(folder, picture, prompt, backbone)
     remember(opened, chosen_model.settled())
     execution.goes_on(opened, backbone)
     text = f"session {opened.folder}: {turn_line(opened.original)}\nedit it with: {edit_command(opened.folder)}"
