@@ -259,7 +259,7 @@ def test_what_is_protected_in_part_changes_in_part(
     assert kept_region is not None
     assert kept_region.tobytes() == region.tobytes()
     again = replay(session, tmp_path / "b", ToyBackbone(), method=lambda spec: EVERYWHERE)
-    assert again.contents(again.head.image) == session.contents(turn.image)
+    assert again.contents(again.head, again.head.image) == session.contents(turn, turn.image)
 
 
 def test_painted_strokes_on_nothing_count_by_their_opacity(tmp_path: Path) -> None:
