@@ -6,32 +6,35 @@ event loop.
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from undrift.backbones.knowledge import is_foreign, unknown_words
-from undrift.errors import Cancelled
 from undrift.littleworld import demo
 from undrift.pictures import Check, png_bytes, read_picture
 from undrift.session.compare import compare as compare_turns
-from undrift.session.model import Turn
-from undrift.session.store import Session
 from undrift.session.unpack import import_zip
-from undrift.studio import connections, framing, housekeeping, images, models, navigation, repeating, submit, views
+from undrift.studio import (
+    connections,
+    framing,
+    housekeeping,
+    images,
+    models,
+    navigation,
+    repeating,
+    selecting,
+    submit,
+    views,
+)
 from undrift.studio.answers import JSONResponse
+from undrift.studio.asking import awaited, session_of, studio_of, takes, takes_long, turn_of
 from undrift.studio.forms import (
     BranchForm,
     DiffForm,
     EditForm,
-    F,
     FrameForm,
     HeadForm,
     ImportForm,
@@ -44,81 +47,20 @@ from undrift.studio.forms import (
     RepeatForm,
     RestoreForm,
     SayForm,
+    SelectForm,
     StartForm,
-    parsed,
 )
-from undrift.studio.http_errors import Refused
 from undrift.studio.job import Job
 from undrift.studio.notes import Note
 from undrift.studio.saying import understood
 from undrift.studio.studio import Studio
 from undrift.studio.uploads import Upload
 
-Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
-
 FOREVER = "private, max-age=31536000, immutable"
 """Turns never change: their addresses carry the hash of their picture."""
 
 _decoding = anyio.CapacityLimiter(2)
 """Uploads decoded at a time: each may need 24 megapixels of memory."""
-
-
-def studio_of(request: Request) -> Studio:
-    """The studio that the application serves."""
-    studio: Studio = request.app.state.studio
-    return studio
-
-
-def session_of(request: Request) -> Session:
-    """The session that the address names."""
-    return studio_of(request).folders.session(request.path_params["name"])
-
-
-def turn_of(request: Request, session: Session, part: str = "turn") -> Turn:
-    """The turn that the address names by its full id.
-
-    Raises:
-        Refused: no such turn (404).
-    """
-    turn = session.tree().turns.get(request.path_params[part])
-    if turn is None:
-        raise Refused(404, f"no turn {request.path_params[part][:20]!a} in this session")
-    return turn
-
-
-@asynccontextmanager
-async def awaited(request: Request) -> AsyncIterator[Check]:
-    """A check that raises once whoever sent ``request``, whose body is read, has gone."""
-    gone = threading.Event()
-
-    def check() -> None:
-        if gone.is_set():
-            raise Cancelled("whoever asked for this has gone")
-
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        gone.set()
-
-    task = asyncio.create_task(watch())
-    try:
-        yield check
-    finally:
-        task.cancel()
-
-
-def takes(kind: type[F]) -> Callable[[Callable[[Request, F], Any]], Endpoint]:
-    """An endpoint whose body is a form; the function runs in a thread and returns JSON."""
-
-    def decorate(function: Callable[[Request, F], Any]) -> Endpoint:
-        async def endpoint(request: Request) -> Response:
-            form = parsed(kind, await request.body())
-            return JSONResponse(await run_in_threadpool(function, request, form))
-
-        endpoint.__name__ = function.__name__
-        return endpoint
-
-    return decorate
 
 
 def about(request: Request) -> Response:
@@ -314,6 +256,12 @@ def repeat(request: Request, form: RepeatForm) -> Any:
 def frame(request: Request, form: FrameForm) -> Any:
     """Queue a session with a part of a picture, or with more around it."""
     return _queued(request, framing.frame(studio_of(request), request.path_params["name"], form))
+
+
+@takes_long(SelectForm)
+def select(request: Request, form: SelectForm, check: Check) -> Any:
+    """The thing at a point of a turn's picture."""
+    return selecting.select(studio_of(request), request.app.state.sights, session_of(request), form, check)
 
 
 @takes(HeadForm)

@@ -23,6 +23,7 @@ from undrift.studio.guard import Guard
 from undrift.studio.http_errors import status_of
 from undrift.studio.kept_queue import KeptQueue
 from undrift.studio.password import Door
+from undrift.studio.selecting import Sights
 from undrift.studio.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def create_app(studio: Studio, host: str = "127.0.0.1", password: str | None = N
         Exception: _unexpected,
     }
     app = Starlette(routes=ROUTES, exception_handlers=handlers, lifespan=lifespan)
-    app.state.studio, app.state.door = studio, door
+    app.state.studio, app.state.door, app.state.sights = studio, door, Sights()
     return Guard(app, host, door, {UPLOADS: uploads.MAX_BYTES, ARCHIVES: MAX_ARCHIVE, "/login": 4096})
 
 
@@ -129,6 +130,7 @@ ROUTES = [
     Route(_SESSION + "/import", api.bring_in, methods=["POST"]),
     Route(_SESSION + "/repeat", api.repeat, methods=["POST"]),
     Route(_SESSION + "/frame", api.frame, methods=["POST"]),
+    Route(_SESSION + "/select", api.select, methods=["POST"]),
     Route(_SESSION + "/head", api.head, methods=["POST"]),
     Route(_SESSION + "/notes", api.note, methods=["POST"]),
     Route(_SESSION + "/rename", api.rename, methods=["POST"]),

@@ -16,7 +16,7 @@ from undrift.session import script
 from undrift.session.animation import animation
 from undrift.session.model import Turn
 from undrift.session.store import Session
-from undrift.studio.api import session_of, turn_of
+from undrift.studio.asking import session_of, turn_of
 from undrift.studio.http_errors import Refused
 from undrift.temporary import Folder
 

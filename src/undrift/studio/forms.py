@@ -175,6 +175,15 @@ class FrameForm(Form):
     tab: Tab = ""
 
 
+class SelectForm(Form):
+    """Select the thing at a point of ``turn``, in pixels; ``reach``, 0 to 1, is how much is taken in."""
+
+    turn: TurnId
+    x: float = Field(ge=0, le=2**17)
+    y: float = Field(ge=0, le=2**17)
+    reach: float = Field(0.5, ge=0, le=1)
+
+
 class HeadForm(Form):
     """Go to ``turn``, or one step from it."""
 

@@ -10,7 +10,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from undrift.backbones.stopping import stoppable
 from undrift.errors import Cancelled, UndriftError
@@ -22,6 +22,8 @@ from undrift.studio.job import About, Job, Keep, Running, State
 from undrift.wording import one_line
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MOST_QUEUED = 64
 FINISHED_KEPT = 50
@@ -53,6 +55,8 @@ class JobQueue:
         self._worked_on: Job | None = None
         self._ahead = ahead or Ahead()
         self._preparing = False
+        self._asked_aside = 0
+        self._aside = False
         self._thread = threading.Thread(target=self._run, name="studio-worker", daemon=True)
 
     def start(self) -> None:
@@ -78,7 +82,7 @@ class JobQueue:
     @property
     def working(self) -> bool:
         """Whether the model is in use; after ``stop`` what uses it has not reached the end of its layer."""
-        return self._thread.is_alive() and (self._worked_on is not None or self._preparing)
+        return self._aside or (self._thread.is_alive() and (self._worked_on is not None or self._preparing))
 
     def look_ahead(self) -> None:
         """There is something to prepare, if nothing else is to be done."""
@@ -119,6 +123,33 @@ class JobQueue:
             self._tell(job)
         threading.Thread(target=self._work, args=(job,), name="studio-beside", daemon=True).start()
         return job
+
+    def aside(self, work: Callable[[], T], check: Callable[[], None]) -> T | None:
+        """Do short work of the model's in this thread while there is no job for it; None if there is one.
+
+        Jobs that come meanwhile wait for it. ``check`` is called before every layer and may raise to end it.
+        """
+
+        def go_on() -> None:
+            check()
+            if self._stopping:
+                raise Cancelled("the studio is ending")
+
+        with self._changed:
+            if self._stopping or self._worked_on is not None or (self._queued() and not self._paused):
+                return None
+            self._asked_aside += 1
+            self._changed.wait_for(lambda: self._stopping or not (self._aside or self._preparing))
+            if self._stopping:
+                return None
+            self._aside = True
+        try:
+            with stoppable(go_on):
+                return work()
+        finally:
+            with self._changed:
+                self._asked_aside, self._aside = self._asked_aside - 1, False
+                self._changed.notify_all()
 
     def drop(self, key: str, about: About, why: str) -> None:
         """List a job of an earlier studio that cannot go on."""
@@ -233,16 +264,17 @@ class JobQueue:
                 self._prepare()
 
     def _prepare(self) -> None:
-        self._preparing = True
         try:
             self._ahead.work(self._check_unused)
         finally:
-            self._preparing = False
+            with self._changed:
+                self._preparing = False
+                self._changed.notify_all()
 
     def _check_unused(self) -> None:
         """Raise ``Cancelled`` if somebody wants the model."""
         with self._changed:
-            if self._stopping or (self._queued() and not self._paused):
+            if self._stopping or self._asked_aside or (self._queued() and not self._paused):
                 raise Cancelled("somebody wants the model")
 
     def _work(self, job: Job) -> None:
@@ -262,8 +294,9 @@ class JobQueue:
     def _next(self) -> Job | None:
         """The job to run; None if the queue ends, or there is time to look ahead."""
         with self._changed:
-            while not self._stopping and (self._paused or not self._queued()):
-                if self._ahead.due:
+            while not self._stopping and (self._asked_aside or self._paused or not self._queued()):
+                if self._ahead.due and not self._asked_aside:
+                    self._preparing = True
                     return None
                 self._changed.wait()
             if self._stopping:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from base64 import b64decode
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from playwright.sync_api import Page, expect
 
 from tests.studio.browser.conftest import Open, Running, drag, make_turn, rows
 from undrift.session import engine
+from undrift.studio.job import About
 
 SIDE = 128
 DISC = (40, 30, 100, 90)
@@ -67,18 +69,21 @@ def click(page: Page, x: float, y: float) -> None:
 @pytest.fixture
 def page(open_page: Open, running: Running, request: pytest.FixtureRequest) -> Page:
     """A session of the scene, in Paint."""
-    name = request.node.name.replace("_", " ")[:60].strip()
-    engine.start_session(
-        running.studio.folders.root / name, scene(), "a yellow dog on a beach", running.studio.backbone
-    )
+    return painting(open_page, running, request.node.name.replace("_", " ")[:60].strip(), scene())
+
+
+def painting(open_page: Open, running: Running, name: str, picture: Image.Image) -> Page:
+    """A session of ``picture``, in Paint."""
+    folder = running.studio.folders.root / name
+    engine.start_session(folder, picture, "a yellow dog on a beach", running.studio.backbone)
     opened = open_page(f"#/s/{name}")
     opened.get_by_role("tab", name="Paint").click()
     expect(opened.locator(".stage .picture")).to_have_js_property("complete", True)
     return opened
 
 
-def test_a_click_on_a_thing_selects_it_with_its_eye(page: Page) -> None:
-    page.get_by_role("radio", name="Thing").check()
+def test_a_click_on_a_colour_selects_what_has_it_with_its_eye(page: Page) -> None:
+    page.get_by_role("radio", name="Colour").check()
     click(page, 50, 60)
     expect(page.locator(".area.only")).to_contain_text(f"{round(100 * DISC_MASK.mean())} %")
     assert same(mask_of(page), DISC_MASK)
@@ -93,6 +98,36 @@ def test_a_click_on_a_thing_selects_it_with_its_eye(page: Page) -> None:
     page.get_by_label("Reach").fill("0.02")
     click(page, 5, 5)
     assert 0.1 < mask_of(page, "protect").mean() < (~DISC_MASK).mean() - 0.1
+
+
+def overlap(one: Mask, other: Mask) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+def test_a_click_on_a_thing_has_the_model_find_it(page: Page) -> None:
+    page.get_by_role("radio", name="Thing").check()
+    click(page, 50, 60)
+    expect(page.locator(".area.only")).to_be_visible()
+    assert overlap(mask_of(page), DISC_MASK) > 0.9
+    page.get_by_label("Take away").check()
+    click(page, 50, 60)
+    expect(page.locator(".area.only")).to_have_count(0)
+    assert not mask_of(page).any()
+
+
+def test_while_the_model_is_at_work_the_colours_have_to_do(open_page: Open, running: Running) -> None:
+    # Another picture than the others': what was looked at once is known, whatever the model does.
+    page = painting(open_page, running, "colours alone", ImageOps.mirror(scene()))
+    go, waited = threading.Event(), list[bool]()
+    about = About("edit", "elsewhere", "something else", "nobody")
+    running.studio.jobs.submit(about, lambda work: waited.append(go.wait(60)))
+    try:
+        page.get_by_role("radio", name="Thing").check()
+        click(page, SIDE - 1 - 50, 60)
+        expect(page.locator(".toast")).to_contain_text("selected by its colours alone")
+        assert same(mask_of(page), DISC_MASK[:, ::-1])
+    finally:
+        go.set()
 
 
 def test_loops_and_rectangles_take_and_give(page: Page) -> None:
@@ -125,7 +160,7 @@ def loop(page: Page, *points: tuple[float, float]) -> None:
 
 
 def test_an_area_grows_and_shrinks_by_as_much(page: Page) -> None:
-    page.get_by_role("radio", name="Thing").check()
+    page.get_by_role("radio", name="Colour").check()
     click(page, 50, 60)
     page.get_by_role("button", name="Grow").click()
     page.get_by_role("button", name="Grow").click()
@@ -158,7 +193,7 @@ def test_the_brush_has_keys_and_paints_where_it_is_on_an_enlarged_picture(page: 
 
 
 def test_an_area_with_a_name_comes_back_in_a_later_turn(page: Page, running: Running) -> None:
-    page.get_by_role("radio", name="Thing").check()
+    page.get_by_role("radio", name="Colour").check()
     click(page, 50, 60)
     page.get_by_role("button", name="Name this area").click()
     page.get_by_label("Name", exact=True).fill("the ball")

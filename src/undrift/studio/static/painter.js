@@ -63,7 +63,8 @@ function shapeRow() {
     choices(t("With what"), "shape", SHAPES, brush.shape, (shape) => setBrush({ shape })),
     h("label", { class: "row" }, away, t("Take away")),
     brush.shape === "brush" && slider(t("Size"), "size", 0.01, 0.4),
-    brush.shape === "thing" && slider(t("Reach"), "reach", 0.02, 0.4),
+    brush.shape === "thing" && slider(t("Reach"), "spread", 0.1, 0.9),
+    brush.shape === "colour" && slider(t("Reach"), "reach", 0.02, 0.4),
     h("p", { class: "muted fine hint" }, SHAPES[brush.shape].help));
 }
 

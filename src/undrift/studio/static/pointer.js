@@ -1,9 +1,13 @@
 // The pointer on the picture while somebody paints: a stroke, a loop, a rectangle, or one click on a thing.
 
+import { post, sessionPath } from "./api.js";
 import { brush, brushPixels } from "./brush.js";
 import { isMoving } from "./gestures.js";
+import { t } from "./languages.js";
 import { pointOf } from "./lens.js";
 import { add, beginStroke, dropStroke, extendStroke, rounded, settle } from "./masks.js";
+import { announce, attempt, toast } from "./say.js";
+import { state } from "./state.js";
 import { around } from "./strokes.js";
 import { alike } from "./wand.js";
 
@@ -26,7 +30,8 @@ export function followPointer(canvas, picture, show) {
     event.preventDefault();
     canvas.setPointerCapture(event.pointerId);
     const point = pointOf(event);
-    if (brush.shape === "thing") return touch(picture, point, redraw);
+    if (brush.shape === "colour") return touch(picture, point, redraw);
+    if (brush.shape === "thing") return attempt(() => pick(canvas, picture, point, redraw));
     shape = { kind: brush.shape, points: [rounded(point)], from: point, to: point };
     if (brush.shape === "brush") beginStroke(brush.tool, brushPixels(), point, brush.away);
     redraw();
@@ -73,6 +78,26 @@ function touch(picture, point, redraw) {
   add({ tool: brush.tool, away: brush.away, runs: alike(picture, point, brush.reach) });
   redraw();
 }
+
+// The model says what belongs to the thing; where it is at work the colours have to do.
+async function pick(canvas, picture, point, redraw) {
+  if (canvas.ariaBusy === "true") return;
+  const [{ name: session, width, height }, { tool, away }] = [state.session, brush];
+  const [x, y] = [within(point[0], width), within(point[1], height)];
+  canvas.ariaBusy = "true";
+  try {
+    announce(t("Looking for the thing"));
+    const { busy, runs } = await post(`${sessionPath(session)}/select`, { turn: state.shown, x, y, reach: brush.spread });
+    if (state.session?.name !== session) return;
+    if (busy) toast(t("The model is at work: this was selected by its colours alone."));
+    add({ tool, away, runs: busy ? alike(picture, point, brush.reach) : runs });
+  } finally {
+    canvas.ariaBusy = "false";
+    redraw();
+  }
+}
+
+const within = (value, size) => Math.min(size - 1, Math.max(0, value));
 
 // What the pointer is about to do, black on white: how large the brush is, where the loop or the rectangle goes.
 function outline(pen, dot, shape, hover) {
