@@ -93,6 +93,24 @@ def test_per_turn_leaves_out_what_is_unscored(page: Page) -> None:
     assert ["multi_turn", "33.3 (n=3)", "50.0 (n=2)"] in page.rows
 
 
+def test_means_by_type_and_by_what_the_words_change(tmp_path: Path) -> None:
+    """Drawn turns of one type change one thing: the words of an addition add, those of another place are global."""
+    scopes = {"add": "addition", "delete": "deletion", "background": "global", "object": "local", "colour": "local"}
+    results = read_results([small_run(tmp_path / "run")])
+    assert [[scopes[name] for name in row] for row in results.types] == results.scopes
+    info, (arm, _) = info_of("edit-score"), results.arms
+    table = tables.per_kind(results, info, results.scopes, "what the words change")
+    assert "by what the words change" in table.caption
+    for name, cell in zip(table.header[1:], table.rows[0][1:], strict=True):
+        turns = [
+            SCORE[arm.label][row][turn]
+            for row, kinds in enumerate(results.scopes)
+            for turn, kind in enumerate(kinds)
+            if kind == name
+        ]
+        assert (cell.text, cell.note) == (f"{sum(map(float, turns)) / len(turns):.3f}", f"n={len(turns)}")
+
+
 def test_differences_are_paired(page: Page) -> None:
     """no_edit - multi_turn over the five common turns: (100 + 0 + 100 + 100 + 0) / 5; three cases tell nothing."""
     assert any(row[:2] == ["no_edit", "+60.0 (n=5)"] for row in page.rows)

@@ -16,6 +16,7 @@ from undrift.bench.statistics import Matrix
 from undrift.bench.suites.base import SuiteSpec
 from undrift.bench.suites.registry import open_suite
 from undrift.errors import InputError, UndriftError
+from undrift.methods.scope import scope_of
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Results:
         arms: one per method, in the order of the runs and their manifests.
         infos: the metrics that have a number somewhere, by name.
         types: (cases, turns) names of the edit types, "" where unknown.
+        scopes: (cases, turns) where the words of each turn act, see ``scope_of``; "" where unknown.
         known: the suite's cases by id, with right answers; empty if the suite's data is not at hand.
     """
 
@@ -95,6 +97,7 @@ class Results:
     arms: tuple[Arm, ...]
     infos: Mapping[str, Info]
     types: Sequence[Sequence[str]]
+    scopes: Sequence[Sequence[str]]
     known: Mapping[str, Case] = field(default_factory=dict)
 
     def values(self, arm: Arm, metric: str) -> Matrix:
@@ -139,7 +142,7 @@ def read_results(paths: Sequence[Path], limit: int | None = None) -> Results:
     )
     if not any(arm.made for arm in arms):
         raise InputError(f"nothing is made yet in {', '.join(map(str, paths))}: run it with undrift bench run")
-    return Results(suite, cases, turns, arms, _infos(arms), _types(arms, cases, turns), known)
+    return Results(suite, cases, turns, arms, _infos(arms), *_kinds(arms, cases, turns), known)
 
 
 def _common_suite(runs: Sequence[tuple[RunFolder, Manifest]], limit: int | None) -> SuiteSpec:
@@ -250,13 +253,15 @@ def info_of(name: str) -> Info:
     return Info(name, metric.title, metric.unit, metric.higher_is_better, metric.group)
 
 
-def _types(arms: Sequence[Arm], cases: Sequence[str], turns: int) -> list[list[str]]:
-    types = [[""] * turns for _ in cases]
+def _kinds(arms: Sequence[Arm], cases: Sequence[str], turns: int) -> tuple[list[list[str]], list[list[str]]]:
+    """``Results.types`` and ``Results.scopes``."""
+    types, scopes = ([[""] * turns for _ in cases] for _ in range(2))
     for arm in arms:
         for row, case in enumerate(cases):
             for record in arm.records[case]:
                 types[row][record.turn - 1] = record.edit_type
-    return types
+                scopes[row][record.turn - 1] = scope_of(record.source_prompt, record.target_prompt).value
+    return types, scopes
 
 
 def only(results: Results, labels: Sequence[str]) -> Results:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from undrift.bench.records import Manifest
 from undrift.bench.report import choice, tables
@@ -26,7 +26,8 @@ def build(results: Results, reference: Arm) -> Document:
         Section("table-1", "The paper's Table 1", _table_1(results)),
         Section("table-2", "The paper's Table 2", tables.table_2(results)),
         Section("curves", "Over the turns", _over_turns(results)),
-        Section("types", "By edit type", _types(results)),
+        Section("types", "By edit type", _kinds(results, results.types, "edit type")),
+        Section("scopes", "By what the words change", _kinds(results, results.scopes, "what the words change")),
         Section("pie-bench", "PIE-Bench's metrics", _group(results, choice.PIE)),
         Section("drift", "Change against turn 0 and the turn before", _group(results, choice.DRIFTING)),
         Section("costs", "Costs", [tables.costs(results)] if choice.of_group(results, choice.COST) else []),
@@ -99,11 +100,11 @@ def _over_turns(results: Results) -> list[Block]:
     return [block for pair in pairs for block in pair]
 
 
-def _types(results: Results) -> list[Block]:
-    if len({name for row in results.types for name in row} - {""}) < 2:
+def _kinds(results: Results, kinds: Sequence[Sequence[str]], by: str) -> list[Block]:
+    if len({name for row in kinds for name in row} - {""}) < 2:
         return []
     infos = choice.present(results, choice.TYPES) or choice.headlines(results)
-    return [tables.per_type(results, info) for info in infos]
+    return [tables.per_kind(results, info, kinds, by) for info in infos]
 
 
 def _group(results: Results, group: str) -> list[Block]:

@@ -207,16 +207,16 @@ def per_turn(results: Results, info: Info) -> Table:
     return _by_method(results, f"{title_of(info)}, by turn. {N_NOTE}", [name for name, _ in groups], cells)
 
 
-def per_type(results: Results, info: Info) -> Table:
-    """One metric by edit type."""
-    types = np.array(results.types)
-    names = sorted({str(name) for name in np.unique(types)} - {""})
+def per_kind(results: Results, info: Info, kinds: Sequence[Sequence[str]], by: str) -> Table:
+    """One metric by what ``kinds``, (cases, turns), calls each turn; ``by`` says what that is."""
+    given = np.array(kinds)
+    names = sorted({str(name) for name in np.unique(given)} - {""})
 
     def cells(arm: Arm) -> Iterable[Cell]:
         values = results.values(arm, info.name)
-        return (mean_cell(info, values[types == name]) for name in names)
+        return (mean_cell(info, values[given == name]) for name in names)
 
-    return _by_method(results, f"{title_of(info)}, by edit type. {N_NOTE}", names, cells)
+    return _by_method(results, f"{title_of(info)}, by {by}. {N_NOTE}", names, cells)
 
 
 def rounds(results: Results, info: Info) -> Table:
