@@ -9,7 +9,7 @@ from undrift.bench.suites.registry import all_suites, open_suite
 from undrift.errors import InputError
 from undrift.littleworld.edits import RICH_EDIT_TYPES
 
-VARIANTS = ("standard", "long", "reconstruct", "no-op", "cycle", "rich")
+VARIANTS = ("standard", "ten", "long", "reconstruct", "no-op", "cycle", "rich")
 
 
 def cases_of(variant: str, limit: int | None = None, turns: int | None = None) -> list[DrawnCase]:
@@ -24,6 +24,7 @@ def cases_of(variant: str, limit: int | None = None, turns: int | None = None) -
         ("quick", 8, 4),
         ("standard", 64, 5),
         ("default", 64, 5),
+        ("ten", 64, 10),
         ("long", 24, 20),
         ("reconstruct", 16, 16),
         ("no-op", 16, 10),
@@ -42,7 +43,7 @@ def test_sizes(variant: str, count: int, turns: int) -> None:
 def test_the_same_every_time_and_no_variant_has_anothers_pictures() -> None:
     assert [case.scenes for case in cases_of("quick")] == [case.scenes for case in cases_of("quick")]
     originals = [{case.scenes[0] for case in cases_of(name)} for name in VARIANTS]
-    assert len(set.union(*originals)) == sum(map(len, originals)) == 64 + 24 + 16 + 16 + 16 + 64
+    assert len(set.union(*originals)) == sum(map(len, originals)) == 64 + 64 + 24 + 16 + 16 + 16 + 64
 
 
 def test_an_edit_is_right_where_its_mask_is_and_nowhere_else() -> None:
