@@ -42,11 +42,13 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
         "guidance": 1.5,
         "map_steps": 0,
     },
+    "dec_flowedit": {"map_steps": 16},
 }
 """The distilled guidance is known from 1 to 5; 0, which one method inverts with, means nothing to it.
 
 `undrift` was tuned by freeze, drift and edit together, on sequences of its own (`docs/methods.md`): the objective
-here knows one turn's mask alone. At equal guidance it needs no map.
+here knows one turn's mask alone. At equal guidance it needs no map. The map's pass of `dec_flowedit` may have no more
+steps than its edit, whose number is tried.
 """
 
 SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
@@ -59,6 +61,9 @@ SPACE: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "rf_inversion": {"guidance": (2.0, 2.75), "inversion_gain": (0.1, 0.25), "stop": (0.1, 0.4), "gain": (0.7, 1.0)},
     "flowedit": {"guidance": (1.5, 2.0, 3.5), "n_max": (16, 20, 27), "source_guidance": (1.0,)},
     "rf_solver": {"guidance": (1.5, 2.5, 3.0, 4.0), "inject_steps": (2,)},
+    "dec_flowedit": {"guidance": (1.5,)},
+    "direct_edit": {"guidance": (1.5, 3.0)},
+    "flow_align": {"guidance": (1.0, 1.5, 2.5, 4.0), "alignment": (0.0, 0.03), "base_guidance": (1.5,)},
     "stable_flow": {
         "nudge": (1.0,),
         "sites": (("double.0",), ("double.0", "double.9"), ("double.0", "double.1", "double.17", "double.18")),
@@ -76,7 +81,13 @@ SEQUENCES, TURNS = 10, 3
 UNSEEN = 40.0
 """PSNR in dB from which on a difference cannot be seen."""
 
-FEWER: Mapping[str, tuple[int, int]] = {"rf_solver": (6, 2), "stable_flow": (4, 2)}
+FEWER: Mapping[str, tuple[int, int]] = {
+    "rf_solver": (6, 2),
+    "stable_flow": (4, 2),
+    "dec_flowedit": (6, 2),
+    "direct_edit": (6, 2),
+    "flow_align": (6, 2),
+}
 """Sequences and turns for the methods that cost the most."""
 
 FLUX_SHARE = len(VITAL_SITES) / sum(FLUX_BLOCKS)

@@ -37,7 +37,7 @@ metrics_option = click.option(
     "--suite",
     required=True,
     metavar="NAME[:VARIANT]",
-    help="What to edit: quick, standard, ten, long, rich, reconstruct, no-op or cycle of LittleWorld, or a data set's.",
+    help="What to edit: quick, standard, ten, long, rich, reconstruct, no-op, cycle of LittleWorld, or a data set's.",
 )
 @click.option("--data", type=click.Path(path_type=Path), metavar="PATH", help="The suite's folder or file.")
 @click.option(
