@@ -103,12 +103,12 @@ def test_means_by_type_and_by_what_the_words_change(tmp_path: Path) -> None:
     assert "by what the words change" in table.caption
     for name, cell in zip(table.header[1:], table.rows[0][1:], strict=True):
         turns = [
-            SCORE[arm.label][row][turn]
+            SCORE[arm.label][row][turn] or 0.0
             for row, kinds in enumerate(results.scopes)
             for turn, kind in enumerate(kinds)
             if kind == name
         ]
-        assert (cell.text, cell.note) == (f"{sum(map(float, turns)) / len(turns):.3f}", f"n={len(turns)}")
+        assert (cell.text, cell.note) == (f"{sum(turns) / len(turns):.3f}", f"n={len(turns)}")
 
 
 def test_differences_are_paired(page: Page) -> None:
