@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from tests.docs.samples import ROOT, Sample, samples
 from tests.docs.shell import PROJECT, check_names
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
-from undrift.bench.data import prompts
+from tests.test_layering import FREE
+from undrift.bench.data import pie, prompts
 from undrift.bench.importing import DESCRIPTION, read_description
 from undrift.bench.suites.registry import open_suite
 from undrift.cli import execution
@@ -118,3 +119,19 @@ def test_the_refusals_are_said_so(line: str) -> None:
     with pytest.raises(NotUnderstood) as refused:
         understand(text, CAPTION)
     assert re.fullmatch(pattern(message), str(refused.value)), str(refused.value)
+
+
+def test_the_layout_lists_every_layer() -> None:
+    shown = sample("conventions.md", "text", "src/undrift/").text
+    layers = {path.parent.name for path in (ROOT / "src" / "undrift").glob("*/__init__.py")} - FREE
+    assert set(re.findall(r"^  (\w+)/", shown, re.MULTILINE)) == layers
+    for folder in re.findall(r"^([\w/]+)/", shown, re.MULTILINE):
+        assert (ROOT / folder).is_dir(), folder
+
+
+def test_the_benchmark_s_files_are_looked_for_where_the_page_says() -> None:
+    lines = sample("data.md", "text", "mapping_file.json").text.splitlines()
+    mapping, picture, turns = (line.removeprefix("PATH/").split()[0] for line in lines)
+    assert mapping == pie.MAPPING
+    assert picture.rpartition("/")[0] == f"{pie.PICTURES}/{pie.type_folder(0)}"
+    assert turns == f"{prompts.FOLDER}/<id>/<id>.yaml"

@@ -1,4 +1,4 @@
-"""Stable Flow (arXiv 2411.14430): the edit reads the source picture's keys and values in the vital layers."""
+"""Stable Flow (arXiv 2411.14430): in the vital layers the edit reads the keys and values of the picture it edits."""
 
 from __future__ import annotations
 
