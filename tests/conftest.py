@@ -17,6 +17,9 @@ from undrift.backbones import Backbone, load
 settings.register_profile("undrift", deadline=None, derandomize=True)
 settings.load_profile("undrift")
 
+RARELY = (10_000, 10, 10)
+"""When Python looks for garbage (``gc.set_threshold``): its own 700 objects are a test's work."""
+
 
 def pytest_configure() -> None:
     """``tmp_path`` is in memory: sessions wait for the disk at every turn, which no test is about."""
@@ -33,6 +36,7 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+        gc.set_threshold(*RARELY)
 
 
 @pytest.fixture(scope="session", autouse=True)

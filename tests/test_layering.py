@@ -56,8 +56,15 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """A module's syntax tree and all below it."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def syntax(path: Path) -> ast.Module:
+    found = nodes(path)[0]
+    assert isinstance(found, ast.Module)
+    return found
 
 
 def layer(path: Path) -> str:
@@ -67,7 +74,7 @@ def layer(path: Path) -> str:
 def imported(path: Path) -> set[str]:
     """Layers of undrift that a module imports anywhere, also inside functions."""
     names: set[str] = set()
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -101,7 +108,7 @@ def test_modules_stay_short(path: Path) -> None:
 def test_two_classes_never_share_a_name_in_one_layer_nor_two_types_in_one_folder() -> None:
     homes: dict[tuple[object, str], list[Path]] = {}
     for path in MODULES:
-        for node in parsed(path).body:
+        for node in syntax(path).body:
             for name in named_types(node):
                 homes.setdefault((path.parent, name), []).append(path)
                 if isinstance(node, ast.ClassDef):
@@ -133,7 +140,7 @@ def test_no_model_and_no_kind_of_layer_is_asked_for_by_its_name() -> None:
     asked = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
         for path in MODULES
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops)
         for side in (node.left, *node.comparators)
         if models in named_by(side).lower() or (layer(path) in layers and named_by(side) == KIND)

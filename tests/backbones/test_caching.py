@@ -188,6 +188,7 @@ def test_a_cache_is_written_as_it_is_read() -> None:
         assert str(Cache.parse(text)) == str(Cache.parse(text.partition(":")[0])) == text
 
 
+@pytest.mark.slow
 def test_models_that_diffusers_has_no_cache_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"diffusers has no step cache for .*, a SD3Transformer2DModel: leave out --cache"

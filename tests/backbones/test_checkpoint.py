@@ -124,6 +124,7 @@ def changed(file: Path, **tensors: torch.Tensor) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_xl_is_a_model_by_itself_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tiny_sdxl.save_tiny_sdxl(tmp_path / "xl")
     (tmp_path / "held").mkdir()
@@ -179,6 +180,7 @@ def test_a_warm_model_is_loaded_again_where_its_checkpoint_is_another(file: Path
     assert keeper.kept(load, str(file), device="cpu", tell=print) is not first
 
 
+@pytest.mark.slow
 def test_a_session_is_begun_left_and_gone_on_with(file: Path, hub: Hub, tmp_path: Path) -> None:
     """By the command line: the second command names no model, and is asked for none."""
     picture, session = tmp_path / "p.png", tmp_path / "s"

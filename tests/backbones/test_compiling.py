@@ -87,6 +87,7 @@ def test_a_network_of_unknown_blocks_is_refused() -> None:
         compile_blocks(torch.nn.Linear(2, 2))
 
 
+@pytest.mark.slow
 def test_a_folder_is_compiled_where_that_is_asked_for(tiny_flux_folder: Any) -> None:
     backbone = load(str(tiny_flux_folder), device="cpu", compile=True)
     assert is_compiled(backbone._network)  # type: ignore[attr-defined]

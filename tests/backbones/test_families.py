@@ -293,9 +293,7 @@ def test_a_prompt_that_is_too_long_is_refused(name: str) -> None:
         loaded(name).embed(["a cat " * 300])
 
 
-@pytest.mark.parametrize(
-    ("name", "method"), slow_but_for({(name, "undrift") for name in NAMES}, product(NAMES, FIVE_TURNS))
-)
+@pytest.mark.parametrize(("name", "method"), slow_but_for({(NAMES[0], "undrift")}, product(NAMES, FIVE_TURNS)))
 def test_five_turns(name: str, method: str, tmp_path: Path) -> None:
     quick: dict[str, dict[str, Any]] = {
         "multi_turn": {"steps": 3, "highlight_start": 1},

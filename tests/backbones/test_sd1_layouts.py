@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tests.support.sd_checkpoint import save_checkpoint
+from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_sd import pipeline, save_tiny_sd
 from undrift.backbones import Backbone, from_pipeline, load
 from undrift.backbones.folder import read_folder
@@ -96,6 +97,7 @@ def test_the_published_layout(tmp_path: Path) -> None:
     same(load(str(as_published(pipe, tmp_path / "sd")), device="cpu"), from_pipeline(pipe, name="expected"))
 
 
+@pytest.mark.slow
 def test_a_whole_checkpoint_replaces_every_part(folder: Path, base: Path, tmp_path: Path) -> None:
     file = save_checkpoint(tmp_path / "whole.safetensors", pipeline())
     plain, backbone = load(str(folder), device="cpu"), load(str(base), device="cpu", transformer=file)
@@ -111,7 +113,9 @@ def test_a_whole_checkpoint_needs_no_weights_beside_it(folder: Path, base: Path,
     same(load(str(base), device="cpu", transformer=file), load(str(folder), device="cpu"))
 
 
-@pytest.mark.parametrize("own_layout", [True, False], ids=["its authors' layout", "diffusers' layout"])
+@pytest.mark.parametrize(
+    "own_layout", slow_but_for({True}, [True, False]), ids=["its authors' layout", "diffusers' layout"]
+)
 def test_a_unet_alone_leaves_the_other_parts(own_layout: bool, folder: Path, base: Path, tmp_path: Path) -> None:
     file = tmp_path / "unet.safetensors"
     if own_layout:

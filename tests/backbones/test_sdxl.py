@@ -38,7 +38,7 @@ def velocity(backbone: Backbone) -> Tensor:
 
 
 @pytest.mark.parametrize("zeros", [True, False], ids=["the empty prompt is zeros", "the empty prompt is embedded"])
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("guidance", slow_but_for({3.0}, [1.0, 3.0]))
 def test_a_sample_is_that_of_diffusers_own_pipeline(guidance: float, zeros: bool) -> None:
     """Prompts, both encoders, pooled, sizes, guidance and steps; at 64 x 32 width and height cannot be mixed up."""
     pipe = pipeline(zeros=zeros)
@@ -63,6 +63,7 @@ def test_its_layers_are_found_where_they_are() -> None:
     assert (grid.rows, grid.columns, grid.token_side) == (2, 4, 16)
 
 
+@pytest.mark.slow
 def test_a_folder_is_the_pipeline(tmp_path: Path) -> None:
     folder = save_tiny_sdxl(tmp_path / "xl")
     backbone = load(str(folder), device="cpu", dtype="float32")
@@ -92,7 +93,7 @@ def edited(name: str, target: str, **params: Any) -> Tensor:
     return made.latent.packed
 
 
-@pytest.mark.parametrize("name", slow_but_for({"ddim", "p2p"}, EDITORS))
+@pytest.mark.parametrize("name", slow_but_for({"p2p"}, EDITORS))
 def test_the_unet_s_editors_edit(name: str) -> None:
     blue = edited(name, "a blue cat sitting on the grass")
     assert bool(blue.isfinite().all())

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.contracts.test_methods import NAMES, PICTURE, fitting, picture, request
 from tests.support.closeness import assert_rounded, rounding
+from tests.support.slow_cases import slow_but_for
 from undrift.backbones import Backbone
 from undrift.errors import InputError
 from undrift.methods.base import EditMethod
@@ -25,6 +26,7 @@ from undrift.session.next_turn import candidates
 from undrift.session.region import changeable
 from undrift.session.store import Session
 
+USUAL = [(name, "default") for name in NAMES]
 EVERY = [(name, preset) for name in NAMES for preset in all_methods()[name].presets]
 
 
@@ -89,7 +91,7 @@ def test_methods_that_move_by_differences_hold_the_outside_exactly(name: str, ba
         assert float((held.mask.flatten() * (region[0] == 0)).max()) == 0
 
 
-@pytest.mark.parametrize(("name", "preset"), EVERY)
+@pytest.mark.parametrize(("name", "preset"), slow_but_for(USUAL, EVERY))
 def test_seeds_matter_exactly_where_the_method_says_so(name: str, preset: str, backbone: Backbone) -> None:
     fitting(name, backbone)
     method = get(name, preset)

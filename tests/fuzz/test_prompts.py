@@ -98,6 +98,7 @@ files = st.one_of(
 
 
 @fuzzed
+@pytest.mark.slow
 @given(files)
 def test_prompts_are_read_or_refused(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

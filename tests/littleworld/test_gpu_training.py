@@ -37,6 +37,7 @@ def test_every_seed_is_drawn_once_and_both_sizes_come_early() -> None:
     assert {large for _, _, large in tasks[:2]} == {True, False}
 
 
+@pytest.mark.slow
 def test_drawing_fills_the_stores_in_the_background() -> None:
     drawing = Drawing(CHUNK, 0, workers=1)
     small, large = drawing.stores(CPU)

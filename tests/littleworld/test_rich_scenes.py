@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.support.slow_cases import slow_but_for
 from undrift.errors import InputError
 from undrift.littleworld.drawing import DARK
 from undrift.littleworld.render import render
@@ -112,7 +113,7 @@ def test_the_old_placements_come_first_among_the_many() -> None:
 
 
 @pytest.mark.parametrize("pose", POSES)
-@pytest.mark.parametrize("kind", WEARERS)
+@pytest.mark.parametrize("kind", slow_but_for(sorted(WEARERS)[:1], WEARERS))
 def test_nobody_is_cut_by_the_frame_in_any_pose(kind: str, pose: str) -> None:
     """As many pixels are drawn at the outermost places as in the middle, but for 1 % of rounding."""
     for facing, wearable in itertools.product(("left", "right"), WEARABLES):
@@ -125,7 +126,7 @@ def test_nobody_is_cut_by_the_frame_in_any_pose(kind: str, pose: str) -> None:
             assert not drawn(scene)[0].any()
 
 
-@pytest.mark.parametrize("kind", SUBJECTS)
+@pytest.mark.parametrize("kind", slow_but_for(SUBJECTS[:3], SUBJECTS))
 def test_no_companion_is_hidden_behind_the_subject(kind: str) -> None:
     for place, companion in itertools.product(RICH_PLACEMENTS, COMPANIONS):
         if place.scale == max(RICH_SCALES) and place.x in (56, 72):
@@ -137,7 +138,7 @@ def test_no_companion_is_hidden_behind_the_subject(kind: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS[1:])
-@pytest.mark.parametrize("kind", SUBJECTS)
+@pytest.mark.parametrize("kind", slow_but_for(SUBJECTS[:3], SUBJECTS))
 def test_patterns_are_bold_on_every_subject_in_every_colour(kind: str, pattern: str) -> None:
     """At the smallest size it changes a good part of the subject, strongly, and nothing outside it."""
     for colour, background in zip(COLOURS, itertools.cycle(BACKGROUNDS)):

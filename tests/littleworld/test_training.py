@@ -51,6 +51,7 @@ def velocity(nets: Nets, guidance: float = 1.0) -> torch.Tensor:
     return result
 
 
+@pytest.mark.slow
 def test_growth_keeps_the_function() -> None:
     shallow = trainer()
     for _ in range(3):
@@ -181,6 +182,7 @@ def test_noised_latents_have_the_deviation_asked_for() -> None:
     assert noise.square().mean() == pytest.approx(0.8**2 / 3, rel=0.06)
 
 
+@pytest.mark.slow
 def test_the_adversarial_end_changes_the_decoder_alone() -> None:
     judge(torch.zeros(1, 3, 128, 128))  # its network, made in inference mode, is another than the trainer's
     torch.manual_seed(0)

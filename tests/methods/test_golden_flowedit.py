@@ -62,6 +62,7 @@ def test_the_last_n_min_steps_sample_the_target_from_the_noised_edit() -> None:
     assert result.evaluations == 2
 
 
+@pytest.mark.slow
 def test_noises_are_averaged_and_the_end_is_sampled_as_the_paper_says_step_by_step() -> None:
     backbone, image = golden.backbone(), golden.request().original.packed
     source = backbone.velocity_field(backbone.embed([golden.SOURCE]), golden.GRID, 1.5)

@@ -69,7 +69,7 @@ def test_the_source_is_the_pipeline_s(backbone: StableDiffusionBackbone) -> None
     ("name", "target", "params"),
     [
         ("refine", LONGER, {"cross_share": 0.4, "self_share": 0.6}),
-        ("refine_text", LONGER, {"cross_share": 0.8, "self_share": 0.0}),
+        pytest.param("refine_text", LONGER, {"cross_share": 0.8, "self_share": 0.0}, marks=pytest.mark.slow),
         ("replace", TARGET, {"cross_share": 0.4, "self_share": 0.6, "exchange": "replace"}),
     ],
 )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tests.contracts.test_methods import picture
 from tests.support.closeness import assert_rounded
+from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_sd import OPERATIONS, tiny_sd
 from undrift.attention.columns import TextColumns
 from undrift.attention.sites import Site
@@ -81,6 +82,7 @@ def test_words_that_are_not_in_the_prompt_are_refused_and_never_return_the_sourc
             edit(name, request(words=("horse",)), **PLAIN)
 
 
+@pytest.mark.slow
 def test_without_words_there_is_no_blend() -> None:
     """ "red" left out, nothing new, and words=(): neither gives an empty mask, which would be the source."""
     unnamed = edit("p2p", request(words=()), **{**PLAIN, "reweight": 1.0})
@@ -180,7 +182,7 @@ class Spy:
         monkeypatch.setattr(pair.BesidePath, "__call__", spied)
 
 
-@pytest.mark.parametrize("editor", ["p2p", "masactrl"])
+@pytest.mark.parametrize("editor", slow_but_for({"p2p"}, ["p2p", "masactrl"]))
 def test_pnp_inversion_keeps_the_source_on_the_inversion_bit_for_bit(
     editor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +246,7 @@ def test_null_text_s_loss_falls_at_every_step_and_the_picture_comes_back() -> No
     assert float((final - image).square().mean()) < float((drifted - image).square().mean())
 
 
+@pytest.mark.slow
 def test_null_text_s_loss_is_of_the_path_s_next_state() -> None:
     """The first loss is |z - z*|^2 with the plain empty prompt, z being the state as DDIM's own variables have it."""
     field, _, _ = fitted(1)
@@ -262,6 +265,7 @@ def test_null_text_without_inner_steps_is_p2p() -> None:
     same(edit("null_text", request(), **UNBLENDED, inner_steps=0), edit("p2p", request(), **UNBLENDED))
 
 
+@pytest.mark.slow
 def test_null_text_stops_each_row_where_its_loss_is_low_enough() -> None:
     asked = request()
     everything = get("null_text", overrides={**PLAIN, "inner_steps": 3, "stop_below": 1000.0})

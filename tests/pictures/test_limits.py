@@ -115,6 +115,7 @@ def chunks(count: int) -> bytes:
     return png_of_rows((1, 1), 8, GREY, bytes(2), [chunk(b"tEXt", b"a\0b") * count])
 
 
+@pytest.mark.slow
 def test_endless_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that are legal and small, and keep Pillow's loops busy."""
     monkeypatch.setattr(meter, "SECONDS", 0.2)

@@ -119,6 +119,7 @@ def test_details_that_move_are_no_colour_shift() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_truth_is_no_distance_from_itself_and_a_shuffled_picture_far() -> None:
     for name, perfect in (("truth-psnr-outside", 99.0), ("truth-perceptual-littleworld-outside", 0.0)):
         assert numbers(name, played(right)) == [perfect] * 32

@@ -22,6 +22,7 @@ from tests.bench.metrics.outcomes import (
     single,
     untouched,
 )
+from tests.support.slow_cases import slow_but_for
 from undrift.bench.case import Case
 from undrift.bench.suites.littleworld import LittleWorldCase
 from undrift.littleworld.render import render
@@ -63,7 +64,7 @@ def test_the_loss_of_the_autoencoder_is_no_drift(name: str, decoded: dict[tuple[
         assert values.count(100.0) == 0
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", slow_but_for(BOTH[:1], BOTH))
 def test_another_sequences_pictures_drift_always(name: str) -> None:
     assert set(scored(name, played(shuffled))) <= {100.0, None}
     assert scored(name, played(shuffled)).count(100.0) > 20

@@ -19,6 +19,7 @@ from tests.bench.layouts import (
     write_pie_pp,
     write_rows,
 )
+from tests.support.slow_cases import slow_but_for
 from undrift.bench.data.pie import read_entries
 from undrift.bench.make_turns.make import make_turns
 from undrift.bench.make_turns.templates import TemplateWriter
@@ -49,7 +50,12 @@ def specs() -> list[tuple[str, str]]:
     return [(name, variant) for name, suite in all_suites().items() for variant in suite.variants]
 
 
-@pytest.mark.parametrize(("name", "variant"), specs())
+def firsts() -> list[tuple[str, str]]:
+    """One variant of each suite."""
+    return [(name, next(iter(suite.variants))) for name, suite in all_suites().items()]
+
+
+@pytest.mark.parametrize(("name", "variant"), slow_but_for(firsts(), specs()))
 def test_every_variant_of_every_suite(data: Path, name: str, variant: str) -> None:
     """Ids name folders, seeds differ where no protocol sets one, prompts lead on, masks and truths are of the
     original's size, cases travel.
