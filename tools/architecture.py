@@ -118,6 +118,7 @@ def turn() -> str:
     d = Drawing(596, "One turn: from the session through the method and the backbone back into the session")
     d.lane(12, 132, "session", "session")
     d.lane(158, 128, "methods", "methods")
+    d.text(936, 177, "as multi_turn does it", "note", anchor="end")
     d.lane(300, 84, "flow", "flow")
     d.lane(398, 74, "attention", "attention")
     d.lane(486, 98, "backbones", "backbones")
