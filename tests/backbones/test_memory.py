@@ -9,7 +9,7 @@ import torch
 
 from tests.bench.runner.support import counted
 from tests.contracts.test_methods import RUNNING, quick, request
-from tests.support.slow_cases import slow_but_for
+from tests.support.slow_cases import REPRESENTATIVE, slow_but_for
 from tests.support.small_joint import SmallJoint
 from tests.support.tiny_sd import tiny_sd
 from undrift.attention.taps import AttentionTap
@@ -24,7 +24,7 @@ def remembering(tiny_flux: Backbone) -> Iterator[Backbone]:
         yield tiny_flux
 
 
-@pytest.mark.parametrize("name", slow_but_for(set(RUNNING) - {"null_text"}, RUNNING))
+@pytest.mark.parametrize("name", slow_but_for(REPRESENTATIVE, RUNNING))
 def test_every_method_run_twice_gives_the_same_bits(name: str, tiny_flux: Backbone) -> None:
     model: Backbone = tiny_sd() if name == "null_text" else tiny_flux
     asked = request(model, 1, 2)

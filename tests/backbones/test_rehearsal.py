@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.contracts.test_methods import RUNNING, picture, quick, request
-from tests.support.slow_cases import slow_but_for
+from tests.support.slow_cases import REPRESENTATIVE, slow_but_for
 from tests.support.tiny_sd import tiny_sd
 from undrift.backbones import Backbone
 from undrift.backbones.memory import VelocityMemory
@@ -31,7 +31,7 @@ def rehearse(method: EditMethod, model: Backbone, asked: EditRequest) -> int:
     return model.counter.since(before).computed
 
 
-@pytest.mark.parametrize("name", slow_but_for(set(RUNNING) - {"null_text"}, RUNNING))
+@pytest.mark.parametrize("name", slow_but_for(REPRESENTATIVE, RUNNING))
 def test_every_method_is_the_same_to_the_bit_with_and_without(name: str, tiny_flux: Backbone) -> None:
     model: Backbone = tiny_sd() if name == "null_text" else tiny_flux
     method, asked = quick(name), request(model, 1)

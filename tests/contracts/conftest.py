@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.slow_cases import REPRESENTATIVE
 from tests.support.small_joint import small_joint
 from tests.support.tiny_pipelines import FAMILIES, loaded
 from tests.support.tiny_sd import tiny_sd
@@ -14,9 +15,6 @@ from undrift.backbones import Backbone
 
 QUICK = ("flux", "small-joint")
 """Two models that share no convention; what holds on both hardly ever fails on the others."""
-ON_BOTH = {"undrift", "multi_turn", "fireflow", "flowedit", "steerflow", "stable_flow"}
-"""Methods whose quick tests run on both: between them they capture maps, highlight, share features, move by
-differences, correct at every step and choose vital layers. The others' run on the first model."""
 MODELS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in ("sd", "sdxl", *FAMILIES))]
 
 
@@ -26,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent):
             given = item.callspec.params if hasattr(item, "callspec") else {}
-            if given.get("backbone") == QUICK[1] and given.get("name") not in {None, *ON_BOTH}:
+            if given.get("backbone") == QUICK[1] and given.get("name") not in {None, *REPRESENTATIVE}:
                 item.add_marker(pytest.mark.slow)
 
 

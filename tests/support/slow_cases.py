@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+REPRESENTATIVE = {"undrift", "multi_turn", "fireflow", "flowedit", "steerflow", "stable_flow"}
+"""Methods for quick tests of all: between them they capture maps, highlight, share features, move by differences,
+correct at every step and choose vital layers."""
+
 
 def slow_but_for(quick: Collection[Any], cases: Iterable[Any]) -> list[Any]:
     """``cases`` for ``pytest.mark.parametrize``, in their order, all marked slow but those in ``quick``.
