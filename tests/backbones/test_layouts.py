@@ -128,7 +128,7 @@ LOADS: dict[str, tuple[str, Callable[[Path, Path], Path], float]] = {
     "qwen_image": ("qwen_image", plain, 0.0),
     "qwen_image, variant bf16": ("qwen_image", variant("bf16"), 64 * BF16),
 }
-QUICK = {"flux", "flux, variant bf16 in shards", "sd3 in shards", "flux2, variant bf16", "qwen_image"}
+QUICK = {"flux, variant bf16 in shards", "sd3 in shards"}
 
 
 @pytest.mark.parametrize("layout", slow_but_for(QUICK, LOADS))

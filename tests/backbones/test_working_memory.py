@@ -81,7 +81,9 @@ def folder(path: Path, network: str, config: Mapping[str, Any], vae_channels: in
     ("make", "inputs", "network", "config", "vae_channels"),
     [
         (flux, flux_inputs, "transformer", {"num_attention_heads": 24, "attention_head_dim": 128}, 1),
-        (unet, unet_inputs, "unet", {"block_out_channels": [320, 640, 1280, 1280]}, 1),
+        pytest.param(
+            *(unet, unet_inputs, "unet", {"block_out_channels": [320, 640, 1280, 1280]}, 1), marks=pytest.mark.slow
+        ),
         (decoder, decoder_inputs, "unet", {"block_out_channels": [1]}, 128),
     ],
     ids=["FLUX.1", "Stable Diffusion 1.5", "VAE"],

@@ -138,6 +138,7 @@ def test_masactrl_that_shares_nothing_is_ddim_of_the_empty_source() -> None:
     differ(edit("masactrl", request(), **PLAIN, start_step=0, layers=0.5), plain)
 
 
+@pytest.mark.slow
 def test_masactrl_with_equal_prompts_is_the_source() -> None:
     asked = request(target=SOURCE)
     plain = edit("ddim", asked, **PLAIN)
@@ -261,6 +262,7 @@ def test_null_text_s_loss_is_of_the_path_s_next_state() -> None:
     assert_rounded(field.losses[0][0][0], missed.square().mean(), 2 * OPERATIONS, size=size)
 
 
+@pytest.mark.slow
 def test_null_text_without_inner_steps_is_p2p() -> None:
     same(edit("null_text", request(), **UNBLENDED, inner_steps=0), edit("p2p", request(), **UNBLENDED))
 

@@ -24,7 +24,7 @@ from undrift.errors import PictureError
 from undrift.pictures.opening import Opened
 
 Point = tuple[float, float]
-Values = NDArray[np.floating[Any]]
+Floats = NDArray[np.floating[Any]]
 Matrix = NDArray[np.float64]
 Primaries = tuple[Point, ...]
 """Chromaticities x, y of white, red, green and blue."""
@@ -120,12 +120,12 @@ def _are_colours(points: Primaries) -> bool:
         return False
 
 
-def _light_of_srgb(values: Values) -> Values:
+def _light_of_srgb(values: Floats) -> Floats:
     """IEC 61966-2-1."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def _bytes(light: Values) -> NDArray[np.uint8]:
+def _bytes(light: Floats) -> NDArray[np.uint8]:
     """Linear light as values of sRGB of 8 bits."""
     light = light.clip(0, 1)
     values = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
