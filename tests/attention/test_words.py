@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undrift.attention.segments import Folded
-from undrift.attention.words import changed_columns, changed_words, word_changes, word_columns
+from undrift.attention.words import changed_columns, changed_words, differences, word_changes, word_columns
 from undrift.errors import InputError
 
 
@@ -185,3 +185,29 @@ def test_punctuation_in_a_word_is_no_pattern() -> None:
     assert word_columns(Tokens("a c.t"), ["c.t"]) == (1, 2, 3)
     with pytest.raises(InputError, match="is not in the prompt"):
         word_columns(Tokens("a cat"), ["c.t"])
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("a " * 400 + "red cat", "a " * 400 + "blue cat"),
+        ("a b " * 400, "a b " * 200 + "c " + "a b " * 200),
+        ("a " * 400, "a " * 401),
+        ("a b " * 200, "b a " * 200),
+        ("a " * 400, ""),
+        ("x " * 400, "y " * 400),
+        ("a " * 400, "a " * 400),
+    ],
+)
+def test_texts_that_are_too_long_to_compare_word_by_word(source: str, target: str) -> None:
+    """They are compared from both ends; what is told is still what makes the one of the other."""
+    old, new = source.split(), target.split()
+    runs = list(differences(old, new))
+    assert [word for _, here, _ in runs for word in old[here.start : here.stop]] == old
+    assert [word for _, _, there in runs for word in new[there.start : there.stop]] == new
+    for tag, here, there in runs:
+        assert (old[here.start : here.stop] == new[there.start : there.stop]) == (tag == "equal")
+        assert (tag == "delete", tag == "insert") == (not there, not here)
+    assert sum(tag != "equal" for tag, _, _ in runs) <= 1
+    if (source, target) == ("a " * 400 + "red cat", "a " * 400 + "blue cat"):
+        assert runs[1] == ("replace", range(400, 401), range(400, 401))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -11,14 +12,42 @@ from hypothesis import strategies as st
 from tests.support.instructions import Case, cases
 from undrift.attention.words import changed_words
 from undrift.instructions import NotUnderstood, understand
-from undrift.instructions.advice import nearest_examples
+from undrift.instructions.advice import MOST_THINGS, NEAREST, advice, nearest_examples
 from undrift.instructions.caption import SCENE, parse
 from undrift.instructions.english import article, is_plural, preposition, same_noun
 from undrift.instructions.forms import all_forms
 from undrift.instructions.lexicon import nearest
+from undrift.instructions.tokens import Token, tokenise
 from undrift.littleworld.sequences import sample_sequence
 
 CAPTIONS = sorted({case.caption for name in ("development", "held_out", "traps") for case in cases(name)})
+
+
+def test_a_long_text_is_no_instruction() -> None:
+    """What looking for one costs grows so fast with the words that four thousand letters would take a minute."""
+    caption = "a red cat " + "on a sofa " * 300
+    assert understand(caption, "a red cat").form == "caption"
+    with pytest.raises(NotUnderstood, match=r"this has 803 words, an instruction has at most 60: say it in several"):
+        understand("make it red and " * 200 + "make it blue", "a red cat", form="instruction")
+
+
+def test_advice_about_a_caption_of_many_things_tries_few_examples() -> None:
+    tried: list[str] = []
+
+    def reads(tokens: Sequence[Token]) -> bool:
+        tried.append(" ".join(token.text for token in tokens))
+        return False
+
+    caption = " and ".join(f"a cat{number}" for number in range(300))
+    assert "change the background to a beach" in advice("gleam", tokenise("gleam"), caption, reads)
+    assert len(tried) <= (NEAREST + 2) * MOST_THINGS + 2
+
+
+@pytest.mark.parametrize("caption", ["and", "and and", ", ,", "with"])
+@pytest.mark.parametrize("text", ["add a dog", "put a hat on it", "add a dog and make it red", "make it blue"])
+def test_a_caption_that_names_nothing_is_told(caption: str, text: str) -> None:
+    with pytest.raises(NotUnderstood):
+        understand(text, caption, form="instruction")
 
 
 @pytest.mark.parametrize("text", CAPTIONS)

@@ -226,10 +226,18 @@ def test_nobody_comes_in_without_the_key(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize("sent", [None, "", "Bearer", "Bearer ", f"Basic {KEY}", KEY, "Bearer \xf0\x9f"])
 def test_odd_keys(studio: Studio, sent: str | None) -> None:
     with TestClient(create_api(studio, key=KEY), base_url="http://127.0.0.1:7860") as program:
-        refused = program.get(
-            "/v1/models", headers={} if sent is None else {b"authorization": sent.encode("latin-1")}
-        )
-    assert (refused.status_code, refused.json()["error"]["type"]) == (401, "authentication_error")
+        headers = {} if sent is None else {b"authorization": sent.encode("latin-1")}
+        for address in ("/v1/models", "/nothing", "/"):
+            refused = program.get(address, headers=headers, follow_redirects=False)
+            assert (refused.status_code, refused.json()["error"]["type"]) == (401, "authentication_error")
+
+
+def test_a_key_of_other_letters_than_ascii(studio: Studio) -> None:
+    key = "schlüssel-für-freunde"
+    with TestClient(create_api(studio, key=key), base_url="http://127.0.0.1:7860") as program:
+        for sent, status in ((key, 200), (key.replace("ü", "u"), 401)):
+            headers = {b"authorization": f"Bearer {sent}".encode()}
+            assert program.get("/v1/models", headers=headers).status_code == status
 
 
 def test_pages_of_other_sites_are_refused(plain: TestClient) -> None:
@@ -305,6 +313,10 @@ def test_bodies_that_are_no_forms(
     ):
         refused = plain.post(EDITS, content=body, headers=headers)
         assert (refused.status_code, set(refused.json()["error"])) == (status, {"message", "type", "param", "code"})
+    texts = b'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n\xff.\xff\r\n--x--\r\n'
+    for encoding in ("punycode", "undefined", "idna", "rot13", "none of that name"):
+        named = {"content-type": f"multipart/form-data; charset={encoding}; boundary=x"}
+        assert plain.post(EDITS, content=texts, headers=named).status_code == 400, encoding
     huge = plain.post(EDITS, content=b"x", headers={**form, "content-length": str(10**12)})
     assert huge.status_code == 413
     assert plain.get(EDITS).status_code == 405

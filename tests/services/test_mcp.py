@@ -115,6 +115,26 @@ def test_an_agent_edits_over_five_turns(desk: Path) -> None:
     assert [turn["id"] for turn in recorded] == [turn.id for turn in tree.path(tree.head)]
 
 
+def test_names_that_are_no_text_end_nothing(tmp_path: Path) -> None:
+    """Over the wire, where everything is UTF-8; of such a picture nobody could give the name."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9sk"))
+    folder.mkdir()
+    for name in (b"caf\xe9.png", b"two\nlines.png", b"cat.png"):
+        (folder / os.fsdecode(name)).write_bytes(b"x")
+    server = create_server(Desk(ToyBackbone(), folder))
+
+    told: list[str] = []
+
+    async def use() -> None:
+        async with Client(server) as client:
+            for tool, asked in (("files", {}), ("history", {"session": "none"})):
+                told.append((await client.call_tool(tool, asked)).model_dump_json())
+
+    run_async(use)
+    assert json.loads(json.loads(told[0])["content"][0]["text"]) == {"sessions": [], "pictures": ["cat.png"]}
+    assert "d\\udce9sk" in json.loads(told[1])["content"][0]["text"]
+
+
 def test_captions_come_from_metadata_and_say_so(desk: Path) -> None:
     (desk / "known.png").write_bytes(png_bytes(toy_picture(), recipe("a red cat", "original", 0, None)))
 

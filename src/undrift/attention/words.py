@@ -12,6 +12,9 @@ from undrift.errors import InputError
 FUNCTION_WORDS = frozenset({"a", "an", "the", "and", "or", "of", "with", "in", "on", "at", "to", "is", "&"})
 """Words that name nothing in a picture; they steer only if nothing else differs."""
 
+MOST_COMPARED = 300 * 300
+"""Pairs of words that are compared one by one."""
+
 Block = tuple[range, range, bool]
 """Pieces of the source, pieces of the target, and whether they are equal."""
 
@@ -55,8 +58,31 @@ def word_changes(source_prompt: str, target_prompt: str) -> Iterator[tuple[list[
 
 
 def _blocks(source: Sequence[str], target: Sequence[str]) -> list[Block]:
-    codes = SequenceMatcher(a=source, b=target, autojunk=False).get_opcodes()
-    return [(range(i, j), range(k, m), tag == "equal") for tag, i, j, k, m in codes]
+    return [(old, new, tag == "equal") for tag, old, new in differences(source, target)]
+
+
+def differences(source: Sequence[str], target: Sequence[str]) -> Iterator[tuple[str, range, range]]:
+    """What makes ``target`` of ``source``: runs that are "equal", or to "replace", "delete" or "insert".
+
+    Of texts of more than ``MOST_COMPARED`` pairs of words all that lies between the first and the last difference
+    is one run: the work grows with the square of the words, and nobody writes such prompts.
+    """
+    if len(source) * len(target) <= MOST_COMPARED:
+        for tag, i, j, k, m in SequenceMatcher(a=source, b=target, autojunk=False).get_opcodes():
+            yield tag, range(i, j), range(k, m)
+        return
+    same = [one == other for one, other in zip(source, target, strict=False)]
+    before = same.index(False) if False in same else len(same)
+    left = min(len(source), len(target)) - before
+    pairs = zip(reversed(source), reversed(target), strict=False)
+    after = next((count for count, (one, other) in enumerate(pairs) if count == left or one != other), left)
+    old, new = range(before, len(source) - after), range(before, len(target) - after)
+    if before:
+        yield "equal", range(before), range(before)
+    if old or new:
+        yield "replace" if old and new else "delete" if old else "insert", old, new
+    if after:
+        yield "equal", range(old.stop, len(source)), range(new.stop, len(target))
 
 
 def _without_islands(blocks: Sequence[Block], source: Sequence[Piece], target: Sequence[Piece]) -> Iterator[Block]:

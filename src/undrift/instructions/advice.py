@@ -24,6 +24,12 @@ NEAREST = 3
 MOST_WORDS = 16
 """Longer instructions get an example only: the pieces of them are too many."""
 
+MOST_THINGS = 8
+"""So many things of a caption are made examples of, to be tried."""
+
+_COMPARED = 200
+"""Characters of a text that are compared with the examples, which are all shorter."""
+
 _TELLING = frozenset(
     {"not", "no", "never", "without", "except", "but", "or", "nor", "neither", "unless", "only", "undo", "instead",
      "all", "everything", "every", "twice", "less", "more", "than", "if", "like", "and", "then", ",", ";"}
@@ -68,6 +74,7 @@ def advice(text: str, tokens: Sequence[Token], caption: str, reads: Reads) -> st
 
 def nearest_examples(text: str) -> list[str]:
     """The examples, those whose words are most like ``text`` first."""
+    text = text[:_COMPARED]
     examples = list(dict.fromkeys(form.example for form in all_forms()))
     first = text.split()[:1]
 
@@ -121,13 +128,14 @@ def _examples(tokens: Sequence[Token], caption: str) -> Iterator[str]:
     parts = [part for part in parse(caption).parts if part.phrase is not None and not part.is_place]
     named = [part.phrase for part in parts if part.phrase is not None]
     heard = [phrase for phrase in named if any(same_noun(phrase.noun, token.low) for token in tokens)]
+    told = list({phrase.noun: phrase for phrase in (*heard, *named)}.values())[:MOST_THINGS]
     named_places = [token.low for token in tokens if preposition(token.low) and token.low not in nouns_of(caption)]
     yield from (f"change the background to {' '.join(filter(None, (indefinite(x, x), x)))}" for x in named_places[:1])
     for nearest in nearest_examples(_text(tokens))[:NEAREST]:
         if nearest.split()[0] == tokens[0].low and tokens[0].low not in words("determiners", "articles"):
             fitting = nearest.replace("blue", _other_colour(tokens))
-            yield from [_about(fitting, phrase.noun) for phrase in (*heard, *named)] or [fitting]
-    for phrase in (*heard, *named):
+            yield from [_about(fitting, phrase.noun) for phrase in told] or [fitting]
+    for phrase in told:
         if is_animate(phrase):
             yield f"put a red hat on the {phrase.noun}"
         yield f"make the {phrase.noun} {_other_colour(tokens)}"

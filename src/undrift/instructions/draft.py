@@ -41,9 +41,15 @@ class Draft:
         return edited.text
 
     def phrase(self, number: int) -> Phrase:
-        """The thing of a part that has one."""
+        """The thing that a part names.
+
+        Raises:
+            NotUnderstood: it names none, as the beginning of a caption such as "and".
+        """
         phrase = self.parts[number].phrase
-        assert phrase is not None, "only parts that name a thing are referred to"
+        if phrase is None:
+            said = " ".join(self.parts[number].words)
+            raise NotUnderstood(f"'{said}' in the caption names no thing: give the whole caption of the next picture")
         return phrase
 
     def rewrite(self, number: int, phrase: Phrase) -> None:

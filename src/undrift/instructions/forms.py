@@ -87,6 +87,9 @@ class Request:
 
 _ELEMENT = re.compile(r"\{(\w+)\}|<(\w+)>|@(\w+)|(\()|(\))|([^\s(){}<>@]+)")
 _SEPARATORS = frozenset({"and", ",", ";", "then", "but", "also", "plus", "only", "now"})
+MOST_WORDS = 60
+"""Longer texts are no instructions: what looking for one costs grows faster than the square of the words."""
+
 _WAYS = 20
 """So many readings of one form are looked at."""
 ALONE = frozenset({"undo", "back", "more", "less"})
@@ -105,14 +108,14 @@ def all_forms() -> tuple[Form, ...]:
 
 
 def requests(tokens: Sequence[Token], nouns: frozenset[str] = frozenset()) -> list[Request] | None:
-    """The edits that a text asks for, in order; None if there is no reading of all of its words.
+    """The edits that a text asks for, in order; None if there is no reading of all of its words, or too many of them.
 
     Args:
         tokens: the text.
         nouns: what the caption names, in the singular: where a form can be read in several ways, as "the case" and
             "light blue" or "the case light" and "blue", the one that refers to these is taken.
     """
-    return _Reading(tuple(tokens), nouns).requests(())
+    return _Reading(tuple(tokens), nouns).requests(()) if len(tokens) <= MOST_WORDS else None
 
 
 @cache

@@ -11,7 +11,7 @@ from undrift.instructions.caption import Part, Phrase, parse
 from undrift.instructions.draft import Draft
 from undrift.instructions.edits import EDITS
 from undrift.instructions.english import singular
-from undrift.instructions.forms import Request, requests
+from undrift.instructions.forms import MOST_WORDS, Request, requests
 from undrift.instructions.history import thing_meant, turn_meant
 from undrift.instructions.lexicon import compared, is_adjective
 from undrift.instructions.names import Reference, references
@@ -42,7 +42,13 @@ def understand(text: str, caption: str, history: Sequence[str] = (), form: TextF
     said = form or text_form(text, caption)
     if said == "caption":
         return Reading(text, "caption", (), caption, text)
-    spelt, notes = corrected(tokenise(text), caption, history)
+    spoken = tokenise(text)
+    if len(spoken) > MOST_WORDS:
+        raise NotUnderstood(
+            f"this has {len(spoken)} words, an instruction has at most {MOST_WORDS}: "
+            "say it in several turns, or give the whole caption (--caption, read_as)"
+        )
+    spelt, notes = corrected(spoken, caption, history)
     tokens = without_politeness(spelt)
     if not tokens:
         raise NotUnderstood(f"'{text}' has no words: say what to change, or what the picture is to show")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from undrift.attention.words import differences
 from undrift.errors import InputError
 from undrift.instructions import Reading
 from undrift.instructions.exchange import Said
@@ -92,11 +92,11 @@ def _changes(words: Sequence[str], others: Sequence[str]) -> list[_Change]:
     """What makes ``others`` of ``words``; as many words in place of others stand for them one by one."""
     folded = [[word.casefold() for word in side] for side in (words, others)]
     found: list[_Change] = []
-    for tag, i, j, k, m in SequenceMatcher(a=folded[0], b=folded[1], autojunk=False).get_opcodes():
-        if tag == "replace" and j - i == m - k:
-            found += [_Change(tag, range(i + n, i + n + 1), range(k + n, k + n + 1)) for n in range(j - i)]
+    for tag, here, there in differences(*folded):
+        if tag == "replace" and len(here) == len(there):
+            found += [_Change(tag, range(i, i + 1), range(k, k + 1)) for i, k in zip(here, there, strict=True)]
         else:
-            found.append(_Change(tag, range(i, j), range(k, m)))
+            found.append(_Change(tag, here, there))
     return found
 
 

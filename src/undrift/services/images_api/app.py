@@ -56,7 +56,8 @@ class Key:
     def knows(self, request: Request) -> bool:
         """Whether ``request`` carries the key."""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self._key)
+        sent = key.strip().encode("latin-1")  # the bytes as they came: headers are read as that
+        return scheme.lower() == "bearer" and hmac.compare_digest(sent, self._key)
 
 
 def create_api(studio: Studio, host: str = "127.0.0.1", key: str | None = None) -> ASGIApp:
@@ -82,7 +83,7 @@ def create_api(studio: Studio, host: str = "127.0.0.1", key: str | None = None) 
     }
     app = Starlette(routes=ROUTES, exception_handlers=handlers, lifespan=lifespan)
     app.state.studio = studio
-    return Guard(app, host, Key(key) if key else None, {EDITS: MAX_BYTES}, "/v1/", error_answer)
+    return Guard(app, host, Key(key) if key else None, {EDITS: MAX_BYTES}, "/", error_answer)
 
 
 def error_answer(status: int, message: str) -> Response:

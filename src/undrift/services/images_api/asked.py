@@ -103,7 +103,10 @@ async def read(request: Request) -> Asked:
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Refused(415, "expected a form (multipart/form-data) with an image and a prompt")
-    form = await request.form(max_files=4, max_fields=64, max_part_size=_FIELD_BYTES)
+    try:
+        form = await request.form(max_files=4, max_fields=64, max_part_size=_FIELD_BYTES)
+    except UnicodeError:  # of an encoding that the sender named
+        raise Refused(400, "the form's texts are not in the encoding that it names: send UTF-8") from None
     try:
         images = [await _file(form, name, one) for name in _IMAGES for one in form.getlist(name)]
         masks = [await _file(form, "mask", one) for one in form.getlist("mask")]

@@ -93,7 +93,7 @@ class Desk:
 
     def sessions(self) -> Shown:
         """What is in the folder."""
-        pictures = sorted(path.name for path in self._folder.iterdir() if path.suffix.lower() in _PICTURES)
+        pictures = sorted(path.name for path in self._folder.iterdir() if _is_offered(path))
         return Shown({"sessions": self._sessions.names()[:MOST_TURNS_TOLD], "pictures": pictures[:MOST_TURNS_TOLD]})
 
     def edit(
@@ -258,6 +258,11 @@ def turn_view(turn: Turn) -> Told:
 
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"})
+
+
+def _is_offered(path: Path) -> bool:
+    """Whether ``path`` is called as a picture, in a name that can be given back (``Desk.open``)."""
+    return path.suffix.lower() in _PICTURES and path.name.isprintable()
 
 
 def _png(image: Image.Image) -> bytes:

@@ -119,9 +119,14 @@ def _answering(function: Callable[..., Shown]) -> Callable[..., list[Any]]:
         try:
             shown = function(*args, **named)
         except UndriftError as error:
-            raise ToolError(" ".join(str(error).split())) from None
-        told = json.dumps(shown.told, ensure_ascii=False)
+            raise ToolError(_text(" ".join(str(error).split()))) from None
+        told = _text(json.dumps(shown.told, ensure_ascii=False))
         return [told, *(Image(data=picture, format="png") for picture in shown.pictures)]
 
     answer.__annotations__["return"] = list[Any]
     return answer
+
+
+def _text(said: str) -> str:
+    """``said`` as it can be sent: the name of a file may hold bytes that are no text."""
+    return said.encode("utf-8", "backslashreplace").decode()
