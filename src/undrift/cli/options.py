@@ -9,6 +9,7 @@
 - ``--cache``: ``transformer.enable_cache``
 - ``--tiling``: ``vae.enable_tiling``; ``--compile``: ``transformer.compile_repeated_blocks``
 - ``--text-tokens``: ``max_sequence_length``
+- ``--lora FILE:SCALE``: ``load_lora_weights`` and ``set_adapters``; ``--transformer``: part of ``from_pretrained``
 - ``--only``: ``mask_image``, white where the picture may change; ``--protect`` is its opposite
 - ``--set NAME=VALUE``: any other argument of a call
 """
