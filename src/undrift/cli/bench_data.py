@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def doctor(context: click.Context, path: Path, subset: bool, as_json: bool) -> None:
     """Say all that is wrong with the data at PATH.
 
-    PATH is PIE-Bench, PIE-Bench++, MSE-Bench, MagicBrush, a folder of multi-turn prompts, or of pictures to import.
+    PATH is PIE-Bench, PIE-Bench++, MSE-Bench, LME-Bench, EdiVal, MagicBrush, a folder of multi-turn prompts, or of
+    pictures to import.
     One line for each thing that is wrong, with what to do. Exit code 1 if anything is.
     """
     from undrift.bench.doctor.examine import examine

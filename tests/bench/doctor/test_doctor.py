@@ -16,6 +16,8 @@ from tests.bench.layouts import (
     pie_pp_row,
     png,
     sequences,
+    write_edival,
+    write_lme,
     write_mse,
     write_pie,
     write_pie_pp,
@@ -259,6 +261,28 @@ def test_healthy_tables(tmp_path: Path) -> None:
     assert lines(tmp_path / "mb", whole=True) == [
         "dev: 1 sessions, expected 266; get the whole data set, or pass --subset"
     ]
+
+
+def test_instructions_beside_pictures(tmp_path: Path) -> None:
+    write_lme(tmp_path / "lme", sequences(2, turns=3))
+    write_edival(tmp_path / "edival", sequences(2, turns=3))
+    for name, layout in (("lme", "lme-bench"), ("edival", "edival")):
+        assert examine(tmp_path / name, whole=False).layout == layout
+        assert lines(tmp_path / name) == []
+    assert lines(tmp_path / "edival", whole=True) == [
+        "edival: 2 sessions, expected 572; get the whole data set, or pass --subset"
+    ]
+    assert "0001: 3 turns, expected 10; get the whole data set, or pass --subset" in lines(
+        tmp_path / "lme", whole=True
+    )
+    Image.new("RGB", (8, 4)).save(tmp_path / "lme" / "images" / "0001.png")
+    (tmp_path / "lme" / "images" / "0002.png").write_bytes(b"")
+    small, empty = lines(tmp_path / "lme")
+    assert small == "0001: its picture has 8x4 pixels, expected 1024x1024; get the file again"
+    assert empty.startswith("0002: ")
+    assert "0002.png" in empty
+    (tmp_path / "lme" / "lme_bench.json").write_text("{")
+    assert len(lines(tmp_path / "lme")) == 1
 
 
 @pytest.mark.parametrize(

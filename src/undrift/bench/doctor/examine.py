@@ -10,11 +10,11 @@ from undrift.bench.data import pie, pie_pp
 from undrift.bench.data.parquet import parquet_files
 from undrift.bench.data.pie import MAPPING, PieEntry
 from undrift.bench.data.prompts import FOLDER, prompt_files
+from undrift.bench.doctor import instructed, prompts, tables
 from undrift.bench.doctor import pie as pie_checks
-from undrift.bench.doctor import prompts, tables
 from undrift.bench.doctor.finding import Examined, Finding, Health
 from undrift.bench.importing import DESCRIPTION, find_problems
-from undrift.bench.suites import magicbrush, mse_bench
+from undrift.bench.suites import edival, lme_bench, magicbrush, mse_bench
 from undrift.errors import InputError
 
 
@@ -112,6 +112,8 @@ LAYOUTS = (
         ),
         lambda path, whole: prompts.examine(path),
     ),
+    Layout("lme-bench", lambda path: (path / lme_bench.SESSIONS).is_file(), instructed.examine_lme),
+    Layout("edival", lambda path: (path / edival.TABLE).is_file(), instructed.examine_edival),
     Layout("mse-bench", _columns({*mse_bench.COLUMNS, mse_bench.IMAGE}), tables.examine_mse),
     Layout("magicbrush", _columns({*magicbrush.COLUMNS, magicbrush.SOURCE}), tables.examine_magicbrush),
 )
