@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from tests.cli.conftest import Invoke
-from tests.cli.test_process import PROGRAM, environment
+from tests.support import programs
+from tests.support.programs import environment
 from tests.support.toy import toy_picture
 from undrift.cli.main import cli
 from undrift.session.store import Session
@@ -137,7 +138,7 @@ def test_one_place_writes_to_the_terminal() -> None:
 
 def edited(folder: Path, **options: object) -> subprocess.CompletedProcess[bytes]:
     """A process that adds a turn to the session."""
-    command = [sys.executable, "-c", PROGRAM, "edit", PROMPT, *TOY]
+    command = [sys.executable, "-c", programs.TOY, "edit", PROMPT, *TOY]
     return subprocess.run(command, cwd=folder, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 

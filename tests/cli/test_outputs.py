@@ -13,7 +13,8 @@ from PIL import Image
 
 from tests.cli.conftest import Invoke, parsed
 from tests.cli.test_errors import fails
-from tests.cli.test_process import PROGRAM, environment
+from tests.support import programs
+from tests.support.programs import environment
 from undrift.cli.main import cli
 from undrift.session.store import Session
 
@@ -93,7 +94,7 @@ def test_a_name_without_an_ending_takes_any_format(session: Invoke, folder: Path
 
 @pytest.mark.slow
 def test_to_stdout_there_is_the_file_alone(session: Invoke, folder: Path) -> None:
-    command = [sys.executable, "-c", PROGRAM, "export", "-o", "/dev/stdout", "--format", "png"]
+    command = [sys.executable, "-c", programs.TOY, "export", "-o", "/dev/stdout", "--format", "png"]
     made = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, check=True)
     session("export", "-o", "same.png")
     assert made.stdout == (folder / "same.png").read_bytes()

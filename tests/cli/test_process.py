@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import SLOW, environment
 from undrift.session.store import Session
 
-ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "numpy", "diffusers", "transformers", "rich", "pydantic", "PIL", "sqlite3")
 
 IMPORTED = """
@@ -22,39 +22,6 @@ for arguments in (["--help"], ["--version"], ["completion", "fish"], *([name, "-
     cli.main(arguments, prog_name="undrift", standalone_mode=False)
 print("HEAVY:", *(name for name in {heavy} if name in sys.modules))
 """
-
-PROGRAM = """
-from tests.support.toy import ToyBackbone, ToyMethod
-from undrift.cli import execution
-from undrift.cli.main import main
-from undrift.methods import registry
-
-registry.all_methods = lambda: {"toy": ToyMethod}
-execution.load = lambda name, **options: ToyBackbone()
-main()
-"""
-"""``undrift`` with the toy model."""
-
-SLOW_RUN = """
-import time
-from tests.support.toy import ToyBackbone, ToyMethod
-from undrift.cli import execution
-from undrift.cli.main import main
-from undrift.methods import registry
-
-class Slow(ToyBackbone):
-    def network(self, *arguments):
-        time.sleep(0.05)
-        return super().network(*arguments)
-
-registry.all_methods = lambda: {"toy": ToyMethod}
-execution.load = lambda name, **options: Slow()
-main()
-"""
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))), "OMP_NUM_THREADS": "1"}
 
 
 def test_help_and_completion_load_nothing_heavy() -> None:
@@ -73,7 +40,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_stops_within_a_step_and_keeps_the_session(folder: Path) -> None:
     edits = [part for number in range(200) for part in ("-e", f"a dog number {number}")]
-    command = [sys.executable, "-c", SLOW_RUN, "run", "cat.png", "-p", "a cat", *edits, "--method", "toy"]
+    command = [sys.executable, "-c", SLOW, "run", "cat.png", "-p", "a cat", *edits, "--method", "toy"]
     with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True, cwd=folder) as process:
         assert process.stderr is not None
         first = next(line for line in process.stderr if line.startswith("turn 2/200"))

@@ -150,7 +150,7 @@ def comfyui(browser: Browser, desk: Path, target: Path) -> None:
     path = session.path(session.head)
     shown = {"2": picture, "3": picture, "4": session.picture(path[1]), "5": session.picture(path[2])}
     shown |= {"6": compare(session, path[0], path[2]).heat, "7": contact_sheet(session)}
-    page = browser.new_context(viewport=ViewportSize(width=1240, height=640)).new_page()
+    page = browser.new_context(viewport=ViewportSize(width=1485, height=490)).new_page()
     page.set_content(_graph(graph, shown))
     save(page.screenshot(), target)
 
@@ -161,11 +161,11 @@ _PLACES = {
     "3": (265, 140),
     "4": (510, 140),
     "5": (755, 140),
-    "6": (755, 430),
-    "7": (510, 430),
-    "8": (1000, 140),
-    "9": (1000, 430),
-    "10": (265, 430),
+    "6": (1000, 100),
+    "7": (1000, 300),
+    "8": (1000, 20),
+    "9": (1245, 100),
+    "10": (1245, 300),
 }
 
 
@@ -186,7 +186,7 @@ def _graph(graph: dict[str, Any], shown: Mapping[str, Image.Image]) -> str:
                 a, b = _PLACES[value[0]]
                 ends = f"M{a + 215} {b + 14} C{a + 245} {b + 14} {x - 30} {y + 14} {x} {y + 14}"
                 wires.append(f'<path d="{ends}" fill="none" stroke="#7d8fa3" stroke-width="2"/>')
-    return f'{_GRAPH}<svg width="1240" height="640">{"".join(wires)}</svg>{"".join(boxes)}'
+    return f'{_GRAPH}<svg width="1485" height="490">{"".join(wires)}</svg>{"".join(boxes)}'
 
 
 _GRAPH = """<style>

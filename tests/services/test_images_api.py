@@ -190,6 +190,20 @@ def test_a_failure_in_a_stream_is_told(
         client.images.edit(image=CAT, prompt="a dog")
 
 
+def test_what_cannot_be_done_is_told_as_such(plain: TestClient) -> None:
+    """Not as a fault of the server, though it is found out when the turn is made."""
+    asked = {"prompt": "a dog", "n": "2", "method": "no_edit"}
+    refused = plain.post(EDITS, files={"image": CAT}, data=asked)
+    assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert "would all be one picture" in refused.json()["error"]["message"]
+
+
+def test_who_waits_when_the_server_ends_is_told(plain: TestClient, studio: Studio) -> None:
+    studio.events.close()
+    refused = plain.post(EDITS, files={"image": CAT}, data={"prompt": "a dog"})
+    assert (refused.status_code, refused.json()["error"]["message"]) == (503, "this server is being ended")
+
+
 def test_a_picture_painted_elsewhere_becomes_a_turn_of_its_own(client: openai.OpenAI, studio: Studio) -> None:
     made = client.images.edit(image=CAT, prompt="a dog", extra_body={"caption": "a cat"})
     name = made.session  # type: ignore[attr-defined]

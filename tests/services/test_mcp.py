@@ -214,7 +214,7 @@ def test_what_cannot_be_done_is_told_in_a_line(
 
 @pytest.mark.slow
 def test_over_stdin_and_stdout(tmp_path: Path) -> None:
-    """The command itself, with the embedded model: nothing but the protocol is on its stdout."""
+    """The command itself, with the embedded model, over five turns: nothing but the protocol is on its stdout."""
     demo.picture().save(tmp_path / "cat.png")
     path = os.pathsep.join(entry for entry in sys.path if entry)
     command = StdioServerParameters(
@@ -227,10 +227,32 @@ def test_over_stdin_and_stdout(tmp_path: Path) -> None:
         async with Client(command, read_timeout_seconds=240) as client:
             tools = {tool.name for tool in (await client.list_tools()).tools}
             assert {"open", "edit", "look", "undo", "branch", "compare", "export"} <= tools
-            read(await client.call_tool("open", {"picture": "cat.png", "caption": demo.prompt(), "session": "cat"}))
-            said = {"session": "cat", "text": "make the robot green", "method": "no_edit"}
-            made, (picture,) = read(await client.call_tool("edit", said))
+
+            async def call(tool: str, **arguments: Any) -> tuple[dict[str, Any], list[bytes]]:
+                return read(await client.call_tool(tool, {"session": "cat", **arguments}))
+
+            await call("open", picture="cat.png", caption=demo.prompt())
+            made, (picture,) = await call("edit", text="make the robot green", seed=1)
             assert made["caption"] == demo.prompt().replace("an orange robot", "a green robot")
             assert read_picture(picture).size == demo.picture().size
+            compared, _ = await call("compare", first="original", second="head")
+            assert 0 < compared["changed"] < 0.5
+            for colour in ("red", "white", "pink"):
+                made, (picture,) = await call("edit", text=f"make the robot {colour}", method="no_edit")
+            _, (seen,) = await call("look")
+            assert seen == picture
+            back, _ = await call("undo", steps=2)
+            assert back["number"] == 2
+            await call("branch", name="other")
+            made, _ = await call("edit", text="make the robot blue", method="no_edit")
+            assert (made["number"], made["caption"]) == (3, demo.prompt().replace("an orange robot", "a blue robot"))
+            written, _ = await call("export", file="best.png")
+            assert written["file"] == "best.png"
 
     run_async(run)
+    tree = Session.open(tmp_path / "cat").tree()
+    made_of = tree.path(tree.head)
+    said = [turn.spec.instruction for turn in made_of if turn.spec]
+    assert said == ["make the robot green", "make the robot red", "make the robot blue"]
+    assert [turn["id"] for turn in read_metadata(tmp_path / "best.png")["turns"]] == [turn.id for turn in made_of]
+    assert len(tree.turns) == 6

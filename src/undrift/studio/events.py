@@ -42,6 +42,11 @@ class EventLog:
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether every stream was ended, because the server stops."""
+        return self._closed
+
     def publish(self, kind: str, key: str, data: Any) -> None:
         """Append an event; from any thread."""
         with self._lock:

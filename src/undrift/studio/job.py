@@ -59,6 +59,7 @@ class Job:
         item, items: which of several candidates is being made.
         turns: ids of the turns made so far.
         form: what was asked for, by which it can be begun again; None if it cannot.
+        refused: it failed by what was asked for, not by a fault of the program.
         dropped: an earlier studio left it, and it cannot go on.
         preview: a PNG of what the turn looks like so far; ``previews`` counts them.
     """
@@ -68,6 +69,7 @@ class Job:
     work: Callable[[Running], None] = field(repr=False)
     form: Form | None = field(default=None, repr=False)
     dropped: bool = False
+    refused: bool = False
     state: State = "queued"
     phase: str = ""
     evaluations: int = 0

@@ -286,6 +286,7 @@ class JobQueue:
         except Cancelled:
             self._over(job, "cancelled")
         except UndriftError as error:
+            job.refused = True
             self._over(job, "failed", str(error))
         except Exception as error:
             log.exception("a job failed: %s", job.about.title)

@@ -19,11 +19,13 @@ class Cell:
         text: what it says.
         note: what follows in small print, such as n.
         mark: set if the number differs beyond noise.
+        prose: whether it is a sentence, which is set over several lines, and no number.
     """
 
     text: str
     note: str = ""
     mark: Mark | None = None
+    prose: bool = False
 
     @property
     def words(self) -> str:

@@ -69,7 +69,8 @@ def _cell(cell: Cell, code: bool) -> str:
     if cell.note:
         note = escape(f"({cell.note})")
         words = words.removesuffix(note) + f"<small>{note}</small>"
-    return f'<td class="{cell.mark}">{words}</td>' if cell.mark else f"<td>{words}</td>"
+    kind = "prose" if cell.prose else cell.mark
+    return f'<td class="{kind}">{words}</td>' if kind else f"<td>{words}</td>"
 
 
 def _figure(figure: Figure) -> str:

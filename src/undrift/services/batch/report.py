@@ -75,7 +75,7 @@ def _table(results: Sequence[Result]) -> Table:
             Cell(result.item.id),
             Cell(f"{max(0, len(result.turns) - 1)} of {len(result.item.row.turns)}"),
             Cell(_drift(result)),
-            Cell(result.error or "finished"),
+            Cell(result.error or "finished", prose=True),
         ]
         for result in results
     ]

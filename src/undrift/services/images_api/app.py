@@ -134,10 +134,11 @@ async def _finished(request: Request, studio: Studio, job: Job | None) -> None:
     """Wait for a job; cancel it if nobody waits any more.
 
     Raises:
-        Refused: it failed (500), or was cancelled (499).
+        Refused: it failed (500), cannot be done as asked (400), was cancelled (499), or the server ends (503).
     """
     try:
         while job is not None and job.open:
+            _check_serving(studio)
             if await request.is_disconnected():
                 raise Refused(499, "nobody waits for this any more")
             await anyio.sleep(LOOK_SECONDS)
@@ -151,9 +152,15 @@ def _let_go(studio: Studio, job: Job | None) -> None:
         studio.jobs.cancel(job.id)
 
 
+def _check_serving(studio: Studio) -> None:
+    if studio.events.closed:
+        raise Refused(503, "this server is being ended")
+
+
 def _check(job: Job | None) -> None:
     if job is not None and job.state != "done":
-        raise Refused(500 if job.state == "failed" else 499, job.error or "this was cancelled")
+        status = 499 if job.state != "failed" else 400 if job.refused else 500
+        raise Refused(status, job.error or "this was cancelled")
 
 
 async def _streamed(studio: Studio, started: Started, partial: int) -> AsyncIterator[str]:
@@ -161,6 +168,7 @@ async def _streamed(studio: Studio, started: Started, partial: int) -> AsyncIter
     job, sent = started.job, 0
     try:
         while job is not None and job.open:
+            _check_serving(studio)
             preview, done = job.preview, job.evaluations / max(1, job.total)
             if preview is not None and sent < partial and done >= (sent + 1) / (partial + 1):
                 yield _event("partial_image", _picture(preview) | {"partial_image_index": sent})
