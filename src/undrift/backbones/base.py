@@ -22,6 +22,7 @@ from undrift.backbones.geometry import Geometry
 from undrift.backbones.memory import VelocityMemory
 from undrift.backbones.placement import Placement
 from undrift.backbones.processors import Running
+from undrift.backbones.stopping import in_pieces
 from undrift.backbones.velocity import BackboneField, guidance_values
 from undrift.errors import InputError
 from undrift.flow import VelocityField, following
@@ -248,7 +249,8 @@ class Backbone(ABC):
         if tapped:
             for tap in self._taps:
                 tap.evaluation(sigma)
-        velocity = self.network(x, sigma, inputs)
+        with in_pieces(x):
+            velocity = self.network(x, sigma, inputs)
         if velocity.requires_grad:
             velocity.register_hook(self.counter.add_backward)  # type: ignore[no-untyped-call]
         return velocity
