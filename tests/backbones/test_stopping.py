@@ -44,7 +44,7 @@ def test_the_rows_are_those_of_the_whole(mask: Tensor | None) -> None:
 
 
 def test_it_ends_between_two_pieces() -> None:
-    calls = []
+    calls: list[int] = []
 
     def check() -> None:
         calls.append(len(calls))

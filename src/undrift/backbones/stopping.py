@@ -48,7 +48,7 @@ def stoppable(check: Callable[[], None]) -> Iterator[None]:
 
 
 def in_pieces(x: Tensor) -> AbstractContextManager[Any]:
-    """Within the block large attention goes piece by piece, for a state ``x`` (batch, tokens, channels) that asks for it.
+    """Within the block the attention of a large state ``x`` (batch, tokens, channels) goes piece by piece.
 
     One layer over a photo of 12 megapixels takes many seconds on a processor, in which neither ``stoppable`` nor
     Ctrl-C could end it. Rows of attention do not depend on one another: the result is the same.

@@ -136,8 +136,9 @@ class Running(Observer):
 
     def begin(self, step: Step) -> None:
         self.check()
-        phase = "inverting" if step.inverting else "sampling"
-        self._job.phase = f"{phase}, step {step.index + 1} of {step.count}"
+        number, count = step.index + 1, step.count
+        inverting, sampling = f"inverting, step {number} of {count}", f"sampling, step {number} of {count}"
+        self._job.phase = inverting if step.inverting else sampling
 
     def end(self, event: StepEnd) -> None:
         self.check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.studio.browser.conftest import PHONE, Open, Running, rows
@@ -42,8 +43,36 @@ def test_a_turn_is_made_in_the_language_of_the_browser(
     expect(rows(page).nth(1)).to_contain_text(said["Turn {0}"].format(1))
     for mode in ("Compare", "Changes", "Mask", "Paint", "Side by side", "View"):
         page.get_by_role("tab", name=said[mode], exact=True).click()
+        assert Axe().run(page).response["violations"] == [], mode
+    page.get_by_role("button", name=said["Crop or extend"]).click()
+    assert Axe().run(page).response["violations"] == []
+    page.keyboard.press("Escape")
     page.set_viewport_size(PHONE)
     page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("tag", ["de", "fr"])
+def test_what_the_server_says_is_said_in_the_page_s_language(open_page: Open, tag: str) -> None:
+    page = open_page("#/", locale=tag)
+    shows(page, tag)
+    empty = {"name": "empty.png", "mimeType": "image/png", "buffer": b""}
+    page.locator("input[type=file]").first.set_input_files(empty)
+    expect(page.get_by_role("alert")).to_contain_text(
+        words(tag)["{0} is empty (0 bytes), expected a picture"].format(words(tag)["the picture"])
+    )
+
+
+def test_what_no_catalogue_has_stays_as_it_was_said(open_page: Open) -> None:
+    page = open_page("#/", locale="de")
+
+    def heard(text: str) -> str:
+        found: str = page.evaluate("text => import('/static/languages.js').then((the) => the.heard(text))", text)
+        return found
+
+    assert heard("the moon is full") == "the moon is full"
+    assert heard("sampling, step 3 of 15") == "Abtastung, Teilschritt 3 von 15"
+    # Names may have anything in them.
+    assert heard("'a (b) $& {0}' exists already: choose another name").startswith("„a (b) $& {0}“ gibt es schon")
 
 
 def test_another_language_is_chosen_and_the_system_s_comes_back(open_page: Open) -> None:

@@ -211,9 +211,16 @@ def test_axe_finds_nothing_in_any_state(open_page: Open, running: Running, turns
     for mode in ("Compare", "Changes", "Mask", "Paint", "Side by side", "View"):
         page.get_by_role("tab", name=mode).click()
         assert found() == [], mode
-    page.locator("#references > summary").click()
-    assert found() == []
-    for opens in ("Keys and settings", "Name this turn", "Name a branch", "Do the same to other pictures"):
+    for summary in ("#references > summary", ".side .card-section .expert > summary"):
+        page.locator(summary).click()
+        assert found() == [], summary
+    for opens in (
+        "Keys and settings",
+        "Name this turn",
+        "Name a branch",
+        "Do the same to other pictures",
+        "Crop or extend",
+    ):
         page.get_by_role("button", name=opens).click()
         expect(page.get_by_role("dialog")).to_be_visible()
         assert found() == [], opens

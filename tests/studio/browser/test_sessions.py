@@ -268,13 +268,17 @@ def test_drift_is_read_and_a_turn_rebased_on_the_original(open_page: Open, runni
         make_turn(page, prompt)
     numbers = running.session("rebased").turns()[1].drift_original
     assert numbers is not None
+    # In words first, in decibels for who asks for them.
     listed = page.locator("table.drift tbody tr")
+    expect(page.locator(".side")).to_contain_text("there is nothing outside of them")
+    expect(listed.nth(0)).to_be_hidden()
+    page.get_by_text("Drift in numbers").click()
     expect(listed).to_have_count(2)
     assert f"{100 * numbers.changed:.1f} %" in listed.nth(0).inner_text()
     # The second turn asks for another place, which is no drift: there is nothing to draw, not a zero.
     expect(listed.nth(1)).to_contain_text("all edited")
     expect(page.locator(".chart .original circle")).to_have_count(1)
-    page.get_by_role("button", name="Rebase on the original").click()
+    page.get_by_role("button", name="Make it anew from the original").click()
     expect(rows(page)).to_have_count(4)
     session = running.session("rebased")
     assert (session.head.parent, session.head.prompt) == (session.original.id, moved)

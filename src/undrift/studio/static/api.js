@@ -1,6 +1,6 @@
 // Requests to the server. Every failure is an Error whose message can be shown as it is.
 
-import { t } from "./languages.js";
+import { heard, t } from "./languages.js";
 
 export class Problem extends Error {}
 
@@ -13,7 +13,7 @@ async function request(path, options = {}) {
   }
   if (response.status === 401) location.assign("/login");
   const value = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(value.error ?? t`The studio answered ${response.status}.`);
+  if (!response.ok) throw new Problem(heard(value.error) ?? t`The studio answered ${response.status}.`);
   return value;
 }
 

@@ -1,17 +1,23 @@
 // How far the picture has come from the original, turn by turn, and the way back.
 
 import { queue } from "./actions.js";
-import { t } from "./languages.js";
+import { heard, t } from "./languages.js";
 import { chosenMethod } from "./method.js";
 import { fill, h, once, svg } from "./dom.js";
 import { pathTo, shownTurn, state, title, watch } from "./state.js";
 
 export function driftPanel() {
   const content = h("div", { class: "stack" });
-  const draw = () => state.session && fill(content, ...render());
+  const draw = () => {
+    if (!state.session) return;
+    const open = content.querySelector("details")?.open ?? false;
+    fill(content, ...render());
+    const numbers = content.querySelector("details");
+    if (numbers) numbers.open = open;
+  };
   watch(["session", "shown"], draw);
   draw();
-  return h("section", { class: "card-section", "aria-labelledby": "drift-title" }, h("h2", { id: "drift-title" }, t("Drift")), content);
+  return h("section", { class: "card-section", "aria-labelledby": "drift-title" }, h("h2", { id: "drift-title" }, t("What changed outside")), content);
 }
 
 function render() {
@@ -19,15 +25,25 @@ function render() {
   const turns = pathTo(shown).filter((turn) => turn.drift_original);
   if (!turns.length) return [h("p", { class: "muted fine" }, t("Nothing has changed yet. From the first turn on, this shows what changed outside of the edits."))];
   return [
-    shown.warning && h("p", { class: "note", role: "status" }, `${title(shown)}: ${shown.warning}`),
+    shown.warning && h("p", { class: "note", role: "status" }, `${title(shown)}: ${heard(shown.warning)}`),
+    h("p", { class: "fine" }, inWords(turns.at(-1).drift_original)),
     chart(turns),
-    h("div", { class: "rows", tabindex: "0", role: "region", "aria-label": t("Drift of each turn") }, table(turns)),
-    h("button", { type: "button", class: shown.warning ? "primary" : null, onclick: once(rebase) }, t("Rebase on the original")),
-    h("p", { class: "muted fine" }, t("Makes what this turn shows anew, in one turn from the original picture.")),
+    h("details", { class: "expert" }, h("summary", { class: "fine" }, t("Drift in numbers")),
+      h("div", { class: "rows", tabindex: "0", role: "region", "aria-label": t("Drift of each turn") }, table(turns))),
+    h("button", { type: "button", class: shown.warning ? "primary" : null, onclick: once(rebase) }, t("Make it anew from the original")),
+    h("p", { class: "muted fine" }, t("What this turn shows, in one turn from the original picture (a rebase).")),
   ];
 }
 
 const rebase = () => queue("rebase", { turn: state.shown, method: chosenMethod() });
+
+// Without a unit that has to be known: the share of pixels that nobody asked to change, and that changed.
+function inWords({ outside, psnr, changed }) {
+  if (outside === 0) return t("The edits took in everything: there is nothing outside of them.");
+  if (psnr === null) return t("Outside of the edits every pixel is that of the original.");
+  const share = (100 * changed).toFixed(1);
+  return outside === 1 ? t`${share} % of the picture is not as it was in the original.` : t`Outside of the edits ${share} % of the pixels are not as they were in the original.`;
+}
 
 const text = (numbers) => {
   if (!numbers) return "–";

@@ -69,7 +69,7 @@ function frame(turn) {
   const name = noteOf(turn).name;
   const said = name || turn.spec?.instruction || (turn.changes && changesInWords(turn.changes.words)) || turn.prompt;
   return h(
-    "li", { role: "option", "aria-selected": String(here), tabindex: here ? 0 : -1, "data-turn": turn.id, "aria-label": `${title(turn)}: ${said}${turn.warning ? ", drift" : ""}`, title: said, onclick: () => go(turn.id) },
+    "li", { role: "option", "aria-selected": String(here), tabindex: here ? 0 : -1, "data-turn": turn.id, "aria-label": `${title(turn)}: ${said}${turn.warning ? `, ${t("drift")}` : ""}`, title: said, onclick: () => go(turn.id) },
     h("img", { src: turnPath(state.session.name, turn, "thumbnail"), alt: "", width: 72, height: 72, loading: "lazy", draggable: "false" }),
     h("span", { class: "fine" }, turn.id === originalTurn().id ? t("Original") : `${turn.number}${noteOf(turn).starred ? " ★" : ""}${turn.warning ? " ⚠" : ""}`));
 }

@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { cancel } from "./actions.js";
 import { isOpen } from "./events.js";
 import { fill, h } from "./dom.js";
-import { t } from "./languages.js";
+import { heard, t } from "./languages.js";
 import { leftInWords } from "./progress.js";
 import { announce, attempt } from "./say.js";
 import { state, watch } from "./state.js";
@@ -43,7 +43,7 @@ function row(job) {
 
 export function jobProgress(job) {
   const waiting = job.state === "queued";
-  const words = waiting ? [state.paused && t("the queue is paused"), place(job.position), job.phase].filter(Boolean).join(" · ") : [job.items > 1 && t`candidate ${job.item + 1} of ${job.items}`, job.phase || t("preparing"), leftInWords(job)].filter(Boolean).join(" · ");
+  const words = waiting ? [state.paused && t("the queue is paused"), place(job.position), heard(job.phase)].filter(Boolean).join(" · ") : [job.items > 1 && t`candidate ${job.item + 1} of ${job.items}`, heard(job.phase) || t("preparing"), leftInWords(job)].filter(Boolean).join(" · ");
   return h(
     "div", { class: "progress" },
     h("progress", { max: Math.max(job.total, 1), value: waiting ? 0 : job.evaluations, "aria-label": job.title }),

@@ -1,5 +1,5 @@
 // The page in the reader's language. The code says everything in English; a catalogue for each other language has the
-// same texts, by those. Numbers in braces stand for what is put in. What the server says stays as it says it.
+// same texts, by those. Numbers in braces stand for what is put in. What the server says is looked up as it says it.
 
 export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français" };
 
@@ -17,6 +17,26 @@ document.documentElement.lang = language;
 export function t(text, ...values) {
   const key = typeof text === "string" ? text : text.reduce((whole, part, at) => `${whole}{${at - 1}}${part}`);
   return (catalogue[key] ?? key).replace(/\{(\d)\}/g, (hole, at) => values[at] ?? hole);
+}
+
+// What the server said, in the page's language: by the text that fits it with the fewest letters put in; as it is where
+// none does. What was put in may be such a text itself.
+export function heard(said) {
+  if (!said || catalogue[said]) return catalogue[said] ?? said;
+  const fitting = patterns().find(([, pattern]) => pattern.test(said));
+  if (!fitting) return said;
+  const values = said.match(fitting[1]).slice(1).map((value) => catalogue[value] ?? value);
+  return catalogue[fitting[0]].replace(/\{(\d)\}/g, (hole, at) => values[at] ?? hole);
+}
+
+let made = null;
+
+// The texts with something put in, those that say the most first: the others would fit almost anything.
+function patterns() {
+  const plain = (key) => key.replace(/\{\d\}/g, "").length;
+  const pattern = (key) => new RegExp(`^${key.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{\d\}/g, "(.+?)")}$`, "s");
+  return (made ??= Object.keys(catalogue).filter((key) => key.includes("{") && plain(key) > 5)
+    .sort((one, other) => plain(other) - plain(one)).map((key) => [key, pattern(key)]));
 }
 
 export const chosenLanguage = () => (chosen in LANGUAGES ? chosen : "");

@@ -52,13 +52,13 @@ export function choose(values) {
 }
 
 export function dialField() {
-  const words = [t("obey the words"), t("a little more obeying"), t("as the method does it"), t("a little more preserving"), t("preserve the picture")];
+  const words = [t("changes more"), t("changes a little more"), t("as the method does it"), t("keeps a little more"), t("keeps more")];
   const say = (value) => words[Math.round((value + 1) * 2)];
   const range = h("input", { type: "range", min: -1, max: 1, step: 0.05, value: chosen().dial });
   const told = h("output", { class: "fine muted" });
   const show = () => {
     const value = Number(range.value);
-    told.textContent = `${value > 0 ? "+" : ""}${value.toFixed(2)}: ${say(value)}`;
+    told.textContent = `${say(value)} (${value > 0 ? "+" : ""}${value.toFixed(2)})`;
     range.setAttribute("aria-valuetext", told.textContent);
   };
   range.addEventListener("input", show);
@@ -67,8 +67,8 @@ export function dialField() {
   const able = methodOf(chosen().name).has_dial[chosen().preset];
   range.disabled = !able;
   if (!able) told.textContent = t("this method has no dial");
-  return h("div", { class: "dial" }, field(t("Obey or preserve"), range),
-    h("div", { class: "row spread fine muted ends", "aria-hidden": "true" }, h("span", {}, t("obey")), h("span", {}, t("preserve"))), told);
+  return h("div", { class: "dial" }, field(t("How much may change"), range),
+    h("div", { class: "row spread fine muted ends", "aria-hidden": "true" }, h("span", {}, t("changes more")), h("span", {}, t("keeps more"))), told);
 }
 
 export function methodFields() {

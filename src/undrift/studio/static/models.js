@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { dialog, h, once } from "./dom.js";
 import { isOpen } from "./events.js";
-import { t } from "./languages.js";
+import { heard, t } from "./languages.js";
 import { attempt, toast } from "./say.js";
 import { state, update } from "./state.js";
 import { tab } from "./tab.js";
@@ -29,7 +29,7 @@ function row(model, close) {
   const fetch = once(() => ask("/api/models/download", model, close, t`${model.name} is downloaded beside the turns; the queue shows how far it is`));
   const size = model.bytes ? t`${gigabytes(model.bytes)} in 16 bits` : "";
   const memory = model.memory ? t`about ${gigabytes(model.memory)} of memory` : "";
-  const told = [model.about, size, memory, model.licence && t`licence ${model.licence}`, model.why_not].filter(Boolean).join("; ");
+  const told = [model.about, size, memory, model.licence && t`licence ${model.licence}`, heard(model.why_not)].filter(Boolean).join("; ");
   const coming = [...state.jobs.values()].some((job) => isOpen(job) && job.title === `download ${model.name}`);
   const end = model.used ? h("span", { class: "tag now" }, t("in use"))
     : coming ? h("span", { class: "tag" }, t("on its way"))

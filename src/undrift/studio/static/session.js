@@ -18,7 +18,7 @@ export function sessionView() {
     "div", { class: "session" },
     historyPanel(),
     h("section", { class: "centre", "aria-label": t("Picture"), tabindex: "-1" }, stage(), strip(), box, film()),
-    h("section", { class: "panel side", "aria-label": t("Next turn and drift"), tabindex: "-1" }, form, jobsPanel(), driftPanel()),
+    h("section", { class: "panel side", "aria-label": t("Next turn and what changed"), tabindex: "-1" }, form, jobsPanel(), driftPanel()),
   );
   acceptPictures(view, showRecipe);
   return view;

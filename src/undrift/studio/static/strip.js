@@ -49,7 +49,7 @@ function dialWords(dial) {
   const amount = Math.abs(dial);
   const much = amount === 1 ? t("as much as it can") : amount > 0.5 ? t("much more") : amount === 0.5 ? t("more") : t("a little more");
   const place = `${dial > 0 ? "+" : "−"}${amount}`;
-  return dial < 0 ? t`obeys ${much} (${place})` : t`preserves ${much} (${place})`;
+  return dial < 0 ? t`changes ${much} (${place})` : t`keeps ${much} (${place})`;
 }
 
 const plain = (value) => (typeof value === "number" ? Number(value.toFixed(3)) : JSON.stringify(value));

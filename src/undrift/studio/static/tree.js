@@ -4,7 +4,7 @@ import { turnPath } from "./api.js";
 import { go } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { isFound, narrowed } from "./history.js";
-import { t } from "./languages.js";
+import { heard, t } from "./languages.js";
 import { candidatesOf, noteOf, state, title, turnOf, watch } from "./state.js";
 import { difference } from "./strip.js";
 import { changedWords, changesInWords } from "./words.js";
@@ -97,7 +97,7 @@ function row(turn, level, rail, reachable) {
     h("span", { class: "text" },
       h("span", { class: "head" }, title(turn), noteOf(turn).starred && h("span", { class: "star" }, "★"), here && h("b", { class: "tag now" }, t("head")), ...names.map((name) => h("b", { class: "tag" }, name)),
         turn.has_references && h("b", { class: "tag", title: t("Made with references") }, t("look")),
-        turn.warning && h("b", { class: "tag warn", title: turn.warning }, t("drift"))),
+        turn.warning && h("b", { class: "tag warn", title: heard(turn.warning) }, t("drift"))),
       noteOf(turn).name && h("strong", { class: "noted" }, noteOf(turn).name),
       h("span", { class: "what" }, ...what(turn))),
   );
