@@ -55,8 +55,8 @@ def test_a_turn_is_made_in_the_language_of_the_browser(
 def test_what_the_server_says_is_said_in_the_page_s_language(open_page: Open, tag: str) -> None:
     page = open_page("#/", locale=tag)
     shows(page, tag)
-    empty = {"name": "empty.png", "mimeType": "image/png", "buffer": b""}
-    page.locator("input[type=file]").first.set_input_files(empty)
+    chooser = page.locator("input[type=file]").first
+    chooser.set_input_files({"name": "empty.png", "mimeType": "image/png", "buffer": b""})
     expect(page.get_by_role("alert")).to_contain_text(
         words(tag)["{0} is empty (0 bytes), expected a picture"].format(words(tag)["the picture"])
     )

@@ -115,7 +115,7 @@ function what(turn) {
 }
 
 function label(turn, here, names) {
-  const marks = [noteOf(turn).starred && t("favourite"), here && t("head"), ...names.map((name) => t`branch ${name}`), turn.has_references && t("made with references"), turn.warning].filter(Boolean);
+  const marks = [noteOf(turn).starred && t("favourite"), here && t("head"), ...names.map((name) => t`branch ${name}`), turn.has_references && t("made with references"), heard(turn.warning)].filter(Boolean);
   const said = turn.spec?.instruction ?? (turn.changes && changesInWords(turn.changes.words));
   return [[title(turn), noteOf(turn).name, said, turn.prompt].filter(Boolean).join(": "), ...marks].join(", ");
 }
