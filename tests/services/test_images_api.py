@@ -25,10 +25,11 @@ from tests.support.toy import ToyMethod, toy_picture
 from undrift.instructions import Reading
 from undrift.instructions.chat_model import ChatModel
 from undrift.pictures import png_bytes, read_metadata, read_picture
-from undrift.services.images_api import app
+from undrift.services.images_api import app, turns
 from undrift.services.images_api.app import EDITS, create_api
 from undrift.services.images_api.turns import Started
 from undrift.session import engine
+from undrift.session.model import Turn
 from undrift.session.provenance import recipe
 from undrift.session.store import Session
 from undrift.studio import server
@@ -310,6 +311,31 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     assert (refused.status_code, "\n" in error["message"]) == (status, False)
     assert message in error["message"].lower()
     assert studio.folders.names() == []
+
+
+def test_a_picture_that_was_sent_from_here_is_known_without_decoding_others(
+    plain: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = plain.post(EDITS, files={"image": CAT}, data={"prompt": "a dog", "caption": "a cat"}).json()
+    decoded_turns: list[str] = []
+    picture = Session.picture
+
+    def counted(self: Session, turn: Turn) -> Image.Image:
+        decoded_turns.append(turn.id)
+        return picture(self, turn)
+
+    def found(file: bytes) -> str | None:
+        session = studio.folders.session(first["session"])
+        turn = turns._shown(session, session.tree(), file, read_picture(file))
+        return None if turn is None else turn.id
+
+    monkeypatch.setattr(Session, "picture", counted)
+    sent = base64.b64decode(first["data"][0]["b64_json"])
+    assert (found(sent), decoded_turns) == (first["data"][0]["turn"], [])
+    again = png_bytes(read_picture(sent), {"prompt": "saved by another program"})
+    assert (found(again), decoded_turns) == (first["data"][0]["turn"], [first["data"][0]["turn"]])
+    monkeypatch.setattr(turns, "MOST_COMPARED", 0)
+    assert found(png_bytes(read_picture(CAT), {"prompt": "the original"})) is None
 
 
 def test_bodies_that_are_no_forms(

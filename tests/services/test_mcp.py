@@ -132,7 +132,7 @@ def test_names_that_are_no_text_end_nothing(tmp_path: Path) -> None:
 
     run_async(use)
     assert json.loads(json.loads(told[0])["content"][0]["text"]) == {"sessions": [], "pictures": ["cat.png"]}
-    assert "d\\udce9sk" in json.loads(told[1])["content"][0]["text"]
+    assert "d\\xe9sk" in json.loads(told[1])["content"][0]["text"]
 
 
 def test_captions_come_from_metadata_and_say_so(desk: Path) -> None:

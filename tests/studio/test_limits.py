@@ -88,6 +88,13 @@ def test_a_form_that_is_no_json_is_refused(client: TestClient) -> None:
         assert answer.json()["error"]
 
 
+def test_no_more_words_are_chosen_than_a_prompt_can_have(client: TestClient) -> None:
+    view = started(client)
+    form = {"parent": view["head"], "prompt": "a cat", "method": {"name": "toy"}, "words": ["cat"] * 2001}
+    refused = client.post("/api/sessions/cat/edit", json=form)
+    assert (refused.status_code, "at most 2000 items" in refused.json()["error"]) == (422, True), refused.text
+
+
 def test_only_the_newest_uploads_are_kept(
     client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ from undrift.studio.http_errors import Refused
 from undrift.wording import problem
 
 LONGEST_PROMPT = 4000
+MOST_WORDS = LONGEST_PROMPT // 2
+"""Words and symbols with spaces between them that the longest prompt can have; all of them may be chosen."""
 MOST_CANDIDATES = len(DIALS)
 MOST_REFERENCES = references.MOST
 
@@ -91,7 +93,7 @@ class EditForm(Form):
     source_prompt: Prompt | None = None
     instruction: Prompt | None = None
     exchange: Annotated[str, Field(max_length=64)] | None = None
-    words: tuple[Annotated[str, Field(max_length=200)], ...] | None = None
+    words: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=MOST_WORDS)] | None = None
     method: MethodForm
     seed: Seed | None = None
     count: int = Field(1, ge=1, le=MOST_CANDIDATES)

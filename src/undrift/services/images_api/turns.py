@@ -8,6 +8,7 @@ from functools import partial
 
 from PIL import Image, ImageChops
 
+from undrift.files import sha256
 from undrift.instructions import Reading
 from undrift.instructions.exchange import Said
 from undrift.methods import registry
@@ -28,7 +29,7 @@ from undrift.studio.job import About, Job, Running
 from undrift.studio.studio import Studio
 
 MOST_COMPARED = 200
-"""Turns that a picture is looked for among, the newest first."""
+"""Turns that a picture is looked for among, the newest first, and the most megapixels that they have together."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _next(studio: Studio, asked: Asked, session: Session, picture: Image.Image, 
     if picture.size != (tree.original.width, tree.original.height):
         wanted = f"{tree.original.width}x{tree.original.height}"
         raise Refused(400, f"the picture is {picture.width}x{picture.height}, expected the session's {wanted} pixels")
-    parent = tree.turn(fields.turn) if fields.turn else _shown(session, tree, picture)
+    parent = tree.turn(fields.turn) if fields.turn else _shown(session, tree, asked.image, picture)
     at = parent or tree.head
     form = fields.editor(*last_method(tree, at))
     form = form.model_copy(update={"params": carried(tree, at, form.name)})
@@ -127,10 +128,17 @@ def _plan(reading: Reading, at: Turn, caption: str | None, form: MethodForm) -> 
     return plan, form.model_copy(update={"dial": dial})
 
 
-def _shown(session: Session, tree: Tree, picture: Image.Image) -> Turn | None:
-    """The turn whose picture this is, the head before the newest; None for a picture from elsewhere."""
-    newest = list(tree.turns.values())[::-1][:MOST_COMPARED]
-    for turn in [tree.head, *newest]:
+def _shown(session: Session, tree: Tree, file: bytes, picture: Image.Image) -> Turn | None:
+    """The turn whose picture this is, the head before the newest; None for a picture from elsewhere.
+
+    ``file`` is what ``picture`` came as: one that was sent from here is known without decoding any.
+    """
+    ordered = [tree.head, *list(tree.turns.values())[::-1]]
+    same = sha256(file)
+    if sent := next((turn for turn in ordered if turn.image_hash == same), None):
+        return sent
+    most = min(MOST_COMPARED, int(MOST_COMPARED * 1e6 / (picture.width * picture.height)))
+    for turn in ordered[: 1 + most]:
         if ImageChops.difference(session.picture(turn), picture).getbbox() is None:
             return turn
     return None
