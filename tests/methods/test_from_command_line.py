@@ -35,10 +35,10 @@ FEW: Mapping[str, tuple[str, ...]] = {
 """Options for the shortest turn; for the others ``--steps 2``, which reaches through wrappers."""
 QUICK = {"undrift", "no_edit"}
 """Methods that the quick tests see on the embedded model, too; all are in the contracts' on tiny ones."""
-TEN = {"ddim", "p2p", "null_text", "pnp_inversion", "masactrl"}
+TEN = ("ddim", "p2p", "null_text", "pnp_inversion", "masactrl")
 """Methods whose 50 steps of two evaluations would take minutes; ten do what they ask for as well."""
-ELSEWHERE = {"null_text": "littleworld-sd"}
-"""The embedded model of a method that needs guidance by two evaluations."""
+ELSEWHERE = dict.fromkeys(TEN, "littleworld-sd")
+"""The embedded model that a method was made for, where it is not the default one."""
 
 
 @cache
