@@ -31,6 +31,10 @@ class ModelError(UndriftError):
     """A model that is missing, gated, broken, of the wrong kind or too large for the machine."""
 
 
+class OutOfMemory(ModelError):
+    """The device has no room for the work at hand; less at a time may fit."""
+
+
 class SessionError(UndriftError):
     """A session folder that cannot be created, opened, written or found."""
 

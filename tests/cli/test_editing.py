@@ -117,6 +117,20 @@ def test_candidates_are_siblings_and_one_is_kept(session: Invoke, folder: Path) 
     assert len(opened(folder).turns()) == 3 + 3 + 2 + 3
 
 
+def test_candidates_in_one_batch_are_those_that_are_made_one_by_one(session: Invoke, folder: Path) -> None:
+    made, alone = (
+        parsed(session("edit", "--caption", "a bird", *TOY, "--from", "2", "--candidates", "3", *more, "--json"))[
+            "turns"
+        ]
+        for more in (("--together",), ())
+    )
+    assert [turn["spec"].get("together") for turn in (*made, *alone)] == [3, 3, 3, None, None, None]
+    pictures = [opened(folder).picture(opened(folder).turn(turn["id"])) for turn in (*made, *alone)]
+    for one, other in zip(pictures[:3], pictures[3:], strict=True):
+        apart = np.abs(np.asarray(one).astype(int) - np.asarray(other))
+        assert apart.max() <= 1, "a level where rounding decides"
+
+
 def test_a_command_reads_the_tree_once_and_looks_a_method_up_once(
     session: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,7 +184,7 @@ def test_a_failure_in_a_stream_is_told(
     def broken(*_: object) -> None:
         raise RuntimeError("the model broke")
 
-    monkeypatch.setattr(engine, "run_turn", broken)
+    monkeypatch.setattr(engine, "run_together", broken)
     with pytest.raises(openai.APIError, match="the model broke"):
         list(client.images.edit(image=CAT, prompt="a dog", stream=True))
     with pytest.raises(openai.InternalServerError, match="the model broke"):

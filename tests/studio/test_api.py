@@ -95,6 +95,17 @@ def test_candidates_stay_beside_the_first_and_one_is_kept(client: TestClient) ->
     assert (view["branch"], len(view["turns"])) == ("main", 4)
 
 
+def test_candidates_in_one_batch_are_one_piece_of_work(client: TestClient) -> None:
+    source = started(client)["turns"][0]
+    form = edit_form(source["id"], count=3, together=True)
+    job = finished(client, client.post("/api/sessions/cat/edit", json=form).json())
+    turns = shown(client)["turns"][1:]
+    assert (job["evaluations"], job["total"], job["items"]) == (4, 4, 1)
+    assert [turn["id"] for turn in turns] == job["turns"]
+    assert [(turn["spec"]["seed"], turn["spec"]["together"]) for turn in turns] == [(1, 3), (2, 3), (3, 3)]
+    assert shown(client)["head"] == job["turns"][0]
+
+
 def test_keeping_a_turn_never_moves_a_branch_that_has_gone_on(client: TestClient) -> None:
     source = started(client)["turns"][0]
     first = edited(client, source["id"])

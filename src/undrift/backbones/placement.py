@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from undrift.backbones.caching import Cache
-from undrift.errors import ModelError
+from undrift.errors import OutOfMemory
 
 Offload = Literal["none", "model", "group"]
 Quantize = Literal["none", "nf4", "int8", "fp8"]
@@ -135,14 +135,14 @@ class Placement:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn running out of device memory into a ``ModelError`` that says what helps."""
+        """Turn running out of device memory into an ``OutOfMemory`` that says what helps."""
         try:
             yield
         except RuntimeError as error:
             # CUDA has its own exception type, the CPU's allocator only a message.
             if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
-            raise ModelError(f"the memory of {self.device} is too small: {memory_advice(self)}") from error
+            raise OutOfMemory(f"the memory of {self.device} is too small: {memory_advice(self)}") from error
 
     def _bring(self, module: nn.Module) -> None:
         """Put ``module`` on the device in place of the one that is there; if it does not fit, nothing is there."""

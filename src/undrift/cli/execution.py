@@ -36,12 +36,12 @@ from undrift.methods.dial import turned
 from undrift.methods.registry import Chosen, Tuned
 from undrift.pictures import Mask, open_mask
 from undrift.session.clips import EditedFrame
-from undrift.session.engine import EditPlan, run_turn
+from undrift.session.engine import EditPlan, run_together
 from undrift.session.export import export_png
 from undrift.session.maker import usual_model
 from undrift.session.making import check_files
 from undrift.session.model import Turn, TurnSpec
-from undrift.session.next_turn import candidate_plans, carried, last_method
+from undrift.session.next_turn import batches, candidate_plans, carried, last_method
 from undrift.session.prompts import nothing_steers
 from undrift.session.region import region_of
 from undrift.session.replay import recorded_method
@@ -262,6 +262,7 @@ def add_turns(
     *,
     goes_on_from: Turn,
     count: int = 1,
+    together: bool = False,
     announce: Callable[[], None] = lambda: None,
 ) -> tuple[Turn, ...]:
     """Run ``count`` candidates of one turn of a session, on its model unless another is chosen.
@@ -272,6 +273,7 @@ def add_turns(
         model, method: the options.
         goes_on_from: the turn whose method and preset are taken unless others are chosen.
         count: how many candidates.
+        together: make those that differ in the seed alone as one batch.
         announce: called when nothing is left to refuse, before the work.
     """
     start = tree.turn(plan.parent)
@@ -283,7 +285,7 @@ def add_turns(
         advise(backbone, session.picture(start), [plan.prompt])
     turns = candidate_plans(tree, chosen.fitted(backbone.tuned), plan, count)
     announce()
-    return run_turns(session, backbone, turns, tree)
+    return run_turns(session, backbone, turns, tree, together=together)
 
 
 def run_turns(
@@ -291,8 +293,11 @@ def run_turns(
     backbone: Backbone,
     turns: Sequence[tuple[EditMethod, EditPlan]],
     tree: Tree | None = None,
+    *,
+    together: bool = False,
 ) -> tuple[Turn, ...]:
-    """Run ``turns`` one after another, with progress on stderr; ``tree`` as in ``run_turn``.
+    """Run ``turns`` one after another, with progress on stderr; ``tree`` as in ``run_turn``, ``together`` as in
+    ``batches``.
 
     Raises:
         Cancelled: Ctrl-C; the message says how to go on.
@@ -301,13 +306,15 @@ def run_turns(
     notes: list[str] = []
     known = dict((tree or session.tree()).turns)
     try:
-        with StopOnInterrupt() as stop, TurnsProgress(len(turns), shell().quiet) as progress:
-            for number, (method, plan) in enumerate(turns, 1):
-                with progress.turn(number, plan.prompt, method.cost(backbone), backbone.counter) as observers:
-                    done.append(run_turn(session, backbone, method, plan, [stop, *observers], tree))
-                known[done[-1].id] = done[-1]
-                for note in (_unsteered(method, done[-1]), _unchanged(session, done[-1], known)):
-                    if note is not None and note not in notes:  # candidates say it once
+        parts = batches(turns, together)
+        with StopOnInterrupt() as stop, TurnsProgress(len(parts), shell().quiet) as progress:
+            for number, (method, plans) in enumerate(parts, 1):
+                with progress.turn(number, plans[0].prompt, method.cost(backbone), backbone.counter) as observers:
+                    made = run_together(session, backbone, method, plans, [stop, *observers], tree)
+                done.extend(made)
+                known |= {turn.id: turn for turn in made}
+                for note in (each for turn in made for each in _notes(session, method, turn, known)):
+                    if note not in notes:  # candidates say it once
                         notes.append(note)
                         say(f"note: {note}", err=True)
     except (Cancelled, KeyboardInterrupt):
@@ -330,6 +337,11 @@ def edit_frames(editing: Callable[[Sequence[Observer]], Iterator[EditedFrame]], 
     except (Cancelled, KeyboardInterrupt):
         raise Cancelled(f"stopped after {len(made)} of {count} frames; nothing was written") from None
     return made
+
+
+def _notes(session: Session, method: EditMethod, turn: Turn, known: Mapping[str, Turn]) -> list[str]:
+    """What somebody should know of a turn that was made."""
+    return [note for note in (_unsteered(method, turn), _unchanged(session, turn, known)) if note is not None]
 
 
 def _unsteered(method: EditMethod, turn: Turn) -> str | None:

@@ -95,6 +95,12 @@ def new(
     metavar="N",
     help="Make N variants of the turn side by side; the session goes on from the first, or from the one you keep.",
 )
+@click.option(
+    "--together",
+    is_flag=True,
+    help="Make candidates that differ in the seed as one batch: sooner in all, each only at the end, and the same "
+    "but for rounding.",
+)
 @session_option
 @output_option
 @language_options
@@ -115,6 +121,7 @@ def edit(
     parent: str,
     words: str | None,
     count: int,
+    together: bool,
     session: Path | None,
     output: Path | None,
     chosen_language: LanguageChoice,
@@ -171,6 +178,7 @@ def edit(
         chosen_method,
         goes_on_from=start,
         count=count,
+        together=together,
         announce=lambda: announce(reading),
     )
     execution.write_output(opened, turns[0], output)

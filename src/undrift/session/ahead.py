@@ -68,7 +68,7 @@ def prepare(
     before = backbone.counter.copy()
     previous = stored_latent(session, onto, backbone) or backbone.encode([session.picture(onto)])
     drawn = seeds.coming(onto.id) if seed is None else seed
-    request = Work(session, backbone, tree, onto, None).request(previous, onto.prompt, UNKNOWN, drawn)
+    request = Work(session, backbone, tree, onto, None).request(previous, onto.prompt, UNKNOWN, [drawn])
     with suppress(RehearsalOver):
         rehearsed.edit(Rehearsal(backbone, onto.prompt), request, observers)
     return backbone.counter.since(before).computed

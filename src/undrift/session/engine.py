@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from PIL import Image
 from pydantic import ValidationError
 
 from undrift import __version__, wording
 from undrift.backbones.base import Backbone
-from undrift.errors import InputError
+from undrift.errors import InputError, OutOfMemory
 from undrift.files import sha256
 from undrift.flow import Observer
 from undrift.methods import registry
@@ -25,7 +25,7 @@ from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import latents, region
 from undrift.session.making import Work, stored_latent
 from undrift.session.model import Exchange, RestoreSpec, Turn, TurnKind, TurnSpec
-from undrift.session.outcome import Outcome, Spec
+from undrift.session.outcome import Outcome, Pending, Spec
 from undrift.session.provenance import recipe
 from undrift.session.references import Look, sheet_of
 from undrift.session.seeds import SEEDS, seeds
@@ -34,6 +34,7 @@ from undrift.session.tree import Tree
 
 log = logging.getLogger(__name__)
 
+AnySpec = TypeVar("AnySpec", bound=Spec)
 PACKAGES = ("torch", "diffusers", "transformers")
 
 
@@ -128,14 +129,38 @@ def run_turn(
         SessionError: the result cannot be written.
         Cancelled: an observer stopped it.
     """
+    (turn,) = run_together(session, backbone, method, [plan], observers, tree)
+    return turn
+
+
+def run_together(
+    session: Session,
+    backbone: Backbone,
+    method: EditMethod,
+    plans: Sequence[EditPlan],
+    observers: Sequence[Observer] = (),
+    tree: Tree | None = None,
+) -> tuple[Turn, ...]:
+    """Run candidates of one turn as one batch: turns as ``run_turn`` makes them, but for rounding.
+
+    Where the device has no room for so many at once, they are made in two halves, and so on.
+
+    Args:
+        session, backbone, method, observers, tree: as for ``run_turn``.
+        plans: differ in the seed, and in whether the head moves, alone.
+
+    Raises:
+        InputError: other plans, or what ``run_turn`` refuses.
+        SessionError, Cancelled: as ``run_turn``; what was finished is kept.
+    """
     _check_kind("the model", backbone, Backbone, "undrift.load(NAME) loads one")
     _check_kind("the method", method, EditMethod, "undrift.method(NAME, model) gives one")
-    _check_kind("the plan", plan, EditPlan, "undrift.EditPlan(PROMPT) is one")
+    _check_alike(plans)
+    plan, tree = plans[0], tree or session.tree()
     latents.check_maker(backbone)
     method.check(backbone)
     check_references(method, plan.references)
     method = method.pinned(backbone)
-    tree = tree or session.tree()
     parent = tree.turn(plan.parent)
     stored = stored_latent(session, parent, backbone)
     allowed = region.checked(plan.region, (parent.width, parent.height))
@@ -145,9 +170,49 @@ def run_turn(
         spec = spec.model_copy(update={"references_hash": sha256(png_bytes(sheet))})
     work = Work(session, backbone, tree, parent, allowed, sheet)
     previous = stored if spec.handover == "latent" else None
-    return _appended(
-        session, parent, plan.prompt, spec, lambda: work.edit(previous, spec, method, observers), plan.move_head
-    )
+    moves, specs = [each.move_head for each in plans], _with_seeds(spec, plans, parent)
+
+    def edits(some: Sequence[TurnSpec]) -> list[Outcome]:
+        return work.edits(previous, some, method, observers)
+
+    return _in_batches(specs, moves, lambda some, move: _appended(session, parent, plan.prompt, some, edits, move))
+
+
+def _check_alike(plans: Sequence[EditPlan]) -> None:
+    for plan in plans:
+        _check_kind("the plan", plan, EditPlan, "undrift.EditPlan(PROMPT) is one")
+    if not plans or any(
+        replace(plan, seed=None, move_head=True) != replace(plans[0], seed=None, move_head=True) for plan in plans
+    ):
+        raise InputError("candidates that are made together differ in their seeds alone: run others with run_turn")
+
+
+def _with_seeds(spec: TurnSpec, plans: Sequence[EditPlan], parent: Turn) -> list[TurnSpec]:
+    """``spec`` for each plan; the first has its seed already."""
+    specs = [spec]
+    for plan in plans[1:]:
+        check_seed(plan.seed)
+        seed = seeds.drawn(parent.id) if plan.seed is None else plan.seed
+        specs.append(spec.model_copy(update={"seed": seed}))
+    return specs
+
+
+def _in_batches(
+    specs: Sequence[TurnSpec],
+    moves: Sequence[bool],
+    appended: Callable[[Sequence[TurnSpec], Sequence[bool]], tuple[Turn, ...]],
+) -> tuple[Turn, ...]:
+    """All of them as one batch, or as two halves where that does not fit, and so on."""
+    count = len(specs)
+    together = count if count > 1 else None
+    try:
+        return appended([spec.model_copy(update={"together": together}) for spec in specs], moves)
+    except OutOfMemory:
+        if count == 1:
+            raise
+    log.warning("%d candidates at once do not fit the device: making them in two batches", count)
+    half = (count + 1) // 2
+    return _in_batches(specs[:half], moves[:half], appended) + _in_batches(specs[half:], moves[half:], appended)
 
 
 def restore(
@@ -176,7 +241,8 @@ def restore(
     painted = region.checked(brush, size) or Image.new("L", size, 255)
     spec = RestoreSpec(anchor=wanted.id, region_hash=sha256(mask_bytes(painted)))
     work = Work(session, backbone, tree, onto, painted)
-    return _appended(session, onto, onto.prompt, spec, lambda: work.restore(wanted))
+    (turn,) = _appended(session, onto, onto.prompt, [spec], lambda specs: [work.restore(wanted)], [True])
+    return turn
 
 
 def check_references(method: EditMethod, references: Sequence[Look]) -> None:
@@ -211,15 +277,26 @@ def check_seed(seed: int | None) -> None:
 
 
 def _appended(
-    session: Session, parent: Turn, prompt: str, spec: Spec, work: Callable[[], Outcome], move_head: bool = True
-) -> Turn:
-    """Announce a turn, do its work and store it; a failure leaves the session as it was."""
-    pending = session.begin(parent, prompt, spec)
+    session: Session,
+    parent: Turn,
+    prompt: str,
+    specs: Sequence[AnySpec],
+    work: Callable[[Sequence[AnySpec]], Sequence[Outcome]],
+    moves: Sequence[bool],
+) -> tuple[Turn, ...]:
+    """Announce turns, do their work and store them; a failure leaves the session as it was, but for stored ones."""
+    pending: list[Pending] = []
+    made: list[Turn] = []
     try:
-        return session.finish(pending, work(), move_head=move_head)
+        pending.extend(session.begin(parent, prompt, spec) for spec in specs)
+        for outcome, move in zip(work(specs), moves, strict=True):
+            made.append(session.finish(pending[0], outcome, move_head=move))
+            del pending[0]
     except BaseException:
-        session.abandon(pending)
+        for one in pending:
+            session.abandon(one)
         raise
+    return tuple(made)
 
 
 def _resolved(

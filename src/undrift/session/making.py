@@ -40,49 +40,58 @@ class Work:
     allowed: Image.Image | None
     sheet: Image.Image | None = None
 
-    def edit(
-        self, previous: Latent | None, spec: TurnSpec, method: EditMethod, observers: Sequence[Observer]
-    ) -> Outcome:
+    def edits(
+        self, previous: Latent | None, specs: Sequence[TurnSpec], method: EditMethod, observers: Sequence[Observer]
+    ) -> list[Outcome]:
+        """What ``specs``, which differ in their seeds alone, make as one batch."""
+        spec = specs[0]
         before, edits = self.session.picture(self.parent), self._edits()
         began = perf_counter()
         previous = previous or self.backbone.encode([before])
         request = replace(
-            self.request(previous, spec.source_prompt, spec.target_prompt, spec.seed),
-            words=[spec.words],
-            instructions=[spec.instruction or spec.target_prompt],
+            self.request(previous, spec.source_prompt, spec.target_prompt, [one.seed for one in specs]),
+            words=[spec.words] * len(specs),
+            instructions=[spec.instruction or spec.target_prompt] * len(specs),
         )
         result = method.edit(self.backbone, request, observers)
-        made = (result.images or self.backbone.decode(result.latent))[0]
-        picture, latent = self._kept(made, result.latent, before, previous)
-        seconds = perf_counter() - began
-        mask = None if result.mask is None else _mask_picture(result.mask[0])
-        metadata = recipe(spec.target_prompt, "edit", self.parent.number + 1, spec)
-        return replace(
-            self._outcome(picture, latent, before, edits, metadata, mask, everywhere=_asks_for_all(spec)),
-            evaluations=result.evaluations,
-            sample_evaluations=result.sample_evaluations,
-            remembered=result.remembered or None,
-            seconds=seconds,
-        )
+        pictures = result.images or self.backbone.decode(result.latent)
+        rows = [Latent(row.unsqueeze(0), result.latent.geometry) for row in result.latent.packed]
+        made = [self._kept(*both, before, previous) for both in zip(pictures, rows, strict=True)]
+        seconds = (perf_counter() - began) / len(specs)
+        masks = [None] * len(specs) if result.mask is None else [_mask_picture(mask) for mask in result.mask]
+        return [
+            replace(
+                self._outcome(picture, latent, before, edits, self._recipe(one), mask, everywhere=_asks_for_all(one)),
+                evaluations=result.evaluations,
+                sample_evaluations=result.sample_evaluations,
+                remembered=result.remembered or None,
+                seconds=seconds,
+            )
+            for one, (picture, latent), mask in zip(specs, made, masks, strict=True)
+        ]
 
-    def request(self, previous: Latent, source_prompt: str, target_prompt: str, seed: int) -> EditRequest:
-        """What a method is asked for a turn from ``previous``, the latent of the parent."""
-        first = self.tree.original
+    def _recipe(self, spec: TurnSpec) -> Mapping[str, Any]:
+        return recipe(spec.target_prompt, "edit", self.parent.number + 1, spec)
+
+    def request(self, previous: Latent, source_prompt: str, target_prompt: str, seeds: Sequence[int]) -> EditRequest:
+        """What a method is asked for a turn from ``previous``, the latent of the parent: a row for each seed."""
+        first, rows = self.tree.original, len(seeds)
         original = self.session.picture(first)
+        changeable = self._changeable(previous)
         return EditRequest(
-            original=self._latent(first, original),
-            previous=previous,
+            original=_repeated(self._latent(first, original), rows),
+            previous=_repeated(previous, rows),
             turn=self.parent.number + 1,
-            source_prompts=[source_prompt],
-            target_prompts=[target_prompt],
-            words=[None],
-            seeds=[seed],
-            original_prompts=[first.prompt],
-            original_images=[original],
-            instructions=[target_prompt],
-            previous_images=[self.session.picture(self.parent)],
-            editable_tokens=self._changeable(previous),
-            references=self._references(previous),
+            source_prompts=[source_prompt] * rows,
+            target_prompts=[target_prompt] * rows,
+            words=[None] * rows,
+            seeds=seeds,
+            original_prompts=[first.prompt] * rows,
+            original_images=[original] * rows,
+            instructions=[target_prompt] * rows,
+            previous_images=[self.session.picture(self.parent)] * rows,
+            editable_tokens=None if changeable is None else changeable.repeat(rows, 1),
+            references=[_row_by_row(reference, rows) for reference in self._references(previous)],
         )
 
     def restore(self, anchor: Turn) -> Outcome:
@@ -183,6 +192,14 @@ def stored_latent(session: Session, turn: Turn, backbone: Backbone) -> Latent | 
 def _edited(session: Session, turn: Turn) -> drift.Edited:
     everywhere = turn.kind == "import" or _asks_for_all(turn.spec)
     return drift.Edited(session.mask(turn), session.region(turn), turn.token_side, everywhere)
+
+
+def _repeated(latent: Latent, rows: int) -> Latent:
+    return latent if rows == 1 else replace(latent, packed=latent.packed.repeat(rows, 1, 1))
+
+
+def _row_by_row(reference: Reference, rows: int) -> Reference:
+    return Reference(reference.latent.repeat(rows, 1, 1), reference.weight.repeat(rows, 1))
 
 
 def _asks_for_all(spec: TurnSpec | None) -> bool:

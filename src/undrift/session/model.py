@@ -116,6 +116,7 @@ class TurnSpec(Stored):
             recorded.
         seed: the resolved seed, never -1.
         handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
+        together: how many candidates the batch had that it was made in; None for one that was made alone.
         model, weights_hash, dtype, quantize, device: what ran.
         loras: adapters of the model, ``file:scale@hash`` each.
         options: how it was loaded beside, ``name=value`` each, see ``ModelIdentity``.
@@ -123,7 +124,7 @@ class TurnSpec(Stored):
     """
 
     before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_hash"})
-    rare: ClassVar[tuple[str, ...]] = ("references_hash",)
+    rare: ClassVar[tuple[str, ...]] = ("references_hash", "together")
 
     source_prompt: str
     target_prompt: str
@@ -138,6 +139,7 @@ class TurnSpec(Stored):
     dial: Dial | None = None
     seed: Seed
     handover: Literal["latent", "image"] = "latent"
+    together: Count | None = None
     model: Name
     weights_hash: Name
     dtype: Name

@@ -4,6 +4,7 @@ the variants the session goes on with. Everything is decided from one reading of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -107,6 +108,22 @@ def candidate_plans(tree: Tree, method: EditMethod, plan: EditPlan, count: int) 
         (variant, replace(settled, seed=each, move_head=plan.move_head and number == 0))
         for number, (variant, each) in enumerate(candidates(method, seed, count))
     ]
+
+
+def batches(turns: Sequence[tuple[EditMethod, EditPlan]], together: bool) -> list[tuple[EditMethod, list[EditPlan]]]:
+    """``turns`` as they are run: those of ``candidate_plans`` that differ in the seed alone in one batch.
+
+    Args:
+        turns: methods and plans.
+        together: False: each by itself.
+    """
+    made: list[tuple[EditMethod, list[EditPlan]]] = []
+    for method, plan in turns:
+        if together and made and made[-1][0] is method and not method.one_by_one():
+            made[-1][1].append(plan)
+        else:
+            made.append((method, [plan]))
+    return made
 
 
 def keep(session: Session, ref: str = "head") -> Turn:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 from PIL import Image
 
@@ -23,7 +24,7 @@ class Preview(Observer):
     """Shows where the straight line through the state ends, x0 = x - sigma v, decoded.
 
     It reads the states of the sampling alone and changes nothing: the turn is the same to the bit. Each picture costs
-    one decoding and no evaluation. Of a batch, the first row is shown.
+    one decoding and no evaluation. The rows of a batch are shown side by side.
     """
 
     def __init__(
@@ -45,8 +46,19 @@ class Preview(Observer):
         number, count = event.step.index + 1, event.step.count
         if event.step.inverting or number == count or number % self._every:
             return
-        latent = Latent(event.image_estimate[:1], self._geometry)
-        self._show(self._decode(latent), number, count)
+        rows = (Latent(row.unsqueeze(0), self._geometry) for row in event.image_estimate)
+        pictures = [self._decode(row) for row in rows]
+        self._show(pictures[0] if len(pictures) == 1 else _side_by_side(pictures), number, count)
+
+
+def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
+    """As many in a row as make about a square."""
+    width, height = pictures[0].size
+    columns = math.ceil(math.sqrt(len(pictures)))
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height))
+    for number, picture in enumerate(pictures):
+        sheet.paste(picture, (number % columns * width, number // columns * height))
+    return sheet
 
 
 def decoder(session: Session, backbone: Backbone) -> Decode | None:

@@ -97,6 +97,7 @@ class EditForm(Form):
     method: MethodForm
     seed: Seed | None = None
     count: int = Field(1, ge=1, le=MOST_CANDIDATES)
+    together: bool = False
     only: Base64Bytes | None = None
     protect: Base64Bytes | None = None
     references: Annotated[tuple[ReferenceForm, ...], Field(max_length=MOST_REFERENCES)] = ()

@@ -13,7 +13,7 @@ from undrift.methods.base import EditMethod
 from undrift.session import engine
 from undrift.session.engine import EditPlan
 from undrift.session.model import Turn
-from undrift.session.next_turn import candidate_plans, rebase_plan
+from undrift.session.next_turn import batches, candidate_plans, rebase_plan
 from undrift.session.preview import Preview, Show, decoder
 from undrift.session.store import Session
 from undrift.session.tree import Tree
@@ -76,7 +76,7 @@ def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> J
         region=region,
     )
     about = About("edit", name, form.prompt, form.tab, parent.id, form.prompt, form.after)
-    work = edits(studio, name, tree, method, plan, form.count, follows, looks)
+    work = edits(studio, name, tree, method, plan, form.count, follows, looks, together=form.together)
     return studio.jobs.submit(about, work, form, key)
 
 
@@ -145,14 +145,16 @@ def edits(
     count: int = 1,
     follows: Job | None = None,
     looks: Looks | None = None,
+    *,
+    together: bool = False,
 ) -> Work:
     """Work that makes every candidate; the head goes to the first, the others stay beside it.
 
     With ``follows`` they are made from what that job has made by then, in place of the plan's parent. ``looks``
-    opens the references of all of them.
+    opens the references of all of them. ``together`` makes those that can in one batch.
     """
     session = studio.folders.session(name)
-    turns = candidate_plans(tree, method, plan, count)
+    parts = batches(candidate_plans(tree, method, plan, count), together)
     cost = method.cost(studio.backbone)
     every = max(1, cost.evaluations // MOST_PREVIEWS)
 
@@ -161,13 +163,13 @@ def edits(
         if looks is not None:
             running.say("reading the references")
             settled["references"] = looks(running.check)
-        running.expect(cost.evaluations, studio.backbone.counter, len(turns))
-        for number, (variant, wanted) in enumerate(turns):
+        running.expect(cost.evaluations, studio.backbone.counter, len(parts))
+        for number, (variant, wanted) in enumerate(parts):
             running.start_item(number)
             preview = _preview(studio, session, running.show, every)
-            plan = replace(wanted, **settled)
-            turn = engine.run_turn(session, studio.backbone, variant, plan, [running, *preview])
-            _tell(studio, name, running, turn)
+            plans = [replace(plan, **settled) for plan in wanted]
+            for turn in engine.run_together(session, studio.backbone, variant, plans, [running, *preview]):
+                _tell(studio, name, running, turn)
         studio.expect(name, method)
 
     return work

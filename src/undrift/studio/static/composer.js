@@ -112,16 +112,21 @@ function methodParts(...between) {
 function numberFields() {
   const seed = h("input", { inputmode: "numeric", placeholder: t("drawn"), autocomplete: "off" });
   const count = h("input", { type: "number", min: 1, max: state.about.limits.candidates });
+  const together = h("input", { type: "checkbox" });
+  const asOne = h("label", { class: "fine" }, together, " ", t("Candidates in one batch: sooner in all, each only at the end"));
   const draw = () => {
     if (!state.session) return;
     if (document.activeElement !== seed) seed.value = nextTurn().seed;
     if (document.activeElement !== count) count.value = nextTurn().count;
+    together.checked = nextTurn().together;
+    asOne.hidden = nextTurn().count < 2;
   };
   seed.addEventListener("input", () => write({ seed: seed.value.trim() }));
-  count.addEventListener("change", () => (write({ count: Number(count.value) }), update({ count: nextTurn().count })));
+  count.addEventListener("change", () => (write({ count: Number(count.value) }), update({ count: nextTurn().count }), draw()));
+  together.addEventListener("change", () => write({ together: together.checked }));
   watch(["session", "shown"], draw);
   draw();
-  return h("div", { class: "pair" }, field(t("Candidates"), count), field(t("Seed"), seed));
+  return [h("div", { class: "pair" }, field(t("Candidates"), count), field(t("Seed"), seed)), asOne];
 }
 
 // A session goes on with another model from its pictures, because latents mean nothing to it.

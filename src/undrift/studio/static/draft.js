@@ -23,7 +23,7 @@ export function follow() {
   const key = `draft:${state.session.name}`;
   const at = basis();
   if (draft?.key !== key) {
-    draft = { key, prompt: at.prompt, caption: at.prompt, source: null, words: null, seed: "", count: 1, say: null, references: [], ...recall(key) };
+    draft = { key, prompt: at.prompt, caption: at.prompt, source: null, words: null, seed: "", count: 1, together: false, say: null, references: [], ...recall(key) };
     madeFrom = recall(`${key}:at`) ?? at.id;
   }
   if (!isFor(at.id)) {
@@ -67,7 +67,7 @@ export const ready = () => !unheard(draft) && (changes() || looksElsewhere() || 
 
 // It was sent as `job`: if that makes no turn, what was written comes back.
 export function wasSent(job) {
-  const { key, seed, count, ...asked } = structuredClone(draft);
+  const { key, seed, count, together, ...asked } = structuredClone(draft);
   sent.set(job.id, asked);
 }
 

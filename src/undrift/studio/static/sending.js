@@ -12,11 +12,12 @@ import { shownTurn, state } from "./state.js";
 
 // What every way of making a turn shares.
 function settings() {
-  const { count, seed } = nextTurn();
+  const { count, seed, together } = nextTurn();
   const references = chosenReferences();
   return {
     method: chosenMethod(),
     count,
+    ...(together && count > 1 && { together }),
     ...(seed !== "" && { seed: wholeNumber(seed) }),
     ...(coverage("only") && { only: png("only") }),
     ...(coverage("protect") && { protect: png("protect") }),

@@ -1,0 +1,151 @@
+"""Candidates that are made as one batch are those that are made alone, but for rounding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tests.contracts.test_methods import quick
+from tests.support.closeness import assert_rounded
+from tests.support.tiny_flux import OPERATIONS
+from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
+from undrift.backbones import Backbone
+from undrift.backbones.base import NetworkInputs
+from undrift.errors import Cancelled, InputError, OutOfMemory
+from undrift.flow import Observer, Step
+from undrift.methods.registry import get
+from undrift.session import latents
+from undrift.session.engine import EditPlan, run_together, run_turn, start_session
+from undrift.session.model import Turn
+from undrift.session.next_turn import batches, candidate_plans
+from undrift.session.preview import Preview
+from undrift.session.references import Look
+from undrift.session.store import Session
+
+NEXT = "a cat with a red hat"
+PICTURE = Image.linear_gradient("L").resize((40, 24)).convert("RGB")
+
+
+def seeded(*seeds: int, plan: EditPlan | None = None) -> list[EditPlan]:
+    plan = plan or EditPlan(NEXT, parent="original")
+    return [replace(plan, seed=seed, move_head=number == 0) for number, seed in enumerate(seeds)]
+
+
+def latent_of(session: Session, turn: Turn, backbone: Backbone) -> Tensor:
+    data = session.latent(turn)
+    assert data is not None
+    return latents.from_bytes(data, backbone).latent.packed
+
+
+@pytest.mark.parametrize("name", ["flowedit", "multi_turn"])
+def test_a_batch_is_its_candidates_made_alone(name: str, tmp_path: Path, tiny_flux: Backbone) -> None:
+    method = quick(name)
+    session = start_session(tmp_path / "session", PICTURE, "a cat", tiny_flux)
+    region = Image.new("L", PICTURE.size, 0)
+    region.paste(255, (0, 0, 24, 24))
+    looks = (Look(PICTURE.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0.5),) if name == "multi_turn" else ()
+    plans = seeded(1, 2, 3, plan=EditPlan(NEXT, parent="original", region=region, references=looks))
+    alone = [run_turn(session, tiny_flux, method, plan) for plan in plans]
+    before = tiny_flux.counter.copy()
+    made = run_together(session, tiny_flux, method, plans)
+    spent = tiny_flux.counter.since(before)
+    assert (spent.evaluations, spent.rows) == (alone[0].evaluations, 3 * alone[0].sample_evaluations)
+    for one, other in zip(made, alone, strict=True):
+        found, expected = (latent_of(session, turn, tiny_flux) for turn in (one, other))
+        assert_rounded(found, expected, OPERATIONS * one.evaluations)
+        assert (one.evaluations, one.sample_evaluations) == (other.evaluations, other.sample_evaluations)
+        assert one.spec is not None
+        assert other.spec is not None
+        assert (one.spec.together, other.spec.together) == (3, None)
+        assert replace_together(one) == other.spec.model_dump()
+    different = {turn.latent_hash for turn in made}
+    assert len(different) == 3, "each has the noise of its own seed"
+
+
+def replace_together(turn: Turn) -> dict[str, object]:
+    assert turn.spec is not None
+    return turn.spec.model_copy(update={"together": None}).model_dump()
+
+
+def test_the_head_goes_to_the_first_and_the_others_stay_beside_it(session: Session, backbone: ToyBackbone) -> None:
+    plans = [plan for _, plan in candidate_plans(session.tree(), ToyMethod(), EditPlan(NEXT), 3)]
+    made = run_together(session, backbone, ToyMethod(), plans)
+    assert session.head == made[0]
+    assert {turn.parent for turn in made} == {session.original.id}
+    seeds = [turn.spec.seed for turn in made if turn.spec is not None]
+    assert seeds == [plan.seed for plan in plans]
+    drawn = run_together(session, backbone, ToyMethod(), [EditPlan(NEXT), EditPlan(NEXT)])
+    assert len({turn.spec.seed for turn in drawn if turn.spec is not None}) == 2
+
+
+def test_plans_that_ask_for_something_else_are_refused(session: Session, backbone: ToyBackbone) -> None:
+    for plans in ([], [EditPlan("one"), EditPlan("two")]):
+        with pytest.raises(InputError, match="candidates that are made together differ in their seeds alone"):
+            run_together(session, backbone, ToyMethod(), plans)
+    with pytest.raises(InputError, match="seed is -1"):
+        run_together(session, backbone, ToyMethod(), seeded(1, -1))
+    assert (len(session.turns()), session.unfinished()) == (1, ())
+
+
+class Small(ToyBackbone):
+    """A device with room for so many pictures at once."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room, self.batches = room, [0]
+
+    def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
+        if len(x) > self.room:
+            raise OutOfMemory("the memory of toy is too small")
+        if self.batches[-1] != len(x):
+            self.batches.append(len(x))
+        return super().network(x, sigma, inputs)
+
+
+def test_what_does_not_fit_is_made_in_halves(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = Small(2)
+    session = start_session(tmp_path / "session", toy_picture(), "a cat", model)
+    made = run_together(session, model, ToyMethod(), seeded(1, 2, 3, 4, 5))
+    assert [turn.spec.seed for turn in made if turn.spec is not None] == [1, 2, 3, 4, 5]
+    assert [turn.spec.together for turn in made if turn.spec is not None] == [2, 2, None, 2, 2]
+    assert session.head == made[0]
+    assert "5 candidates at once do not fit the device: making them in two batches" in caplog.text
+    with pytest.raises(OutOfMemory, match="the memory of toy is too small"):
+        run_together(session, Small(0), ToyMethod(), seeded(6, 7))
+    assert (len(session.turns()), session.unfinished()) == (6, ())
+
+
+class Stop(Observer):
+    def begin(self, step: Step) -> None:
+        raise Cancelled("stopped")
+
+
+def test_a_batch_that_is_cancelled_leaves_no_trace(session: Session, backbone: ToyBackbone) -> None:
+    with pytest.raises(Cancelled):
+        run_together(session, backbone, ToyMethod(), seeded(1, 2), [Stop()])
+    assert (len(session.turns()), session.unfinished(), session.head) == (1, (), session.original)
+
+
+def test_batches_join_what_differs_in_the_seed_alone(session: Session) -> None:
+    tree = session.tree()
+    by_seed = candidate_plans(tree, ToyMethod(), EditPlan(NEXT), 3)
+    by_dial = candidate_plans(tree, get("reflow"), EditPlan(NEXT), 1)
+    turned = candidate_plans(tree, get("multi_turn"), EditPlan(NEXT), 3)
+    assert [len(plans) for _, plans in batches([*by_seed, *by_dial], together=True)] == [3, 1]
+    assert [len(plans) for _, plans in batches(by_seed, together=False)] == [1, 1, 1]
+    assert [len(plans) for _, plans in batches(turned, together=True)] == [1, 1, 1], "other dials are other methods"
+
+
+def test_previews_show_the_rows_side_by_side(session: Session, backbone: ToyBackbone) -> None:
+    shown: list[Image.Image] = []
+    preview = Preview(backbone, (40, 32), lambda image, step, steps: shown.append(image))
+    run_together(session, backbone, ToyMethod(), seeded(1, 2, 3), [preview])
+    assert {image.size for image in shown} == {(80, 64)}
+    assert shown[-1].crop((0, 0, 40, 32)).tobytes() != shown[-1].crop((40, 0, 80, 32)).tobytes()
+    assert shown[-1].crop((40, 32, 80, 64)).getextrema() == ((0, 0),) * 3, "there are three"
+    assert torch.isfinite(latent_of(session, session.head, backbone)).all()
