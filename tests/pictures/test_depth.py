@@ -142,6 +142,44 @@ def test_layouts_that_are_not_read_are_named(order: Order, values: np.ndarray, p
     )
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("shape", "kind", "layout"),
+    [
+        ((4, 4, 3), np.uint16, "3 channels of 16 bits"),
+        ((4, 4, 2), np.uint8, "2 channels of 8 bits"),
+        ((4, 4), np.uint16, "1 channel of 16 bits"),
+    ],
+)
+def test_planes_whose_bytes_would_be_taken_for_others_are_refused(
+    order: Order, shape: tuple[int, ...], kind: type[np.generic], layout: str
+) -> None:
+    extra = {284: [2], **({338: [OPACITY]} if shape[2:] == (2,) else {})}
+    data = tiff(np.zeros(shape, kind), COLOURS if shape[2:] == (3,) else BLACK_IS_ZERO, extra, order)
+    with pytest.raises(PictureError) as caught:
+        read_picture(data)
+    assert str(caught.value) == (
+        f"the picture is a TIFF of {layout} in separate planes, which is not read: "
+        "save it as PNG, or with 8 or 16 bits of RGB"
+    )
+
+
+def test_planes_of_eight_bits_are_read() -> None:
+    """Three strips, each with one channel of all rows."""
+    planes = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
+    rows = tiff(planes.reshape(24, 8), BLACK_IS_ZERO, {278: [8], 284: [2]})
+    count, start = struct.unpack("<H", rows[8:10])[0], len(rows) - planes.nbytes
+    entries = {struct.unpack("<H", rows[10 + 12 * n : 12 + 12 * n])[0]: 10 + 12 * n for n in range(count)}
+    changed = bytearray(rows)
+    tail = struct.pack("<3I3I3H", *(start + 64 * n for n in range(3)), 64, 64, 64, 8, 8, 8)
+    for tag, kind, number, value in (
+        (257, 3, 1, 8), (258, 3, 3, len(rows) + 24), (262, 3, 1, COLOURS), (273, 4, 3, len(rows)),
+        (277, 3, 1, 3), (279, 4, 3, len(rows) + 12),
+    ):  # fmt: skip
+        changed[entries[tag] : entries[tag] + 12] = struct.pack("<HHII", tag, kind, number, value)
+    assert np.array_equal(read(bytes(changed) + tail), planes.transpose(1, 2, 0))
+
+
 def transparent(*key: int) -> bytes:
     return chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import simplejpeg
 from PIL import Image
 
 from undrift.errors import PictureError
+from undrift.pictures import tiff
 from undrift.pictures.meter import Meter
 from undrift.wording import size
 
@@ -45,6 +46,7 @@ _EXTRANEOUS = "extraneous bytes"
 _INFLATED = 2**20
 _COMPRESSED = 2**16
 _TILE_WIDTH, _TILE_LENGTH, _TIFF_HEIGHT = 322, 323, 257
+_BITS, _CHANNELS, _PLANAR, _SEPARATE = 258, 277, 284, 2
 _COMPRESSION, _JPEG, _JPEG_TABLES = 259, 7, 347
 _PARTS = ((273, 324), (279, 325))
 """Tags of a TIFF with the places and the sizes of its strips, or of its tiles."""
@@ -146,12 +148,28 @@ def _check_tiff(opened: Image.Image, meter: Meter, name: str) -> None:
         raise PictureError(
             f"{name} has tiles of {width}x{length} pixels, at most {MAX_MEGAPIXELS:g} megapixels are read"
         )
+    _check_planes(opened, meter, name)
     rows, expected = max((tile[1][3] for tile in opened.tile), default=0), tags[_TIFF_HEIGHT]  # type: ignore[attr-defined]
     if rows < expected:
         raise PictureError(f"{name} is damaged or cut off: it has {rows} of {expected} rows")
     if tags.get(_COMPRESSION) == _JPEG:
         for data in _jpegs(tags, meter):
             _check_scans(data, name)
+
+
+def _check_planes(opened: Image.Image, meter: Meter, name: str) -> None:
+    """Refuse channels that lie one after the other where Pillow takes their bytes for others: 16 bits, and opacity
+    beside grey. A single channel is read wherever libtiff is the decoder.
+    """
+    tags = opened.tag_v2  # type: ignore[attr-defined]
+    channels, deep = tags.get(_CHANNELS, 1), max(tags.get(_BITS, (1,))) > 8
+    by_pillow = any(tile[0] == "raw" for tile in opened.tile)  # type: ignore[attr-defined]
+    if tags.get(_PLANAR) == _SEPARATE and (channels == 2 or (deep and (channels > 1 or by_pillow))):
+        layout = tiff.layout(cast(BinaryIO, meter))
+        raise PictureError(
+            f"{name} is a TIFF of {layout} in separate planes, which is not read: "
+            "save it as PNG, or with 8 or 16 bits of RGB"
+        )
 
 
 def _jpegs(tags: Mapping[int, Any], meter: Meter) -> Iterator[bytes]:
