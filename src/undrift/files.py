@@ -67,6 +67,21 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` in a folder that nobody looks into yet, see ``new_folder``; it is on the disk then.
+
+    Raises:
+        SessionError: there is something already, or it cannot be written.
+    """
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise SessionError(f"cannot write '{path}': {reason(error)}") from error
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that becomes ``path`` at the end of the ``with`` block.
@@ -89,7 +104,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(FileNotFoundError):
             temporary.path.chmod(stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary.path, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise SessionError(f"cannot write '{path}': {reason(error)}") from error
     finally:
@@ -147,8 +162,8 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error) or type(error).__name__).lower()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; folders cannot be opened everywhere (Windows), and then need no sync."""
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable; folders cannot be opened everywhere (Windows), and then need no sync."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

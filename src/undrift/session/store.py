@@ -30,12 +30,12 @@ from typing import TypeVar
 from PIL import Image
 
 from undrift.errors import InputError, SessionError, UndriftError
-from undrift.files import sha256
+from undrift.files import sha256, sync_folder, write_new
 from undrift.pictures import settled
 from undrift.session import database, inside, reading, verify, writing
 from undrift.session.appearing import appearing
 from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
-from undrift.session.outcome import KINDS, Outcome, Pending, Spec, file_name
+from undrift.session.outcome import FOLDERS, KINDS, Outcome, Pending, Spec, file_name
 from undrift.session.process import Claim, WorkingProcess, may_live, sweep, this_process
 from undrift.session.references import Look, looks_of
 from undrift.session.tree import Tree, check_branch
@@ -82,7 +82,9 @@ class Session:
         with appearing(folder) as building:
             for turn in tree.turns.values():
                 for name in turn.files:
-                    inside.write(building, name, contents(turn, name))
+                    write_new(building / name, contents(turn, name))
+            for name, _ in FOLDERS.values():
+                sync_folder(building / name)
             database.create(building)
             with database.transaction(building, write=True) as db:
                 writing.fill(db, tree)
