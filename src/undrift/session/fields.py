@@ -43,6 +43,13 @@ def _time(text: str) -> str:
     return text
 
 
+def _option(text: str) -> str:
+    name, equals, value = text.partition("=")
+    if not equals or (name == "text_tokens" and not re.fullmatch("[0-9]{1,6}", value)):
+        raise ValueError("expected NAME=VALUE, text_tokens a number")
+    return text
+
+
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
     """Refuse what no method has: numbers that are none, and more than ``MOST_VALUES`` values."""
     left, count = [value], 0
@@ -62,14 +69,20 @@ TurnId = Annotated[str, AfterValidator(_id)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 Time = Annotated[str, AfterValidator(_time)]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-"""Of a model, a method, a device: never empty."""
+"""Of a model and of its weights: any text but an empty one."""
+
+Label = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[ -~]+$")]
+"""Of what undrift, its plug-ins and other packages call something: a method, a number format, a version."""
+
+Option = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_option)]
+"""How a model was loaded, see ``ModelIdentity.options``."""
 
 Values = Annotated[dict[str, Any], AfterValidator(_plain)]
-Versions = Annotated[dict[Name, Name], Field(max_length=100)]
+Versions = Annotated[dict[Label, Label], Field(max_length=100)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 Dial = Annotated[float, Field(strict=True, ge=-1, le=1)]
 Decibels = Annotated[float, Field(strict=True, ge=0, le=1000)]
-Seconds = Annotated[float, Field(strict=True, ge=0)]
+Seconds = Annotated[float, Field(strict=True, ge=0, le=1e9)]
 Count = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 Length = Annotated[int, Field(strict=True, gt=0, lt=2**31)]
 """In pixels."""

@@ -20,8 +20,10 @@ from undrift.session.fields import (
     Decibels,
     Dial,
     Fraction,
+    Label,
     Length,
     Name,
+    Option,
     Seconds,
     Seed,
     Sha256,
@@ -133,8 +135,8 @@ class TurnSpec(Stored):
     words: tuple[str, ...] | None = None
     region_hash: Sha256 | None = None
     references_hash: Sha256 | None = None
-    method: Name
-    preset: Name
+    method: Label
+    preset: Label
     params: Values
     dial: Dial | None = None
     seed: Seed
@@ -142,11 +144,11 @@ class TurnSpec(Stored):
     together: Count | None = None
     model: Name
     weights_hash: Name
-    dtype: Name
-    quantize: Name = "none"
+    dtype: Label
+    quantize: Label = "none"
     loras: tuple[Name, ...] = ()
-    options: tuple[Name, ...] = ()
-    device: Name
+    options: tuple[Option, ...] = ()
+    device: Label
     versions: Versions
 
 
