@@ -205,6 +205,9 @@ EDITS: dict[str, Callable[[], EditMethod]] = {
     "untuned": lambda: registry.get("multi_turn", overrides={"steps": 2}),
     "dial": lambda: registry.get("multi_turn", overrides=FEW, tuned=littleworld().tuned, dial=-0.5),
     "another method": lambda: registry.get("rf_inversion", overrides={"steps": 2}, tuned=littleworld().tuned),
+    "an editor that is no model": lambda: registry.get(
+        "pnp_inversion", overrides={"steps": 2}, tuned=littleworld().tuned
+    ),
     "a wrapped method": lambda: registry.get("revert_unchanged", overrides={"steps": 2}, tuned=littleworld().tuned),
 }
 
@@ -214,7 +217,7 @@ AGAIN: list[tuple[str, tuple[str, ...] | None]] = [
     ("tuned", ()),
     ("tuned", ("hat",)),
 ]
-QUICK = {("preset", None)}
+QUICK = {("preset", None), ("an editor that is no model", None)}
 
 
 @pytest.mark.parametrize(

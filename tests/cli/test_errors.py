@@ -221,6 +221,13 @@ def test_a_file_that_cannot_be_read_is_one_line_before_the_work(
     assert sorted(item.name for item in folder.iterdir()) == ["cat.png", "undrift-session"]
 
 
+def test_what_a_model_lacks_is_one_line_before_the_work(session: Invoke) -> None:
+    edit = ("edit", "--caption", "a bird", "--method")
+    assert fails(session, *edit, "null_text").startswith("method 'null_text' needs layers")
+    assert fails(session, *edit, "instruct").startswith("method 'instruct' needs an editor")
+    assert fails(session, *edit, "toy", "--reference", "cat.png").startswith("method 'toy' takes no reference")
+
+
 def test_nothing_is_noted_of_a_session_that_cannot_begin(session: Invoke, folder: Path) -> None:
     (folder / "taken").mkdir()
     (folder / "taken" / "x").touch()

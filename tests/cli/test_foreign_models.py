@@ -256,3 +256,14 @@ def test_devices_that_are_none(device: str) -> None:
 
     with pytest.raises(UndriftError, match="device is '"):
         load("littleworld", device=device)
+
+
+@pytest.mark.parametrize("file", ["x.sh", "x.py"])
+def test_a_script_of_turns_that_disagree_is_not_half_written(session: Invoke, file: str) -> None:
+    with closing(sqlite3.connect("undrift-session/session.sqlite", isolation_level=None)) as db:
+        db.execute("DROP TRIGGER turns_fixed")
+        db.execute('UPDATE turns SET record = replace(record, \'"weights_hash":"toy\', \'"weights_hash":"other\')')
+    result = session("export", "-o", file)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert "as its latent does" in result.stderr
+    assert not Path(file).exists()

@@ -36,7 +36,7 @@ from undrift.methods.dial import turned
 from undrift.methods.registry import Chosen, Tuned
 from undrift.pictures import Mask, open_mask
 from undrift.session.clips import EditedFrame
-from undrift.session.engine import EditPlan, run_together
+from undrift.session.engine import EditPlan, check_references, run_together
 from undrift.session.export import export_png
 from undrift.session.maker import usual_model
 from undrift.session.making import check_files
@@ -157,10 +157,16 @@ def _at_a_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def name_models(choice: MethodChoice) -> None:
-    """Take note of the editor that the options name, before any that only a session's records name is looked for."""
+def name_models(choice: MethodChoice, going_on: MethodChoice | None = None) -> None:
+    """Take note of the editor that the options name, before any that only a session's records name is looked for.
+
+    Args:
+        choice: the options.
+        going_on: the same with the session's method where they name none; other methods' editors are no models.
+    """
     editor = choice.overrides.get("editor")
-    if isinstance(editor, str) and editor:
+    is_model = choice.editor is not None or follows_instructions(going_on or choice)
+    if is_model and isinstance(editor, str) and editor:
         from undrift.backbones.editors import name_editor
 
         with _status(f"looking for {editor}"):
@@ -278,12 +284,16 @@ def add_turns(
     """
     start = tree.turn(plan.parent)
     check_files(session, tree, start)
-    name_models(method)
-    chosen = choose_method(continued(method, tree, goes_on_from))
+    going_on = continued(method, tree, goes_on_from)
+    name_models(method, going_on)
+    chosen = choose_method(going_on)
     backbone = load_for(session, start, model)
     if not chosen.method.follows_instructions:
         advise(backbone, session.picture(start), [plan.prompt])
     turns = candidate_plans(tree, chosen.fitted(backbone.tuned), plan, count)
+    for variant, asked in turns:
+        variant.check(backbone)
+        check_references(variant, asked.references)
     announce()
     return run_turns(session, backbone, turns, tree, together=together)
 

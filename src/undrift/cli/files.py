@@ -198,7 +198,6 @@ def info(picture: Path, as_json: bool) -> None:
 
 
 def _write(session: Session, turn: Turn, output: Path, kind: str) -> None:
-    from undrift.outputs import write_output
     from undrift.session import export, script
 
     if kind == "png":
@@ -208,11 +207,19 @@ def _write(session: Session, turn: Turn, output: Path, kind: str) -> None:
     elif kind == "sheet":
         export.write_contact_sheet(session, output, session.path(turn))
     elif kind == "commands":
-        write_output(output, script.contents("\n".join(script.commands(session, turn)) + "\n"))
-        _tell_models(script.models(session, turn))
+        typed = "\n".join(script.commands(session, turn)) + "\n"
+        _write_script(session, turn, output, typed)
     else:
-        write_output(output, script.contents(script.python_script(session, turn)))
-        _tell_models(script.models(session, turn))
+        _write_script(session, turn, output, script.python_script(session, turn))
+
+
+def _write_script(session: Session, turn: Turn, output: Path, text: str) -> None:
+    from undrift.outputs import write_output
+    from undrift.session import script
+
+    names = script.models(session, turn)  # reads every latent on the way, one of which may be damaged
+    write_output(output, script.contents(text))
+    _tell_models(names)
 
 
 def _tell_models(names: tuple[str, ...]) -> None:
