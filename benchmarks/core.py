@@ -23,6 +23,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import presets
 from benchmarks.measure import MEGABYTE, fastest, processor_time, resident_bytes, tensor_bytes
 from undrift import EditPlan, Session, load, run_turn, start_session
 from undrift.attention.columns import TextColumns
@@ -73,7 +74,10 @@ def main() -> int:
             memory_over_turns(session, backbone),
             help_over_torch(),
         ]
+    asked = presets.measured()
+    figures += [asked_after(name, asked[name]) for name in ("`undrift`", "`multi_turn:fast`", "`flowedit`")]
     _print(figures, model)
+    print(presets.table(asked))
     _write(figures, model)
     return 0 if all(figure.held for figure in figures) else 1
 
@@ -137,6 +141,12 @@ def memory_over_turns(session: Session, backbone: Backbone) -> Figure:
     megabytes = [f"{value / MEGABYTE:.0f}" for value in (resident[0], resident[-1])]
     detail = f"{tensors[-1] - tensors[0]:+d} bytes of tensors; process {' to '.join(megabytes)} MB"
     return Figure(f"memory after {TURNS} turns / after 1", resident[-1] / resident[0], 1.02, detail)
+
+
+def asked_after(name: str, asked: presets.Asked) -> Figure:
+    """The evaluations of a turn of FLUX.1 that run after it is asked for, over all of them."""
+    detail = f"{asked.ahead} ahead, {asked.after} after"
+    return Figure(f"evaluations after / all, {name.strip('`')}", asked.after / asked.evaluations, 0.5, detail)
 
 
 def help_over_torch(repeats: int = 5) -> Figure:
