@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from undrift.instructions import NotUnderstood, Reading
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
-from undrift.methods.registry import Chosen, Tuned
+from undrift.methods.registry import Chosen, Exactly, Tuned
 from undrift.pictures import Mask, open_mask
 from undrift.session.clips import EditedFrame
 from undrift.session.engine import EditPlan, check_references, run_together
@@ -51,17 +51,6 @@ from undrift.session.tree import Tree
 
 keeper: Keeper | None = None
 """Keeps the model in memory from command to command, in a process that runs several."""
-
-
-@dataclass(frozen=True)
-class Exactly:
-    """A method that no model's tuned values change."""
-
-    method: EditMethod
-
-    def fitted(self, tuned: Tuned | None = None) -> EditMethod:
-        """The method as it is."""
-        return self.method
 
 
 def load_model(choice: ModelChoice, default: str = LITTLEWORLD) -> Backbone:

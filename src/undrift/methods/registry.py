@@ -77,6 +77,17 @@ class Chosen:
         return default.updated({**tuned.get(name, {}), **differing, **own})
 
 
+@dataclass(frozen=True)
+class Exactly:
+    """A method that no model's tuned values change."""
+
+    method: EditMethod
+
+    def fitted(self, tuned: Tuned | None = None) -> EditMethod:
+        """The method as it is."""
+        return self.method
+
+
 def choose(
     name: str = DEFAULT,
     preset: str = "default",
