@@ -63,7 +63,7 @@ def page(model: Backbone) -> gr.Blocks:
                 start = gr.Button("Begin", variant="primary")
                 text = gr.Textbox(
                     label="What to change, or what it is to show",
-                    placeholder="make the cat green",
+                    placeholder="make the robot green",
                     max_length=editing.LONGEST_TEXT,
                 )
                 dial = gr.Slider(-1, 1, 0, label="Obey the words (-1) or preserve the picture (1)")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from undrift.cli.captions import caption_option
+from undrift.cli.cluster import ray_option
 from undrift.cli.options import (
     LanguageChoice,
     MethodChoice,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of turns whose row names none."
 )
+@ray_option("Work on a Ray cluster that sees the folder and the pictures")
 @caption_option
 @language_options
 @model_options
@@ -53,6 +55,7 @@ def batch(
     table: Path,
     output: Path | None,
     seed: int,
+    ray: str | None,
     caption_model: str | None,
     chosen_language: LanguageChoice,
     chosen_model: ModelChoice,
@@ -79,13 +82,21 @@ def batch(
     chosen = execution.choose_method(chosen_method)
     if not isinstance(chosen, Chosen):
         raise InputError("--recorded-as makes one turn again: leave it out")
-    order = Order(folder, chosen, seed, chosen_language.opened(), _captioner(items, caption_model))
+    language = chosen_language.opened()
+    captioner = None if ray else _captioner(items, caption_model)
+    order = Order(folder, chosen, seed, language, captioner)
     for item in items:
         method_for(item, order)
-    backbone = execution.load_model(chosen_model)
+    if ray is not None and chosen_method.editor is not None:
+        raise InputError("--editor works on this machine only: leave out --ray")
+    backbone = None if ray else execution.load_model(chosen_model)
     (folder / "sessions").mkdir(parents=True, exist_ok=True)
     with held(RunFolder(folder)):
-        results = _made(items, order, backbone)
+        if backbone is not None:
+            results = _made(items, order, backbone)
+        else:
+            needed = caption_model if any(not item.row.prompt for item in items) else None
+            results = _made_on_ray(str(ray), items, order, chosen_model, chosen_language, needed)
         write_report(folder, results)
     failed = [result for result in results if result.error]
     for result in results:
@@ -130,3 +141,41 @@ def _made(items: list[Item], order: Order, backbone: Backbone) -> list[Result]:
     except (Cancelled, KeyboardInterrupt):
         raise Cancelled(f"stopped: {len(results)} of {len(items)} rows are done; the same command goes on") from None
     return results
+
+
+def _made_on_ray(
+    address: str,
+    items: list[Item],
+    order: Order,
+    model: ModelChoice,
+    language: LanguageChoice,
+    captions: str | None,
+) -> list[Result]:
+    from undrift.backbones.locate import LITTLEWORLD
+    from undrift.cli.bench_progress import bar
+    from undrift.cli.options import shell
+    from undrift.cli.progress import StopOnInterrupt
+    from undrift.services.batch.on_ray import PlainOrder, RowsOnRay, absolute
+
+    chosen = order.chosen
+    asked = PlainOrder(
+        order.folder.absolute(),
+        absolute(items),
+        chosen.method.name,
+        chosen.preset,
+        dict(chosen.overrides),
+        chosen.dial,
+        order.seed,
+        language.llm,
+        language.llm_model,
+        captions,
+    )
+    loading = {**model.arguments, "name": model.model or LITTLEWORLD}
+    with (
+        StopOnInterrupt() as stop,
+        RowsOnRay(address, loading, stop.check) as cluster,
+        bar("batch", len(items), shell().quiet) as progress,
+    ):
+        return cluster.make(
+            asked, order.folder, lambda result: progress.advance(1, f"{result.item.id}: {result.error or 'finished'}")
+        )

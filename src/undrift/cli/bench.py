@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from undrift.cli import bench_data, bench_judge, bench_report, bench_sites
+from undrift.cli.cluster import ray_option
 from undrift.cli.options import Handover, ModelChoice, common, handover_option, json_option, model_options
 from undrift.cli.output import say
 from undrift.cli.paths import Folder
@@ -70,11 +71,7 @@ metrics_option = click.option(
 @click.option("--turns", type=click.IntRange(1), metavar="N", help="Only the first N turns of each.")
 @metrics_option
 @click.option("--no-score", is_flag=True, help="Only make the pictures.")
-@click.option(
-    "--ray",
-    metavar="ADDRESS",
-    help="Work on a Ray cluster that sees the run's folder: its address, or local, or local:N for N workers here.",
-)
+@ray_option("Work on a Ray cluster that sees the run's folder")
 @json_option
 @common
 def run(

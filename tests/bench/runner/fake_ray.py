@@ -1,11 +1,12 @@
 """The few parts of Ray that ``OnRay`` uses, in this process: calls run when their results are asked for.
 
 A worker dies at the calls of ``work`` that ``deadly`` says, as a real one whose process is killed: all of its later
-calls fail as well.
+calls fail as well. What is said to workers and what they give is pickled, as it is between processes.
 """
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -104,6 +105,7 @@ class _Call:
         if not self.actor.alive:
             raise RayActorError
         try:
-            return getattr(self.actor.worker, self.name)(*self.arguments)
+            arguments = pickle.loads(pickle.dumps(self.arguments))  # as they travel between processes
+            return pickle.loads(pickle.dumps(getattr(self.actor.worker, self.name)(*arguments)))
         except Exception as error:
             raise RayTaskError(error) from error

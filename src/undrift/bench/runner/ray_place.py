@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from undrift.backbones.base import ModelIdentity
 from undrift.bench.records import Manifest, RunFolder, TurnRecord
@@ -40,8 +40,11 @@ class Description:
     pid: int
 
 
-class RemoteWorker:
+class RemoteModel:
     """What runs in a worker's process. The model is loaded by ``describe``, so that its errors come out as they are.
+
+    What kinds of work add: ``open(*asked)``, which takes the work on, and ``work(unit, given_up)``, which does a part
+    of it, or records why that is given up, and returns what is to be told of it.
 
     Args:
         loading: arguments of ``undrift.backbones.load``.
@@ -50,8 +53,6 @@ class RemoteWorker:
     def __init__(self, loading: Mapping[str, Any]) -> None:
         self._loading = dict(loading)
         self._backbone: Any = None
-        self._worker: Any = None
-        self._made: list[TurnRecord] = []
 
     def describe(self) -> Description:
         """Load the model."""
@@ -64,6 +65,12 @@ class RemoteWorker:
         tuned = {name: dict(values) for name, values in self._backbone.tuned.items()}
         return Description(self._backbone.identity, tuned, os.getpid())
 
+
+class RemoteWorker(RemoteModel):
+    """Units of a run."""
+
+    _worker: Any = None
+
     def open(self, path: str, manifest: str) -> None:
         """Take a run on."""
         from undrift.backbones.memory import VelocityMemory
@@ -74,6 +81,7 @@ class RemoteWorker:
         cases = {case.id: case for case in open_suite(read.suite)}
         run = RunFolder(Path(path))
         memory = VelocityMemory()
+        self._made: list[TurnRecord] = []
         self._worker = Worker(run, read, cases, self._backbone, memory=memory, told=self._made.append)
 
     def work(self, unit: Unit, given_up: str | None) -> list[TurnRecord]:
@@ -86,7 +94,7 @@ class RemoteWorker:
         return list(self._made)
 
 
-class OnRay(Place):
+class Cluster:
     """A Ray cluster, for the time of a ``with`` block.
 
     Args:
@@ -95,11 +103,20 @@ class OnRay(Place):
         check: called now and then, and raises to stop.
 
     Attributes:
+        identity: of the model.
+        tuned: its tuned parameters, as ``Backbone.tuned``.
         pids: of the workers that are alive, by number.
+        kind: what runs in a worker's process.
+        hint: what helps where workers die, told with what is given up.
 
     Raises:
         InputError: Ray is not installed, or the cluster cannot be reached.
     """
+
+    identity: ModelIdentity
+    tuned: Mapping[str, Mapping[str, Any]]
+    kind: ClassVar[type[RemoteModel]]
+    hint: ClassVar[str]
 
     def __init__(self, address: str, loading: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> None:
         self._ray = _imported()
@@ -130,12 +147,17 @@ class OnRay(Place):
             self._ray.kill(worker)
         self._ray.shutdown()
 
-    def work(self, job: Job, told: Told) -> None:
-        asked = (str(job.run.path.absolute()), job.manifest.model_dump_json())
+    def spread(self, asked: tuple[Any, ...], units: Iterable[Any], told: Callable[[Any], None]) -> None:
+        """Have every unit done once; ``told`` hears what each gave, in the order in which they are finished.
+
+        Raises:
+            Cancelled: ``check`` stopped it.
+            UndriftError: what a worker raised.
+        """
         for worker in self._workers.values():
             worker.open.remote(*asked)
-        waiting, deaths = deque(job.units), Counter[Unit]()
-        busy: dict[Any, tuple[int, Unit]] = {}
+        waiting, deaths = deque(units), Counter[Any]()
+        busy: dict[Any, tuple[int, Any]] = {}
         idle = list(self._workers)
         while waiting or busy:
             while idle and waiting:
@@ -149,18 +171,17 @@ class OnRay(Place):
                     self._replace(number, asked)
                 idle.append(number)
 
-    def _told(self, done: Any, told: Told) -> bool:
-        """Tell of the turns of a finished call; False if its worker died."""
+    def _told(self, done: Any, told: Callable[[Any], None]) -> bool:
+        """Tell of a finished call; False if its worker died."""
         try:
             made = self._result(done)
         except self._ray.exceptions.RayActorError:
             return False
-        for record in made:
-            told(record)
+        told(made)
         return True
 
-    def _begun(self, number: int, unit: Unit, deaths: int) -> Any:
-        why = f"{deaths} workers died of it; a smaller --batch needs less memory" if deaths >= DEATHS else None
+    def _begun(self, number: int, unit: Any, deaths: int) -> Any:
+        why = f"{deaths} workers died of it; {self.hint}" if deaths >= DEATHS else None
         return self._workers[number].work.remote(unit, why)
 
     def _next(self, pending: list[Any]) -> list[Any]:
@@ -180,17 +201,31 @@ class OnRay(Place):
             raise
 
     def _hired(self) -> Any:
-        return self._ray.remote(RemoteWorker).options(**self._share).remote(self._loading)
+        return self._ray.remote(self.kind).options(**self._share).remote(self._loading)
 
     def _described(self, workers: Mapping[int, Any]) -> list[Description]:
         found = [self._result(call) for call in [worker.describe.remote() for worker in workers.values()]]
         self.pids |= dict(zip(workers, (each.pid for each in found), strict=True))
         return found
 
-    def _replace(self, number: int, asked: tuple[str, str]) -> None:
+    def _replace(self, number: int, asked: tuple[Any, ...]) -> None:
         self._workers[number] = self._hired()
         self._described({number: self._workers[number]})
         self._workers[number].open.remote(*asked)
+
+
+class OnRay(Cluster, Place):
+    """A run's units on a cluster."""
+
+    kind = RemoteWorker
+    hint = "a smaller --batch needs less memory"
+
+    def work(self, job: Job, told: Told) -> None:
+        def each(made: list[TurnRecord]) -> None:
+            for record in made:
+                told(record)
+
+        self.spread((str(job.run.path.absolute()), job.manifest.model_dump_json()), job.units, each)
 
 
 def _workers(address: str) -> int | None:
