@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 from PIL import Image
-from rich.progress import Progress
 
 from undrift.backbones import Backbone, load
 from undrift.backbones.knowledge import is_foreign, too_large, unknown_words
@@ -28,14 +27,12 @@ from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
 from undrift.cli.text import line
 from undrift.errors import Cancelled, InputError, ModelError, SessionError
-from undrift.flow import Observer
 from undrift.instructions import NotUnderstood, Reading
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.methods.dial import turned
 from undrift.methods.registry import Chosen, Exactly, Tuned
 from undrift.pictures import Mask, open_mask
-from undrift.session.clips import EditedFrame
 from undrift.session.engine import EditPlan, check_references, run_together
 from undrift.session.export import export_png
 from undrift.session.maker import usual_model
@@ -321,21 +318,6 @@ def run_turns(
         raise Cancelled(f"stopped: {kept}; go on with: {edit_command(session.folder)}") from None
     goes_on(session, backbone)
     return tuple(done)
-
-
-def edit_frames(editing: Callable[[Sequence[Observer]], Iterator[EditedFrame]], count: int) -> list[EditedFrame]:
-    """The ``count`` edited frames of a clip, with progress on stderr.
-
-    Raises:
-        Cancelled: Ctrl-C; nothing was written.
-    """
-    made: list[EditedFrame] = []
-    try:
-        with StopOnInterrupt() as stop, Progress(console=console(err=True), disable=shell().quiet) as bar:
-            made.extend(bar.track(editing([stop]), total=count, description="frames"))
-    except (Cancelled, KeyboardInterrupt):
-        raise Cancelled(f"stopped after {len(made)} of {count} frames; nothing was written") from None
-    return made
 
 
 def _notes(session: Session, method: EditMethod, turn: Turn, known: Mapping[str, Turn]) -> list[str]:

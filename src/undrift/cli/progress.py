@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -18,6 +18,7 @@ from undrift.cli.text import line
 from undrift.errors import Cancelled
 from undrift.flow import Observer, Step, StepEnd
 from undrift.methods.cost import Cost
+from undrift.session.clips import EditedFrame
 
 
 class StopOnInterrupt(Observer):
@@ -111,6 +112,23 @@ class TurnsProgress:
     ) -> None:
         if not self._plain:  # one that was never started writes an empty line
             self._bars.stop()
+
+
+def edit_frames(
+    editing: Callable[[Sequence[Observer]], Iterator[EditedFrame]], count: int, quiet: bool
+) -> list[EditedFrame]:
+    """The ``count`` edited frames of a clip, with a bar on stderr unless ``quiet``.
+
+    Raises:
+        Cancelled: Ctrl-C; nothing was written.
+    """
+    made: list[EditedFrame] = []
+    try:
+        with StopOnInterrupt() as stop, Progress(console=console(err=True), disable=quiet) as bar:
+            made.extend(bar.track(editing([stop]), total=count, description="frames"))
+    except (Cancelled, KeyboardInterrupt):
+        raise Cancelled(f"stopped after {len(made)} of {count} frames; nothing was written") from None
+    return made
 
 
 def _short(prompt: str, limit: int = 48) -> str:

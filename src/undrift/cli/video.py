@@ -15,6 +15,7 @@ from undrift.cli.options import (
     json_option,
     method_options,
     model_options,
+    shell,
 )
 from undrift.cli.output import emit
 from undrift.cli.paths import Folder, OutputFile
@@ -75,6 +76,7 @@ def video(
     from functools import partial
 
     from undrift.cli import execution
+    from undrift.cli.progress import edit_frames
     from undrift.pictures import read_picture
     from undrift.session.animation import kind_of
     from undrift.session.clips import ClipPlan, edited_clip, single_frames
@@ -91,7 +93,7 @@ def video(
     method = chosen.fitted(backbone.tuned)
     method.check(backbone)
     editing = partial(single_frames if single else edited_clip, backbone, method, pictures, plan)
-    made = execution.edit_frames(editing, len(pictures))
+    made = edit_frames(editing, len(pictures), shell().quiet)
     _write(output, [frame.picture for frame in made], animation, fps)
     told = [
         {"frame": str(output / _name(number)), "made": round(frame.made, 4), "evaluations": frame.evaluations}
