@@ -1,8 +1,8 @@
 """``python -m benchmarks.presets``: what a turn asks of FLUX.1, before and after it is asked for, preset by preset.
 
-Evaluations and tokens are counted on a tiny FLUX of random weights, on the grid of a picture of 512 x 512; they do not
-depend on the weights. Seconds are arithmetic: operations of FLUX.1-dev's shape at ``RATE``, the least that a device
-can take. ``make bench-core`` prints the table too.
+Evaluations and tokens are counted on a tiny FLUX of random weights, on the grid of a picture of 512 x 512; they do
+not depend on the weights. Seconds are arithmetic: operations of FLUX.1-dev's shape at ``RATE``, the least that a
+device can take. ``make bench-core`` prints the table too.
 """
 
 from __future__ import annotations
