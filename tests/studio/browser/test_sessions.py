@@ -8,8 +8,10 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 from tests.studio.browser.conftest import SIDE, SLOW, Open, Running, drag, make_turn, rows, shown_id, write
+from tests.studio.conftest import until
 from undrift.littleworld import demo
 from undrift.pictures import read_metadata, read_picture
+from undrift.studio.events import KEPT
 
 
 def test_the_first_turn_takes_three_actions(open_page: Open) -> None:
@@ -174,19 +176,39 @@ def test_two_tabs_of_one_session_see_each_others_turns(open_page: Open, running:
     expect(second.locator(".caption")).to_have_text(demo.prompt())
 
 
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+"""As when another tab is shown, or this one again."""
+
+
 def test_a_tab_that_nobody_sees_holds_no_connection_and_catches_up(open_page: Open, running: Running) -> None:
     running.begin("hidden")
     page = open_page("#/s/hidden")
     expect(rows(page)).to_have_count(1)
-    hide = """(hidden) => {
-        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-        document.dispatchEvent(new Event("visibilitychange"));
-    }"""
-    page.evaluate(hide, True)
+    page.evaluate(HIDE, True)
     make_turn(open_page("#/s/hidden"), demo.edits()[0])
     assert rows(page).count() == 1
-    page.evaluate(hide, False)
+    page.evaluate(HIDE, False)
     expect(rows(page)).to_have_count(2)
+
+
+def test_pictures_that_could_not_be_loaded_are_there_once_the_studio_is(open_page: Open, running: Running) -> None:
+    running.begin("away")
+    page = open_page("#/")
+    page.route("**/turns/*/*", lambda route: route.abort())
+    page.goto(f"{running.url}/#/s/away")
+    expect(rows(page)).to_have_count(1)
+    shown = "[...document.querySelectorAll('.stage .picture, .tree img')].map((one) => one.naturalWidth > 0)"
+    until(lambda: page.evaluate(shown), lambda seen: seen == [False, False])
+    page.evaluate(HIDE, True)
+    page.unroute("**/turns/*/*")
+    # More has happened than is kept for whoever comes back, as after a restart: the page asks for everything anew.
+    for _ in range(KEPT + 1):
+        running.studio.events.publish("queue", "queue", {"paused": False})
+    page.evaluate(HIDE, False)
+    until(lambda: page.evaluate(shown), lambda seen: seen == [True, True])
 
 
 def test_an_exported_picture_is_dropped_back(open_page: Open, running: Running, tmp_path: Path) -> None:
