@@ -136,7 +136,7 @@ def test_a_server_that_is_ended_in_the_middle_of_a_turn_leaves_a_whole_session(
 
         asking = threading.Thread(target=ask)
         asking.start()
-        while not (folders := list(tmp_path.iterdir())):
+        while not (folders := list(tmp_path.iterdir())) and asking.is_alive():
             time.sleep(0.05)
         assert "Traceback" not in ended(process, how)
         asking.join(30)
