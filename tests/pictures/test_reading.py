@@ -278,3 +278,9 @@ def test_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert os.strerror(number).lower() in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["out.png"]
     assert path.read_bytes() == b"before"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file of Linux that has no end")
+def test_a_file_that_the_system_does_not_read_is_refused_by_its_name() -> None:
+    with pytest.raises(PictureError, match="cannot read '/proc/self/mem': invalid argument"):
+        read_picture(Path("/proc/self/mem"))

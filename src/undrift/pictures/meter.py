@@ -36,13 +36,18 @@ class Meter(io.RawIOBase):
         check: called now and then while it is read; what it raises ends the reading (a cancelled job).
 
     Raises:
+        OSError: the file, which is closed, has no end.
         PictureError: on reading, once more than ``TIMES_OVER`` the file's size was read, or this thread has spent the
             allowed processor time since the meter was made.
     """
 
     def __init__(self, file: BinaryIO, name: str, check: Callable[[], None] | None = None) -> None:
-        self.size = file.seek(0, io.SEEK_END)
-        file.seek(0)
+        try:
+            self.size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+        except OSError:
+            file.close()
+            raise
         self._file = file
         self._name = name
         self._check = check

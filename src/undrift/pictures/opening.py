@@ -102,9 +102,10 @@ def _open(meter: Meter) -> Image.Image:
 def _metered(source: Source, name: str, check: Check | None) -> Iterator[Meter]:
     try:
         file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else _existing(named(source), name)
+        metered = Meter(file, name, check)
     except (OSError, ValueError) as error:
         raise PictureError(_unreadable(name, error)) from None
-    with Meter(file, name, check) as meter:
+    with metered as meter:
         limits.check_file(meter.size, name)
         yield meter
 
