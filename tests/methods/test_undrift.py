@@ -108,6 +108,17 @@ def test_an_edit_that_is_taken_back_leaves_the_original_s_bytes_and_latent() -> 
     assert torch.equal(home.latent.packed, asked.original.packed)
 
 
+def test_where_nothing_is_strong_what_is_faint_is_taken_and_what_is_fainter_still_is_not() -> None:
+    backbone, picture = ToyBackbone(), halves((200, 30, 30), (190, 60, 40))
+    method = get("undrift", overrides={"steps": 6, "skipped": 0, "map_steps": 0, "strong": 0.99})
+    taken = method.updated({"weak": 0.05}).edit(backbone, request(backbone, picture, "red", "blue"))
+    assert taken.images is not None
+    assert taken.images[0].tobytes() != picture.tobytes()
+    left = method.updated({"weak": 0.98}).edit(backbone, request(backbone, picture, "red", "blue"))
+    assert left.images is not None
+    assert left.images[0].tobytes() == picture.tobytes()
+
+
 def test_what_was_put_in_by_hand_elsewhere_stays_when_an_edit_is_taken_back() -> None:
     backbone = ToyBackbone()
     original = Image.new("RGB", (64, 64), (200, 30, 30))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from types import MappingProxyType
 from typing import ClassVar, Literal, Self
@@ -102,7 +103,8 @@ class Undrift(EditMethod):
        changed (``changed_tokens``), as FlowEdit's n_min does everywhere: what was left half-way is finished. The
        other tokens follow their own straight path, dx/dsigma = e - x.
     5. Pixels: where the decoded result differs from the decoded X_{k-1} (``changed_cells``), the result's; elsewhere
-       those of the picture before, bit for bit, hence the original's own bytes where no turn has edited. Where the
+       those of the picture before, bit for bit, hence the original's own bytes where no turn has edited. A change
+       is what exceeds ``strong`` somewhere; where nothing does, what exceeds ``weak``. Where the
        words are the original's again, changed pixels are the original's too, bit for bit (``brought_home``): an edit
        that is taken back leaves nothing behind.
     6. Tokens: the latent X_k is that of the picture where it changed, and X_{k-1} elsewhere. In the terms of
@@ -227,7 +229,11 @@ class Undrift(EditMethod):
         geometry = request.previous.geometry
         if _asks_for_the_original(request, row):
             return brought_home(picture, request.original_images[row], decoded, geometry, thresholds)
-        return kept_elsewhere(picture, *decoded, geometry, thresholds)
+        made = kept_elsewhere(picture, *decoded, geometry, thresholds)
+        if made[1].any():
+            return made
+        # Where nothing is strong, what the words asked for is what is faint: a pattern in nearly the thing's colour.
+        return kept_elsewhere(picture, *decoded, geometry, replace(thresholds, strong=thresholds.weak))
 
 
 def _asks_for_the_original(request: EditRequest, row: int) -> bool:
