@@ -119,7 +119,7 @@ function numberFields() {
     if (document.activeElement !== seed) seed.value = nextTurn().seed;
     if (document.activeElement !== count) count.value = nextTurn().count;
     together.checked = nextTurn().together;
-    asOne.hidden = nextTurn().count < 2;
+    together.disabled = nextTurn().count < 2; // not hidden: what moves under the pointer is not clicked
   };
   seed.addEventListener("input", () => write({ seed: seed.value.trim() }));
   count.addEventListener("change", () => (write({ count: Number(count.value) }), update({ count: nextTurn().count }), draw()));
