@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sqlite3
 from collections.abc import Mapping
@@ -290,6 +291,9 @@ def test_edit_goes_on_with_the_way_the_model_was_held(
     assert used(*edit) == ("auto", "auto", "none", "none")
     (folder / "held" / "placement.json").write_text("[")
     assert used(*edit) == ("fp32", "cpu", "none", "none"), "as the turn before is recorded"
+    for device in ("cpu:foo", "cuda:" + "9" * 5000, "cuda:7777", "cuda:\u00b2", "mps:x", "vulkan"):
+        (folder / "held" / "placement.json").write_text(json.dumps({"device": device}))
+        assert used(*edit) == ("auto", "auto", "none", "none"), device
 
 
 def test_a_preset_without_a_method_is_one_of_the_method_before(session: Invoke) -> None:

@@ -126,6 +126,44 @@ def test_wrong_owners(session: Session, made_by: tuple[object, ...], message: st
     refuses(tampered(session, pending("0" * 12, *made_by)), message)
 
 
+def test_thousands_of_unfinished_turns_are_forgotten_at_once(
+    session: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = [f"{number:012x}" for number in range(3000)]
+    for key in (keys[0], keys[-1]):
+        (session.folder / "pictures" / f"{key}.png").write_bytes(b"half")
+    before = contents(session.folder / "pictures")
+
+    def add(db: sqlite3.Connection) -> None:
+        db.execute("BEGIN")
+        db.executemany(PENDING, [(key, session.head.id, session.head.id, *DEAD) for key in keys])
+        db.execute("COMMIT")
+
+    tampered(session, add)
+    transactions: list[bool] = []
+    transaction = database.transaction
+
+    def counted(folder: Path, *, write: bool, **how: Any) -> Any:
+        transactions.append(write)
+        return transaction(folder, write=write, **how)
+
+    monkeypatch.setattr(database, "transaction", counted)
+    opened = Session.open(session.folder)
+    assert sum(transactions) == 1, "the disk is waited for once"
+    assert not opened.unfinished()
+    assert len(before) - len(contents(session.folder / "pictures")) == 2
+    assert len(caplog.messages) < 20
+    assert caplog.messages[-1] == "so were 2984 more"
+
+
+def test_a_branch_that_is_called_like_a_turn_is_not_taken_for_it(session: Session) -> None:
+    """undrift never names a branch so: whoever says the id means the turn."""
+    turn = next(turn for turn in (append(session, number) for number in range(20)) if turn.id[0].isalpha())
+    other = session.original.id
+    folder = tampered(session, lambda db: db.execute("INSERT INTO branches VALUES (?, ?)", (turn.id, other)))
+    assert Session.open(folder).turn(turn.id).id == turn.id
+
+
 @pytest.mark.parametrize("folder", ["pictures", "latents"])
 def test_folders_that_are_links_lead_nowhere(session: Session, victim: Path, folder: str) -> None:
     (victim / "0123456789ab.png").write_text("precious")

@@ -21,6 +21,9 @@ FILE = "placement.json"
 CACHE = re.compile(r"(first_block|taylorseer)(:[0-9]{1,4}(\.[0-9]{1,9})?)?")
 """``--cache``, of a session's folder that may be a stranger's."""
 
+DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]{1,3})?")
+"""``--device``, of a session's folder as well; chosen automatically, it is another matter."""
+
 _LONGEST = 64 * 1024
 _KNOWN = {
     "dtype": DTYPES,
@@ -51,7 +54,7 @@ def remembered(session: Session, turn: Turn) -> dict[str, str]:
     held = {
         name: value
         for name, value in said
-        if name in PLACEMENT and isinstance(value, str) and _known(name, value, usual=name == "device")
+        if name in PLACEMENT and isinstance(value, str) and (name == "device" or _known(name, value))
     }
     return held if _can_be_held(held) else {}
 
@@ -69,11 +72,11 @@ def recorded(spec: TurnSpec) -> dict[str, str]:
     }
 
 
-def _known(name: str, value: str, usual: bool = False) -> bool:
-    """Whether an option takes ``value``; ``usual`` where nobody says which values it takes."""
+def _known(name: str, value: str) -> bool:
+    """Whether an option, other than the device, takes ``value``."""
     if name == "cache":
         return value == "none" or CACHE.fullmatch(value) is not None
-    return value in _KNOWN[name] if name in _KNOWN else usual
+    return value in _KNOWN.get(name, ())
 
 
 def held(quantize: str) -> str:
@@ -91,7 +94,9 @@ def _can_be_held(held: Mapping[str, str]) -> bool:
 def _is_here(device: str) -> bool:
     import torch
 
+    if not DEVICE.fullmatch(device):
+        return False
     kind, _, number = device.partition(":")
     if kind == "cuda":
-        return (int(number) if number.isdecimal() else 0) < torch.cuda.device_count()
-    return kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available())
+        return int(number or 0) < torch.cuda.device_count()
+    return kind == "cpu" or torch.backends.mps.is_available()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,26 +75,28 @@ def write(folder: Path, name: str, data: bytes) -> None:
     write_atomically(path, data)
 
 
-def remove(folder: Path, key: str) -> None:
-    """Remove the files of the turn ``key``, and what dead processes never finished.
+def remove(folder: Path, keys: Collection[str]) -> None:
+    """Remove the files of the turns ``keys``, and what dead processes never finished; each folder is read once.
 
     Raises:
         OSError: one cannot be removed.
     """
     for what in FOLDERS:
-        path = folder / file_name(what, key)
+        files = {key: (folder / file_name(what, key)).name for key in keys}
+        parent = (folder / file_name(what, "")).parent
         with suppress(FileNotFoundError, NotADirectoryError):
-            check_folder(path.parent)
-            sweep(path.parent)
-            with os.scandir(path.parent) as entries:
-                found = [entry.path for entry in entries if _is_of(entry.name, path.name)]
+            check_folder(parent)
+            sweep(parent)
+            with os.scandir(parent) as entries:
+                found = [entry.path for entry in entries if _is_of(entry.name, files)]
             for each in found:
                 os.unlink(each)
 
 
-def _is_of(name: str, file: str) -> bool:
-    """Whether it is ``file``, or what an older version began to write in its place."""
-    return name == file or (name.startswith(f"{file}.") and name.endswith(".tmp"))
+def _is_of(name: str, files: Mapping[str, str]) -> bool:
+    """Whether it is one of ``files``, by turn, or what an older version began to write in its place."""
+    file = files.get(name.partition(".")[0])
+    return file is not None and (name == file or (name.startswith(f"{file}.") and name.endswith(".tmp")))
 
 
 def _check_within(folder: Path, path: Path) -> None:

@@ -67,6 +67,11 @@ class Pending:
     prompt: str
     spec: Spec | None
 
+    @property
+    def text(self) -> str:
+        """The turn in one line: what is needed to ask for it again."""
+        return f"'{self.prompt}'" + (f" (seed {self.spec.seed})" if isinstance(self.spec, TurnSpec) else "")
+
 
 def file_name(what: str, key: str) -> str:
     """Path within the session of a turn's file, ``what`` being a key of ``FOLDERS``."""

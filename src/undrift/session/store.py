@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,9 @@ from undrift.session.tree import Tree, check_branch
 log = logging.getLogger(__name__)
 
 FIRST_BRANCH = "main"
+
+_MOST_TOLD = 16
+"""Interrupted turns of which each is told."""
 
 T = TypeVar("T")
 
@@ -100,12 +103,13 @@ class Session:
         """
         session = cls(folder)
         database.check(session.folder)
-        working = set()
+        working, dead = set(), []
         for turn, made_by in session._working():
             if may_live(made_by, session.folder, turn.id):
                 working.add(turn.id)
             else:
-                session._clear_interrupted(turn)
+                dead.append(turn)
+        session._clear_interrupted(dead)
         sweep(session.folder, working)
         return session
 
@@ -271,11 +275,7 @@ class Session:
 
     def abandon(self, pending: Pending) -> None:
         """Forget a turn that failed or was cancelled; never raises, the next ``open`` finds what is left."""
-        try:
-            self._discard(pending.id)
-        except (UndriftError, OSError):
-            log.debug("could not clear away turn %s", pending.id, exc_info=True)
-        self._release(pending.id)
+        self._forget([pending.id])
 
     def unfinished(self) -> tuple[Pending, ...]:
         """The turns being worked on."""
@@ -365,18 +365,30 @@ class Session:
                 verify.beginning(turn, inside.beginning(self.folder, turn.image, verify.BEGINNING))
                 self._looked_at.add(turn.id)
 
-    def _clear_interrupted(self, turn: Pending) -> None:
-        seed = f" (seed {turn.spec.seed})" if isinstance(turn.spec, TurnSpec) else ""
-        log.warning("a turn was interrupted and is not in the session: '%s'%s", turn.prompt, seed)
-        self.abandon(turn)
+    def _clear_interrupted(self, turns: Sequence[Pending]) -> None:
+        for turn in turns[:_MOST_TOLD]:
+            log.warning("a turn was interrupted and is not in the session: %s", turn.text)
+        if left := len(turns) - len(turns[:_MOST_TOLD]):
+            log.warning("so were %d more", left)
+        if turns:
+            self._forget([turn.id for turn in turns])
 
-    def _discard(self, key: str) -> None:
-        """Remove a pending turn and its files, unless it was finished in the meantime."""
+    def _forget(self, keys: Sequence[str]) -> None:
+        try:
+            self._discard(keys)
+        except (UndriftError, OSError):
+            log.debug("could not clear away turns %s", ", ".join(keys), exc_info=True)
+        for key in keys:
+            self._release(key)
+
+    def _discard(self, keys: Sequence[str]) -> None:
+        """Remove pending turns and their files, but for those that were finished in the meantime."""
         with database.transaction(self.folder, write=True) as db:
-            if db.execute("SELECT 1 FROM pending WHERE id = ?", (key,)).fetchone():
+            pending = {key for (key,) in db.execute("SELECT id FROM pending")}
+            if left := [key for key in keys if key in pending]:
                 # Files first: on a full disk, that makes the room the deletion needs.
-                inside.remove(self.folder, key)
-                db.execute("DELETE FROM pending WHERE id = ?", (key,))
+                inside.remove(self.folder, left)
+                db.executemany("DELETE FROM pending WHERE id = ?", [(key,) for key in left])
 
     def _release(self, key: str) -> None:
         if (claim := self._claims.pop(key, None)) is not None:

@@ -57,8 +57,10 @@ class Tree:
             return self.head
         if name == "original":
             return self.original
-        if name in self.turns or name in self.branches:
-            return self.turns[self.branches.get(name, name)]
+        if name in self.turns:
+            return self.turns[name]
+        if name in self.branches:
+            return self.turns[self.branches[name]]
         found = self._numbered(int(name)) if name.isascii() and name.isdecimal() and len(name) <= 6 else []
         if not found and len(name) >= SHORTEST_PREFIX:
             found = [turn for key, turn in self.turns.items() if key.startswith(name.lower())]
