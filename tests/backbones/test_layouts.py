@@ -16,9 +16,10 @@ from torch import Tensor
 from tests.support import tiny_flux, tiny_pipelines
 from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_pipelines import FAMILIES, saved
-from undrift.backbones import Backbone, Geometry, from_pipeline, load, loading
+from undrift.backbones import Backbone, Geometry, components, from_pipeline, load, loading
 from undrift.backbones.folder import read_folder
-from undrift.backbones.placement import Placement
+from undrift.backbones.placement import Placement, quantize_option
+from undrift.backbones.single_file import check_held
 from undrift.errors import InputError, ModelError
 
 GRID = Geometry(height=40, width=24, rows=5, columns=3, token_side=8)
@@ -189,6 +190,9 @@ def saved_as(method: dict[str, Any]) -> Callable[[Path], Path]:
     return make
 
 
+_saved_in_nf4 = saved_as({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"})
+
+
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "Fill": (of_class("FluxFillPipeline"), r"is a model that fills masks: use FLUX.1-dev, and --only"),
     "Control": (of_class("FluxControlPipeline"), r"is steered by a control picture: use FLUX.1-dev"),
@@ -206,7 +210,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a part": (one_part, r"is one part of a pipeline: give the folder above it"),
     "nothing": (only("README.md"), r"has no model_index.json: expected the folder of a diffusers pipeline"),
     "nf4": (
-        saved_as({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}),
+        _saved_in_nf4,
         r"transformer was saved as nf4, which needs bitsandbytes: pip install 'undrift\[quantize\]'",
     ),
     "int8": (
@@ -457,15 +461,52 @@ def test_a_file_that_would_not_be_quantised_is_refused_before_anything_is_read(
         load(str(folders.get(model, model)), transformer=tmp_path / "x.safetensors")
 
 
+def test_beside_gguf_the_text_encoder_alone_is_quantised(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What owners of small cards do: the transformer as GGUF, T5 in four bits. Both are recorded."""
+    file = gguf_file(tmp_path / "tiny-Q8_0.gguf", transformer_weights(folders["flux"]))
+    asked: list[str] = []
+    monkeypatch.setattr(components, "quantization", lambda cls, placement: asked.append(cls.__name__))
+    monkeypatch.setattr(
+        loading, "_placement", lambda *_, **__: Placement(torch.device("cpu"), torch.float32, quantize="nf4")
+    )
+    backbone = load(str(folders["flux"]), transformer=file)
+    assert asked == ["T5EncoderModel"]
+    assert backbone.identity.quantize == "gguf+nf4"
+    assert quantize_option(backbone.identity.quantize) == "nf4"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked"),
+    [("none", "none"), ("nf4", "nf4"), ("gguf", "none"), ("saved-nf4", "none"), ("saved-nf4+int8", "int8")],
+)
+def test_what_a_file_holds_quantised_is_not_asked_for_again(recorded: str, asked: str) -> None:
+    assert quantize_option(recorded) == asked
+
+
+def test_what_is_quantised_already_is_told_from_what_was_asked_for(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = read_folder(_saved_in_nf4(plain(folders["flux"], tmp_path / "nf4")), "x")
+    four = {"bnb_4bit_quant_type": "nf4", "load_in_4bit": True, "quant_method": "bitsandbytes"}
+    assert (folder.packed("transformer"), folder.quantizable()) == ("saved-nf4", ("text_encoder_2",))
+    check_held(folder, "nf4")  # T5 is left to be quantised
+    edit(folder.path / "text_encoder_2" / "config.json", quantization_config=four)
+    with pytest.raises(ModelError, match=r"^text_encoder_2, transformer of x were saved quantised already, .* nf4$"):
+        check_held(folder, "nf4")
+
+
 def test_gguf_is_not_quantised_again(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Stable Diffusion 3 without T5: nothing else is large."""
+    base = plain(folders["sd3"], tmp_path / "base")
+    edit(base / "model_index.json", text_encoder_3=[None, None], tokenizer_3=[None, None])
     monkeypatch.setattr(
         loading, "_placement", lambda *_, **__: Placement(torch.device("cuda"), BFLOAT, quantize="int8")
     )
-    file = gguf_file(tmp_path / "tiny-Q8_0.gguf", transformer_weights(folders["flux"]))
-    with pytest.raises(ModelError, match=r"tiny-Q8_0.gguf is quantised already: leave out --quantize int8"):
-        load(str(folders["flux"]), transformer=file)
+    file = gguf_file(tmp_path / "tiny-Q8_0.gguf", transformer_weights(folders["sd3"]))
+    with pytest.raises(ModelError, match=r"tiny-Q8_0.gguf is quantised already, .*: leave out --quantize int8"):
+        load(str(base), transformer=file)
 
 
 def test_wrong_single_files_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -486,14 +527,19 @@ def test_wrong_single_files_are_refused(folders: dict[str, Path], tmp_path: Path
 
 
 def test_packed_weights_count_as_they_lie_on_the_disk(folders: dict[str, Path], tmp_path: Path) -> None:
-    """Two numbers of four bits in a byte: counted as numbers they would be twice what they are, or more."""
+    """Two numbers of four bits in a byte: counted as numbers they would be twice what they are, or more.
+
+    Their scales stay float32 in memory, which is a ninth of it.
+    """
     folder = plain(folders["flux"], tmp_path / "packed")
     file = folder / "transformer" / "diffusion_pytorch_model.safetensors"
-    save_file({"a": torch.zeros(1000, dtype=torch.uint8), "b": torch.zeros(10)}, file)
+    save_file(
+        {"a": torch.zeros(1000, dtype=torch.uint8), "b": torch.zeros(10), "c.weight.absmax": torch.zeros(7)}, file
+    )
     rest = read_folder(folders["flux"], "x").resident_bytes(2) - 2 * sum(
         tensor.numel() for tensor in transformer_weights(folders["flux"]).values()
     )
-    assert read_folder(folder, "x").resident_bytes(2) - rest == 1000 + 2 * 10
+    assert read_folder(folder, "x").resident_bytes(2) - rest == 1000 + 2 * 10 + 4 * 7
 
 
 def test_a_loaded_pipeline_is_taken_as_it_is(folders: dict[str, Path], expected: dict[str, Tensor]) -> None:

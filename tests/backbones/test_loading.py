@@ -181,6 +181,18 @@ def _missing_shard(folder: Path) -> None:
     (folder / "transformer" / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def _no_shards(folder: Path) -> None:
+    (folder / "transformer" / "diffusion_pytorch_model.safetensors.index.json").write_text('{"weight_map": []}')
+
+
+def _unusual_name(folder: Path) -> None:
+    weights(folder).rename(folder / "transformer" / "flux1-dev.safetensors")
+
+
+def _other_family(folder: Path) -> None:
+    edit_json(folder / "transformer" / "config.json", _class_name="SD3Transformer2DModel")
+
+
 def _other_shapes(folder: Path) -> None:
     edit_json(folder / "transformer" / "config.json", num_attention_heads=3)
 
@@ -214,6 +226,9 @@ def _tokenizer_without_files(folder: Path) -> None:
         (_corrupt, r"is damaged \(no safetensors header\): download it again"),
         (_empty, r"is damaged \(no safetensors header\): download it again"),
         (_missing_shard, r"part-2.safetensors is missing: download .* again"),
+        (_no_shards, r"index.json names no shards \(weight_map\): download it again"),
+        (_unusual_name, r"flux1-dev.safetensors has a name that no library looks for: expected model.safetensors or"),
+        (_other_family, r"transformer holds a SD3Transformer2DModel, expected a FluxTransformer2DModel"),
         (_other_shapes, r"transformer cannot be loaded: "),
         (_more_blocks, r"transformer lacks \d+ tensors, 'transformer_blocks.2.* first: download it again"),
         (_no_config, r"vae cannot be loaded: "),
@@ -226,6 +241,14 @@ def test_a_broken_folder_says_what_is_wrong(folder: Path, damage: Callable[[Path
     with pytest.raises(ModelError, match=message) as caught:
         load(str(folder), device="cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_every_part_is_looked_at_before_the_first_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T5 is read first, in minutes; that a shard of the transformer is missing is told before."""
+    monkeypatch.setattr(FluxBackbone, "from_folder", lambda *_: pytest.fail("a part is read"))
+    _missing_shard(folder)
+    with pytest.raises(ModelError, match=r"part-2.safetensors is missing"):
+        load(str(folder), device="cpu")
 
 
 class _Trap:

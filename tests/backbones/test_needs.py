@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from tests.support import published, tiny_flux
-from undrift.backbones import machine, ways
+from undrift.backbones import loading, machine, ways
 from undrift.backbones.examination import examined
 from undrift.backbones.folder import ModelFolder, read_folder
 from undrift.backbones.needs import needs, part_bytes
@@ -105,6 +106,22 @@ def test_what_is_recommended_follows_the_memory(
     monkeypatch.setattr(ways, "free_main_memory", lambda: 64 * GB)
     way = ways.best(list(ways.ways(dev, torch.device("cuda"), (1024, 1024))))
     assert (None if way is None else way.flags) == flags
+
+
+def test_beside_gguf_doctor_reckons_with_a_quantised_text_encoder(
+    dev: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FLUX.1-dev in Q4_K_S is 6.8 GB: for 16 GB too large beside T5 as it is, 9.5 GB, and in eight bits, 5.9 GB."""
+    file = tmp_path / "flux1-dev-Q4_K_S.gguf"
+    file.write_bytes(b"GGUF")
+    os.truncate(file, 6_800_000_000)
+    folder = loading.with_file(dev, file)
+    assert needs(folder, torch.bfloat16, "none", "nf4").device / GB == pytest.approx(6.8 + 4.3 + 0.4, abs=0.1)
+    monkeypatch.setattr(ways, "free_memory", lambda device: 16 * GB)
+    monkeypatch.setattr(ways, "free_main_memory", lambda: 8 * GB)
+    way = ways.best(list(ways.ways(folder, torch.device("cuda"), (1024, 1024))))
+    assert way is not None
+    assert way.flags == "--quantize nf4"
 
 
 def test_offloading_is_not_recommended_without_the_main_memory(

@@ -50,6 +50,20 @@ def test_a_model_is_told_with_its_parts_ways_and_flags(invoke: Invoke, tiny_flux
     assert text.rstrip().endswith(f"use: undrift edit ... --model {tiny_flux_folder}")
 
 
+def test_a_transformer_in_a_file_is_reckoned_in_its_place(
+    invoke: Invoke, tiny_flux_folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "tiny Q4.gguf"
+    file.write_bytes(b"GGUF" + bytes(4_996))
+    done = invoke("doctor", str(tiny_flux_folder), "--device", "cpu", "--transformer", str(file), "--json")
+    assert set(parsed(done)["model"]["parts"]["transformer"].values()) == {5000}
+    told = invoke("doctor", str(tiny_flux_folder), "--device", "cpu", "--transformer", str(file)).stdout
+    assert told.rstrip().endswith(f"--model {tiny_flux_folder} --transformer '{file}'")
+    assert invoke("doctor", "--transformer", str(file)).stderr == (
+        "error: --transformer is given without MODEL: name the pipeline that it is for\n"
+    )
+
+
 def test_json_has_the_same(invoke: Invoke, tiny_flux_folder: Path) -> None:
     told = parsed(invoke("doctor", str(tiny_flux_folder), "--device", "cpu", "--json"))
     assert told["machine"][0] == {"topic": "torch", "state": "ok", "text": "torch 2.13.0, for the CPU"}

@@ -101,7 +101,8 @@ class ModelIdentity:
         name: what the user loads it by, e.g. ``littleworld`` or ``black-forest-labs/FLUX.1-dev``.
         weights_hash: sha256 over the weight files' contents (or the hub's revision), first 16 hex digits.
         dtype, device: what it computed in and on.
-        quantize: how the large weights were held, ``none`` or as ``load`` calls it, or as they were saved.
+        quantize: how the large weights were held: ``none`` or as ``load`` calls it; where the network's file is
+            quantised itself ``gguf`` or ``saved-nf4``, and after a ``+`` how the other large parts were.
         vae_hash: which autoencoder, likewise; latents mean something to every model with the same one.
         loras: adapters of the transformer, ``file:scale@hash`` each.
         options: what else decides a result, ``name=value`` each: ``tiling=on``, ``compile=on``, ``text_tokens=256``.

@@ -67,11 +67,12 @@ def _adapted(folder: ModelFolder, network: Any) -> Any:
 
 def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> Any:
     folder.check_weights(part)
+    _check_class(folder, part, cls)
     options: dict[str, Any] = {"dtype": placement.dtype, "use_safetensors": True, "local_files_only": True}
     if (variant := folder.variant(part)) is not None:
         options["variant"] = variant
     if saved := folder.quantized(part):
-        _check_quantized(folder, part, saved, placement)
+        _check_quantized(folder, part, saved)
     elif folder.is_large(part) and placement.quantize != "none":
         options["quantization_config"] = quantization(cls, placement)
     with _explained(folder.path / part), _quiet(), placement.current():
@@ -83,12 +84,17 @@ def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> An
     return model
 
 
-def _check_quantized(folder: ModelFolder, part: str, saved: str, placement: Placement) -> None:
-    """Raises ModelError where a part that was saved quantised cannot be loaded here, or is to be quantised again."""
-    if placement.quantize != "none":
+def _check_class(folder: ModelFolder, part: str, cls: Any) -> None:
+    """Raises ModelError where diffusers saved a part as another class than the family's, which is another model's."""
+    saved = folder.part_config(part).get("_class_name")
+    if isinstance(saved, str) and saved != cls.__name__:
         raise ModelError(
-            f"{folder.path / part} was saved as {saved} already: leave out --quantize {placement.quantize}"
+            f"{folder.path / part} holds a {saved}, expected a {cls.__name__}: it is the {part} of another model"
         )
+
+
+def _check_quantized(folder: ModelFolder, part: str, saved: str) -> None:
+    """Raises ModelError where a part that was saved quantised cannot be loaded here."""
     package = PACKAGES.get(saved, "bitsandbytes" if "bitsandbytes" in saved or saved == "fp4" else "")
     if package and importlib.util.find_spec(package) is None:
         raise ModelError(

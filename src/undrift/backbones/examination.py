@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from undrift.backbones.components import PACKAGES
 from undrift.backbones.editors import EDITORS
 from undrift.backbones.folder import ModelFolder
-from undrift.backbones.loading import device_of
+from undrift.backbones.loading import device_of, with_file
 from undrift.backbones.local_models import licence
 from undrift.backbones.locate import HUB_ID, NotNamedError, existing, locate
 from undrift.backbones.needs import part_bytes
@@ -61,13 +62,14 @@ class Examined:
         }
 
 
-def examined(name: str, device: str, picture: tuple[int, int]) -> Examined:
+def examined(name: str, device: str, picture: tuple[int, int], transformer: Path | None = None) -> Examined:
     """A model looked at; nothing is downloaded and no weight is read.
 
     Args:
         name: as ``--model`` or ``--editor`` takes it.
         device: as ``--device`` takes it.
         picture: width and height in pixels that it is to edit.
+        transformer: as ``--transformer`` takes it.
 
     Raises:
         InputError, ModelError: ``device`` is none, or none that is here.
@@ -78,6 +80,8 @@ def examined(name: str, device: str, picture: tuple[int, int]) -> Examined:
         folder = locate(name, named=there, download=False)
         if folder.pipeline_class not in EDITORS:
             check_index(folder.name, folder.index)
+        if transformer is not None:
+            folder = with_file(folder, transformer.expanduser())
         for part in folder.weighty_parts():
             folder.check_weights(part)
         parts = {part: _sizes(folder, part) for part in folder.weighty_parts()}

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from undrift.attention.sites import Site
-from undrift.backbones.weights import chosen_weights, read_header, resident_bytes, weights_digest
+from undrift.backbones.weights import chosen_weights, has_usual_name, read_header, resident_bytes, weights_digest
 from undrift.errors import ModelError
 from undrift.files import open_regular
 from undrift.from_json import from_json
@@ -28,6 +28,9 @@ NETWORKS = ("transformer", "unet")
 
 UNUSED = ("safety_checker",)
 """Parts that pipelines of diffusers have and that are never loaded here."""
+
+SHARDS = "*.safetensors.index*.json"
+"""What the files are called that say which shard holds which tensor."""
 
 NOT_SAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -114,6 +117,17 @@ class ModelFolder:
             return ""
         return str(given.get("bnb_4bit_quant_type") if given.get("load_in_4bit") else given.get("quant_method"))
 
+    def packed(self, part: str) -> str:
+        """How the file that a part is taken from holds it quantised: ``gguf``, or ``saved-`` and how; else empty."""
+        if part in self.replaced and self.file is not None:
+            return "gguf" if self.file.suffix == ".gguf" else ""
+        saved = self.quantized(part)
+        return f"saved-{saved}" if saved else ""
+
+    def quantizable(self) -> tuple[str, ...]:
+        """Names of the parts that quantisation takes: large, and not quantised in their files."""
+        return tuple(part for part in self.weighty_parts() if self.is_large(part) and not self.packed(part))
+
     @property
     def vital_sites(self) -> tuple[Site, ...] | None:
         """``vital_sites`` of ``undrift.json``, written as ``["double", 0]``; None if it has none."""
@@ -190,6 +204,11 @@ class ModelFolder:
             )
         if not files:
             raise ModelError(f"{path} holds no weights (*.safetensors): download {self.name} again")
+        if not any(has_usual_name(file.name) for file in files) and not any(path.glob(SHARDS)):
+            raise ModelError(
+                f"{files[0]} has a name that no library looks for: expected model.safetensors or"
+                " diffusion_pytorch_model.safetensors; rename it, or give a transformer's with --transformer"
+            )
         for missing in _missing_shards(path, self.variant(name) or ""):
             raise ModelError(f"{path / missing} is missing: download {self.name} again")
         for file in files:
@@ -253,9 +272,11 @@ def _read_json(file: Path) -> Mapping[str, Any]:
 
 
 def _missing_shards(path: Path, variant: str) -> Iterator[str]:
-    for index in path.glob("*.safetensors.index*.json"):
+    for index in path.glob(SHARDS):
         if set(index.name.split(".")) - PLAIN_INDEX != ({variant} if variant else set()):
             continue  # of another variant, which may have been left where it was
-        named = _read_json(index).get("weight_map", {})
-        shards = {str(shard) for shard in named.values()} if isinstance(named, dict) else set()
+        named = _read_json(index).get("weight_map")
+        if not isinstance(named, dict) or not named:
+            raise ModelError(f"{index} names no shards (weight_map): download it again")
+        shards = {str(shard) for shard in named.values()}
         yield from sorted(shard for shard in shards if Path(shard).name != shard or not (path / shard).is_file())

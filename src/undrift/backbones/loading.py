@@ -100,10 +100,12 @@ def load(
     if (file is not None or added) and not folder.network:
         raise ModelError(f"{folder.name} has no transformer and no UNet: leave out --transformer and --lora")
     if file is not None:
-        folder = _with_file(folder, file)
+        folder = with_file(folder, file)
     channels = folder.part_config(folder.network).get("in_channels")
     check_channels(f"the {folder.network} of {folder.name}", folder.pipeline_class, channels)
     check_held(folder, placement.quantize)
+    for part in folder.weighty_parts():
+        folder.check_weights(part)  # of all before the first is read, which may take minutes
     check_fits(folder, placement, tell)
     backbone = families()[folder.pipeline_class].from_folder(folder, placement)
     if weights is not None:
@@ -111,8 +113,12 @@ def load(
     return backbone
 
 
-def _with_file(folder: ModelFolder, file: Path) -> ModelFolder:
-    """The folder with the weights of ``file`` in place of its own."""
+def with_file(folder: ModelFolder, file: Path) -> ModelFolder:
+    """The folder with the weights of ``file`` in place of its own.
+
+    Raises:
+        ModelError: the file holds no network of such a pipeline, or the folder is a checkpoint itself.
+    """
     if folder.file is not None:
         raise ModelError(f"{folder.name} is a checkpoint with a UNet of its own: leave out --transformer")
     check_file(file, folder.pipeline_class)

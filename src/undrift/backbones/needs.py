@@ -82,9 +82,8 @@ def _resident(size: int, held: str) -> int:
 
 
 def _held(folder: ModelFolder, part: str, quantize: str) -> str:
-    """How a part's layers are quantised: as it was saved, else as it is asked for."""
-    saved = "" if part in folder.replaced else folder.quantized(part)
-    return saved or (quantize if folder.is_large(part) else "none")
+    """How a part's layers are quantised: as its file has them, else as it is asked for."""
+    return folder.packed(part).removeprefix("saved-") or (quantize if folder.is_large(part) else "none")
 
 
 def part_bytes(folder: ModelFolder, part: str, dtype: torch.dtype, quantize: str) -> int:

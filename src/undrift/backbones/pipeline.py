@@ -141,10 +141,11 @@ def _text_tokens(folder: ModelFolder) -> tuple[str, ...]:
 
 
 def _quantized(folder: ModelFolder, placement: Placement) -> str:
-    """How the network is held: as it was asked for, or as its file was saved."""
-    if folder.file is not None:
-        return "gguf" if folder.file.suffix == ".gguf" else placement.quantize
-    return folder.quantized(folder.network) or placement.quantize
+    """How the network is held: as it was asked for, or as its file has it, and what was asked for the rest."""
+    packed = folder.packed(folder.network)
+    if not packed or placement.quantize == "none":
+        return packed or placement.quantize
+    return f"{packed}+{placement.quantize}"
 
 
 class PipelineBackbone(Backbone):

@@ -21,6 +21,14 @@ OFFLOADS: tuple[str, ...] = get_args(Offload)
 QUANTIZATIONS: tuple[str, ...] = get_args(Quantize)
 TILINGS: tuple[str, ...] = get_args(Tiling)
 
+
+def quantize_option(recorded: str) -> str:
+    """What ``quantize`` was asked to be where ``ModelIdentity.quantize`` is ``recorded``: files that are quantised
+    themselves need nothing, the other parts may have been quantised beside them."""
+    asked = recorded.rpartition("+")[2]
+    return asked if asked in QUANTIZATIONS else "none"
+
+
 DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,

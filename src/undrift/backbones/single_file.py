@@ -91,15 +91,22 @@ def check_file(file: Path, pipeline_class: str) -> None:
 
 
 def check_held(folder: ModelFolder, quantize: str) -> None:
-    """Raises ModelError where the weights of a folder's file would be recorded as quantised, and not be."""
-    file = folder.file
-    if file is None or quantize == "none":
+    """Raises ModelError where weights would be recorded as quantised, and not be.
+
+    What its own file holds quantised stays as it is, a GGUF transformer or a part that was saved so; the other large
+    parts are quantised beside it.
+    """
+    if quantize == "none":
         return
-    if file.suffix == ".gguf":
-        raise ModelError(f"{file} is quantised already: leave out --quantize {quantize}")
-    # diffusers takes the tensors of a file for quantised ones, and leaves them as they are.
-    instead = ", or give a GGUF of it" if folder.network == "transformer" else ""
-    raise ModelError(f"{file} cannot be quantised while it is read: leave out --quantize {quantize}{instead}")
+    file = folder.file
+    if file is not None and file.suffix != ".gguf":
+        # diffusers takes the tensors of a file for quantised ones, and leaves them as they are.
+        instead = ", or give a GGUF of it" if folder.network == "transformer" else ""
+        raise ModelError(f"{file} cannot be quantised while it is read: leave out --quantize {quantize}{instead}")
+    packed = [part for part in folder.weighty_parts() if folder.packed(part)]
+    if packed and not folder.quantizable():
+        what = f"{file} is" if file is not None else f"{', '.join(packed)} of {folder.name} were saved"
+        raise ModelError(f"{what} quantised already, and no other part is large: leave out --quantize {quantize}")
 
 
 def _check_checkpoint(file: Path, pipeline_class: str, tensors: Mapping[str, Any]) -> None:

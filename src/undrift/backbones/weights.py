@@ -54,6 +54,11 @@ def chosen_weights(names: Iterable[str], wanted: str = "") -> tuple[tuple[str, .
     return tuple(sorted(groups[variant])), variant
 
 
+def has_usual_name(name: str) -> bool:
+    """Whether the libraries give a file of weights this name."""
+    return NAME.fullmatch(name) is not None
+
+
 _NO_HEADER = (
     *(OSError, struct.error, ValueError, AttributeError, TypeError),
     *(LookupError, ArithmeticError),
@@ -93,11 +98,12 @@ def resident_bytes(file: Path, number_bytes: int) -> int:
         number_bytes: of a number in the dtype that floating-point weights are converted to. Packed ones, those of a
             model that was quantised before it was saved, count as they lie on the disk.
     """
-    return sum(_tensor_bytes(value, number_bytes) for value in read_header(file)[1].values())
+    return sum(_tensor_bytes(name, value, number_bytes) for name, value in read_header(file)[1].items())
 
 
-def _tensor_bytes(tensor: Mapping[str, Any], number_bytes: int) -> int:
-    if tensor.get("dtype") in FLOATS:
+def _tensor_bytes(name: str, tensor: Mapping[str, Any], number_bytes: int) -> int:
+    """The scales beside a packed ``weight``, ``weight.absmax`` of bitsandbytes, stay as they are stored."""
+    if tensor.get("dtype") in FLOATS and ".weight." not in name:
         return prod(map(int, tensor["shape"])) * number_bytes
     start, end = tensor["data_offsets"]
     return int(end) - int(start)

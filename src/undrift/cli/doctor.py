@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +12,7 @@ import click
 from undrift.cli.options import common, json_option
 from undrift.cli.output import emit
 from undrift.cli.text import line
-from undrift.errors import ModelError
+from undrift.errors import InputError, ModelError
 from undrift.wording import size
 
 if TYPE_CHECKING:
@@ -30,9 +32,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="Side in pixels of the pictures that it is to edit.",
 )
+@click.option(
+    "--transformer",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="MODEL's transformer from this file, as undrift edit takes it.",
+)
 @json_option
 @common
-def doctor(model: str | None, device: str, side: int, as_json: bool) -> None:
+def doctor(model: str | None, device: str, side: int, transformer: Path | None, as_json: bool) -> None:
     """Say what works on this machine: devices, memory, packages, disk; and for MODEL how it can be held in memory.
 
     Nothing is downloaded. Exits with 2 if something is broken, or if MODEL cannot run here.
@@ -41,9 +49,11 @@ def doctor(model: str | None, device: str, side: int, as_json: bool) -> None:
     from undrift.backbones.machine import findings
     from undrift.cli.warm import is_running
 
+    if transformer is not None and model is None:
+        raise InputError("--transformer is given without MODEL: name the pipeline that it is for")
     found = [*findings(), _warm(is_running())]
-    one = None if model is None else examined(model, device, (side, side))
-    lines = [_told(finding) for finding in found] + ([] if one is None else _model(one, side))
+    one = None if model is None else examined(model, device, (side, side), transformer)
+    lines = [_told(finding) for finding in found] + ([] if one is None else _model(one, side, transformer))
     value: dict[str, Any] = {"machine": [vars(finding) for finding in found]}
     emit(as_json, value if one is None else {**value, "model": one.as_json()}, "\n".join(lines))
     faults = [finding.text for finding in found if finding.state == "fault"]
@@ -65,7 +75,7 @@ def _told(finding: Finding) -> str:
     return f"{finding.state:<5}  {finding.topic:<8}  {line(finding.text)}"
 
 
-def _model(one: Examined, side: int) -> list[str]:
+def _model(one: Examined, side: int, transformer: Path | None) -> list[str]:
     heads = [f"{'fault' if one.problem else 'ok':<5}  {'model':<8}  {line(one.about)}"]
     if one.parts:
         width = max(len(part) for part in one.parts)
@@ -76,7 +86,9 @@ def _model(one: Examined, side: int) -> list[str]:
         heads.append(f"\nheld as, for pictures of {side} x {side} pixels on {one.device}:")
         heads += [f"  {_way(way, one.device)}" for way in one.ways]
     if one.best is not None:
-        heads.append(f"\nuse: undrift edit ... --model {one.name}{' ' if one.best.flags else ''}{one.best.flags}")
+        file = "" if transformer is None else f"--transformer {shlex.quote(str(transformer))}"
+        flags = " ".join(filter(None, (file, one.best.flags)))
+        heads.append(f"\nuse: undrift edit ... --model {shlex.quote(one.name)} {flags}".rstrip())
     heads += [f"note: {note}" for note in one.notes]
     return heads
 

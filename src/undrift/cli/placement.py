@@ -61,13 +61,15 @@ def remembered(session: Session, turn: Turn) -> dict[str, str]:
 
 def recorded(spec: TurnSpec) -> dict[str, str]:
     """How the model was held that made a turn, if its device is here: another one has formats of its own."""
+    from undrift.backbones.placement import quantize_option
+
     if not _is_here(spec.device):
         return {}
     said = (option.partition("=")[::2] for option in spec.options)
     return {
         "dtype": DTYPE_OPTIONS.get(spec.dtype, spec.dtype),
         "device": spec.device,
-        "quantize": held(spec.quantize),
+        "quantize": quantize_option(spec.quantize),
         **{name: value for name, value in said if _known(name, value)},
     }
 
@@ -77,11 +79,6 @@ def _known(name: str, value: str) -> bool:
     if name == "cache":
         return value == "none" or CACHE.fullmatch(value) is not None
     return value in _KNOWN.get(name, ())
-
-
-def held(quantize: str) -> str:
-    """``quantize`` as an option takes it: weights that were saved quantised need none."""
-    return quantize if quantize in QUANTIZATIONS else "none"
 
 
 def _can_be_held(held: Mapping[str, str]) -> bool:

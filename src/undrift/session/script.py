@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from undrift.backbones.locate import LITTLEWORLD, existing
-from undrift.backbones.placement import QUANTIZATIONS
+from undrift.backbones.placement import quantize_option
 from undrift.errors import InputError
 from undrift.from_json import from_json
 from undrift.session.latents import Maker
@@ -160,7 +160,7 @@ def _loaded(made: TurnSpec | Maker | None) -> dict[str, Any]:
     if isinstance(made, Maker):
         return {"name": _located(made.name), "weights": made.weights_hash}
     of = {"name": _located(made.model), "weights": made.weights_hash}
-    held = {"dtype": made.dtype, "device": made.device, "quantize": made.quantize}
+    held = {"dtype": made.dtype, "device": made.device, "quantize": quantize_option(made.quantize)}
     return {**of, **held, **_arguments(made.options)}
 
 
@@ -234,7 +234,7 @@ def _model(spec: TurnSpec) -> list[str]:
         "--device",
         spec.device,
         "--quantize",
-        spec.quantize if spec.quantize in QUANTIZATIONS else "none",  # weights may have been saved quantised
+        quantize_option(spec.quantize),
     ]
     return [*_named(Maker(spec.model, spec.weights_hash)), *held, *_flags(spec.options)]
 
