@@ -90,6 +90,14 @@ def test_nf4_has_the_velocity_of_diffusers_own(tiny_flux_folder: Path) -> None:
 
 
 @needs_bitsandbytes
+@pytest.mark.parametrize("offload", ["none", "model"])
+def test_a_file_in_nf4_is_as_a_folder_in_nf4(tiny_flux_folder: Path, offload: Offload) -> None:
+    (file,) = (tiny_flux_folder / "transformer").glob("*.safetensors")
+    single = made(tiny_flux_folder, offload, "nf4", transformer=file)
+    assert torch.equal(velocity(single), velocity(made(tiny_flux_folder, quantize="nf4")))
+
+
+@needs_bitsandbytes
 def test_nf4_takes_the_bytes_that_were_reckoned(tiny_flux_folder: Path) -> None:
     backbone: Any = made(tiny_flux_folder, quantize="nf4")
     held = 0

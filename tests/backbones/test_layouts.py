@@ -16,10 +16,9 @@ from torch import Tensor
 from tests.support import tiny_flux, tiny_pipelines
 from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_pipelines import FAMILIES, saved
-from undrift.backbones import Backbone, Geometry, components, from_pipeline, load, loading
+from tests.support.weight_files import gguf_file, transformer_weights
+from undrift.backbones import Backbone, Geometry, from_pipeline, load
 from undrift.backbones.folder import read_folder
-from undrift.backbones.placement import Placement, quantize_option
-from undrift.backbones.single_file import check_held
 from undrift.errors import InputError, ModelError
 
 GRID = Geometry(height=40, width=24, rows=5, columns=3, token_side=8)
@@ -297,11 +296,6 @@ def original_layout(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return made
 
 
-def transformer_weights(folder: Path) -> dict[str, Tensor]:
-    weights: dict[str, Tensor] = load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors")
-    return weights
-
-
 def emptied(source: Path, made: Path) -> Path:
     """A pipeline whose transformer's weights are not there: another file is to bring them."""
     plain(source, made)
@@ -328,25 +322,6 @@ def test_a_single_file_in_diffusers_layout(
     backbone = load(str(base), device="cpu", transformer=file)
     same(backbone, expected[family])
     assert backbone.identity.weights_hash != read_folder(folders[family], "x").weights_hash
-
-
-def gguf_file(path: Path, state: dict[str, Tensor]) -> Path:
-    """Matrices in Q8_0, the rest in float32, as the quantised files on the hub have them."""
-    import gguf
-
-    writer = gguf.GGUFWriter(path, "flux")
-    for name, tensor in state.items():
-        numbers = tensor.float().numpy()
-        if tensor.ndim == 2 and tensor.shape[1] % 32 == 0:
-            packed = gguf.quants.quantize(numbers, gguf.GGMLQuantizationType.Q8_0)
-            writer.add_tensor(name, packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
-        else:
-            writer.add_tensor(name, numbers)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
 
 
 def test_gguf_has_the_velocity_of_diffusers_own(
@@ -439,76 +414,6 @@ def test_wrong_adapters_are_refused(
     assert "its text encoder's part is left out" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("model", "line"),
-    [
-        (
-            "flux",
-            "x.safetensors cannot be quantised while it is read: leave out --quantize nf4, or give a GGUF of it$",
-        ),
-        ("littleworld-sd", "x.safetensors cannot be quantised while it is read: leave out --quantize nf4$"),
-    ],
-)
-def test_a_file_that_would_not_be_quantised_is_refused_before_anything_is_read(
-    model: str, line: str, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        loading, "_placement", lambda *_, **__: Placement(torch.device("cuda"), BFLOAT, quantize="nf4")
-    )
-    monkeypatch.setattr(loading, "check_fits", lambda *_: pytest.fail("it is refused before"))
-    save_file({"other.weight": torch.zeros(1)}, tmp_path / "x.safetensors")
-    with pytest.raises(ModelError, match=line):
-        load(str(folders.get(model, model)), transformer=tmp_path / "x.safetensors")
-
-
-def test_beside_gguf_the_text_encoder_alone_is_quantised(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What owners of small cards do: the transformer as GGUF, T5 in four bits. Both are recorded."""
-    file = gguf_file(tmp_path / "tiny-Q8_0.gguf", transformer_weights(folders["flux"]))
-    asked: list[str] = []
-    monkeypatch.setattr(components, "quantization", lambda cls, placement: asked.append(cls.__name__))
-    monkeypatch.setattr(
-        loading, "_placement", lambda *_, **__: Placement(torch.device("cpu"), torch.float32, quantize="nf4")
-    )
-    backbone = load(str(folders["flux"]), transformer=file)
-    assert asked == ["T5EncoderModel"]
-    assert backbone.identity.quantize == "gguf+nf4"
-    assert quantize_option(backbone.identity.quantize) == "nf4"
-
-
-@pytest.mark.parametrize(
-    ("recorded", "asked"),
-    [("none", "none"), ("nf4", "nf4"), ("gguf", "none"), ("saved-nf4", "none"), ("saved-nf4+int8", "int8")],
-)
-def test_what_a_file_holds_quantised_is_not_asked_for_again(recorded: str, asked: str) -> None:
-    assert quantize_option(recorded) == asked
-
-
-def test_what_is_quantised_already_is_told_from_what_was_asked_for(folders: dict[str, Path], tmp_path: Path) -> None:
-    folder = read_folder(_saved_in_nf4(plain(folders["flux"], tmp_path / "nf4")), "x")
-    four = {"bnb_4bit_quant_type": "nf4", "load_in_4bit": True, "quant_method": "bitsandbytes"}
-    assert (folder.packed("transformer"), folder.quantizable()) == ("saved-nf4", ("text_encoder_2",))
-    check_held(folder, "nf4")  # T5 is left to be quantised
-    edit(folder.path / "text_encoder_2" / "config.json", quantization_config=four)
-    with pytest.raises(ModelError, match=r"^text_encoder_2, transformer of x were saved quantised already, .* nf4$"):
-        check_held(folder, "nf4")
-
-
-def test_gguf_is_not_quantised_again(
-    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Stable Diffusion 3 without T5: nothing else is large."""
-    base = plain(folders["sd3"], tmp_path / "base")
-    edit(base / "model_index.json", text_encoder_3=[None, None], tokenizer_3=[None, None])
-    monkeypatch.setattr(
-        loading, "_placement", lambda *_, **__: Placement(torch.device("cuda"), BFLOAT, quantize="int8")
-    )
-    file = gguf_file(tmp_path / "tiny-Q8_0.gguf", transformer_weights(folders["sd3"]))
-    with pytest.raises(ModelError, match=r"tiny-Q8_0.gguf is quantised already, .*: leave out --quantize int8"):
-        load(str(base), transformer=file)
-
-
 def test_wrong_single_files_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     folder, file = str(folders["flux"]), tmp_path / "fill.safetensors"
     save_file({"img_in.weight": torch.zeros(8, 384)}, file)
@@ -526,20 +431,25 @@ def test_wrong_single_files_are_refused(folders: dict[str, Path], tmp_path: Path
         load(folder, device="cpu", transformer=tmp_path / "x.ckpt")
 
 
-def test_packed_weights_count_as_they_lie_on_the_disk(folders: dict[str, Path], tmp_path: Path) -> None:
-    """Two numbers of four bits in a byte: counted as numbers they would be twice what they are, or more.
-
-    Their scales stay float32 in memory, which is a ninth of it.
-    """
-    folder = plain(folders["flux"], tmp_path / "packed")
-    file = folder / "transformer" / "diffusion_pytorch_model.safetensors"
-    save_file(
-        {"a": torch.zeros(1000, dtype=torch.uint8), "b": torch.zeros(10), "c.weight.absmax": torch.zeros(7)}, file
-    )
-    rest = read_folder(folders["flux"], "x").resident_bytes(2) - 2 * sum(
-        tensor.numel() for tensor in transformer_weights(folders["flux"]).values()
-    )
-    assert read_folder(folder, "x").resident_bytes(2) - rest == 1000 + 2 * 10 + 4 * 7
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("double_blocks.0.img_attn.qkv.scale_weight", "holds numbers of eight bits with scales of their own, which"),
+        ("scaled_fp8", "holds numbers of eight bits with scales of their own, which are not read here: give a GGUF"),
+        ("double_blocks.0.img_attn.qkv.weight.absmax", "holds weights of four bits by bitsandbytes, which"),
+        ("transformer_blocks.0.attn.to_q.qweight", "holds weights of four bits by Nunchaku, which"),
+        ("more.weight", "has not the tensors of a FluxTransformer2DModel, by its authors' names or diffusers'"),
+    ],
+)
+def test_a_file_with_scales_of_its_own_or_more_tensors_is_refused(
+    name: str, line: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """What ComfyUI's files hold: without their scales the weights would be others, and nobody would be told."""
+    file = tmp_path / "x.safetensors"
+    save_file({**transformer_weights(folders["flux"]), name: torch.ones(1)}, file)
+    with pytest.raises(ModelError, match=line) as caught:
+        load(str(folders["flux"]), device="cpu", transformer=file)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_loaded_pipeline_is_taken_as_it_is(folders: dict[str, Path], expected: dict[str, Tensor]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -15,13 +15,11 @@ from undrift.backbones.adapters import add_loras
 from undrift.backbones.compiling import compile_blocks
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
+from undrift.backbones.quantizing import PACKAGES, quantization, quantized_in_place
 from undrift.backbones.single_file import CHECKPOINTS, load_file, load_parts
 from undrift.errors import ModelError, UndriftError
 
 Library = Literal["diffusers", "transformers"]
-
-PACKAGES = {"nf4": "bitsandbytes", "int8": "torchao", "fp8": "torchao"}
-"""The package that each quantisation needs."""
 
 
 def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> Any:
@@ -38,6 +36,7 @@ def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement) -
     if part in folder.replaced and folder.file is not None:
         with _explained(folder.file), _quiet():
             made = load_file(folder, folder.file, cls, placement)
+            _quantize_file(folder, made, placement)
     else:
         made = _whole(folder, part, cls, placement)
     return _adapted(folder, made) if part == folder.network else made
@@ -54,7 +53,16 @@ def load_checkpoint(folder: ModelFolder, placement: Placement) -> dict[str, Any]
     given = {part: load_part(folder, part, placement) for part in others}
     with _explained(folder.file), _quiet():
         parts = load_parts(folder, folder.file, given, placement)
+        _quantize_file(folder, parts[folder.network], placement)
     return {**parts, folder.network: _adapted(folder, parts[folder.network])}
+
+
+def _quantize_file(folder: ModelFolder, network: Any, placement: Placement) -> None:
+    """Quantise the network that was read from a file, which the libraries do for folders alone."""
+    if placement.quantize != "none" and not folder.packed(folder.network):
+        with placement.current():
+            quantized_in_place(network, placement)
+        placement.wait(network)
 
 
 def _adapted(folder: ModelFolder, network: Any) -> Any:
@@ -171,33 +179,6 @@ def load_tokenizer(folder: ModelFolder, part: str) -> Any:
     if not tokenizer.is_fast:
         raise ModelError(f"{path} holds a slow tokenizer: expected a fast one with tokenizer.json")
     return tokenizer
-
-
-def quantization(cls: Any, placement: Placement) -> Any:
-    """The quantisation configuration of a part's own library."""
-    if cls.__module__.startswith("diffusers"):
-        from diffusers.quantizers import quantization_config as library
-    else:
-        from transformers.utils import quantization_config as library
-    makers: dict[str, Callable[[], Any]] = {
-        "nf4": lambda: library.BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=placement.dtype
-        ),
-        "int8": lambda: library.TorchAoConfig(_torchao("Int8WeightOnlyConfig")),
-        "fp8": lambda: library.TorchAoConfig(_torchao("Float8WeightOnlyConfig")),
-    }
-    return makers[placement.quantize]()
-
-
-def require_package(quantize: str) -> None:
-    """Raises ModelError if the package behind a quantisation is not installed."""
-    package = PACKAGES[quantize]
-    if importlib.util.find_spec(package) is None:
-        raise ModelError(f"quantize={quantize} needs the package {package}: pip install 'undrift[quantize]'")
-
-
-def _torchao(name: str) -> Any:
-    return getattr(importlib.import_module("torchao.quantization"), name)()
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from undrift.backbones.components import PACKAGES
 from undrift.backbones.editors import EDITORS
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.loading import device_of, with_file
 from undrift.backbones.local_models import licence
 from undrift.backbones.locate import HUB_ID, NotNamedError, existing, locate
 from undrift.backbones.needs import part_bytes
+from undrift.backbones.quantizing import PACKAGES
 from undrift.backbones.refusals import check_index
 from undrift.backbones.ways import Way, best, ways
 from undrift.errors import ModelError

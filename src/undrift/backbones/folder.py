@@ -166,7 +166,13 @@ class ModelFolder:
     def resident_bytes(self, number_bytes: int) -> int:
         """Bytes that the weights take in memory, ``number_bytes`` a number where they are not packed."""
         packed = 0 if self.file is None else self.file.stat().st_size
-        return packed + sum(resident_bytes(file, number_bytes) for file in self.weight_files())
+        parts = (part for part in self.parts() if part not in self.replaced)
+        return packed + sum(self.part_resident_bytes(part, number_bytes) for part in parts)
+
+    def part_resident_bytes(self, part: str, number_bytes: int) -> int:
+        """Bytes that a part's files in the folder take in memory, likewise."""
+        quantized = bool(self.quantized(part))
+        return sum(resident_bytes(file, number_bytes, quantized=quantized) for file in self.files(part))
 
     def part(self, name: str) -> Path:
         """The subfolder of a part.

@@ -13,7 +13,6 @@ import torch
 from undrift.backbones.adapters import parse_lora
 from undrift.backbones.base import Backbone, ModelIdentity
 from undrift.backbones.caching import Cache
-from undrift.backbones.components import PACKAGES, require_package
 from undrift.backbones.flux_architecture import TEXT_TOKENS
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.hub import Tell
@@ -32,6 +31,7 @@ from undrift.backbones.placement import (
     free_memory,
     memory_advice,
 )
+from undrift.backbones.quantizing import PACKAGES, require_package
 from undrift.backbones.refusals import check_index
 from undrift.backbones.registry import families
 from undrift.backbones.single_file import check_channels, check_file, check_held, replaced_parts

@@ -95,19 +95,24 @@ def part_bytes(folder: ModelFolder, part: str, dtype: torch.dtype, quantize: str
     Raises:
         ModelError: a file of it is damaged, or its class is unknown.
     """
-    if part in folder.replaced and folder.file is not None:
-        file = folder.file
-        if part != folder.network:
-            return 0
-        return file.stat().st_size if file.suffix == ".gguf" else resident_bytes(file, dtype.itemsize)
-    stored = sum(resident_bytes(file, dtype.itemsize) for file in folder.files(part))
+    if part in folder.replaced and part != folder.network:
+        return 0
     asked = quantize if folder.is_large(part) else "none"
-    if folder.quantized(part) or (asked == "none" and dtype != torch.float16):
+    stored = _stored(folder, part, dtype)
+    if folder.packed(part) or (asked == "none" and dtype != torch.float16):
         return stored
     layers = _layers(folder, part)
     kept = layers.float32 * (4 - dtype.itemsize) if dtype == torch.float16 else 0
     saved = 0.0 if asked == "none" else layers.quantized * (dtype.itemsize - QUANTIZED_BYTES[asked])
     return round(stored + kept - saved)
+
+
+def _stored(folder: ModelFolder, part: str, dtype: torch.dtype) -> int:
+    """Bytes of a part's weights converted to ``dtype``, where its file does not hold them packed."""
+    if part not in folder.replaced or folder.file is None:
+        return folder.part_resident_bytes(part, dtype.itemsize)
+    file = folder.file
+    return file.stat().st_size if file.suffix == ".gguf" else resident_bytes(file, dtype.itemsize)
 
 
 def working_bytes(folder: ModelFolder, picture: tuple[int, int], dtype: torch.dtype) -> int:

@@ -48,6 +48,18 @@ TITLES = MappingProxyType(
     {"StableDiffusionPipeline": "Stable Diffusion 1 or 2", "StableDiffusionXLPipeline": "Stable Diffusion XL"}
 )
 
+SCALED: Mapping[str, str] = MappingProxyType(
+    {
+        "scaled_fp8": "numbers of eight bits with scales of their own",
+        ".scale_weight": "numbers of eight bits with scales of their own",
+        ".weight_scale": "numbers of eight bits with scales of their own",
+        ".comfy_quant": "weights that ComfyUI quantised",
+        ".absmax": "weights of four bits by bitsandbytes",
+        ".qweight": "weights of four bits by Nunchaku",
+    }
+)
+"""What tensors' names end in, in files whose other tensors mean nothing without them, and diffusers does not heed."""
+
 CHANNELS: Mapping[int, str] = MappingProxyType(
     {
         384: "FLUX.1 Fill, which fills masks: use FLUX.1-dev, and --only for a mask",
@@ -83,6 +95,9 @@ def check_file(file: Path, pipeline_class: str) -> None:
     _, tensors = read_header(file)
     if any("lora" in name for name in tensors):
         raise ModelError(f"{file} is a LoRA: give it with --lora")
+    for ending, what in SCALED.items():
+        if any(name.endswith(ending) for name in tensors):
+            raise ModelError(f"{file} holds {what}, which are not read here: give a GGUF of it, or one in 16 bits")
     for layer in FIRST_LAYERS:
         if layer in tensors:
             check_channels(str(file), pipeline_class, int(tensors[layer]["shape"][-1]))
@@ -99,10 +114,6 @@ def check_held(folder: ModelFolder, quantize: str) -> None:
     if quantize == "none":
         return
     file = folder.file
-    if file is not None and file.suffix != ".gguf":
-        # diffusers takes the tensors of a file for quantised ones, and leaves them as they are.
-        instead = ", or give a GGUF of it" if folder.network == "transformer" else ""
-        raise ModelError(f"{file} cannot be quantised while it is read: leave out --quantize {quantize}{instead}")
     packed = [part for part in folder.weighty_parts() if folder.packed(part)]
     if packed and not folder.quantizable():
         what = f"{file} is" if file is not None else f"{', '.join(packed)} of {folder.name} were saved"
@@ -161,10 +172,19 @@ def load_file(folder: ModelFolder, file: Path, cls: Any, placement: Placement) -
     """The transformer of ``file``, in the shape that the folder's configuration says.
 
     The libraries raise what they like for another shape.
+
+    Raises:
+        ModelError: tensors are missing, or more than there should be.
     """
     options: dict[str, Any] = {"config": str(folder.path), "subfolder": "transformer", "local_files_only": True}
     if file.suffix == ".gguf":
         from diffusers import GGUFQuantizationConfig
 
         options["quantization_config"] = GGUFQuantizationConfig(compute_dtype=placement.dtype)
-    return cls.from_single_file(str(file), dtype=placement.dtype, **options)
+    try:
+        return cls.from_single_file(str(file), dtype=placement.dtype, **options)
+    except LookupError:  # what converts authors' layouts looks for tensors that are not there
+        raise ModelError(
+            f"{file} has not the tensors of a {cls.__name__}, by its authors' names or diffusers': it is another"
+            " model's, or incomplete"
+        ) from None

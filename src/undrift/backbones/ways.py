@@ -67,8 +67,7 @@ def ways(folder: ModelFolder, device: torch.device, picture: tuple[int, int]) ->
         for name, dtype in (("auto", torch.float32), ("bf16", torch.bfloat16)):
             yield _way(folder, (name, dtype), ("none", "none"), picture, free)
         return
-    read_as_it_is = folder.file is not None and folder.file.suffix != ".gguf"
-    fixed = read_as_it_is or not folder.quantizable()
+    fixed = not folder.quantizable()
     for offload, quantize in ON_GPU:
         if quantize == "none" or not fixed:
             yield _way(folder, ("auto", torch.bfloat16), (offload, quantize), picture, free)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ NAME = re.compile(
 )
 """What diffusers and transformers call a part's weights, whole or in shards, with a variant's name in two places."""
 
-FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-"""Formats of numbers that are converted to the dtype that the network computes in; others stay as they are stored."""
+FLOATS = ("F64", "F32", "F16", "BF16")
+EIGHT_BITS = ("F8_E4M3", "F8_E5M2")
+"""Formats of numbers that are converted to the dtype that the network computes in, those of eight bits unless they
+belong to a part that was saved quantised; others stay as they are stored."""
 
 
 def chosen_weights(names: Iterable[str], wanted: str = "") -> tuple[tuple[str, ...], str]:
@@ -90,20 +92,27 @@ def read_header(file: Path) -> tuple[int, Mapping[str, Any]]:
     return length, tensors
 
 
-def resident_bytes(file: Path, number_bytes: int) -> int:
+def resident_bytes(file: Path, number_bytes: int, *, quantized: bool = False) -> int:
     """Bytes that a safetensors file's tensors take in memory.
 
     Args:
         file: whose.
         number_bytes: of a number in the dtype that floating-point weights are converted to. Packed ones, those of a
             model that was quantised before it was saved, count as they lie on the disk.
+        quantized: whether the file's part was saved quantised.
     """
-    return sum(_tensor_bytes(name, value, number_bytes) for name, value in read_header(file)[1].items())
+    converted = FLOATS if quantized else (*FLOATS, *EIGHT_BITS)
+    tensors = read_header(file)[1].items()
+    return sum(_tensor_bytes(value, number_bytes, _is_converted(name, value, converted)) for name, value in tensors)
 
 
-def _tensor_bytes(name: str, tensor: Mapping[str, Any], number_bytes: int) -> int:
+def _is_converted(name: str, tensor: Mapping[str, Any], formats: Sequence[str]) -> bool:
     """The scales beside a packed ``weight``, ``weight.absmax`` of bitsandbytes, stay as they are stored."""
-    if tensor.get("dtype") in FLOATS and ".weight." not in name:
+    return tensor.get("dtype") in formats and ".weight." not in name
+
+
+def _tensor_bytes(tensor: Mapping[str, Any], number_bytes: int, converted: bool) -> int:
+    if converted:
         return prod(map(int, tensor["shape"])) * number_bytes
     start, end = tensor["data_offsets"]
     return int(end) - int(start)
