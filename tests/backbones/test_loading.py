@@ -231,7 +231,7 @@ def _tokenizer_without_files(folder: Path) -> None:
         (_other_family, r"transformer holds a SD3Transformer2DModel, expected a FluxTransformer2DModel"),
         (_other_shapes, r"transformer cannot be loaded: "),
         (_more_blocks, r"transformer lacks \d+ tensors, 'transformer_blocks.2.* first: download it again"),
-        (_no_config, r"vae cannot be loaded: "),
+        (_no_config, r"vae holds weights and no config.json: download .* again"),
         (_unknown_tokenizer, r"tokenizer class transformers.NoSuchTokenizer is unknown"),
         (_tokenizer_without_files, r"tokenizer_2 cannot be loaded: "),
     ],

@@ -77,6 +77,8 @@ def test_json_has_the_same(invoke: Invoke, tiny_flux_folder: Path) -> None:
         (lambda folder: next((folder / "vae").glob("*.safetensors")).unlink(), "holds no weights"),
         (lambda folder: next((folder / "vae").glob("*.safetensors")).write_bytes(b"cut"), "is damaged"),
         (lambda folder: (folder / "model_index.json").write_text("{"), "cannot be read"),
+        (lambda folder: shutil.rmtree(folder / "transformer"), "lacks the part 'transformer'"),
+        (lambda folder: (folder / "transformer" / "config.json").unlink(), "holds weights and no config.json"),
     ],
 )
 def test_a_model_that_cannot_run_says_why(

@@ -82,8 +82,7 @@ def examined(name: str, device: str, picture: tuple[int, int], transformer: Path
             check_index(folder.name, folder.index)
         if transformer is not None:
             folder = with_file(folder, transformer.expanduser())
-        for part in folder.weighty_parts():
-            folder.check_weights(part)
+        folder.check_whole()
         parts = {part: _sizes(folder, part) for part in folder.weighty_parts()}
         found = tuple(ways(folder, chosen, picture))
     except NotNamedError as error:

@@ -29,6 +29,9 @@ NETWORKS = ("transformer", "unet")
 UNUSED = ("safety_checker",)
 """Parts that pipelines of diffusers have and that are never loaded here."""
 
+NEEDLESS = ("feature_extractor", "image_encoder")
+"""Parts that pipelines declare for what is not done here, and may be left out of a folder."""
+
 SHARDS = "*.safetensors.index*.json"
 """What the files are called that say which shard holds which tensor."""
 
@@ -193,6 +196,21 @@ class ModelFolder:
         """The configuration of a part with weights; empty for a part that has none."""
         file = self.path / name / "config.json"
         return _read_json(file) if file.is_file() else {}
+
+    def check_whole(self) -> None:
+        """Check that every part is there with its configuration, and as ``check_weights`` says; nothing is loaded.
+
+        Raises:
+            ModelError: one of these fails, as after a download that was stopped.
+        """
+        for name in self.parts():
+            if name in NEEDLESS or name in self.replaced:
+                continue
+            path = self.part(name)
+            if self.files(name) and not (path / "config.json").is_file():
+                raise ModelError(f"{path} holds weights and no config.json: download {self.name} again")
+        for name in self.weighty_parts():
+            self.check_weights(name)
 
     def check_weights(self, name: str) -> None:
         """Check that the weights of a part are there, complete and in safetensors format.

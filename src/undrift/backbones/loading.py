@@ -104,8 +104,7 @@ def load(
     channels = folder.part_config(folder.network).get("in_channels")
     check_channels(f"the {folder.network} of {folder.name}", folder.pipeline_class, channels)
     check_held(folder, placement.quantize)
-    for part in folder.weighty_parts():
-        folder.check_weights(part)  # of all before the first is read, which may take minutes
+    folder.check_whole()  # before the first part is read, which may take minutes
     check_fits(folder, placement, tell)
     backbone = families()[folder.pipeline_class].from_folder(folder, placement)
     if weights is not None:

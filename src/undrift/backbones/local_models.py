@@ -78,8 +78,7 @@ def _local_model(name: str, path: Path) -> LocalModel:
     pipeline = folder.pipeline_class
     use = "model" if pipeline in families() else "editor" if pipeline in EDITORS else ""
     try:
-        for part in folder.weighty_parts():
-            folder.check_weights(part)
+        folder.check_whole()
         return LocalModel(name, pipeline, use, folder.resident_bytes(2), licence(path))
     except ModelError as error:
         return LocalModel(name, pipeline, use, 0, licence(path), str(error))
