@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as torch_functional
 from torch import Tensor
 
-from tests.support import golden
+from tests.support import golden, tiny_flux
 from tests.support.closeness import assert_rounded
 from undrift.attention.sites import Site
 from undrift.attention.taps import AttentionTap, Projections
+from undrift.backbones import from_pipeline
 from undrift.backbones.flux import FluxBackbone
 from undrift.errors import InputError
 
@@ -176,3 +178,25 @@ def test_two_answers_at_one_site_are_refused(backbone: FluxBackbone) -> None:
     message = "Attends and Attends both replace the attention of double block 0: install one of them"
     with backbone.tapped(Attends(), Attends()), pytest.raises(InputError, match=message):
         velocity(backbone)
+
+
+def test_a_backend_chosen_through_diffusers_runs_where_no_tap_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffusers.models import attention_dispatch
+    from diffusers.models.transformers import transformer_flux
+
+    pipe = tiny_flux.pipeline()
+    pipe.transformer.set_attention_backend("_native_math")
+    dispatch: Any = attention_dispatch.dispatch_attention_fn
+    asked: set[str] = set()
+
+    def heard(*given: Any, backend: Any = None, **more: Any) -> Any:
+        asked.add(getattr(backend, "value", backend))
+        return dispatch(*given, backend=backend, **more)
+
+    for module in (attention_dispatch, transformer_flux):
+        monkeypatch.setattr(module, "dispatch_attention_fn", heard)
+    backbone = from_pipeline(pipe, name="tiny")
+    geometry = backbone.geometry((24, 40))
+    noise = torch.randn(1, geometry.tokens, 16, generator=torch.Generator().manual_seed(6))
+    backbone.velocity_field(backbone.embed(["a red cat"]), geometry, 1.0)(noise, 0.6)
+    assert asked == {"_native_math"}

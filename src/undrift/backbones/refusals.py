@@ -26,7 +26,6 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
         "StableDiffusionXLControlNetPipeline": "a model with a ControlNet: use Stable Diffusion XL",
         "QwenImageEditPipeline": "the first Qwen-Image-Edit: use Qwen-Image-Edit-2509 or later, with --editor",
         "QwenImageLayeredPipeline": "a model that cuts pictures into layers: use Qwen-Image",
-        "LongCatImageEditPipeline": "an editor that is not known here: use a FLUX.2-klein, with --editor",
     }
 )
 """Pipelines that are near to ones that can be edited with: what each is, and what to use."""
