@@ -6,12 +6,17 @@ import errno
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 
 from tests.cli.conftest import Invoke
 from tests.support.toy import ToyBackbone
+from undrift.cli.execution import advise
+from undrift.littleworld import demo
 from undrift.session.store import Session
 
 RUN = ("run", "cat.png", "-p", "a cat")
@@ -116,6 +121,42 @@ def test_an_empty_name_is_not_taken_for_none(session: Invoke, option: str, empty
     said = fails(session, "edit", "a dog", option, empty, "--quiet")
     assert said.startswith(f"Invalid value for '{option}'")
     assert "an empty name was given: name one, or leave the option out" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("new", "", "-p", "a cat"),
+        ("run", "", "-p", "a cat", "-e", "a dog"),
+        ("edit", "a dog", "--only", ""),
+        ("edit", "a dog", "--protect", ""),
+        ("edit", "a dog", "--reference", ""),
+        ("edit", "a dog", "--lora", ""),
+        ("edit", "a dog", "--transformer", ""),
+        ("restore", "--brush", ""),
+        ("replay", "--image", ""),
+        ("unpack", ""),
+        ("info", ""),
+        ("batch", ""),
+        ("doctor", ""),
+        ("bench", "report", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_not_taken_for_the_current_folder(session: Invoke, arguments: tuple[str, ...]) -> None:
+    assert "an empty name was given" in fails(session, *arguments, "--quiet" if arguments[0] == "edit" else "--json")
+
+
+@pytest.mark.parametrize(
+    "prompt", ["x" * 200_000, " ".join(a + b + c for a, b, c in product(ascii_lowercase, repeat=3))]
+)
+def test_a_note_on_what_a_model_does_not_know_stays_short(prompt: str, capsys: pytest.CaptureFixture[str]) -> None:
+    model = ToyBackbone()
+    model.capabilities = replace(model.capabilities, vocabulary=("cat",))
+    advise(model, demo.picture(), [prompt])
+    said = capsys.readouterr().err
+    assert said.startswith("note: the model toy does not know the words: ")
+    assert len(said) < 1500
 
 
 def test_empty_edit(session: Invoke) -> None:

@@ -11,6 +11,7 @@ import click
 
 from undrift.cli.options import common, json_option
 from undrift.cli.output import emit
+from undrift.cli.strings import Name
 from undrift.cli.text import line
 from undrift.errors import InputError, ModelError
 from undrift.wording import size
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", required=False)
+@click.argument("model", required=False, metavar="[MODEL]", type=Name())
 @click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--size",

@@ -45,6 +45,7 @@ from undrift.session.replay import recorded_method
 from undrift.session.saying import as_said
 from undrift.session.store import Session
 from undrift.session.tree import Tree
+from undrift.wording import one_line
 
 keeper: Keeper | None = None
 """Keeps the model in memory from command to command, in a process that runs several."""
@@ -336,7 +337,8 @@ def _unchanged(session: Session, turn: Turn, known: Mapping[str, Turn]) -> str |
         return None
     if session.picture(turn).tobytes() != session.picture(parent).tobytes():
         return None
-    return f"turn '{turn.prompt}' changed nothing: say more of what is new, or turn the dial to obeying (--dial -0.5)"
+    advice = "say more of what is new, or turn the dial to obeying (--dial -0.5)"
+    return f"turn '{one_line(turn.prompt)}' changed nothing: {advice}"
 
 
 def advise(backbone: Backbone, picture: Image.Image, prompts: Sequence[str]) -> None:
@@ -345,7 +347,7 @@ def advise(backbone: Backbone, picture: Image.Image, prompts: Sequence[str]) -> 
     if is_foreign(backbone.capabilities, picture):
         say(f"note: the model {name} only knows its own drawn world; for photos use --model {EXAMPLE}", err=True)
     elif unknown := unknown_words(backbone.capabilities, " ".join(prompts)):
-        say(f"note: the model {name} does not know the words: {', '.join(unknown)}", err=True)
+        say(one_line(f"note: the model {name} does not know the words: {', '.join(unknown)}"), err=True)
     if large := too_large(backbone.capabilities, picture):
         say(f"note: the model {name} {large}", err=True)
 

@@ -41,15 +41,33 @@ class Name(Text):
         return text
 
 
-NAMES = frozenset({"NAME", "MODEL", "DEVICE", "REF", "URL"})
+class Given(click.Path):
+    """A path that is not empty either: as a path, that is the current folder, which nobody meant."""
+
+    @classmethod
+    def like(cls, other: click.Path) -> Given:
+        """What takes what ``other`` takes, but for an empty name."""
+        given = cls()
+        vars(given).update(vars(other))
+        return given
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        if not os.fspath(value):
+            self.fail("an empty name was given, expected a file or a folder", param, context)
+        return super().convert(value, param, context)
+
+
+NAMES = frozenset({"NAME", "MODEL", "DEVICE", "REF", "URL", "FILE[:SCALE]", "PICTURE[:WEIGHT[:MASK]]"})
 """What the help calls options whose value names something."""
 
 
 def only_text(command: click.Command) -> click.Command:
-    """``command`` with all it takes as a string, and all that its commands take, held to ``Text``, or to ``Name``."""
+    """``command`` with all that it, and its commands, take held to ``Text``, a ``Name`` or a path ``Given``."""
     for parameter in command.params:
         if parameter.type is click.STRING:
             parameter.type = Name() if parameter.metavar in NAMES else Text()
+        elif type(parameter.type) is click.Path:
+            parameter.type = Given.like(parameter.type)
     for inner in command.commands.values() if isinstance(command, click.Group) else ():
         only_text(inner)
     return command
