@@ -561,6 +561,14 @@ def test_more_turns_than_a_session_can_have(session: Session, monkeypatch: pytes
     refuses(session.folder, "it has more than 2 turns")
 
 
+@pytest.mark.parametrize("statement", ["UPDATE sqlite_sequence SET seq = {0}", "UPDATE turns SET ordinal = {0}"])
+def test_rows_that_leave_no_number_for_another_are_seen_before_the_work(session: Session, statement: str) -> None:
+    opened = Session.open(tampered(session, lambda db: db.execute(statement.format(2**63 - 1))))
+    with pytest.raises(InputError, match="as many as it can have"):
+        opened.begin(opened.head, "a dog")
+    assert not opened.unfinished()
+
+
 def test_a_prompt_that_could_not_be_read_again_is_refused(session: Session) -> None:
     with pytest.raises(InputError, match="the texts of this turn have 200000 characters, at most 131072"):
         session.begin(session.head, "x" * 200_000)

@@ -32,6 +32,10 @@ MAX_RECORDS = 48 * 1024**2
 """Bytes of what is recorded of all turns together."""
 
 
+_LAST_ORDINAL = 2**62
+"""SQLite has no numbers for new rows beyond 2**63; undrift counts them from 1."""
+
+
 class Damaged(ValueError):
     """What is wrong with a session's records, in one line."""
 
@@ -100,7 +104,9 @@ def check_room(db: sqlite3.Connection, prompt: str, spec: Spec | None) -> None:
     """
     check_size(prompt, spec)
     count, size = db.execute("SELECT count(*), total(length(record)) FROM turns").fetchone()
-    if count >= MAX_TURNS or size > MAX_RECORDS - MAX_RECORD:
+    taken = db.execute("SELECT seq FROM sqlite_sequence UNION SELECT max(ordinal) FROM turns").fetchall()
+    numbered = all(not isinstance(last, int) or last < _LAST_ORDINAL for (last,) in taken)
+    if count >= MAX_TURNS or size > MAX_RECORDS - MAX_RECORD or not numbered:
         raise InputError(f"the session has {count} turns, as many as it can have: start a new one with its picture")
 
 
