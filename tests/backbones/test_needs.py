@@ -116,7 +116,8 @@ def test_beside_gguf_doctor_reckons_with_a_quantised_text_encoder(
     file.write_bytes(b"GGUF")
     os.truncate(file, 6_800_000_000)
     folder = loading.with_file(dev, file)
-    assert needs(folder, torch.bfloat16, "none", "nf4").device / GB == pytest.approx(6.8 + 4.3 + 0.4, abs=0.1)
+    # Transformer, T5 in nf4 and the rest, each rounded to a tenth: three half tenths at most.
+    assert needs(folder, torch.bfloat16, "none", "nf4").device / GB == pytest.approx(6.8 + 4.3 + 0.4, abs=0.15)
     monkeypatch.setattr(ways, "free_memory", lambda device: 16 * GB)
     monkeypatch.setattr(ways, "free_main_memory", lambda: 8 * GB)
     way = ways.best(list(ways.ways(folder, torch.device("cuda"), (1024, 1024))))

@@ -23,7 +23,6 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,8 +33,8 @@ from undrift.files import sha256, sync_folder, write_new
 from undrift.pictures import settled
 from undrift.session import database, inside, reading, verify, writing
 from undrift.session.appearing import appearing
-from undrift.session.model import RestoreSpec, Turn, TurnKind, TurnSpec
-from undrift.session.outcome import FOLDERS, KINDS, Outcome, Pending, Spec, file_name
+from undrift.session.model import Turn
+from undrift.session.outcome import FOLDERS, KINDS, Outcome, Pending, Spec
 from undrift.session.process import Claim, WorkingProcess, may_live, sweep, this_process
 from undrift.session.references import Look, looks_of
 from undrift.session.tree import Tree, check_branch
@@ -247,7 +246,15 @@ class Session:
             content = spec.model_dump_json() if spec else prompt
             pending = Pending(_free_id(taken, parent.id, content), parent.id, head, prompt, spec)
             self._claims[pending.id] = Claim(self.folder, pending.id)
-            row = (pending.id, parent.id, head, prompt, spec and spec.model_dump_json(), *this_process(), _now())
+            row = (
+                pending.id,
+                parent.id,
+                head,
+                prompt,
+                spec and spec.model_dump_json(),
+                *this_process(),
+                writing.now(),
+            )
             db.execute("INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return pending
 
@@ -259,7 +266,9 @@ class Session:
         """
         with database.transaction(self.folder, write=False) as db:
             parent = self._turn(db, pending.parent)
-        turn = self._store(outcome, pending.id, KINDS[type(pending.spec)], pending.prompt, parent, pending.spec)
+        turn = writing.files(
+            self.folder, outcome, pending.id, KINDS[type(pending.spec)], pending.prompt, parent, pending.spec
+        )
         with database.transaction(self.folder, write=True) as db:
             if not db.execute("DELETE FROM pending WHERE id = ?", (pending.id,)).rowcount:
                 raise SessionError(f"turn {pending.id} was discarded by another process while it was worked on")
@@ -285,50 +294,11 @@ class Session:
         database.create(self.folder)
         reading.check_size(prompt, None)
         key = _free_id(set(), "", f"{prompt}\n{sha256(outcome.image)}")
-        turn = self._store(outcome, key, "original", prompt, None, None)
+        turn = writing.files(self.folder, outcome, key, "original", prompt, None, None)
         with database.transaction(self.folder, write=True) as db:
             writing.insert(db, turn)
             db.execute("INSERT INTO branches VALUES (?, ?)", (FIRST_BRANCH, turn.id))
             db.execute("INSERT INTO head VALUES (?, ?)", (turn.id, FIRST_BRANCH))
-
-    def _store(
-        self, outcome: Outcome, key: str, kind: TurnKind, prompt: str, parent: Turn | None, spec: Spec | None
-    ) -> Turn:
-        return Turn(
-            id=key,
-            number=parent.number + 1 if parent else 0,
-            parent=parent.id if parent else None,
-            kind=kind,
-            prompt=prompt,
-            spec=spec if isinstance(spec, TurnSpec) else None,
-            restore=spec if isinstance(spec, RestoreSpec) else None,
-            image=self._write("image", key, outcome.image),
-            latent=self._written("latent", key, outcome.latent),
-            mask=self._written("mask", key, outcome.mask),
-            region_file=self._written("region", key, outcome.region),
-            references_file=self._written("references", key, outcome.references),
-            image_hash=sha256(outcome.image),
-            latent_hash=_hashed(outcome.latent),
-            mask_hash=_hashed(outcome.mask),
-            width=outcome.width,
-            height=outcome.height,
-            token_side=outcome.token_side,
-            evaluations=outcome.evaluations,
-            sample_evaluations=outcome.sample_evaluations,
-            remembered=outcome.remembered,
-            seconds=outcome.seconds,
-            drift_original=outcome.drift_original,
-            drift_previous=outcome.drift_previous,
-            created=_now(),
-        )
-
-    def _write(self, what: str, key: str, data: bytes) -> str:
-        name = file_name(what, key)
-        inside.write(self.folder, name, data)
-        return name
-
-    def _written(self, what: str, key: str, data: bytes | None) -> str | None:
-        return None if data is None else self._write(what, key, data)
 
     def _tree(self, db: sqlite3.Connection) -> Tree:
         with self._reading():
@@ -395,10 +365,6 @@ class Session:
             claim.release()
 
 
-def _hashed(data: bytes | None) -> str | None:
-    return None if data is None else sha256(data)
-
-
 def _free_id(taken: set[str], parent: str, content: str) -> str:
     count = 0
     while True:
@@ -406,7 +372,3 @@ def _free_id(taken: set[str], parent: str, content: str) -> str:
         if key not in taken:
             return key
         count += 1
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
