@@ -22,10 +22,10 @@ from undrift.instructions.draft import Draft
 from undrift.instructions.english import is_plural, preposition, same_noun
 from undrift.instructions.forms import Gaps
 from undrift.instructions.lexicon import adjective_class, words
-from undrift.instructions.names import IT, New
+from undrift.instructions.names import IT, New, Reference
 from undrift.instructions.places import is_picture, set_in, set_place, set_places, setting
 from undrift.instructions.poses import express, give_up, take_pose
-from undrift.instructions.qualities import drop_quality, exchange_quality, joined_well, set_qualities
+from undrift.instructions.qualities import drop_quality, exchange_quality, joined_well, quality_class, set_qualities
 from undrift.instructions.reading import NotUnderstood
 from undrift.instructions.slots import Changed, Place, Pose
 from undrift.instructions.things import (
@@ -64,7 +64,17 @@ def quality(draft: Draft, gaps: Gaps) -> None:
 
 def patterned(draft: Draft, gaps: Gaps) -> None:
     """Give things a pattern, by what is on them."""
-    quality(draft, {**gaps, "quality": gaps["pattern"]})
+    quality(draft, {**gaps, "quality": gaps["patterning" if "patterning" in gaps else "pattern"]})
+
+
+def match(draft: Draft, gaps: Gaps) -> None:
+    """Give things the colour of another thing."""
+    phrase = draft.phrase(draft.find(gaps["anchor"]))
+    said = tuple(word.lower() for word in phrase.modifiers)
+    colour = tuple(word for word in said if word != "and" and quality_class(word, said) == "colour")
+    if not colour:
+        raise NotUnderstood(f"the caption names no colour of 'the {phrase.noun}': say which colour it is to be")
+    quality(draft, {"things": gaps["things"], "quality": colour})
 
 
 def material(draft: Draft, gaps: Gaps) -> None:
@@ -83,8 +93,8 @@ def material(draft: Draft, gaps: Gaps) -> None:
 
 def pose(draft: Draft, gaps: Gaps) -> None:
     """Let things stand, look or smile in another way."""
-    wanted: Pose = gaps["pose"] if "pose" in gaps else gaps["side"]
-    for reference in gaps["things"]:
+    wanted: Pose = next(gaps[name] for name in ("pose", "doing", "side") if name in gaps)
+    for reference in gaps.get("things", (IT,)):
         number = draft.find_first(reference)
         check_pose(draft, number, gaps.get("lacked"))
         if wanted.kind == "expression":
@@ -95,8 +105,14 @@ def pose(draft: Draft, gaps: Gaps) -> None:
 
 
 def lack(draft: Draft, gaps: Gaps) -> None:
-    """Take qualities and poses from things; where no thing is named, from the only one that has them."""
-    wanted = [word for word in gaps["lacked"] if word != "and"]
+    """Take qualities and poses from things; where no thing is named, from the only one that has them.
+
+    What an edit before has taken away, as "sitting" did of "sitting, not waving", is gone already.
+    """
+    wanted = [word for word in gaps["lacked" if "lacked" in gaps else "pattern"] if word != "and"]
+    before, now = (set(text.lower().split()) for text in (draft.caption.text, draft.text))
+    if set(wanted) <= before - now:
+        return
     if "things" in gaps:
         numbers = [draft.find_first(reference) for reference in gaps["things"]]
     else:
@@ -127,7 +143,7 @@ def wear(draft: Draft, gaps: Gaps) -> None:
     """Put something on somebody; other things are put next to them, or on what cannot wear."""
     for reference in gaps.get("things", gaps.get("owner", (IT,))):
         number = draft.find_wearer(reference)
-        for new in gaps["new"]:
+        for new in gaps["new"] if "new" in gaps else gaps["clothes"]:
             check_new(draft, new)
             check_wearer(draft, number, new)
             if is_wearable(new.phrase) and is_animate(draft.parts[number].phrase):
@@ -213,6 +229,16 @@ def transform(draft: Draft, gaps: Gaps) -> None:
     _exchange(draft, gaps, keep=True)
 
 
+def swap_in(draft: Draft, gaps: Gaps) -> None:
+    """Put new things in the place of those that play the same part in the drawn world: "a scarf instead"."""
+    for new in gaps["new"]:
+        found = [k for k, phrase in draft.named() if draft.world and draft.world.alike(phrase.noun, new.phrase.noun)]
+        if len(found) != 1:
+            raise NotUnderstood("instead of what? Say 'replace the ... with a ...'")
+        old = draft.phrase(found[0]).noun
+        _exchange(draft, {"things": (Reference(old, (), old),), "new": (new,)}, keep=True)
+
+
 def background(draft: Draft, gaps: Gaps) -> None:
     """Put the picture in another place."""
     place: Place = gaps["place"] if "place" in gaps else gaps["located"]
@@ -294,6 +320,8 @@ EDITS: dict[str, Edit] = {
     "hold": hold,
     "material": material,
     "patterned": patterned,
+    "match": match,
+    "swap_in": swap_in,
     "pose": pose,
     "remove": remove,
     "wear": wear,

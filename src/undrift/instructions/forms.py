@@ -14,7 +14,7 @@ from itertools import islice, product
 from typing import Any
 
 from undrift.instructions.english import singular
-from undrift.instructions.lexicon import read_table
+from undrift.instructions.lexicon import adjective_class, read_table
 from undrift.instructions.names import references
 from undrift.instructions.slots import READERS
 from undrift.instructions.tokens import Token
@@ -92,6 +92,8 @@ MOST_WORDS = 60
 
 _WAYS = 20
 """So many readings of one form are looked at."""
+_ONE_BY_ONE = frozenset({"replace", "transform"})
+"""Edits that put one thing in the place of another: where two are read, the second may be an edit of its own."""
 ALONE = frozenset({"undo", "back", "more", "less"})
 """Edits that are the whole of an instruction."""
 
@@ -165,6 +167,20 @@ class _Reading:
                 following = self._from(rest, first.lead)
                 if following is not None and not any(request.edit in ALONE for request in following):
                     return [first, *following]
+        return self._run_together(tokens)
+
+    def _run_together(self, tokens: tuple[Token, ...]) -> list[Request] | None:
+        """Qualities of several things with nothing between: "hat blue gift pink"."""
+        for cut in range(len(tokens) - 1, 1, -1):
+            begins = singular(tokens[cut].low) in self._nouns or tokens[cut].low == "the"
+            if not begins or adjective_class(tokens[cut - 1].low) not in ("colour", "pattern"):
+                continue
+            first = self._one(tokens[:cut])
+            following = self._from(tokens[cut:], first.lead) if first is not None and first.refers else None
+            if first is None or following is None:
+                continue
+            if all(request.edit == "quality" and request.refers for request in (first, *following)):
+                return [first, *following]
         return None
 
     def _one(self, tokens: tuple[Token, ...]) -> Request | None:
@@ -177,7 +193,7 @@ class _Reading:
             if not form.may_fit(lows):
                 continue
             for gaps, start in islice(self._match(form.elements, tokens, 0, {}, None), _WAYS):
-                refers = self._refers(gaps)
+                refers = self._refers(gaps) and not (form.edit in _ONE_BY_ONE and len(gaps.get("new", ())) > 1)
                 if best is None or refers:
                     best = Request(form.edit, gaps, tokens[: start or 0], refers)
                 if refers:
@@ -189,7 +205,9 @@ class _Reading:
     def _refers(self, gaps: Gaps) -> bool:
         """Whether every reference is to something that the caption names, and told by something that it names."""
         return all(
-            each.is_pronoun or each.noun in ("one", "ones") or singular(each.noun) in self._nouns
+            each.is_pronoun
+            or each.noun in ("one", "ones")
+            or (singular(each.noun) in self._nouns and not self._nouns.intersection(each.modifiers))
             for gap in ("thing", "things", "anchor", "gone")
             for reference in references(gaps.get(gap))
             for each in (reference, *(reference.beside or ())[1:])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from undrift.instructions.caption import PLACED, Phrase
+from undrift.instructions.checks import is_wearable
 from undrift.instructions.english import indefinite, is_plural, preposition
 from undrift.instructions.lexicon import adjective_class, compared, is_adjective, pairs, pose_class, verb_forms, words
 from undrift.instructions.names import (
@@ -127,6 +128,20 @@ def read_pattern(tokens: Tokens) -> tuple[str, ...] | None:
     return None if said is None else (said,)
 
 
+def read_patterning(tokens: Tokens) -> tuple[str, ...] | None:
+    """A pattern by its name or by what is on it: "dotted", "dots"; "none" is a plain one."""
+    low = tokens[0].low
+    if len(tokens) == 1 and (adjective_class(low) == "pattern" or low == "none"):
+        return ("plain",) if low == "none" else (low,)
+    return read_pattern(tokens)
+
+
+def read_clothes(tokens: Tokens) -> tuple[New, ...] | None:
+    """New things that are worn, and only such."""
+    new = read_new_things(tokens)
+    return new if new is not None and all(len(each.parts) == 1 and is_wearable(each.phrase) for each in new) else None
+
+
 def read_material(tokens: Tokens) -> tuple[str, ...] | None:
     """A material as the words before a noun: ("wooden",), ("solid", "golden")."""
     lows = [token.low for token in tokens if token.low not in ("solid", "pure")]
@@ -231,6 +246,13 @@ def read_pose(tokens: Tokens) -> Pose | None:
     return Pose((verb, *rest), kind)
 
 
+def read_doing(tokens: Tokens) -> Pose | None:
+    """A pose as what somebody does: "sits down"."""
+    low = tokens[0].low
+    base = next((base for base in verb_forms() if low in (f"{base}s", f"{base}es")), None)
+    return None if base is None else read_pose([replace(tokens[0], text=base, low=base), *tokens[1:]])
+
+
 def read_side(tokens: Tokens) -> Pose | None:
     """Where somebody turns to."""
     low = tokens[0].low
@@ -279,6 +301,8 @@ READERS: dict[str, Reader] = {
     "lacked": read_lacked,
     "changed": read_changed,
     "pattern": read_pattern,
+    "patterning": read_patterning,
+    "clothes": read_clothes,
     "weather": read_weather,
     "from": lambda tokens: tuple(token.low for token in tokens if token.low not in ("a", "an", "the")),
     "material": read_material,
@@ -290,6 +314,7 @@ READERS: dict[str, Reader] = {
     "formerly": read_style,
     "artist": read_artist,
     "pose": read_pose,
+    "doing": read_doing,
     "side": read_side,
     "rel": read_relation,
     "count": read_count,

@@ -61,6 +61,9 @@ _CONTRACTIONS = {
 
 _WORD = re.compile(r'"[^"]*"|[,;.!?:]|[^\s",;.!?:]+(?:[.:][^\s",;.!?:]+)*')
 _DASHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'})
+_SHORTHAND = re.compile(r'("[^"]*")|\s*(-+>|=+>|→|=)\s*|(?<=[a-zA-Z])(:)(?=[a-zA-Z])|(?:(?<=\s)|^)([+-])(?=[a-zA-Z])')
+"""What stands between a thing and what it is to be: "hat -> blue", "hat=blue", "hat:blue"; and "-hat +scarf"."""
+_SIGNS = {"+": "add", "-": "remove"}
 _BOUNDARIES = frozenset(".!?;")
 _REASONS = frozenset({"because", "cause", "cuz", "coz", "since"})
 
@@ -83,11 +86,13 @@ class Token:
 def tokenise(text: str) -> list[Token]:
     """The words of an instruction; contractions are spelt out, "cat's" becomes "cat" "'s", sentences end in ";"."""
     tokens: list[Token] = []
-    for found in _WORD.findall(text.translate(_DASHES)):
+    for found in _WORD.findall(_SHORTHAND.sub(_spaced, text.translate(_DASHES))):
         if found.startswith('"'):
             tokens += [Token(word, word.lower(), quoted=True) for word in found.strip('"').split()]
         elif found == ":":
             continue
+        elif found in _SIGNS and (not tokens or tokens[-1].low in (";", ",")):
+            tokens.append(Token(_SIGNS[found], _SIGNS[found]))
         elif found in ("&", "+"):
             tokens.append(Token("and", "and"))
         elif found in _BOUNDARIES:
@@ -143,6 +148,14 @@ def _without_reason(tokens: list[Token]) -> list[Token]:
     """The words before "because": why something is wished for asks for nothing."""
     cut = next((k for k, token in enumerate(tokens) if k and token.low in _REASONS and not token.quoted), len(tokens))
     return tokens[:cut]
+
+
+def _spaced(found: re.Match[str]) -> str:
+    """Shorthand as words of its own: every arrow alike, and a sign before a word as the beginning of an edit."""
+    quoted, arrow, colon, sign = found.groups()
+    if sign:
+        return f"; {sign} "
+    return quoted or (" → " if arrow else f"{colon} ")
 
 
 def _words(found: str, *, first: bool) -> list[Token]:

@@ -22,6 +22,7 @@ from undrift.instructions.tokens import Token, tokenise, without_politeness
 from undrift.instructions.world import world_of
 
 _STEPS: dict[str, Kind] = {"undo": "undo", "back": "back"}
+_ADDING = frozenset({"add", "want", "wear"})
 _STRENGTHS: dict[str, tuple[Kind, int]] = {"more": ("more", 1), "less": ("less", -1)}
 
 
@@ -105,16 +106,25 @@ def _edited(text: str, caption: str, history: list[str], asked: list[Request]) -
     draft = Draft(parse(source), world)
     for request in asked:
         _edit(draft, request, history)
+    if _puts_in_place(text) and "add" in draft.kinds:
+        swapped = [replace(request, edit="swap_in") if request.edit in _ADDING else request for request in asked]
+        if swapped == asked or not all("new" in request.gaps for request in swapped if request.edit == "swap_in"):
+            raise NotUnderstood("instead of what? Say 'replace the ... with a ...'")
+        return _edited(text, caption, history, swapped)
     target = draft.text
     objection = world.objection(parse(target)) if world else None
     if objection:
         raise NotUnderstood(objection)
-    if "instead" in text.lower().split() and "add" in draft.kinds and "instead of" not in text.lower():
-        raise NotUnderstood("instead of what? Say 'replace the ... with a ...'")
     if target == source:
         raise NotUnderstood(f"'{text}' changes nothing: the caption says '{source}' already")
     note = "; ".join(dict.fromkeys(draft.notes))
     return Reading(text, "instruction", tuple(draft.kinds), source, target, _steering(draft, target), note=note)
+
+
+def _puts_in_place(text: str) -> bool:
+    """Whether a text says "instead" without saying of what."""
+    words = re.findall(r"[\w']+", text.lower())
+    return "instead" in words and "instead of" not in " ".join(words)
 
 
 def _edit(draft: Draft, request: Request, history: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from undrift.instructions.caption import Caption, Part, Phrase, is_animate, pars
 from undrift.instructions.english import indefinite
 from undrift.instructions.lexicon import adjective_class
 from undrift.littleworld.captions import PLACES, VOCABULARY
-from undrift.littleworld.scenes import PATTERNS, POSES, WEARERS
+from undrift.littleworld.scenes import COMPANIONS, PATTERNS, POSES, SUBJECTS, WEARABLES, WEARERS
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class World:
         wearers: who can wear something, and take a pose.
         patterns: what the first thing of a caption can be beside its colour; the first is never said.
         poses: what wearers can do; the first is never said.
+        roles: the things that can be the subject, those that are worn, and those beside it.
     """
 
     vocabulary: frozenset[str]
@@ -28,6 +29,7 @@ class World:
     wearers: tuple[str, ...]
     patterns: tuple[str, ...]
     poses: tuple[str, ...]
+    roles: tuple[tuple[str, ...], ...]
 
     def has(self, caption: Caption) -> bool:
         """Whether a caption is of this world: its words only, one place, at the end, every thing with its colour."""
@@ -43,6 +45,10 @@ class World:
     def is_place(self, noun: str) -> bool:
         """Whether a noun names one of its backgrounds."""
         return any(place.split()[-1] == noun.lower() for place in self.places)
+
+    def alike(self, one: str, other: str) -> bool:
+        """Whether two nouns name things that play the same part: both a subject, both worn, or both beside it."""
+        return any(one.lower() in part and other.lower() in part for part in self.roles)
 
     def place(self, part: Part) -> Part:
         """A place as captions of this world say it, if it is one of theirs: "in a city" for "in the city"."""
@@ -83,7 +89,9 @@ class World:
         return posed and f"a {first.noun} cannot be {posed}: only {', '.join(self.wearers)} can"
 
 
-LITTLEWORLD = World(frozenset(VOCABULARY), tuple(PLACES.values()), WEARERS, PATTERNS, POSES)
+LITTLEWORLD = World(
+    frozenset(VOCABULARY), tuple(PLACES.values()), WEARERS, PATTERNS, POSES, (SUBJECTS, WEARABLES, COMPANIONS)
+)
 
 
 def world_of(caption: str) -> World | None:
