@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,11 +51,6 @@ class Typed:
 def typed(name: str) -> list[Typed]:
     """The requests of one file: "typed", "typed_held_out" or "typed_fresh"."""
     return list(_read(tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))))
-
-
-def score(requests: Iterable[Typed]) -> Counter[Verdict]:
-    """How many requests have which verdict."""
-    return Counter(request.verdict() for request in requests)
 
 
 def share(count: int, total: int) -> str:

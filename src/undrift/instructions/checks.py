@@ -7,7 +7,7 @@ from collections.abc import Callable
 from undrift.instructions.caption import SCENE, Part, Phrase
 from undrift.instructions.draft import Draft
 from undrift.instructions.english import is_time, same_noun
-from undrift.instructions.lexicon import compared, words
+from undrift.instructions.lexicon import compared, pairs, words
 from undrift.instructions.names import New, Reference
 from undrift.instructions.reading import NotUnderstood
 
@@ -30,6 +30,9 @@ def check_place(draft: Draft, before: tuple[str, ...]) -> None:
 def check_new(draft: Draft, new: New) -> None:
     if new.phrase.noun in ("one", "ones"):
         raise NotUnderstood(f"'{new.phrase.text}' of what? Name the thing")
+    pattern = pairs("patterns", "words").get(new.phrase.noun)
+    if pattern is not None:
+        raise NotUnderstood(f"'{new.phrase.text}' is a pattern, no thing: say 'make the ... {pattern}'")
     if is_time(new.phrase.noun) or (draft.world is not None and draft.world.is_place(new.phrase.noun)):
         raise NotUnderstood(f"'{new.phrase.text}' is a background: say 'change the background to {new.phrase.text}'")
     if known(draft, new) is not None:
@@ -47,8 +50,11 @@ def check_pose(draft: Draft, number: int, before: tuple[str, ...] | None) -> Non
         raise NotUnderstood(f"the caption does not say that 'the {draft.phrase(number).noun}' is {' '.join(before)}")
 
 
-def check_time(part: Part, new: New) -> None:
-    """Refuse what is no time in the place of one, and a time in the place of a thing."""
+def check_time(draft: Draft, number: int, new: New) -> None:
+    """Refuse what is no time in the place of one, and a time in the place of a thing; a world has places only."""
+    part = draft.parts[number]
+    if part.is_place and draft.world is not None and draft.world.is_place(new.phrase.noun):
+        return
     if part.is_time and not is_time(new.phrase.noun):
         raise NotUnderstood(f"'{new.phrase.text}' is no time or weather: say 'change the background to ...'")
     if not part.is_place and is_time(new.phrase.noun):

@@ -54,12 +54,16 @@ class Draft:
 
     def rewrite(self, number: int, phrase: Phrase) -> None:
         """Give a part another thing or other qualities."""
+        phrase = phrase if self.world is None else self.world.introduced(phrase)
         self.parts[number] = replace(self.parts[number], phrase=phrase.agreeing())
         self.last = self.parts[number]
 
     def insert(self, number: int, parts: Iterable[Part]) -> None:
         """Put new parts before part ``number``."""
         new = [replace(part, origin=None) for part in parts]
+        if self.world is not None:
+            introduced = self.world.introduced
+            new = [replace(part, phrase=part.phrase and introduced(part.phrase)) for part in new]
         self.parts[number:number] = new
         self.last = new[0]
 

@@ -18,6 +18,7 @@ from undrift.instructions.checks import (
     is_wearable,
     known,
 )
+from undrift.instructions.colours import keep_colour, match, swap_colours, tinted
 from undrift.instructions.draft import Draft
 from undrift.instructions.english import is_plural, preposition, same_noun
 from undrift.instructions.forms import Gaps
@@ -25,7 +26,7 @@ from undrift.instructions.lexicon import adjective_class, words
 from undrift.instructions.names import IT, New, Reference
 from undrift.instructions.places import is_picture, set_in, set_place, set_places, setting
 from undrift.instructions.poses import express, give_up, take_pose
-from undrift.instructions.qualities import drop_quality, exchange_quality, joined_well, quality_class, set_qualities
+from undrift.instructions.qualities import drop_quality, exchange_quality, joined_well, set_qualities
 from undrift.instructions.reading import NotUnderstood
 from undrift.instructions.slots import Changed, Place, Pose
 from undrift.instructions.things import (
@@ -64,17 +65,10 @@ def quality(draft: Draft, gaps: Gaps) -> None:
 
 def patterned(draft: Draft, gaps: Gaps) -> None:
     """Give things a pattern, by what is on them."""
+    if "unlike" in gaps:
+        for reference in gaps.get("things", (IT,)):
+            check_before(draft, draft.find_first(reference), gaps["unlike"])
     quality(draft, {**gaps, "quality": gaps["patterning" if "patterning" in gaps else "pattern"]})
-
-
-def match(draft: Draft, gaps: Gaps) -> None:
-    """Give things the colour of another thing."""
-    phrase = draft.phrase(draft.find(gaps["anchor"]))
-    said = tuple(word.lower() for word in phrase.modifiers)
-    colour = tuple(word for word in said if word != "and" and quality_class(word, said) == "colour")
-    if not colour:
-        raise NotUnderstood(f"the caption names no colour of 'the {phrase.noun}': say which colour it is to be")
-    quality(draft, {"things": gaps["things"], "quality": colour})
 
 
 def material(draft: Draft, gaps: Gaps) -> None:
@@ -93,7 +87,7 @@ def material(draft: Draft, gaps: Gaps) -> None:
 
 def pose(draft: Draft, gaps: Gaps) -> None:
     """Let things stand, look or smile in another way."""
-    wanted: Pose = next(gaps[name] for name in ("pose", "doing", "side") if name in gaps)
+    wanted: Pose = next(gaps[name] for name in ("pose", "doing", "posing", "act", "side") if name in gaps)
     for reference in gaps.get("things", (IT,)):
         number = draft.find_first(reference)
         check_pose(draft, number, gaps.get("lacked"))
@@ -166,7 +160,7 @@ def add(draft: Draft, gaps: Gaps) -> None:
         check_new(draft, new)
         check_comparing(draft, new)
         if relation is not None:
-            anchor = draft.find(gaps["anchor"])
+            anchor = (draft.find_first if relation == "next to" else draft.find)(gaps["anchor"])
             if relation in _UPON and is_wearable(new.phrase):
                 check_wearer(draft, anchor, new)
                 if is_animate(draft.phrase(anchor)):
@@ -210,6 +204,9 @@ def instead(draft: Draft, gaps: Gaps) -> None:
     changed: Changed | None = gaps.get("changed")
     for reference in gaps["things"] if changed is None else (changed.thing,):
         said = gaps["quality"] if changed is None else changed.quality
+        if "old" not in gaps:
+            quality(draft, {"things": (reference,), "quality": said})
+            continue
         exchange_quality(draft, draft.find(reference), gaps["old"], said)
 
 
@@ -265,7 +262,7 @@ def style(draft: Draft, gaps: Gaps) -> None:
     if "artist" in gaps:
         draft.manner = f", in the style of {gaps['artist']}"
     else:
-        named = gaps.get("style", "")
+        named = gaps.get("style", "") if draft.world is None else draft.world.style(gaps.get("style", ""))
         draft.opening, draft.manner = f"{named} of" if named else "", ""
     if before == (draft.opening, draft.manner):
         raise NotUnderstood("the picture already has this style" if draft.opening else "the picture has no style")
@@ -321,6 +318,9 @@ EDITS: dict[str, Edit] = {
     "material": material,
     "patterned": patterned,
     "match": match,
+    "tinted": tinted,
+    "keep_colour": keep_colour,
+    "swap_colours": swap_colours,
     "swap_in": swap_in,
     "pose": pose,
     "remove": remove,
@@ -356,7 +356,7 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
             raise NotUnderstood(
                 f"'the {news[0].phrase.noun}' is there already: say 'remove the {draft.phrase(number).noun}'"
             )
-        check_time(draft.parts[number], news[0])
+        check_time(draft, number, news[0])
         old = draft.phrase(number).noun
         if "several" in gaps and not is_plural(old):
             raise NotUnderstood(f"'the {old}' is one: say 'turn the {old} into {news[0].phrase.text}'")

@@ -159,7 +159,19 @@ def is_slip(word: str, other: str) -> bool:
 
 def _is_inflected(word: str) -> bool:
     """Whether a word is a known one with an ending: "needs", "fatter"."""
-    return compared(word) is not None or (word.endswith("s") and word.removesuffix("s") in vocabulary())
+    return (
+        compared(word) is not None
+        or (word.endswith("s") and word.removesuffix("s") in vocabulary())
+        or any(base in vocabulary() for base in base_forms(word))
+    )
+
+
+def base_forms(word: str) -> tuple[str, ...]:
+    """What a word in "-ing" may be a form of: "turn" of "turning", "make" of "making", "put" of "putting"."""
+    stem = word.removesuffix("ing")
+    if stem == word or len(stem) < 3:
+        return ()
+    return (stem, f"{stem}e", *((stem[:-1],) if stem[-1] == stem[-2] else ()))
 
 
 def _adjectives() -> Iterable[str]:

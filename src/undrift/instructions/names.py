@@ -34,7 +34,7 @@ _DOING = frozenset(pairs("verbs", "other").values()) - {
     "rising",
     "shining",
 }
-_ARROW = frozenset("<>=→|")
+_NO_LETTERS = frozenset("<>=→|()[]{}\\*_#")
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ def read_thing(tokens: Tokens) -> Reference | None:
     if told is not None:
         return _read_told(tokens, told, said)
     if any(low in STOPS or low in _UNNAMED for low in lows) or lows[0] in ("a", "an") or lows[0] in _TO:
+        return None
+    if len(lows) > 1 and lows[0] in _ORDERS:
         return None
     if "'s" in lows:
         return _read_owned(tokens, said)
@@ -177,6 +179,8 @@ def read_new(tokens: Tokens) -> New | None:
         return None
     if any(part.phrase is None and part.pose is None for part in parts):
         return None
+    if any(part.lead.startswith("as") for part in parts[1:]):
+        return None
     if any(part.phrase and _points_back(part.phrase) for part in parts[1:]):
         return None
     first = Part((), _introduced(parts[0].phrase))
@@ -233,7 +237,7 @@ def _introduced(phrase: Phrase) -> Phrase:
 def _is_name(phrase: Phrase) -> bool:
     """Whether the words can name a thing: no verb form, no pronoun, a noun at the end."""
     lows = [word.lower() for word in (*phrase.modifiers, phrase.noun)]
-    if any(low in _NO_NAMES or not any(map(str.isalnum, low)) for low in lows) or _ARROW & set("".join(lows)):
+    if any(low in _NO_NAMES or not any(map(str.isalnum, low)) for low in lows) or _NO_LETTERS & set("".join(lows)):
         return False
     if any(low in verb_forms() and low not in all_nouns() and not is_adjective(low) for low in lows):
         return False
@@ -266,6 +270,10 @@ _TO = frozenset(
 )
 _MEASURES = frozenset({"more", "less", "much", "very", "bit", "all", "only", "background", "keep", "leave"})
 _NEVER_NAMED = DETERMINERS | _PRONOUNS | _TO | COLOUR_WORDS | _MEASURES | words("relations", "prepositions")
+_ORDERS = frozenset(
+    {"add", "change", "delete", "erase", "give", "insert", "make", "put", "recolour", "remove", "replace", "turn"}
+)
+"""Verbs that begin an edit, and never the name of a thing: "delete hat, boat blue"."""
 _HALVES = frozenset(
     {"next", "left", "right", "front", "top", "side", "close", "near", "there", "here", "somewhere", "everywhere"}
 ) | words("verbs", "leaving")

@@ -13,7 +13,15 @@ from typing import Any
 from undrift.instructions.caption import PLACED, Phrase
 from undrift.instructions.checks import is_wearable
 from undrift.instructions.english import indefinite, is_plural, preposition
-from undrift.instructions.lexicon import adjective_class, compared, is_adjective, pairs, pose_class, verb_forms, words
+from undrift.instructions.lexicon import (
+    adjective_class,
+    compared,
+    is_adjective,
+    pairs,
+    pose_class,
+    verb_forms,
+    words,
+)
 from undrift.instructions.names import (
     COLOUR_WORDS,
     DETERMINERS,
@@ -27,6 +35,7 @@ from undrift.instructions.names import (
     relation_at,
 )
 from undrift.instructions.tokens import joined
+from undrift.littleworld.scenes import POSES
 
 
 @dataclass(frozen=True)
@@ -206,7 +215,7 @@ def read_style(tokens: Tokens) -> str | None:
     """What a caption in a style begins with: "an oil painting", without "of"; "" for "a normal picture"."""
     lows = [token.low for token in tokens]
     rest = lows[1:] if lows[0] in ("a", "an", "the") and len(lows) > 1 else lows
-    rest = rest[:-1] if rest[-1] in ("style", "look") and len(rest) > 1 else rest
+    rest = rest[:-1] if rest[-1] in ("style", "look", "version", "effect") and len(rest) > 1 else rest
     if rest[0] in words("styles", "normal") and rest[1:] in ([], ["picture"], ["image"]):
         return ""
     known = pairs("styles", "words").get(" ".join(rest))
@@ -251,6 +260,18 @@ def read_doing(tokens: Tokens) -> Pose | None:
     low = tokens[0].low
     base = next((base for base in verb_forms() if low in (f"{base}s", f"{base}es")), None)
     return None if base is None else read_pose([replace(tokens[0], text=base, low=base), *tokens[1:]])
+
+
+def read_posing(tokens: Tokens) -> Pose | None:
+    """A pose before what takes it: "jumping" of "a jumping cat"."""
+    low = tokens[0].low
+    return Pose((low,), "posture") if len(tokens) == 1 and pose_class(low) == "posture" else None
+
+
+def read_act(tokens: Tokens) -> Pose | None:
+    """A pose of the drawn world as a command: "jump"; of others, such as "park", nobody knows."""
+    form = verb_forms().get(tokens[0].low)
+    return Pose((form,), "posture") if len(tokens) == 1 and form is not None and form in POSES else None
 
 
 def read_side(tokens: Tokens) -> Pose | None:
@@ -301,6 +322,7 @@ READERS: dict[str, Reader] = {
     "lacked": read_lacked,
     "changed": read_changed,
     "pattern": read_pattern,
+    "unlike": read_pattern,
     "patterning": read_patterning,
     "clothes": read_clothes,
     "weather": read_weather,
@@ -315,6 +337,8 @@ READERS: dict[str, Reader] = {
     "artist": read_artist,
     "pose": read_pose,
     "doing": read_doing,
+    "posing": read_posing,
+    "act": read_act,
     "side": read_side,
     "rel": read_relation,
     "count": read_count,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from undrift.instructions.lexicon import phrases, vocabulary, words
+from undrift.instructions.lexicon import base_forms, phrases, vocabulary, words
 
 _CONTRACTIONS = {
     "i'd": "i would",
@@ -61,8 +61,10 @@ _CONTRACTIONS = {
 
 _WORD = re.compile(r'"[^"]*"|[,;.!?:]|[^\s",;.!?:]+(?:[.:][^\s",;.!?:]+)*')
 _DASHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'})
-_SHORTHAND = re.compile(r'("[^"]*")|\s*(-+>|=+>|→|=)\s*|(?<=[a-zA-Z])(:)(?=[a-zA-Z])|(?:(?<=\s)|^)([+-])(?=[a-zA-Z])')
-"""What stands between a thing and what it is to be: "hat -> blue", "hat=blue", "hat:blue"; and "-hat +scarf"."""
+_SHORTHAND = re.compile(
+    r'("[^"]*")|\s*([-=]*>|→|=)\s*|(?<=[a-zA-Z])(:)(?=[a-zA-Z])|(?:(?<=\s)|^)([+-])(?=[a-zA-Z])|([()])'
+)
+"""Shorthand for edits: "hat -> blue", "hat=blue", "hat:blue", "-hat +scarf", "hat (blue)"."""
 _SIGNS = {"+": "add", "-": "remove"}
 _BOUNDARIES = frozenset(".!?;")
 _REASONS = frozenset({"because", "cause", "cuz", "coz", "since"})
@@ -119,7 +121,7 @@ def without_politeness(tokens: list[Token]) -> list[Token]:
         lows = [token.low for token in kept]
         for said in sorted(before, key=len, reverse=True):
             if lows[: len(said)] == said and len(kept) > len(said):
-                kept = kept[len(said) :]
+                kept = _commanded(kept[len(said) :]) if said[-1] in ("mind", "about") else kept[len(said) :]
                 break
         lows = [token.low for token in kept]
         for said in sorted(after, key=len, reverse=True):
@@ -150,9 +152,17 @@ def _without_reason(tokens: list[Token]) -> list[Token]:
     return tokens[:cut]
 
 
+def _commanded(tokens: list[Token]) -> list[Token]:
+    """The words behind "would you mind" as a command: "turn ..." of "turning ..."."""
+    base = next((base for base in base_forms(tokens[0].low) if base in vocabulary()), None)
+    return tokens if base is None else [Token(base, base), *tokens[1:]]
+
+
 def _spaced(found: re.Match[str]) -> str:
     """Shorthand as words of its own: every arrow alike, and a sign before a word as the beginning of an edit."""
-    quoted, arrow, colon, sign = found.groups()
+    quoted, arrow, colon, sign, bracket = found.groups()
+    if bracket:
+        return " , " if bracket == "(" else " "
     if sign:
         return f"; {sign} "
     return quoted or (" → " if arrow else f"{colon} ")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from undrift.instructions.caption import Caption, Part, Phrase, is_animate, parse
 from undrift.instructions.english import indefinite
-from undrift.instructions.lexicon import adjective_class
-from undrift.littleworld.captions import PLACES, VOCABULARY
+from undrift.instructions.lexicon import adjective_class, pairs, words
+from undrift.littleworld.captions import OPENINGS, PLACES, VOCABULARY
 from undrift.littleworld.scenes import COMPANIONS, PATTERNS, POSES, SUBJECTS, WEARABLES, WEARERS
 
 
@@ -21,6 +21,7 @@ class World:
         wearers: who can wear something, and take a pose.
         patterns: what the first thing of a caption can be beside its colour; the first is never said.
         poses: what wearers can do; the first is never said.
+        styles: what the captions of its styles begin with, without "of".
         roles: the things that can be the subject, those that are worn, and those beside it.
     """
 
@@ -29,6 +30,7 @@ class World:
     wearers: tuple[str, ...]
     patterns: tuple[str, ...]
     poses: tuple[str, ...]
+    styles: tuple[str, ...]
     roles: tuple[tuple[str, ...], ...]
 
     def has(self, caption: Caption) -> bool:
@@ -67,30 +69,58 @@ class World:
 
     def quality(self, phrase: Phrase) -> Phrase:
         """A thing without the pattern that captions of this world do not say: "a red cat" for "a plain red cat"."""
-        kept = tuple(word for word in phrase.modifiers if word.lower() != self.patterns[0])
+        names = pairs("patterns", "akin")
+        said = (names.get(word.lower(), word) for word in phrase.modifiers)
+        kept = tuple(word for word in said if word != self.patterns[0])
         return replace(phrase, modifiers=kept).agreeing()
+
+    def style(self, named: str) -> str:
+        """A style as captions of this world say it, if it is one: "a pencil drawing" of "a pencil sketch"."""
+        said = named.split()
+        return next((own for own in self.styles if len(said) == 3 and own.split()[1] == said[1]), named)
+
+    def introduced(self, phrase: Phrase) -> Phrase:
+        """A new thing with the article that captions of this world have: none for "some glasses"."""
+        if phrase.determiner != "some":
+            return phrase
+        return replace(phrase, determiner=indefinite((*phrase.modifiers, phrase.noun)[0], phrase.noun))
 
     def objection(self, caption: Caption) -> str | None:
         """What cannot be drawn of a caption, in words; None if nothing speaks against it."""
         first = caption.parts[0].phrase
         if first is None:
             return None
+        odd = next((part for part in caption.parts if part.phrase and _BROKEN & set(part.lead.split())), None)
+        if odd is not None:
+            return f"'{' '.join(odd.words)}' is nothing that can be drawn here: say one edit after the other"
         others = [part.phrase for part in caption.parts[1:] if part.phrase is not None]
         for phrase in others:
             patterned = next((word for word in phrase.modifiers if word in self.patterns), None)
             if patterned is not None:
                 return f"the {phrase.noun} cannot be {patterned}: here only the {first.noun} has a pattern"
+        worn = next((part.phrase for part in caption.parts if part.lead == "wearing"), None)
+        subjects, _, beside = self.roles
+        if worn is not None and worn.noun in (*subjects, *beside):
+            return f"nobody can wear '{worn.text}' here: say 'add {worn.text}', and what is to go"
         if first.noun in self.wearers or is_animate(first):
             return None
-        worn = next((part.phrase for part in caption.parts if part.lead == "wearing"), None)
         if worn is not None:
             return f"a {first.noun} cannot wear '{worn.text}': say 'remove the {worn.noun}' as well"
         posed = next((part.lead for part in caption.parts if part.phrase is None and part.lead in self.poses), None)
         return posed and f"a {first.noun} cannot be {posed}: only {', '.join(self.wearers)} can"
 
 
+_BROKEN = frozenset({",", "as"}) | words("verbs", "leaving") - {"down", "up", "over", "together"}
+"""What joins no two things of a world: left over from an instruction that was cut in the wrong place."""
+
 LITTLEWORLD = World(
-    frozenset(VOCABULARY), tuple(PLACES.values()), WEARERS, PATTERNS, POSES, (SUBJECTS, WEARABLES, COMPANIONS)
+    frozenset(VOCABULARY),
+    tuple(PLACES.values()),
+    WEARERS,
+    PATTERNS,
+    POSES,
+    tuple(opening.removesuffix(" of") for opening in OPENINGS.values() if opening),
+    (SUBJECTS, WEARABLES, COMPANIONS),
 )
 
 
