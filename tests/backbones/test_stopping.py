@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.support.closeness import assert_rounded
-from undrift.backbones import stopping
+from undrift.attention import pieces
+from undrift.attention.columns import TextColumns
+from undrift.attention.kernel import Scaling, tapped_attention
 from undrift.backbones.stopping import in_pieces, stoppable
 from undrift.errors import Cancelled
 
@@ -17,8 +19,8 @@ ROWS, WIDTH, HEADS = 2000, 16, 2
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces of 768 rows: three of 2000."""
-    monkeypatch.setattr(stopping, "WORK", 768 * ROWS * WIDTH * HEADS)
+    """Pieces of 768 rows: of 2000 one, and the others."""
+    monkeypatch.setattr(pieces, "WORK", 768 * ROWS * WIDTH * HEADS)
 
 
 def projections() -> tuple[Tensor, Tensor, Tensor]:
@@ -40,8 +42,8 @@ def test_the_rows_are_those_of_the_whole(mask: Tensor | None) -> None:
     query, key, value = projections()
     whole = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     with in_pieces(STATE):
-        pieces = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-    assert_rounded(pieces, whole, WIDTH + 2 * ROWS)
+        in_parts = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    assert_rounded(in_parts, whole, WIDTH + 2 * ROWS)
 
 
 def test_it_ends_between_two_pieces() -> None:
@@ -63,3 +65,47 @@ def test_it_ends_between_two_pieces() -> None:
 def test_a_small_state_is_left_alone() -> None:
     with stoppable(lambda: pytest.fail("asked")), in_pieces(STATE[:, :100]):
         functional.scaled_dot_product_attention(*projections())
+
+
+TEXT = 40
+
+
+def tapped(mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Scaled attention with the weights that it reads, by the kernel that builds no matrix."""
+    query, key, value = (tensor.transpose(1, 2) for tensor in projections())
+    factors = 0.5 + torch.rand(1, ROWS - TEXT, generator=torch.Generator().manual_seed(2))
+    columns, scaling = TextColumns.of([[3, 7]]), Scaling(factors, TextColumns.of([[5]]))
+    out, weights = tapped_attention(query, key, value, TEXT, mask=mask, read=columns, scaling=scaling, kernel="fused")
+    assert weights is not None
+    return out, weights
+
+
+@pytest.mark.parametrize("mask", masks(), ids=["no mask", "of each row", "of columns"])
+def test_tapped_attention_is_that_of_the_whole(mask: Tensor | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[None] = []
+    with stoppable(lambda: calls.append(None)):
+        in_parts = tapped(mask)
+    assert len(calls) == 2
+    monkeypatch.setattr(pieces, "WORK", 10**12)
+    for part, whole in zip(in_parts, tapped(mask), strict=True):
+        assert_rounded(part, whole, WIDTH + 2 * ROWS)
+
+
+def test_tapped_attention_ends_between_two_pieces() -> None:
+    calls: list[None] = []
+
+    def check() -> None:
+        calls.append(None)
+        if len(calls) == 2:
+            raise Cancelled("enough")
+
+    with stoppable(check), pytest.raises(Cancelled):
+        tapped()
+
+
+def test_the_rows_are_all_there_once_and_no_piece_is_short() -> None:
+    for rows in (1, 767, 768, 1535, 1536, 1537, 2000, 5000):
+        query = torch.arange(rows, dtype=torch.float32)[:, None]
+        parts = [part for part, _ in pieces.pieces(query, torch.zeros(1, 1).expand(10**9, 1), None)]
+        assert torch.cat(parts).equal(query)
+        assert all(len(part) >= pieces.LEAST_ROWS for part in parts) or len(parts) == 1

@@ -23,6 +23,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend
 
 from undrift.attention.columns import TextColumns
+from undrift.attention.pieces import is_large, pieces
 from undrift.errors import InputError
 
 KernelName = Literal["auto", "materialised", "fused"]
@@ -260,8 +261,12 @@ def _choice(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> int:
 
 
 def _flash_cpu(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=bias)
-    return out, lse
+    flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    if torch.compiler.is_compiling() or not is_large(q, k):
+        out, lse = flash(q, k, v, attn_mask=bias)
+        return out, lse
+    made = [flash(rows, k, v, attn_mask=mask) for rows, mask in pieces(q, k, bias)]
+    return torch.cat([out for out, _ in made], dim=2), torch.cat([lse for _, lse in made], dim=2)
 
 
 def _flash_cuda(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
