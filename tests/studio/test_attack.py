@@ -369,11 +369,11 @@ def test_a_large_picture_is_taken_once_and_let_go_when_nobody_waits(
     begun, gone, outcomes = threading.Event(), threading.Event(), []
     add = studio.uploads.add
 
-    def slow(data: bytes, prompt: str, check: object) -> object:
+    def slow(data: bytes, prompt: str, check: object, called: str) -> object:
         begun.set()
         gone.wait(PATIENCE)
         try:
-            return add(data, prompt, check)  # type: ignore[arg-type]
+            return add(data, prompt, check, called)  # type: ignore[arg-type]
         except Exception as error:
             outcomes.append(type(error).__name__)
             raise

@@ -56,6 +56,23 @@ def test_hostile_files_are_refused_in_one_line(client: TestClient, name: str) ->
     assert client.get("/api/about").status_code == 200
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_refused_file_is_called_by_its_name(client: TestClient, name: str) -> None:
+    answer = client.post("/api/uploads", params={"name": "a b&c.png"}, content=HOSTILE[name][0])
+    assert answer.status_code == 400
+    assert "'a b&c.png' " in answer.json()["error"]
+    assert "the picture" not in answer.json()["error"]
+
+
+def test_the_name_of_a_file_may_be_anything(client: TestClient) -> None:
+    answer = client.post("/api/uploads", params={"name": "a\nb\x00" + 10_000 * "é"}, content=b"")
+    assert answer.json()["error"].startswith("'a b")
+    assert "\n" not in answer.json()["error"]
+    assert len(answer.json()["error"]) < 600
+    taken = client.post("/api/uploads", params={"name": "../../x.png"}, content=picture_file())
+    assert taken.status_code == 200
+
+
 def test_too_many_bytes_are_refused_from_the_length_alone(client: TestClient) -> None:
     answer = client.post("/api/uploads", headers={"content-length": str(uploads.MAX_BYTES + 1)}, content=b"x")
     assert answer.status_code == 413

@@ -62,24 +62,29 @@ class Opened:
     beginning: bytes = b""
 
 
-def name_of(source: Source) -> str:
-    """How messages call a picture."""
-    return "the picture" if isinstance(source, bytes) else f"'{source}'"
+def name_of(source: Source, called: str = "") -> str:
+    """How messages call a picture: by ``called``, where that says which file its contents are of."""
+    if isinstance(source, bytes):
+        return f"'{called}'" if called else "the picture"
+    return f"'{source}'"
 
 
 @contextmanager
-def opened_picture(source: Source, max_megapixels: float, check: Check | None = None) -> Iterator[Opened]:
+def opened_picture(
+    source: Source, max_megapixels: float, check: Check | None = None, called: str = ""
+) -> Iterator[Opened]:
     """A still, whole picture of acceptable size, not decoded yet. Whatever fails in the block is told in one line.
 
     Args:
         source: where it is.
         max_megapixels: refuse pictures with more pixels than this many millions.
         check: called now and then while the file is read.
+        called: as in ``name_of``.
 
     Raises:
         PictureError: missing, a folder, no regular file, empty, not a picture, animated, damaged, or too large.
     """
-    name = name_of(source)
+    name = name_of(source, called)
     with _metered(source, name, check) as meter, _quiet(), _told(meter, name, max_megapixels):
         with _open(meter) as image:
             limits.check_size(image.width, image.height, name, max_megapixels)

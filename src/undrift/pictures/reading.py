@@ -12,7 +12,7 @@ from undrift.pictures.opening import Check, Opened, Source, opened_picture
 
 
 def read_picture(
-    source: Source, *, max_megapixels: float = MAX_MEGAPIXELS, check: Check | None = None
+    source: Source, *, max_megapixels: float = MAX_MEGAPIXELS, check: Check | None = None, called: str = ""
 ) -> Image.Image:
     """The still picture in a file, or in the bytes of one, as RGB without metadata.
 
@@ -20,12 +20,13 @@ def read_picture(
         source: a path, or a file's contents (an upload).
         max_megapixels: refuse pictures with more pixels than this many millions.
         check: called now and then while the file is decoded; what it raises ends that.
+        called: the name of the file that contents are of, for messages.
 
     Raises:
         PictureError: missing, a folder, empty, not a picture, animated, damaged, too large, too much work, of high
             dynamic range, or without colours (floating-point data); one line says which.
     """
-    with opened_picture(source, max_megapixels, check) as opened:
+    with opened_picture(source, max_megapixels, check, called) as opened:
         coding = coding_of(opened)
         image = to_srgb(upright(eight_bits(opened), opened), coding)
         if image.mode in ("LA", "RGBA"):

@@ -59,6 +59,9 @@ from undrift.studio.uploads import Upload
 FOREVER = "private, max-age=31536000, immutable"
 """Turns never change: their addresses carry the hash of their picture."""
 
+LONGEST_NAME = 255
+"""Characters of a file's name: as many as file systems take."""
+
 _decoding = anyio.CapacityLimiter(2)
 """Uploads decoded at a time: each may need 24 megapixels of memory."""
 
@@ -100,11 +103,11 @@ def diff(request: Request, form: DiffForm) -> Any:
 
 
 async def upload(request: Request) -> Response:
-    """Take a picture's file: the body is the file."""
+    """Take a picture's file: the body is the file, ``name`` what it is called."""
     data = await request.body()
-    studio = studio_of(request)
+    studio, called = studio_of(request), request.query_params.get("name", "")[:LONGEST_NAME]
     async with awaited(request) as check:
-        added = await anyio.to_thread.run_sync(studio.uploads.add, data, "", check, limiter=_decoding)
+        added = await anyio.to_thread.run_sync(studio.uploads.add, data, "", check, called, limiter=_decoding)
     return JSONResponse(_upload_view(studio, added))
 
 

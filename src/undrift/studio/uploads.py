@@ -36,6 +36,7 @@ class Upload:
         preview: a PNG of at most ``PREVIEW_SIDE`` pixels a side, for looking at.
         recipe: undrift's metadata in it, None if it has none.
         prompt: what it shows, where that is known.
+        called: the name that its file had; empty if nobody said it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Upload:
     preview: bytes
     recipe: Mapping[str, Any] | None
     prompt: str
+    called: str = ""
 
     @property
     def held(self) -> int:
@@ -61,7 +63,7 @@ class Upload:
 
     def picture(self, check: Check | None = None) -> Image.Image:
         """The picture, RGB, in its own size; ``check`` is called meanwhile and may raise."""
-        return read_picture(self.data, max_megapixels=MAX_MEGAPIXELS, check=check)
+        return read_picture(self.data, max_megapixels=MAX_MEGAPIXELS, check=check, called=self.called)
 
 
 class Uploads:
@@ -71,18 +73,18 @@ class Uploads:
         self._kept: OrderedDict[str, Upload] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, data: bytes, prompt: str = "", check: Check | None = None) -> Upload:
-        """Read a picture's file; ``check`` is called meanwhile and may raise.
+    def add(self, data: bytes, prompt: str = "", check: Check | None = None, called: str = "") -> Upload:
+        """Read a picture's file, ``called`` so where it came from; ``check`` is called meanwhile and may raise.
 
         Raises:
             PictureError: not a picture, or unsafe to decode, or undrift's metadata in it is damaged; nothing is kept.
         """
-        picture = read_picture(data, max_megapixels=MAX_MEGAPIXELS, check=check)
+        picture = read_picture(data, max_megapixels=MAX_MEGAPIXELS, check=check, called=called)
         recipe = _recipe(data)
         width, height = picture.size
         picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         shows = prompt or str((recipe or {}).get("prompt", ""))
-        upload = Upload(sha256(data)[:24], data, width, height, png_bytes(picture), recipe, shows)
+        upload = Upload(sha256(data)[:24], data, width, height, png_bytes(picture), recipe, shows, called)
         with self._lock:
             self._kept[upload.id] = upload
             self._kept.move_to_end(upload.id)

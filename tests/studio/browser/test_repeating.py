@@ -14,6 +14,29 @@ from undrift.methods import registry
 from undrift.session.engine import EditPlan, run_turn
 
 
+def test_pictures_that_are_refused_are_told_together_each_by_its_name(
+    open_page: Open, running: Running, tmp_path: Path
+) -> None:
+    session, backbone = running.begin("refusing"), running.studio.backbone
+    method = registry.get("multi_turn", overrides={"steps": 4}, tuned=backbone.tuned)
+    run_turn(session, backbone, method, EditPlan(demo.edits()[0], seed=1))
+    good = tmp_path / "good.png"
+    demo.picture(SIDE).save(good)
+    bad = [tmp_path / f"bad {number}.png" for number in range(8)]
+    for number, file in enumerate(bad):
+        file.write_bytes(good.read_bytes()[:300] if number % 2 else b"no picture")
+    page = open_page("#/s/refusing")
+    page.get_by_role("button", name="Do the same to other pictures").click()
+    box = page.get_by_role("dialog")
+    box.get_by_label("Pictures to do the same to").set_input_files([*bad[:3], good, *bad[3:]])
+    expect(box.locator(".repeats li")).to_have_count(1)
+    told = page.get_by_role("alert")
+    expect(told).to_have_count(1)
+    lines = told.locator("span").inner_text().split("\n")
+    assert [line.partition(".png")[0].strip("'") for line in lines[:6]] == [file.stem for file in bad[:6]]
+    assert lines[6:] == ["and 2 more"]
+
+
 @pytest.mark.parametrize("phone", [False, True])
 def test_the_turns_are_made_of_two_other_pictures(
     open_page: Open, running: Running, tmp_path: Path, phone: bool

@@ -26,7 +26,7 @@ export function upload(file, limits) {
   if (file.size > limits.bytes) {
     throw new Problem(t`This file has ${megabytes(file.size)} MB, at most ${megabytes(limits.bytes)} MB are taken.`);
   }
-  return request("/api/uploads", { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
+  return request(`/api/uploads?name=${part(file.name)}`, { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
 }
 
 export const archive = (file) =>

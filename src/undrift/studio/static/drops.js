@@ -2,7 +2,8 @@
 
 import { archive, upload } from "./api.js";
 import { sessionAddress } from "./actions.js";
-import { attempt } from "./say.js";
+import { t } from "./languages.js";
+import { attempt, toast } from "./say.js";
 import { state } from "./state.js";
 
 // Opens a session that comes as a zip file. Calls `taken` with what the server says about a picture that was dropped on `area` or pasted while it is shown.
@@ -32,20 +33,29 @@ document.addEventListener("paste", (event) => {
   take(event.clipboardData.files, shown.taken);
 });
 
-export const take = (files, taken) => files[0] && takeOne(files[0], taken);
+const MOST_TOLD = 6; // files that were refused, each in its line
 
-// Several, one after another: the server takes few at a time.
-export async function takeAll(files, taken) {
-  for (const file of [...files]) await takeOne(file, taken);
+// One picture, or session; where several come, it says which.
+export function take(files, taken) {
+  if (files.length > 1) toast(t`One at a time: of ${files.length} files only ${files[0].name} is taken`);
+  return files[0] && attempt(() => bring(files[0], taken));
 }
 
-function takeOne(file, taken) {
-  const named = (error) => Promise.reject(new Error(`${file.name}: ${error.message}`, { cause: error }));
-  return attempt(() => bring().catch(named));
+// Several, one after another: the server takes few at a time. Those that it refuses are told together.
+export async function takeAll(files, taken) {
+  const refused = [];
+  for (const file of [...files]) await bring(file, taken).catch((error) => refused.push(error.message));
+  const rest = refused.length - MOST_TOLD;
+  if (refused.length) toast([...refused.slice(0, MOST_TOLD), ...(rest > 0 ? [t`and ${rest} more`] : [])].join("\n"), "problem");
+}
 
-  async function bring() {
+// What is wrong with a file is told with its name.
+async function bring(file, taken) {
+  try {
     if (!/zip/.test(file.type) && !/\.zip$/i.test(file.name)) return taken(await upload(file, state.about.limits), file.name);
     const { name } = await archive(file);
     return location.assign(sessionAddress(name));
+  } catch (error) {
+    throw error.message.includes(file.name) ? error : new Error(`${file.name}: ${error.message}`, { cause: error });
   }
 }
