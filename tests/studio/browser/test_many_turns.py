@@ -132,3 +132,50 @@ def test_candidates_that_were_not_taken_fold_away(open_page: Open, running: Runn
     assert shown_id(page) in {turn.id for turn in made}
     fold.uncheck()
     expect(rows(page)).to_have_count(4)
+
+
+def test_turns_that_show_the_same_are_told_apart_in_every_list(open_page: Open, running: Running) -> None:
+    session, backbone = running.begin("twins"), running.studio.backbone
+    method = registry.get("multi_turn", overrides={"steps": 4}, tuned=backbone.tuned)
+    plans = candidate_plans(session.tree(), method, EditPlan(demo.edits()[0], seed=1), 2)
+    for variant, plan in plans:
+        run_turn(session, backbone, variant, plan)
+    page = open_page("#/s/twins")
+    rows(page).nth(2).click()
+    page.get_by_role("tab", name="Compare", exact=True).click()
+    options = page.get_by_label("Left", exact=True).locator("option")
+    expect(options).to_have_count(3)
+    first, one, other = options.all_inner_texts()
+    assert first == f"Original: {demo.prompt()[:43]}…"
+    assert [text.split(": ")[0] for text in (one, other)] == ["Turn 1", "Turn 1b"]
+    assert len({text.split(": ")[1].partition(" · ")[2] for text in (one, other)}) == 2, (
+        "also by more than the number"
+    )
+    page.get_by_role("tab", name="Paint", exact=True).click()
+    page.get_by_role("radio", name="Put back").check()
+    assert page.get_by_label("Take it from").locator("option").all_inner_texts()[-1] in (one, other)
+
+
+def test_what_changed_outside_is_measured_by_the_edit_s_own_map(open_page: Open, running: Running) -> None:
+    session, backbone = running.begin("moved"), running.studio.backbone
+    looking = registry.get("multi_turn", tuned=backbone.tuned)
+    blind = registry.get("multi_turn", overrides={"steps": 4}, tuned=backbone.tuned)  # too few steps for a map
+    place = demo.prompt().replace("on a beach", "in a desert")
+    thing = demo.prompt().replace("an orange robot", "a green robot")
+    original = session.original.id
+    moved, local, anywhere = (
+        run_turn(session, backbone, method, EditPlan(prompt, seed=1, parent=original)).drift_previous
+        for method, prompt in ((looking, place), (looking, thing), (blind, thing))
+    )
+    assert moved is not None
+    assert local is not None
+    assert anywhere is not None
+    assert (moved.outside, 0 < local.outside < 1, anywhere.outside) == (0.0, True, 1.0)
+    page = open_page("#/s/moved")
+    page.get_by_role("tab", name="Side by side").click()
+    page.get_by_label("Show", exact=True).select_option("all")
+    cells = page.locator(".several > li")
+    expect(cells.nth(1)).to_contain_text("all edited")
+    expect(cells.nth(2)).to_contain_text(f"{100 * local.changed:.1f} % changed outside")
+    expect(cells.nth(3)).to_contain_text(f"{100 * anywhere.changed:.1f} % of the picture changed")
+    expect(page.locator(".note", has_text="drift from the original")).to_have_count(0)

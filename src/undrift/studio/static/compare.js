@@ -1,6 +1,7 @@
 // Two turns in one frame, with a divider that the pointer and the arrow keys move.
 
 import { turnPath } from "./api.js";
+import { turnOptions } from "./choosing.js";
 import { field, h } from "./dom.js";
 import { t } from "./languages.js";
 import { paneOf } from "./pane.js";
@@ -29,11 +30,9 @@ export function comparison() {
 export function turnSelect(label, chosen, pick) {
   const select = h(
     "select", { onchange: () => pick(select.value) },
-    ...state.session.turns.map((turn) => h("option", { value: turn.id, selected: turn.id === chosen.id }, `${title(turn)}: ${short(turn.prompt)}`)),
+    ...turnOptions(state.session.turns, chosen.id),
   );
   const box = field(label, select);
   box.classList.add("inline");
   return box;
 }
-
-const short = (text) => (text.length > 44 ? `${text.slice(0, 43)}…` : text);

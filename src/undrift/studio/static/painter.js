@@ -4,6 +4,7 @@ import { turnPath } from "./api.js";
 import { queue } from "./actions.js";
 import { areasRow } from "./areas.js";
 import { brush, setBrush, SHAPES } from "./brush.js";
+import { turnOptions } from "./choosing.js";
 import { field, fill, h, icon, once } from "./dom.js";
 import { t } from "./languages.js";
 import { add, canUndoStroke, clear, coverage, LAYERS, masks, png, redoStroke, canRedoStroke, undoStroke } from "./masks.js";
@@ -100,7 +101,7 @@ function actionRow() {
 
 function anchorSelect() {
   const others = state.session.turns.filter((turn) => turn.id !== state.shown);
-  return h("select", { name: "anchor" }, ...others.map((turn) => h("option", { value: turn.id, selected: turn.id === originalTurn().id }, title(turn))));
+  return h("select", { name: "anchor" }, ...turnOptions(others, originalTurn().id));
 }
 
 async function putBack(anchor) {

@@ -1,6 +1,7 @@
 // Pictures whose look the next turn takes on, each with a weight and, if wanted, an area that it pulls in.
 
 import { turnPath } from "./api.js";
+import { turnOptions } from "./choosing.js";
 import { fill, h } from "./dom.js";
 import { nextTurn, write } from "./draft.js";
 import { take } from "./drops.js";
@@ -60,7 +61,7 @@ export function referenceFields() {
     summary.textContent = references.length ? t`Take on the look of (${references.length})` : t("Take on the look of another picture");
     cannot.hidden = able();
     cannot.textContent = t`${methodOf(chosenMethod().name).title} takes no references; ${takers()} do.`;
-    fill(turns, h("option", { value: "" }, t("or a turn")), ...state.session.turns.map((turn) => h("option", { value: turn.id }, title(turn))));
+    fill(turns, h("option", { value: "" }, t("or a turn")), ...turnOptions(state.session.turns));
     const key = JSON.stringify([state.session.name, references.map(({ weight, ...rest }) => rest), areaNames(), coverage("only") > 0]);
     if (key === drawn) return; // a weight that is being moved keeps its slider
     drawn = key;

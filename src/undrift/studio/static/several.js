@@ -76,7 +76,8 @@ const words = (turn) => [title(turn), noteOf(turn).name].filter(Boolean).join(":
 function drift(turn) {
   const found = turn.drift_previous;
   if (!found) return "";
-  // A method that does not say where it edits leaves nothing that is outside.
+  if (found.outside === 0) return t("all edited");
+  // A method that does not say where it edits leaves all of the picture, of which nothing is known to be its edit.
   const share = (100 * found.changed).toFixed(1);
-  return turn.has_mask || turn.has_region ? t`${share} % changed outside` : t`${share} % of the picture changed`;
+  return found.outside < 1 ? t`${share} % changed outside` : t`${share} % of the picture changed`;
 }
