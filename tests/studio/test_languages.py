@@ -48,7 +48,7 @@ def said() -> set[str]:
 
 
 SOURCE = STATIC.parent.parent
-SAYS = {"Refused": 1, "say": 0}
+SAYS = {"Refused": 1, "say": 0, "About": 2}
 """What of the studio's code is read on the page, and which argument that is."""
 
 

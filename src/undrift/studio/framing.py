@@ -31,5 +31,7 @@ def frame(studio: Studio, name: str, form: FrameForm) -> Job:
         running.made(made.original.id)
         studio.changed(into)
 
-    about = About("frame", into, f"{name} in {form.width} by {form.height} pixels", form.tab, prompt=turn.prompt)
+    about = About(
+        "frame", into, f"frame of {name}: {form.width} by {form.height} pixels", form.tab, prompt=turn.prompt
+    )
     return studio.jobs.submit(about, work, form)

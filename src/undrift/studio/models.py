@@ -151,4 +151,5 @@ def check_settled(studio: Studio) -> None:
     """
     coming = next((job for job in studio.jobs.open_jobs() if job.about.kind == KIND), None)
     if coming is not None:
-        raise Refused(409, f"the studio is about to {coming.about.title}: ask again when it has, or cancel that")
+        name = coming.about.title.removeprefix("change to ")
+        raise Refused(409, f"the studio is about to change to {name}: ask again when it has, or cancel that")

@@ -50,7 +50,7 @@ def start(studio: Studio, form: StartForm) -> Job:
         studio.changed(name)
         studio.expect(name)
 
-    return studio.jobs.submit(About("start", name, f"open {name}", form.tab), work, form)
+    return studio.jobs.submit(About("start", name, f"begin session {name}", form.tab), work, form)
 
 
 def edit(studio: Studio, name: str, form: EditForm, key: str | None = None) -> Job:

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.studio.browser.conftest import PHONE, Open, Running, rows
+from tests.studio.browser.conftest import PHONE, Open, Running, rows, shown_id
 from undrift.littleworld import demo
 from undrift.studio.app import STATIC
 
@@ -58,7 +58,7 @@ def test_what_the_server_says_is_said_in_the_page_s_language(open_page: Open, ta
     chooser = page.locator("input[type=file]").first
     chooser.set_input_files({"name": "empty.png", "mimeType": "image/png", "buffer": b""})
     expect(page.get_by_role("alert")).to_contain_text(
-        words(tag)["{0} is empty (0 bytes), expected a picture"].format(words(tag)["the picture"])
+        words(tag)["{0} is empty (0 bytes), expected a picture"].format("'empty.png'")
     )
 
 
@@ -73,6 +73,28 @@ def test_what_no_catalogue_has_stays_as_it_was_said(open_page: Open) -> None:
     assert heard("sampling, step 3 of 15") == "Abtastung, Teilschritt 3 von 15"
     # Names may have anything in them.
     assert heard("'a (b) $& {0}' exists already: choose another name").startswith("„a (b) $& {0}“ gibt es schon")
+
+
+def test_the_queue_is_told_in_the_page_s_language_and_what_was_written_as_it_was_written(
+    open_page: Open, running: Running
+) -> None:
+    running.begin("gekocht")
+    running.studio.jobs.pause(True)
+    try:
+        page = open_page("#/s/gekocht", locale="de-DE")
+        form = {"turn": shown_id(page), "left": 0, "top": 0, "width": 64, "height": 48}
+        written = "the same turns on a plate"
+        edit = {"parent": form["turn"], "prompt": written, "method": {"name": "multi_turn"}, "seed": 1}
+        jobs = [
+            page.request.post(f"{running.url}/api/sessions/gekocht/{what}", data=data).json()["id"]
+            for what, data in (("frame", form), ("edit", edit))
+        ]
+        expect(page.locator(f"[data-job='{jobs[0]}'] .title")).to_contain_text("Rahmen um gekocht: 64 mal 48 Pixel")
+        expect(page.locator(f"[data-job='{jobs[1]}'] .title")).to_contain_text(written)
+        for job in jobs:
+            page.request.post(f"{running.url}/api/jobs/{job}/cancel")
+    finally:
+        running.studio.jobs.pause(False)
 
 
 def test_another_language_is_chosen_and_the_system_s_comes_back(open_page: Open) -> None:

@@ -2,6 +2,7 @@
 
 import { comingTurn } from "./actions.js";
 import { h } from "./dom.js";
+import { titleOf } from "./events.js";
 import { t } from "./languages.js";
 import { shownTurn, state, title, turnOf } from "./state.js";
 
@@ -27,6 +28,6 @@ export function followNote(redraw) {
   const follows = job.id !== beside;
   const other = () => ((beside = follows ? job.id : null), redraw());
   return h("p", { class: "fine muted" },
-    follows ? t`Made from the turn on its way: ${job.title} ` : t`Made from ${title(shownTurn())}, beside the turn on its way. `,
+    follows ? t`Made from the turn on its way: ${titleOf(job)} ` : t`Made from ${title(shownTurn())}, beside the turn on its way. `,
     h("button", { type: "button", class: "quiet fine", onclick: other }, follows ? t`Make it from ${title(shownTurn())} instead` : t("Let it follow")));
 }

@@ -2,6 +2,7 @@
 // it saw last; "reset" means that something was missed.
 
 import { get } from "./api.js";
+import { heard } from "./languages.js";
 import { state, update } from "./state.js";
 
 export async function follow(followers) {
@@ -53,6 +54,9 @@ const HANDLERS = {
 };
 
 export const isOpen = (job) => job.state === "queued" || job.state === "running";
+
+// What a job is called. What somebody wrote is said as it was written, what the server says in the page's language.
+export const titleOf = (job) => (job.title === job.prompt ? job.title : heard(job.title));
 
 async function refreshJobs() {
   const { jobs, paused } = await get("/api/jobs");

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { cancel } from "./actions.js";
-import { isOpen } from "./events.js";
+import { isOpen, titleOf } from "./events.js";
 import { fill, h } from "./dom.js";
 import { heard, t } from "./languages.js";
 import { leftInWords } from "./progress.js";
@@ -34,9 +34,9 @@ function row(job) {
   const whose = job.tab === tab ? "" : elsewhere ? t` · another page, ${job.session}` : t(" · another page");
   return h(
     "li", { "data-job": job.id },
-    h("div", { class: "row spread" }, h("span", { class: "title" }, job.title, h("span", { class: "muted" }, whose)),
-      job.position > 1 && h("button", { type: "button", class: "quiet", onclick: () => attempt(() => post(`/api/jobs/${job.id}/sooner`)), "aria-label": t`Sooner: ${job.title}` }, t("Sooner")),
-      h("button", { type: "button", class: "quiet", onclick: () => cancel(job), "aria-label": t`Cancel: ${job.title}` }, t("Cancel"))),
+    h("div", { class: "row spread" }, h("span", { class: "title" }, titleOf(job), h("span", { class: "muted" }, whose)),
+      job.position > 1 && h("button", { type: "button", class: "quiet", onclick: () => attempt(() => post(`/api/jobs/${job.id}/sooner`)), "aria-label": t`Sooner: ${titleOf(job)}` }, t("Sooner")),
+      h("button", { type: "button", class: "quiet", onclick: () => cancel(job), "aria-label": t`Cancel: ${titleOf(job)}` }, t("Cancel"))),
     jobProgress(job),
   );
 }
@@ -46,7 +46,7 @@ export function jobProgress(job) {
   const words = waiting ? [state.paused && t("the queue is paused"), place(job.position), heard(job.phase)].filter(Boolean).join(" · ") : [job.items > 1 && t`candidate ${job.item + 1} of ${job.items}`, heard(job.phase) || t("preparing"), leftInWords(job)].filter(Boolean).join(" · ");
   return h(
     "div", { class: "progress" },
-    h("progress", { max: Math.max(job.total, 1), value: waiting ? 0 : job.evaluations, "aria-label": job.title }),
+    h("progress", { max: Math.max(job.total, 1), value: waiting ? 0 : job.evaluations, "aria-label": titleOf(job) }),
     h("span", { class: "fine words" }, words),
   );
 }
@@ -57,6 +57,6 @@ const place = (position) => (position === 1 ? t("next in line") : t`${position -
 function tell(job) {
   if (!job) return;
   const quarter = job.total ? Math.floor((4 * job.evaluations) / job.total) * 25 : 0;
-  const text = job.state === "queued" ? t`Waiting, ${place(job.position)}` : t`${job.title}: ${quarter} percent`;
+  const text = job.state === "queued" ? t`Waiting, ${place(job.position)}` : t`${titleOf(job)}: ${quarter} percent`;
   if (text !== told) announce((told = text));
 }

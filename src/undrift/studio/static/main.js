@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { bringPictureIntoSight, look, open, refresh } from "./actions.js";
 import { fill, h } from "./dom.js";
-import { follow } from "./events.js";
+import { follow, titleOf } from "./events.js";
 import { heard, t } from "./languages.js";
 import { modelChanged } from "./models.js";
 import { followTitle, tellDone } from "./progress.js";
@@ -56,11 +56,11 @@ function show(kind, view) {
 const followers = {
   async jobEnded(job) {
     const mine = job.tab === tab;
-    if (job.state === "failed") toast(mine ? heard(job.error) : `${job.title}: ${heard(job.error)}`, "problem");
+    if (job.state === "failed") toast(mine ? heard(job.error) : `${titleOf(job)}: ${heard(job.error)}`, "problem");
     if (!mine) return;
-    tellDone(job.state === "done" ? t`Done: ${job.title}` : `${job.title}: ${heard(job.error) || job.state}`);
-    announce({ done: t`Done: ${job.title}`, failed: t`Failed: ${heard(job.error)}`, cancelled: t("Cancelled") }[job.state]);
-    if (job.kind === "download" && job.state === "done") toast(t`${job.title}: done. Choose it with the button that names the model.`);
+    tellDone(job.state === "done" ? t`Done: ${titleOf(job)}` : `${titleOf(job)}: ${heard(job.error) || job.state}`);
+    announce({ done: t`Done: ${titleOf(job)}`, failed: t`Failed: ${heard(job.error)}`, cancelled: t("Cancelled") }[job.state]);
+    if (job.kind === "download" && job.state === "done") toast(t`${titleOf(job)}: done. Choose it with the button that names the model.`);
     if (!job.turns.length) return;
     // Who asked for a session goes to it: from the first page, or from the one whose picture it begins with.
     if ((job.kind === "start" && !state.session) || (job.kind === "frame" && state.session)) location.hash = `#/s/${encodeURIComponent(job.session)}`;
@@ -81,7 +81,7 @@ const followers = {
 // What an earlier studio had in its queue and this one cannot go on with, each told once.
 function tellDropped() {
   const told = new Set(recall("dropped"));
-  for (const job of state.jobs.values()) if (job.dropped && !told.has(job.id)) toast(`${job.session}, ${job.title}: ${heard(job.error)}`, "problem");
+  for (const job of state.jobs.values()) if (job.dropped && !told.has(job.id)) toast(`${job.session}, ${titleOf(job)}: ${heard(job.error)}`, "problem");
   remember("dropped", [...state.jobs.values()].filter((job) => job.dropped).map((job) => job.id));
 }
 
@@ -90,7 +90,7 @@ async function arrive(job) {
   await refresh();
   look(job.turns[0]);
   if (!document.activeElement?.matches("textarea, input")) bringPictureIntoSight();
-  if (shownTurn()?.warning) announce(t`Done: ${job.title}. ${heard(shownTurn().warning)}`);
+  if (shownTurn()?.warning) announce(t`Done: ${titleOf(job)}. ${heard(shownTurn().warning)}`);
   update({ several: job.turns.length > 1 ? "candidates" : state.several, mode: job.turns.length > 1 ? "several" : state.mode === "paint" ? "view" : state.mode });
 }
 
