@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ import undrift
 from tests.support.memory import memory_folder
 from tests.support.slow_cases import slow_but_for
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
-from undrift.backbones.base import Backbone
+from undrift.backbones.base import Backbone, Latent
 from undrift.cli import execution
 from undrift.cli.main import cli
 from undrift.cli.words import parse_words
@@ -32,11 +33,9 @@ from undrift.errors import InputError, UndriftError
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.session.engine import EditPlan, restore, run_turn, start_session
-from undrift.session.maker import maker
 from undrift.session.model import Turn
 from undrift.session.next_turn import candidate_plans
 from undrift.session.references import Look
-from undrift.session.replay import replay
 from undrift.session.script import commands, python_script, written_words
 from undrift.session.store import Session
 
@@ -97,10 +96,10 @@ def check(session: Session, turn: Turn, load: Load, **methods: type[EditMethod])
             again = make(session, turn, Path(name))
             assert [(step.image_hash, step.latent_hash) for step in again.path(again.head)] == wanted, make.__name__
     with tempfile.TemporaryDirectory(dir=memory_folder()) as name, standing_in(Path(name), load, methods):
-        made_by = maker(session, turn)
-        assert made_by is not None
-        model = load(made_by.name, dtype="fp32", device="cpu", quantize="none")
-        again = replay(session, Path(name) / "again", model, turn=turn.id)
+        line = ["replay", turn.id, "--session", str(session.folder), "--output", "again"]
+        result = CliRunner().invoke(cli, line, prog_name="undrift")
+        assert result.exit_code == 0, result.stderr
+        again = Session.open(Path(name) / "again")
         assert [(step.image_hash, step.latent_hash) for step in again.path(again.head)] == wanted
 
 
@@ -173,6 +172,33 @@ def test_random_turns_again(source: str, steps: list[Any], name: str) -> None:
             elif step.number < session.head.number:
                 restore(session, model, half(255, 0), anchor=str(step.number))
         check(session, session.head, toys, toy=ToyMethod)
+
+
+class Formatted(TunedToy):
+    """A toy that encodes in a number format, and says which."""
+
+    def __init__(self, dtype: str) -> None:
+        super().__init__()
+        self.identity = replace(self.identity, dtype=dtype)
+
+    def encode(self, images: Sequence[Image.Image]) -> Latent:
+        latent = super().encode(images)
+        return replace(latent, packed=latent.packed.to(getattr(torch, self.identity.dtype)).float())
+
+
+def formatted(name: str, dtype: str = "auto", **placement: object) -> Backbone:
+    return Formatted({"fp32": "float32", "bf16": "bfloat16"}.get(dtype, dtype))
+
+
+@pytest.mark.parametrize("kinds", [("float32", "bfloat16"), ("bfloat16", "float32")])
+def test_pictures_are_encoded_again_in_the_number_format_that_they_were_encoded_in(
+    tmp_path: Path, kinds: tuple[str, str]
+) -> None:
+    first, then = (Formatted(kind) for kind in kinds)
+    session = start_session(tmp_path / "s", toy_picture(), "a", first)
+    turn = run_turn(session, then, ToyMethod(), EditPlan("b", seed=1))
+    assert first.encode([toy_picture()]).packed.ne(then.encode([toy_picture()]).packed).any(), "else nothing is shown"
+    check(session, turn, formatted, toy=ToyMethod)
 
 
 @given(words)

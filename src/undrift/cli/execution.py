@@ -37,7 +37,7 @@ from undrift.session.engine import EditPlan, check_references, run_together
 from undrift.session.export import export_png
 from undrift.session.maker import usual_model
 from undrift.session.making import check_files
-from undrift.session.model import Turn, TurnSpec
+from undrift.session.model import Loaded, Turn, TurnSpec
 from undrift.session.next_turn import batches, candidate_plans, carried, last_method
 from undrift.session.prompts import nothing_steers
 from undrift.session.region import region_of
@@ -120,12 +120,14 @@ class Recorded:
         self._loaded: tuple[str, ModelChoice, Backbone] | None = None
 
     def first(self, turn: Turn) -> Backbone:
-        """The model of the first edit that led to ``turn``."""
+        """The model that encoded the original; where that was not recorded, of the first edit to ``turn``."""
+        if (encoder := self._session.original.encoded_by) is not None:
+            return self.of(encoder)
         specs = [step.spec for step in self._session.path(turn) if step.spec is not None]
         return self.of(specs[0]) if specs else load_for(self._session, turn, self._choice)
 
-    def of(self, spec: TurnSpec) -> Backbone:
-        """The model of a recorded turn, in its number format and on its device where that is here."""
+    def of(self, spec: TurnSpec | Loaded) -> Backbone:
+        """The model of a record, in its number format and on its device where that is here."""
         name = self._choice.model or spec.model
         usual = remembered(self._session, self._session.original) | recorded(spec) if name == spec.model else {}
         wanted = self._choice.settled(usual)

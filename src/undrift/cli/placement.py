@@ -11,7 +11,7 @@ from undrift.cli.options import DTYPES, OFFLOADS, PLACEMENT, QUANTIZATIONS, SWIT
 from undrift.errors import SessionError
 from undrift.from_json import from_json
 from undrift.session import inside
-from undrift.session.model import Turn, TurnSpec
+from undrift.session.model import Loaded, Turn, TurnSpec
 from undrift.session.script import DTYPE_OPTIONS
 from undrift.session.store import Session
 
@@ -59,7 +59,7 @@ def remembered(session: Session, turn: Turn) -> dict[str, str]:
     return held if _can_be_held(held) else {}
 
 
-def recorded(spec: TurnSpec) -> dict[str, str]:
+def recorded(spec: TurnSpec | Loaded) -> dict[str, str]:
     """How the model was held that made a turn, if its device is here: another one has formats of its own."""
     from undrift.backbones.placement import quantize_option
 

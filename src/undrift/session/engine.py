@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from PIL import Image
 from pydantic import ValidationError
@@ -24,7 +24,7 @@ from undrift.methods.base import EditMethod
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import latents, region
 from undrift.session.making import Work, stored_latent
-from undrift.session.model import Exchange, RestoreSpec, Turn, TurnKind, TurnSpec
+from undrift.session.model import Exchange, Loaded, RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import Outcome, Pending, Spec
 from undrift.session.provenance import recipe
 from undrift.session.references import Look, sheet_of
@@ -348,14 +348,8 @@ def _spec(
         dial=method.dial_value,
         seed=seeds.drawn(parent.id) if plan.seed is None else plan.seed,
         handover=plan.handover if has_latent else "image",
-        model=backbone.identity.name,
-        weights_hash=backbone.identity.weights_hash,
-        dtype=backbone.identity.dtype,
-        quantize=backbone.identity.quantize,
-        loras=backbone.identity.loras,
-        options=backbone.identity.options,
-        device=backbone.identity.device,
         versions=dict(versions()),
+        **_loaded(backbone),
     )
 
 
@@ -366,7 +360,22 @@ def _picture_outcome(image: Image.Image, prompt: str, kind: TurnKind, number: in
         width=image.width,
         height=image.height,
         latent=latents.to_bytes(backbone.encode([image]), backbone),
+        encoded_by=Loaded(**_loaded(backbone)),
     )
+
+
+def _loaded(backbone: Backbone) -> dict[str, Any]:
+    """The fields of a record that say which model ran and how it was loaded."""
+    identity = backbone.identity
+    return {
+        "model": identity.name,
+        "weights_hash": identity.weights_hash,
+        "dtype": identity.dtype,
+        "quantize": identity.quantize,
+        "loras": identity.loras,
+        "options": identity.options,
+        "device": identity.device,
+    }
 
 
 def _check_kind(what: str, given: object, kind: type, how: str) -> None:

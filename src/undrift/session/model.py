@@ -152,6 +152,18 @@ class TurnSpec(Stored):
     versions: Versions
 
 
+class Loaded(Stored):
+    """The model that encoded a picture which no edit made, and how it was loaded: as in ``TurnSpec``."""
+
+    model: Name
+    weights_hash: Name
+    dtype: Label
+    quantize: Label = "none"
+    loras: tuple[Name, ...] = ()
+    options: tuple[Option, ...] = ()
+    device: Label
+
+
 class RestoreSpec(Stored):
     """Everything that decides what putting an earlier picture back gives.
 
@@ -179,6 +191,7 @@ class Turn(Stored):
         prompt: what the picture shows.
         spec: of an edit, else None.
         restore: of a restore, else None.
+        encoded_by: of the original and of an import; None in sessions of before it was recorded.
         image, latent, mask, region_file, references_file: paths of the files within the session folder, with forward
             slashes. The mask is a grey PNG with one pixel per token, white where the method edited, None if it has
             none; the region is a grey PNG of the picture's size, black where the turn left the picture as it was,
@@ -196,7 +209,7 @@ class Turn(Stored):
     """
 
     before: ClassVar[Mapping[str, str]] = MappingProxyType({"region": "region_file"})
-    rare: ClassVar[tuple[str, ...]] = ("references_file", "remembered")
+    rare: ClassVar[tuple[str, ...]] = ("encoded_by", "references_file", "remembered")
 
     id: TurnId
     number: Count
@@ -205,6 +218,7 @@ class Turn(Stored):
     prompt: str
     spec: TurnSpec | None
     restore: RestoreSpec | None = None
+    encoded_by: Loaded | None = None
     image: str
     latent: str | None
     mask: str | None = None

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
-from undrift.session.model import DriftNumbers, RestoreSpec, TurnKind, TurnSpec
+from undrift.session.model import DriftNumbers, Loaded, RestoreSpec, TurnKind, TurnSpec
 
 FOLDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -41,6 +41,7 @@ class Outcome:
     region: bytes | None = None
     references: bytes | None = None
     token_side: int | None = None
+    encoded_by: Loaded | None = None
     evaluations: int = 0
     sample_evaluations: int = 0
     remembered: int | None = None

@@ -17,7 +17,7 @@ from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.session.carrying import Carried, carried_turns
 from undrift.session.engine import EditPlan, import_picture, restore, run_turn, start_session
-from undrift.session.model import Turn, TurnSpec
+from undrift.session.model import Loaded, Turn, TurnSpec
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 
@@ -36,7 +36,7 @@ def replay(
     prompt: str | None = None,
     seed: int | None = None,
     method: Callable[[TurnSpec], EditMethod] = recorded_method,
-    model: Callable[[TurnSpec], Backbone] | None = None,
+    model: Callable[[TurnSpec | Loaded], Backbone] | None = None,
     turn: str | None = None,
     observers: Sequence[Observer] = (),
     finished: Callable[[Turn], None] = lambda turn: None,
@@ -81,6 +81,8 @@ def replay(
         elif old.restore is not None and drawn is not None:
             made = restore(new, backbone, drawn, ids[old.restore.anchor], parent)
         else:
+            if model is not None and old.encoded_by is not None:
+                backbone = model(old.encoded_by)
             made = import_picture(new, session.picture(old), old.prompt, backbone, parent)
         ids[old.id] = made.id
         finished(made)

@@ -23,7 +23,7 @@ from undrift.errors import InputError
 from undrift.from_json import from_json
 from undrift.session.latents import Maker
 from undrift.session.maker import maker
-from undrift.session.model import RestoreSpec, Turn, TurnSpec
+from undrift.session.model import Loaded, RestoreSpec, Turn, TurnSpec
 from undrift.session.store import Session
 
 FOLDER = "undrift-again"
@@ -50,17 +50,16 @@ def commands(session: Session, turn: Turn) -> list[str]:
         spec.source_prompt != step.prompt or spec.instruction is not None
         for spec, step in zip(specs, path, strict=False)
     )
-    alike = (
-        len({(tuple(_model(spec)), tuple(_how(spec)), spec.region_hash, spec.references_hash) for spec in specs}) == 1
-    )
-    if alike and len(specs) == len(edits) and not told:
+    alike = {(tuple(_model(spec)), tuple(_how(spec)), spec.region_hash, spec.references_hash) for spec in specs}
+    first = _first_model(session, original, specs)
+    encoded_alike = not isinstance(first, Loaded) or all(_model(first) == _model(spec) for spec in specs)
+    if len(alike) == 1 and encoded_alike and len(specs) == len(edits) and not told:
         prompts = [part for spec in specs for part in ("--edit", spec.target_prompt)]
         words = [part for spec in specs for part in ("--words", written_words(spec.words))]
         given = words if any(spec.words is not None for spec in specs) else []
         shared = [*_pictures(session, edits[0]), *_model(specs[0]), *_how(specs[0])]
         return [_line("run", image, "--prompt", original.prompt, *prompts, *given, "--session", FOLDER, *shared)]
-    first = _first_model(session, original, specs)
-    model = _model(first) if isinstance(first, TurnSpec) else _named(first)
+    model = _model(first) if isinstance(first, TurnSpec | Loaded) else _named(first)
     start = _line("new", image, "--prompt", original.prompt, "--session", FOLDER, *model)
     return [start, *(_command(session, edit, path) for edit in edits)]
 
@@ -120,6 +119,7 @@ session = undrift.start_session({folder!r}, read_picture({image!r}), {prompt!r},
 for step in STEPS:
     region = read_mask(step["region"]) if "region" in step else None
     if "picture" in step:
+        backbone = load(**step["model"]) if "model" in step else backbone
         import_picture(session, read_picture(step["picture"]), step["prompt"], backbone)
     elif "restore" in step:
         restore(session, backbone, region, step["restore"])
@@ -140,7 +140,8 @@ def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
         return {"restore": _anchor(turn.restore, path), **where}
     spec = turn.spec
     if spec is None:
-        return {"picture": _file(session, turn.image), "prompt": turn.prompt}
+        model = {} if turn.encoded_by is None else {"model": _loaded(turn.encoded_by)}
+        return {"picture": _file(session, turn.image), "prompt": turn.prompt, **model}
     plan = {
         "prompt": spec.target_prompt,
         "source_prompt": spec.source_prompt,
@@ -153,7 +154,7 @@ def _step(session: Session, turn: Turn, path: Sequence[Turn]) -> dict[str, Any]:
     return {"model": _loaded(spec), "method": method, "plan": plan, **where, **looks}
 
 
-def _loaded(made: TurnSpec | Maker | None) -> dict[str, Any]:
+def _loaded(made: TurnSpec | Loaded | Maker | None) -> dict[str, Any]:
     """How ``undrift.load`` is called for what made a turn; it warns where that has other weights by now."""
     if made is None:
         return {"name": LITTLEWORLD}
@@ -213,8 +214,13 @@ def _anchor(spec: RestoreSpec, path: Sequence[Turn]) -> str:
     return str(numbers[0])
 
 
-def _first_model(session: Session, original: Turn, specs: Sequence[TurnSpec]) -> TurnSpec | Maker | None:
-    """What the original was encoded with: what made the first edit, if that is the same model, else the model."""
+def _first_model(session: Session, original: Turn, specs: Sequence[TurnSpec]) -> TurnSpec | Loaded | Maker | None:
+    """What the original was encoded with.
+
+    Where that was not recorded: what made the first edit, if that is the same model, else the model.
+    """
+    if original.encoded_by is not None:
+        return original.encoded_by
     encoded = maker(session, original)
     same = specs and encoded == (specs[0].model, specs[0].weights_hash)
     return specs[0] if same else encoded
@@ -226,7 +232,7 @@ def _named(made: Maker | None) -> list[str]:
     )
 
 
-def _model(spec: TurnSpec) -> list[str]:
+def _model(spec: TurnSpec | Loaded) -> list[str]:
     """The options that load what made a turn."""
     held = [
         "--dtype",

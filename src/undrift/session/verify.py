@@ -99,7 +99,8 @@ def made_by(turn: Turn, data: bytes | None) -> Maker | None:
     Raises:
         Damaged: the record names another model than the latent, or the latent is none.
     """
-    recorded = None if turn.spec is None else Maker(turn.spec.model, turn.spec.weights_hash)
+    loaded = turn.spec or turn.encoded_by
+    recorded = None if loaded is None else Maker(loaded.model, loaded.weights_hash)
     try:
         encoded = None if data is None else latents.maker_of(data)
     except SessionError as error:

@@ -37,6 +37,7 @@ def files(
         prompt=prompt,
         spec=spec if isinstance(spec, TurnSpec) else None,
         restore=spec if isinstance(spec, RestoreSpec) else None,
+        encoded_by=outcome.encoded_by,
         image=_write(folder, "image", key, outcome.image),
         latent=_written(folder, "latent", key, outcome.latent),
         mask=_written(folder, "mask", key, outcome.mask),
