@@ -64,7 +64,7 @@ def test_references_survive_a_reload_and_are_taken_away(open_page: Open, running
     page = panel(open_page("#/s/kept looks"))
     page.get_by_label("Picture whose look to take on").set_input_files(style)
     expect(page.locator(".references li")).to_have_count(1)
-    page.get_by_label("Add a turn of this session as a reference").select_option("Original")
+    page.get_by_label("Add a turn of this session as a reference").select_option(index=1)
     expect(page.locator(".references li")).to_have_count(2)
     page.reload()
     expect(page.locator(".references li")).to_contain_text(["style.png", "Original"])
