@@ -185,7 +185,9 @@ def test_a_backend_chosen_through_diffusers_runs_where_no_tap_is_at_work(monkeyp
     from diffusers.models.transformers import transformer_flux
 
     pipe = tiny_flux.pipeline()
-    pipe.transformer.set_attention_backend("_native_math")
+    # Choosing one for a model chooses it for the process as well, which ends with the block.
+    with attention_dispatch.attention_backend():
+        pipe.transformer.set_attention_backend("_native_math")
     dispatch: Any = attention_dispatch.dispatch_attention_fn
     asked: set[str] = set()
 

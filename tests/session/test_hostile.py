@@ -126,6 +126,7 @@ def test_wrong_owners(session: Session, made_by: tuple[object, ...], message: st
     refuses(tampered(session, pending("0" * 12, *made_by)), message)
 
 
+@pytest.mark.slow
 def test_thousands_of_unfinished_turns_are_forgotten_at_once(
     session: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -87,6 +87,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.slow
 def test_idle_connections_lock_nobody_out(locked: Server, caplog: pytest.LogCaptureFixture) -> None:
     with ExitStack() as stack:
         for _ in range(400):
@@ -98,6 +99,7 @@ def test_idle_connections_lock_nobody_out(locked: Server, caplog: pytest.LogCapt
     assert said(caplog) == []
 
 
+@pytest.mark.slow
 def test_those_who_began_a_body_make_room_too(locked: Server) -> None:
     with ExitStack() as stack:
         for _ in range(connections.most() + 20):
@@ -134,6 +136,7 @@ def test_those_who_take_no_answer_make_room_too(server: Server, monkeypatch: pyt
             assert server.ask("GET /api/about")[0] == 200
 
 
+@pytest.mark.slow
 def test_work_in_progress_is_not_ended_for_newcomers(server: Server) -> None:
     with server.connect() as follower:
         follower.sendall(server.head("GET /api/events"))
@@ -183,6 +186,7 @@ def test_a_header_that_never_ends_is_given_up(server: Server, monkeypatch: pytes
         assert ended(opened)
 
 
+@pytest.mark.slow
 def test_a_second_header_that_never_ends_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEADER_SECONDS", 2.0)
     with server.connect() as opened:
