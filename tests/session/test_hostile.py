@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -323,12 +324,17 @@ def test_made_up_records(
 def test_parameters_that_a_method_cannot_have_had(
     session: Session, backbone: ToyBackbone, values: Record, message: str
 ) -> None:
-    run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
+    made = run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
+    assert made.spec is not None
     whole = registry.get("multi_turn").params.model_dump(mode="json")
     told = {"method": "multi_turn", "params": whole}
     honest = with_record(session, lambda r: r["spec"].update(told))
-    assert Session.open(honest).head.spec == session.head.spec.model_copy(update=told)  # type: ignore[union-attr]
+    assert Session.open(honest).head.spec == made.spec.model_copy(update=told)
     refuses(with_record(session, lambda r: r["spec"]["params"].update(values)), message)
+
+
+def _told(told: Record, record: Record) -> None:
+    record["spec"].update(told)
 
 
 def test_parameters_of_other_versions_and_plug_ins_are_left_to_whoever_repeats_the_turn(
@@ -337,7 +343,7 @@ def test_parameters_of_other_versions_and_plug_ins_are_left_to_whoever_repeats_t
     run_turn(session, backbone, ToyMethod(), EditPlan("a dog", seed=1))
     dropped: Record = {"method": "multi_turn", "params": {"steps": 3, "was_dropped": 1}}
     for told in (dropped, {"method": "of_a_plug_in"}):
-        opened = Session.open(with_record(session, lambda record: record["spec"].update(told)))  # noqa: B023
+        opened = Session.open(with_record(session, partial(_told, told)))
         assert opened.head.spec is not None
         with pytest.raises(InputError, match=r"no parameter named 'was_dropped'|no method 'of_a_plug_in'"):
             recorded_method(opened.head.spec)

@@ -155,6 +155,7 @@ class TurnSpec(Stored):
 class Loaded(Stored):
     """The model that encoded a picture which no edit made, and how it was loaded: as in ``TurnSpec``."""
 
+    # No base of both: ``TurnSpec`` lists its fields in the order in which pictures carry them, byte for byte.
     model: Name
     weights_hash: Name
     dtype: Label
