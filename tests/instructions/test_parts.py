@@ -39,7 +39,7 @@ def test_advice_about_a_caption_of_many_things_tries_few_examples() -> None:
         return False
 
     caption = " and ".join(f"a cat{number}" for number in range(300))
-    assert "change the background to a beach" in advice("gleam", tokenise("gleam"), caption, reads)
+    assert "change the background to a beach" in str(advice("gleam", tokenise("gleam"), caption, reads))
     assert len(tried) <= (NEAREST + 2) * MOST_THINGS + 2
 
 

@@ -59,7 +59,9 @@ def test_a_caption_is_found_and_either_can_be_forced(client: TestClient, origina
 
 
 def test_what_is_not_understood_says_why(client: TestClient, original: str) -> None:
-    assert "the caption has no 'the horse'" in say(client, original, "make the horse blue")["problem"]
+    heard = say(client, original, "make the horse blue")
+    assert "the caption has no 'the horse'" in heard["problem"]
+    assert heard["why"] == {"key": "no_such_thing", "values": {"said": "the horse", "named": ["the red cat"]}}
 
 
 def test_an_editor_by_instructions_is_told_what_nobody_understood(
@@ -71,6 +73,7 @@ def test_an_editor_by_instructions_is_told_what_nobody_understood(
     heard = say(client, original, "make the horse blue", method="toy")
     assert (heard["form"], heard["kinds"], heard["target"], heard["words"]) == ("instruction", [], "a red cat", None)
     assert "the caption has no 'the horse'" in heard["note"]
+    assert heard["why"]["key"] == "no_such_thing"
     assert say(client, original, "make the cat blue", method="toy")["target"] == "a blue cat"
     turn = edited(client, original, heard["target"], instruction="make the horse blue")
     assert (turn["prompt"], turn["spec"]["instruction"]) == ("a red cat", "make the horse blue")

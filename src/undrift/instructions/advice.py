@@ -9,6 +9,7 @@ from undrift.instructions.caption import is_animate, parse
 from undrift.instructions.english import indefinite, preposition, same_noun, singular
 from undrift.instructions.forms import all_forms
 from undrift.instructions.lexicon import all_nouns, is_adjective, words
+from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.text_form import QUESTIONS, is_whole, nouns_of
 from undrift.instructions.tokens import Token, joined
 
@@ -43,33 +44,30 @@ _GRAMMAR = (
 """Words without which a sentence is none."""
 
 
-def advice(text: str, tokens: Sequence[Token], caption: str, reads: Reads) -> str:
-    """One line: what of ``text`` was understood, and a sentence to type instead, which ``reads`` was asked about.
+def advice(text: str, tokens: Sequence[Token], caption: str, reads: Reads) -> NotUnderstood:
+    """What of ``text`` was understood, and a sentence to type instead, which ``reads`` was asked about.
 
     Args:
         text: what was said.
         tokens: its words, without politeness.
         caption: what the picture shows.
     """
-    said = f"cannot tell what '{text}' asks for"
-    whole = "or give the whole caption"
     if (tokens[0].low in QUESTIONS or text.strip().endswith("?")) and caption:
-        example = _example(tokens, caption, reads)
-        return f"{said}: questions get no answer, the picture shows '{caption}'; say a change, such as '{example}'"
+        return NotUnderstood(Why.QUESTION, text=text, caption=caption, example=_example(tokens, caption, reads))
     clause = _clause(tokens, reads)
     if clause:
-        return f"{said}: understood '{_text(clause)}' and not the rest; say that alone, {whole}"
+        return NotUnderstood(Why.ONLY_A_PART, text=text, part=_text(clause))
     without = _shortened(tokens, reads)
     if without:
         left, kept = without
-        return f"{said}: without '{_text(left)}' it would read '{_text(kept)}'; say that, {whole}"
+        return NotUnderstood(Why.WITHOUT, text=text, left=_text(left), kept=_text(kept))
     example = _example(tokens, caption, reads)
     if caption and is_whole(text, ""):
         added = [Token("add", "add"), *tokens]
         new = singular(tokens[-1].low) not in nouns_of(caption) and not is_whole(text, caption)
         change = _text(added) if new and reads(added) else example
-        return f"{said}: a change, or all that the picture is to show? Say '{change}', {whole} (--caption, read_as)"
-    return f"{said}; the nearest form is '{example}', {whole}"
+        return NotUnderstood(Why.CHANGE_OR_CAPTION, text=text, example=change)
+    return NotUnderstood(Why.NEAREST, text=text, example=example)
 
 
 def nearest_examples(text: str) -> list[str]:

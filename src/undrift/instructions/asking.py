@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from undrift.instructions.exchange import Exchange, LanguageModel, Message, NoAnswer, Said
-from undrift.instructions.reading import Kind, NotUnderstood, Reading, TextForm
+from undrift.instructions.reading import Kind, Reading, TextForm
+from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.understanding import understand
 
 TURNS_TOLD = 8
@@ -94,7 +95,9 @@ def ask(
     except NoAnswer as why:
         return replace(understand(text, caption, history, form), note=f"{_called(model)}: {why}; read without it")
     if answer.action == "unclear":
-        raise NotUnderstood(f"{_called(model)} is not sure what '{text}' asks for: {answer.question or 'say more'}")
+        if answer.question:
+            raise NotUnderstood(Why.MODEL_ASKS, model=_name(model), text=text, question=answer.question)
+        raise NotUnderstood(Why.MODEL_UNSURE, model=_name(model), text=text)
     return replace(_reading(answer, text, caption, history), exchange=exchange)
 
 
@@ -204,7 +207,11 @@ def _steering(words: Sequence[str], target: str) -> tuple[str, ...] | None:
 
 
 def _called(model: LanguageModel) -> str:
-    return f"the language model {model.name[:80]!a}"
+    return f"the language model {_name(model)}"
+
+
+def _name(model: LanguageModel) -> str:
+    return f"{model.name[:80]!a}"
 
 
 def _all(value: Any) -> Sequence[dict[str, Any]]:

@@ -9,7 +9,7 @@ from undrift.instructions.draft import Draft
 from undrift.instructions.english import is_time, same_noun
 from undrift.instructions.lexicon import compared, pairs, words
 from undrift.instructions.names import New, Reference
-from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.refusals import Names, NotUnderstood, Why
 
 
 def check_before(draft: Draft, number: int, before: tuple[str, ...] | None) -> None:
@@ -17,28 +17,28 @@ def check_before(draft: Draft, number: int, before: tuple[str, ...] | None) -> N
         return
     phrase = draft.phrase(number)
     if not all(word in (*(m.lower() for m in phrase.modifiers), phrase.noun.lower()) for word in before):
-        raise NotUnderstood(f"the caption says '{phrase.text}', not '{' '.join(before)}'")
+        raise NotUnderstood(Why.NOT_WHAT_IT_SAYS, shown=phrase.text, said=" ".join(before))
 
 
 def check_place(draft: Draft, before: tuple[str, ...]) -> None:
     places = [draft.phrase(k) for k, part in enumerate(draft.parts) if part.is_place]
     if not any(before[-1] == phrase.noun.lower() for phrase in places):
-        named = " and ".join(f"'{phrase.text}'" for phrase in places) or "no background"
-        raise NotUnderstood(f"the caption has {named}, not '{' '.join(before)}', for a background")
+        said, shown = " ".join(before), Names(phrase.text for phrase in places)
+        if shown:
+            raise NotUnderstood(Why.OTHER_BACKGROUND, shown=shown, said=said)
+        raise NotUnderstood(Why.NO_BACKGROUND, said=said)
 
 
 def check_new(draft: Draft, new: New) -> None:
     if new.phrase.noun in ("one", "ones"):
-        raise NotUnderstood(f"'{new.phrase.text}' of what? Name the thing")
+        raise NotUnderstood(Why.ONE_OF_WHAT, said=new.phrase.text)
     pattern = pairs("patterns", "words").get(new.phrase.noun)
     if pattern is not None:
-        raise NotUnderstood(f"'{new.phrase.text}' is a pattern, no thing: say 'make the ... {pattern}'")
+        raise NotUnderstood(Why.PATTERN_IS_NO_THING, said=new.phrase.text, pattern=pattern)
     if is_time(new.phrase.noun) or (draft.world is not None and draft.world.is_place(new.phrase.noun)):
-        raise NotUnderstood(f"'{new.phrase.text}' is a background: say 'change the background to {new.phrase.text}'")
+        raise NotUnderstood(Why.BACKGROUND_NOT_ADDED, said=new.phrase.text)
     if known(draft, new) is not None:
-        raise NotUnderstood(
-            f"the caption has 'the {new.phrase.noun}' already: to add one more say 'another {new.phrase.noun}'"
-        )
+        raise NotUnderstood(Why.THERE_ALREADY, thing=new.phrase.noun)
 
 
 def check_pose(draft: Draft, number: int, before: tuple[str, ...] | None) -> None:
@@ -47,7 +47,7 @@ def check_pose(draft: Draft, number: int, before: tuple[str, ...] | None) -> Non
         return
     posed = (part for k, part in enumerate(draft.parts) if draft.owner(k) == number)
     if not any(part.joiner[: len(before)] == before for part in posed):
-        raise NotUnderstood(f"the caption does not say that 'the {draft.phrase(number).noun}' is {' '.join(before)}")
+        raise NotUnderstood(Why.POSE_NOT_SAID, thing=draft.phrase(number).noun, pose=" ".join(before))
 
 
 def check_time(draft: Draft, number: int, new: New) -> None:
@@ -56,25 +56,25 @@ def check_time(draft: Draft, number: int, new: New) -> None:
     if part.is_place and draft.world is not None and draft.world.is_place(new.phrase.noun):
         return
     if part.is_time and not is_time(new.phrase.noun):
-        raise NotUnderstood(f"'{new.phrase.text}' is no time or weather: say 'change the background to ...'")
+        raise NotUnderstood(Why.NO_TIME, said=new.phrase.text)
     if not part.is_place and is_time(new.phrase.noun):
-        raise NotUnderstood(f"'{new.phrase.text}' is a time or weather: say 'make it {new.phrase.noun}'")
+        raise NotUnderstood(Why.IS_TIME, said=new.phrase.text, time=new.phrase.noun)
 
 
 def check_pictured(draft: Draft, number: int, new: New) -> None:
     """Refuse to turn a thing into what only a whole picture can be, a scene or a sketch; a poster can become one."""
     noun, old = new.phrase.noun.lower(), draft.phrase(number).noun.lower()
     if noun in words("styles", "settings") and not draft.parts[number].is_place:
-        raise NotUnderstood(f"'{new.phrase.text}' is where the picture is set: say 'change the background to ...'")
+        raise NotUnderstood(Why.IS_SETTING, said=new.phrase.text)
     if noun in words("styles", "nouns") and old not in words("styles", "nouns") | {"mirror", "sign", "screen"}:
-        raise NotUnderstood(f"'{new.phrase.text}' is a style of the whole picture: say 'make it {new.phrase.text}'")
+        raise NotUnderstood(Why.IS_STYLE, said=new.phrase.text)
 
 
 def check_wearer(draft: Draft, number: int, new: New) -> None:
     """Refuse clothes, in a world, for what cannot wear them."""
     who = draft.phrase(number).noun
     if draft.world is not None and is_wearable(new.phrase) and who not in draft.world.wearers:
-        raise NotUnderstood(f"a {who} cannot wear '{new.phrase.text}': only {', '.join(draft.world.wearers)} can")
+        raise NotUnderstood(Why.CANNOT_WEAR, thing=who, new=new.phrase.text, wearers=Names(draft.world.wearers))
 
 
 def is_wearable(phrase: Phrase) -> bool:
@@ -86,17 +86,14 @@ def check_comparing(draft: Draft, new: New) -> None:
     """Refuse to add "a bigger flower": it speaks of one that is there."""
     word = next((word for word in new.phrase.modifiers if compared(word.lower())), None)
     if word is not None:
-        noun = new.phrase.noun
-        raise NotUnderstood(
-            f"'{new.phrase.text}' is {word} than what? Say 'make the {noun} {word}' of one that is there"
-        )
+        raise NotUnderstood(Why.COMPARED_WITH_WHAT, said=new.phrase.text, quality=word, thing=new.phrase.noun)
 
 
 def check_shared(draft: Draft, concerned: Callable[[Part], bool]) -> None:
     """Refuse to change for one what the caption says of several together."""
     for number, part in enumerate(draft.parts):
         if number and concerned(part) and not part.is_place and draft.owner(number) == SCENE and part.lead != "and":
-            raise NotUnderstood(f"'{' '.join(part.words)}' is said of several things: give the whole caption")
+            raise NotUnderstood(Why.SHARED, said=" ".join(part.words))
 
 
 def known(draft: Draft, new: New) -> Reference | None:

@@ -6,7 +6,7 @@ from undrift.instructions.caption import Phrase, is_animate
 from undrift.instructions.draft import Draft
 from undrift.instructions.forms import Gaps
 from undrift.instructions.qualities import quality_class, set_qualities, with_qualities
-from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.refusals import NotUnderstood, Why
 
 
 def colours_of(phrase: Phrase) -> tuple[str, ...]:
@@ -33,9 +33,7 @@ def tinted(draft: Draft, gaps: Gaps) -> None:
         number = draft.find(reference)
         if draft.world is None and is_animate(draft.phrase(number)):
             noun = draft.phrase(number).noun
-            raise NotUnderstood(
-                f"'in {' '.join(gaps['quality'])}' may be what 'the {noun}' wears: say what is to be so"
-            )
+            raise NotUnderstood(Why.MAY_BE_WORN, colour=" ".join(gaps["quality"]), thing=noun)
         set_qualities(draft, number, gaps["quality"], reference)
 
 
@@ -43,7 +41,7 @@ def keep_colour(draft: Draft, gaps: Gaps) -> None:
     """Let what was just put in the place of something have the colour of that."""
     part = draft.last
     if part is None or part not in draft.parts or part.origin is None or part.phrase is None:
-        raise NotUnderstood("the same colour as what? Say 'the same colour as the ...'")
+        raise NotUnderstood(Why.SAME_AS_WHAT)
     before = draft.caption.parts[part.origin].phrase
     colour = () if before is None else colours_of(before)
     if colours_of(part.phrase) != colour and colour:
@@ -55,7 +53,7 @@ def swap_colours(draft: Draft, gaps: Gaps) -> None:
     coloured = [k for k, phrase in draft.named() if colours_of(phrase) and not draft.parts[k].is_place]
     numbers = [draft.find(reference) for reference in gaps["things"]] if "things" in gaps else coloured
     if len(numbers) != 2:
-        raise NotUnderstood(f"the colours of which two? The caption names {draft.names()}")
+        raise NotUnderstood(Why.WHICH_TWO, named=draft.names())
     first, second = (draft.phrase(number) for number in numbers)
     colours = _known(second), _known(first)
     for number, phrase, colour in zip(numbers, (first, second), colours, strict=True):
@@ -66,5 +64,5 @@ def swap_colours(draft: Draft, gaps: Gaps) -> None:
 def _known(phrase: Phrase) -> tuple[str, ...]:
     colour = colours_of(phrase)
     if not colour:
-        raise NotUnderstood(f"the caption names no colour of 'the {phrase.noun}': say which colour it is to be")
+        raise NotUnderstood(Why.NO_COLOUR, thing=phrase.noun)
     return colour

@@ -9,7 +9,8 @@ from undrift.instructions.caption import Caption, Part, Phrase, branch, coordina
 from undrift.instructions.english import akin, excludes, is_plural, same_noun
 from undrift.instructions.lexicon import words
 from undrift.instructions.names import HAVING, Reference
-from undrift.instructions.reading import Kind, NotUnderstood
+from undrift.instructions.reading import Kind
+from undrift.instructions.refusals import Names, NotUnderstood, Why
 from undrift.instructions.world import World
 
 
@@ -49,7 +50,7 @@ class Draft:
         phrase = self.parts[number].phrase
         if phrase is None:
             said = " ".join(self.parts[number].words)
-            raise NotUnderstood(f"'{said}' in the caption names no thing: give the whole caption of the next picture")
+            raise NotUnderstood(Why.NO_THING_IN_CAPTION, said=said)
         return phrase
 
     def rewrite(self, number: int, phrase: Phrase) -> None:
@@ -115,9 +116,9 @@ class Draft:
         noun = new.phrase.noun if new.phrase is not None else ""
         return [k for k in places if self.parts[k].is_time and excludes(noun, self.phrase(k).noun)]
 
-    def names(self) -> str:
+    def names(self) -> Names:
         """The things that are named, to choose from."""
-        return ", ".join(f"the {_short(phrase)}" for _, phrase in self.named()) or "nothing"
+        return Names([f"the {_short(phrase)}" for _, phrase in self.named()] or ["nothing"])
 
     def owner(self, number: int) -> int:
         """As ``Caption.owner``."""
@@ -158,9 +159,9 @@ class Draft:
         if len(found) == 1:
             return found[0]
         if not found:
-            raise NotUnderstood(f"the caption has no '{reference.said}'; it names {self.names()}: say one of these")
-        choices = " or ".join(f"'the {_short(self.phrase(number))}'" for number in found)
-        raise NotUnderstood(f"'{reference.said}' can mean more than one thing: say {choices}")
+            raise NotUnderstood(Why.NO_SUCH_THING, said=reference.said, named=self.names())
+        choices = Names(f"the {_short(self.phrase(number))}" for number in found)
+        raise NotUnderstood(Why.AMBIGUOUS, said=reference.said, choices=choices)
 
     def _stands(self, number: int, relation: str, anchor: Reference) -> bool:
         """Whether the caption says that part ``number`` is ``relation`` to ``anchor``."""

@@ -27,7 +27,7 @@ from undrift.instructions.names import IT, New, Reference
 from undrift.instructions.places import is_picture, set_in, set_place, set_places, setting
 from undrift.instructions.poses import express, give_up, take_pose
 from undrift.instructions.qualities import drop_quality, exchange_quality, joined_well, set_qualities
-from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.refusals import Names, NotUnderstood, Why
 from undrift.instructions.slots import Changed, Place, Pose
 from undrift.instructions.things import (
     WITH,
@@ -117,7 +117,7 @@ def lack(draft: Draft, gaps: Gaps) -> None:
         for word in wanted:
             kind = drop_quality(draft, number, word)
             if kind is None and not give_up(draft, number, word):
-                raise NotUnderstood(f"'the {draft.phrase(number).noun}' is not {word}")
+                raise NotUnderstood(Why.IS_NOT, thing=draft.phrase(number).noun, quality=word)
             draft.kinds.append(kind or "pose")
 
 
@@ -144,7 +144,7 @@ def wear(draft: Draft, gaps: Gaps) -> None:
                 dress(draft, number, new)
                 continue
             if "bodypart" in gaps:
-                raise NotUnderstood(f"where '{new.phrase.text}' is to be is not clear: say what it is next to")
+                raise NotUnderstood(Why.WHERE_WORN, new=new.phrase.text)
             place_beside(draft, number, new, WITH if is_wearable(new.phrase) else None)
             draft.kinds.append("add")
 
@@ -171,8 +171,8 @@ def add(draft: Draft, gaps: Gaps) -> None:
             wearers = [k for k, part in enumerate(draft.parts) if is_animate(part.phrase)]
             if is_wearable(new.phrase) and wearers:
                 if len(wearers) > 1:
-                    names = " or ".join(f"'the {draft.phrase(k).noun}'" for k in wearers)
-                    raise NotUnderstood(f"who is to wear '{new.phrase.text}'? Say {names}")
+                    names = Names(f"the {draft.phrase(k).noun}" for k in wearers)
+                    raise NotUnderstood(Why.WHO_WEARS, new=new.phrase.text, choices=names)
                 dress(draft, wearers[0], new)
                 continue
             place_beside(draft, 0, new)
@@ -187,9 +187,7 @@ def want(draft: Draft, gaps: Gaps) -> None:
             continue
         if any(same_noun(phrase.noun, noun) for _, phrase in draft.named()):
             said = " ".join(new.phrase.modifiers) or "..."
-            raise NotUnderstood(
-                f"the picture has 'the {noun}' already: say 'make the {noun} {said}', or 'add another {noun}'"
-            )
+            raise NotUnderstood(Why.SAY_WHICH_CHANGE, thing=noun, quality=said)
     add(draft, gaps)
 
 
@@ -231,7 +229,7 @@ def swap_in(draft: Draft, gaps: Gaps) -> None:
     for new in gaps["new"]:
         found = [k for k, phrase in draft.named() if draft.world and draft.world.alike(phrase.noun, new.phrase.noun)]
         if len(found) != 1:
-            raise NotUnderstood("instead of what? Say 'replace the ... with a ...'")
+            raise NotUnderstood(Why.INSTEAD_OF_WHAT)
         old = draft.phrase(found[0]).noun
         _exchange(draft, {"things": (Reference(old, (), old),), "new": (new,)}, keep=True)
 
@@ -258,14 +256,14 @@ def style(draft: Draft, gaps: Gaps) -> None:
     """Give the whole picture a style, or none."""
     before = (draft.opening, draft.manner)
     if "formerly" in gaps and draft.opening.removesuffix(" of") != gaps["formerly"]:
-        raise NotUnderstood(f"the picture is not {gaps['formerly'] or 'a normal picture'}")
+        raise NotUnderstood(Why.NOT_THIS_STYLE, style=gaps["formerly"] or "a normal picture")
     if "artist" in gaps:
         draft.manner = f", in the style of {gaps['artist']}"
     else:
         named = gaps.get("style", "") if draft.world is None else draft.world.style(gaps.get("style", ""))
         draft.opening, draft.manner = f"{named} of" if named else "", ""
     if before == (draft.opening, draft.manner):
-        raise NotUnderstood("the picture already has this style" if draft.opening else "the picture has no style")
+        raise NotUnderstood(Why.STYLE_ALREADY if draft.opening else Why.NO_STYLE)
     draft.kinds.append("style")
 
 
@@ -275,7 +273,7 @@ def position(draft: Draft, gaps: Gaps) -> None:
     anchor = draft.find(gaps["anchor"])
     moved = draft.phrase(number)
     if number in (0, anchor):
-        raise NotUnderstood(f"'the {moved.noun}' is what the caption begins with: say where the other thing is to be")
+        raise NotUnderstood(Why.BEGINS_CAPTION, thing=moved.noun)
     if gaps["rel"] in _UPON:
         check_wearer(draft, anchor, New((Part((), moved),)))
     target = draft.parts[anchor]
@@ -291,8 +289,10 @@ def hold(draft: Draft, gaps: Gaps) -> None:
         number = draft.find(reference)
         held = [part for k, part in enumerate(draft.parts) if part.lead == "holding" and draft.owner(k) == number]
         if held or not is_animate(draft.parts[number].phrase):
-            hint = f"the caption says '{' '.join(held[0].words)}'" if held else "it has no hands"
-            raise NotUnderstood(f"'{draft.phrase(number).text}' cannot hold more: {hint}")
+            thing = draft.phrase(number).text
+            if held:
+                raise NotUnderstood(Why.HOLDS_ALREADY, thing=thing, shown=" ".join(held[0].words))
+            raise NotUnderstood(Why.NO_HANDS, thing=thing)
         for new in gaps["new"]:
             check_new(draft, new)
             place = after_thing(draft, number)
@@ -341,9 +341,7 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
     news: tuple[New, ...] = gaps["new"] if "new" in gaps else gaps["several"]
     olds = gaps["things"] if "things" in gaps else gaps["gone"]
     if len(news) != 1 or len(olds) != 1:
-        raise NotUnderstood(
-            "one thing at a time can take the place of another: say the second in a sentence of its own"
-        )
+        raise NotUnderstood(Why.ONE_AT_A_TIME)
     for reference in olds:
         scenery = news[0].phrase.noun in words("styles", "settings") or set_in(news[0].phrase) is not None
         if is_picture(draft, reference) and scenery:
@@ -353,13 +351,11 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
         check_before(draft, number, gaps.get("from"))
         check_pictured(draft, number, news[0])
         if known(draft, news[0]) is not None:
-            raise NotUnderstood(
-                f"'the {news[0].phrase.noun}' is there already: say 'remove the {draft.phrase(number).noun}'"
-            )
+            raise NotUnderstood(Why.IS_THERE_ALREADY, new=news[0].phrase.noun, thing=draft.phrase(number).noun)
         check_time(draft, number, news[0])
         old = draft.phrase(number).noun
         if "several" in gaps and not is_plural(old):
-            raise NotUnderstood(f"'the {old}' is one: say 'turn the {old} into {news[0].phrase.text}'")
+            raise NotUnderstood(Why.IS_ONE, thing=old, new=news[0].phrase.text)
         if draft.parts[number].is_place and draft.parts[number].lead == preposition(old):
             set_places(draft, news[0])
         else:
@@ -376,6 +372,6 @@ def _only(draft: Draft, found: Sequence[int], said: Sequence[str]) -> int:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NotUnderstood(f"nothing in the caption is {' '.join(said)}; it names {draft.names()}: say one of these")
-    choices = " or ".join(f"'the {draft.phrase(k).noun}'" for k in found)
-    raise NotUnderstood(f"'{' '.join(said)}' can mean more than one thing: say {choices}")
+        raise NotUnderstood(Why.NOTHING_IS, quality=" ".join(said), named=draft.names())
+    choices = Names(f"the {draft.phrase(k).noun}" for k in found)
+    raise NotUnderstood(Why.AMBIGUOUS, said=" ".join(said), choices=choices)

@@ -10,7 +10,7 @@ from undrift.instructions.english import same_noun
 from undrift.instructions.forms import Gaps
 from undrift.instructions.lexicon import pairs, words
 from undrift.instructions.names import New
-from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.refusals import NotUnderstood, Why
 
 _FIRST = frozenset({"original", "start", "beginning", "source", "first", "originals", "scratch"})
 _BEFORE = frozenset({"previous", "last", "before"})
@@ -34,8 +34,9 @@ def turn_meant(edit: str, gaps: Gaps, history: Sequence[str]) -> int:
     """
     now = len(history) - 1
     if now < 1:
-        wanted = f"go back to for '{gaps['past']}'" if "past" in gaps and edit == "back" else edit
-        raise NotUnderstood(f"there is nothing to {wanted}: no turn was made yet")
+        if "past" in gaps and edit == "back":
+            raise NotUnderstood(Why.NOTHING_TO_GO_BACK_TO, said=str(gaps["past"]))
+        raise NotUnderstood(Why.NOTHING_TO_UNDO, step=edit)
     if edit == "undo" and "past" in gaps:
         return _last_change(str(gaps["past"]), history)
     if edit == "undo":
@@ -53,7 +54,7 @@ def thing_meant(said: str, history: Sequence[str]) -> tuple[Part, New]:
     """
     wanted = _telling_words(said)
     if history and wanted and _has(history[-1], wanted):
-        raise NotUnderstood(f"the caption has '{said}' already")
+        raise NotUnderstood(Why.HAS_ALREADY, said=said)
     for caption in reversed(history[:-1]):
         parts = list(parse(caption).parts)
         for number, part in enumerate(parts):
@@ -62,7 +63,7 @@ def thing_meant(said: str, history: Sequence[str]) -> tuple[Part, New]:
             if _all_in(wanted, part):
                 inner = [parts[k] for k in branch(parts, number)][1:]
                 return part, New((Part((), part.phrase), *(replace(each, origin=None) for each in inner)))
-    raise NotUnderstood(f"no earlier picture has '{said}': say 'add ...' for something new")
+    raise NotUnderstood(Why.NEVER_THERE, said=said)
 
 
 def _last_change(said: str, history: Sequence[str]) -> int:
@@ -70,9 +71,7 @@ def _last_change(said: str, history: Sequence[str]) -> int:
     wanted = _telling_words(said)
     now, before = (_naming(caption, wanted) for caption in (history[-1], history[-2]))
     if not wanted or now == before:
-        raise NotUnderstood(
-            f"the last turn did not change '{said}': say 'undo that', 'remove ...' or 'back to turn 1'"
-        )
+        raise NotUnderstood(Why.NO_SUCH_CHANGE, said=said)
     return len(history) - 2
 
 
@@ -83,9 +82,7 @@ def _naming(caption: str, wanted: Sequence[str]) -> list[str]:
 
 def _counted(turn: int, now: int) -> int:
     if not 0 <= turn < now:
-        raise NotUnderstood(
-            f"there is no turn {turn} to go back to: so far there are turns 0 to {now}, the last is shown"
-        )
+        raise NotUnderstood(Why.NO_SUCH_TURN, turn=turn, last=now)
     return turn
 
 
@@ -97,13 +94,13 @@ def _remembered(said: str, history: Sequence[str]) -> int:
     if wanted and all(word in _BEFORE for word in wanted):
         return len(history) - 2
     if not wanted or {"without", "before", "not", "no", "after"} & set(heard):
-        raise NotUnderstood(f"which turn 'back to {said}' means is not clear: say 'back to turn 1' or 'undo that'")
+        raise NotUnderstood(Why.UNCLEAR_TURN, said=said)
     if _has(history[-1], wanted):
-        raise NotUnderstood(f"the caption has '{said}' already: say 'back to turn 1' or 'undo that'")
+        raise NotUnderstood(Why.BACK_TO_THE_SAME, said=said)
     for turn in range(len(history) - 2, -1, -1):
         if _has(history[turn], wanted):
             return turn
-    raise NotUnderstood(f"no earlier picture is '{said}': say 'back to turn 1' or 'undo that'")
+    raise NotUnderstood(Why.NO_PICTURE_LIKE_THAT, said=said)
 
 
 def _telling_words(said: str) -> list[str]:

@@ -10,7 +10,7 @@ from undrift.instructions.english import indefinite, preposition, same_noun
 from undrift.instructions.lexicon import adjective_class, pairs, words
 from undrift.instructions.names import New, Reference
 from undrift.instructions.qualities import with_qualities
-from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.slots import Place
 
 
@@ -28,15 +28,12 @@ def set_place(draft: Draft, place: Place, *, weather: bool = False) -> None:
         new = draft.world.place(new)
     replaced = draft.replaced_places(new, weather=weather)
     if any(draft.parts[k] == new for k in replaced):
-        raise NotUnderstood(f"the caption says '{' '.join(new.words)}' already")
+        raise NotUnderstood(Why.SAYS_ALREADY, shown=" ".join(new.words))
     if (weather or new.is_time) and draft.world is None and _turned(draft, phrase.noun):
         return
     if replaced and new.is_time and draft.world is not None and not draft.world.is_place(phrase.noun):
         gone = " ".join(draft.parts[replaced[0]].words)
-        raise NotUnderstood(
-            f"'{' '.join(new.words)}' would take '{gone}' away, the one background here: "
-            "say 'change the background to ...'"
-        )
+        raise NotUnderstood(Why.ONLY_BACKGROUND, new=" ".join(new.words), shown=gone)
     if replaced:
         replaced += [k for number in replaced for k in branch(draft.parts, number)[1:]]
         draft.parts[replaced[0]] = replace(new, origin=draft.parts[replaced[0]].origin)
@@ -62,12 +59,12 @@ def _turned(draft: Draft, weather: str) -> bool:
     clash = [k for k, word in said if weather in words("weather", "dark") and word in words("weather", "sunlit")]
     if clash or (said and adjective and len(said) > 1):
         number = (clash or [k for k, _ in said])[0]
-        raise NotUnderstood(f"the caption says '{draft.phrase(number).text}', which '{weather}' does not go with")
+        raise NotUnderstood(Why.DOES_NOT_GO_WITH, shown=draft.phrase(number).text, weather=weather)
     if not said or adjective is None:
         return False
     number, word = said[0]
     if word == adjective:
-        raise NotUnderstood(f"the caption says '{draft.phrase(number).text}' already")
+        raise NotUnderstood(Why.SAYS_ALREADY, shown=draft.phrase(number).text)
     draft.rewrite(number, with_qualities(draft.phrase(number), (adjective,)))
     draft.kinds.append("background")
     return True
@@ -83,9 +80,7 @@ def set_places(draft: Draft, new: New) -> None:
     """Where and when of "a city at night" in the place of a place."""
     odd = next((part for part in new.parts[1:] if not part.is_time), None)
     if odd is not None or (len(new.parts) > 1 and draft.world is not None):
-        raise NotUnderstood(
-            f"'{' '.join((odd or new.parts[1]).words)}' is too much for a place: give the whole caption"
-        )
+        raise NotUnderstood(Why.TOO_MUCH_FOR_PLACE, said=" ".join((odd or new.parts[1]).words))
     set_place(draft, Place(None, new.phrase))
     for part in new.parts[1:]:
         assert part.phrase is not None, "a time has a noun"
@@ -96,7 +91,7 @@ def setting(scene: Phrase) -> Place:
     """Where "a beach scene" is set, which no thing can become."""
     place = set_in(scene)
     if place is None:
-        raise NotUnderstood(f"'{scene.text}' is where the picture is set: say 'change the background to ...'")
+        raise NotUnderstood(Why.IS_SETTING, said=scene.text)
     return Place(None, Phrase(indefinite(place, place), (), place))
 
 

@@ -8,7 +8,7 @@ from undrift.instructions.caption import Part
 from undrift.instructions.checks import check_shared
 from undrift.instructions.draft import Draft
 from undrift.instructions.lexicon import pairs, words
-from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.slots import Pose
 from undrift.instructions.things import after_thing
 
@@ -26,7 +26,7 @@ def give_up(draft: Draft, number: int, pose: str) -> bool:
     ways = [part for part in following if part.lead in words("verbs", "ways")]
     if draft.parts[own[0]].phrase is not None or ways:
         said = " ".join(word for part in (draft.parts[own[0]], *ways) for word in part.words)
-        raise NotUnderstood(f"what becomes of '{said}' is not clear: give the whole caption")
+        raise NotUnderstood(Why.UNCLEAR_REST, said=said)
     del draft.parts[own[0]]
     draft.last = draft.parts[number]
     return True
@@ -39,7 +39,7 @@ def express(draft: Draft, number: int, wanted: Pose) -> None:
     kept = tuple(word for word in phrase.modifiers if word.lower() not in others)
     new = replace(phrase, modifiers=(*wanted.words, *kept))
     if new == phrase:
-        raise NotUnderstood(f"'the {phrase.noun}' is {' '.join(wanted.words)} already")
+        raise NotUnderstood(Why.IS_ALREADY, thing=phrase.noun, quality=" ".join(wanted.words))
     for k in reversed(range(number + 1, len(draft.parts))):
         if draft.parts[k].pose == "expression" and draft.owner(k) == number and draft.parts[k].phrase is None:
             del draft.parts[k]
@@ -55,24 +55,20 @@ def take_pose(draft: Draft, number: int, wanted: Pose) -> None:
     bound = [k for k in own if draft.parts[k].phrase is not None]
     if bound:
         part = draft.parts[bound[0]]
-        raise NotUnderstood(
-            f"the caption says '{' '.join(part.words)}': say 'remove the {draft.phrase(bound[0]).noun}' first"
-        )
+        raise NotUnderstood(Why.POSE_BOUND, shown=" ".join(part.words), thing=draft.phrase(bound[0]).noun)
     if own:
         if not wanted.words:
             del draft.parts[own[0]]
             return
         if draft.parts[own[0]].joiner == wanted.words:
-            raise NotUnderstood(f"'the {draft.phrase(number).noun}' is {' '.join(wanted.words)} already")
+            raise NotUnderstood(Why.IS_ALREADY, thing=draft.phrase(number).noun, quality=" ".join(wanted.words))
         after = draft.parts[own[0] + 1 :][:1]
         moves = wanted.words[0] in words("verbs", "moving")
         if after and after[0].lead in words("verbs", "ways") and not moves:
-            raise NotUnderstood(
-                f"'{' '.join((*wanted.words, *after[0].words))}' may make no sense: give the whole caption"
-            )
+            raise NotUnderstood(Why.MAKES_NO_SENSE, said=" ".join((*wanted.words, *after[0].words)))
         draft.parts[own[0]] = replace(draft.parts[own[0]], joiner=wanted.words)
         return
     if not wanted.words:
-        raise NotUnderstood(f"'the {draft.phrase(number).noun}' takes no other pose: it stands already")
+        raise NotUnderstood(Why.NO_OTHER_POSE, thing=draft.phrase(number).noun)
     draft.insert(after_thing(draft, number), [Part(wanted.words, None)])
     draft.last = draft.parts[number]

@@ -9,7 +9,8 @@ from undrift.instructions.draft import Draft
 from undrift.instructions.english import indefinite, is_plural
 from undrift.instructions.lexicon import adjective_class, is_adjective, opposites, pairs, read_table, words
 from undrift.instructions.names import Reference
-from undrift.instructions.reading import Kind, NotUnderstood
+from undrift.instructions.reading import Kind
+from undrift.instructions.refusals import NotUnderstood, Why
 
 
 def with_qualities(phrase: Phrase, said: tuple[str, ...]) -> Phrase:
@@ -37,14 +38,14 @@ def set_qualities(
     classes = list(dict.fromkeys(made or quality_class(word, said) for word in said if word != "and"))
     outdoors = draft.parts[number].is_place or old.noun.lower() in words("nouns", "sky")
     if "weather" in classes and not outdoors and "weather" not in map(adjective_class, _lower(old.modifiers)):
-        raise NotUnderstood(f"'the {old.noun}' cannot be {' '.join(said)}; say 'change the background to ...'")
+        raise NotUnderstood(Why.NO_WEATHER_OF_ITS_OWN, thing=old.noun, quality=" ".join(said))
     if made:
         old = replace(old, modifiers=tuple(m for m in old.modifiers if adjective_class(m.lower()) != made))
     new = with_qualities(old, said)
     if draft.world is not None:
         new = draft.world.quality(new)
     if new == draft.phrase(number):
-        raise NotUnderstood(f"'the {reference.said.removeprefix('the ')}' is {' '.join(said)} already")
+        raise NotUnderstood(Why.IS_ALREADY, thing=reference.said.removeprefix("the "), quality=" ".join(said))
     draft.rewrite(number, new)
     kinds = pairs("classes", "kinds")
     draft.kinds += [kind_of(kinds.get(name, "content")) for name in classes]
@@ -54,9 +55,9 @@ def exchange_quality(draft: Draft, number: int, old: tuple[str, ...], said: tupl
     """Give a thing qualities in the place of others, whatever their class: "wooden" for "white"."""
     phrase = draft.phrase(number)
     if not set(old) <= {"and", *_lower(phrase.modifiers)}:
-        raise NotUnderstood(f"the caption says '{phrase.text}', not '{' '.join(old)}'")
+        raise NotUnderstood(Why.NOT_WHAT_IT_SAYS, shown=phrase.text, said=" ".join(old))
     if draft.world is not None and set(said) & set(draft.world.poses):
-        raise NotUnderstood(f"'{' '.join(said)}' is a pose, '{' '.join(old)}' is none: say one after the other")
+        raise NotUnderstood(Why.POSE_AND_QUALITY, pose=" ".join(said), quality=" ".join(old))
     new = {quality_class(word, said) for word in said}
     other = {word for word in old if word != "and" and quality_class(word, old) not in new}
     kept = joined_well(tuple(word for word in phrase.modifiers if word.lower() not in other))
@@ -75,7 +76,7 @@ def drop_quality(draft: Draft, number: int, word: str) -> Kind | None:
         return None
     name = quality_class(word, _lower(phrase.modifiers))
     if name == "colour":
-        raise NotUnderstood(f"'not {word}' leaves open which colour it is to be: say 'make the {phrase.noun} ...'")
+        raise NotUnderstood(Why.WHICH_COLOUR, colour=word, thing=phrase.noun)
     kept = joined_well(tuple(each for each in phrase.modifiers if each.lower() != word))
     draft.rewrite(number, replace(phrase, modifiers=kept))
     return kind_of(pairs("classes", "kinds").get(name, "content"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from undrift.errors import InputError
 from undrift.instructions.exchange import Exchange
 
 Kind = Literal[
@@ -15,10 +14,6 @@ Kind = Literal[
 """Kinds of edit: the nine of PIE-Bench, a thing put elsewhere, and steps through the turns."""
 
 TextForm = Literal["caption", "instruction"]
-
-
-class NotUnderstood(InputError):
-    """An instruction that has no sure reading. The message says what is missing and gives the nearest form."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 
 from undrift.instructions.lexicon import is_slip, nearest, read_table, words
-from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.tokens import Token
 from undrift.instructions.world import LITTLEWORLD, world_of
 
@@ -33,9 +33,7 @@ def corrected(tokens: Sequence[Token], caption: str, history: Sequence[str] = ()
             continue
         meant = _meant(token.low, there, drawn=world_of(caption) is not None)
         if meant is None:
-            raise NotUnderstood(
-                f"'{token.text}' is no word that is known here: did you mean '{close}'? In quotes it stays"
-            )
+            raise NotUnderstood(Why.UNKNOWN_WORD, word=token.text, close=close)
         right.append(replace(token, text=meant, low=meant))
         notes.append(f"'{token.text}' read as '{meant}'")
     return right, notes

@@ -11,7 +11,7 @@ from undrift.instructions.english import same_noun
 from undrift.instructions.lexicon import compared, pairs, verb_forms, words
 from undrift.instructions.names import New, Reference
 from undrift.instructions.qualities import heir, kind_of, quality_class
-from undrift.instructions.reading import NotUnderstood
+from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.world import in_place_of
 
 BESIDE = ("next", "to")
@@ -23,7 +23,7 @@ def take_away(draft: Draft, number: int) -> None:
     part = draft.parts[number]
     phrase = draft.phrase(number)
     if part.is_place:
-        raise NotUnderstood(f"'the {phrase.noun}' is the background: say 'change the background to ...'")
+        raise NotUnderstood(Why.IS_BACKGROUND, said=f"the {phrase.noun}")
     gone = set(branch(draft.parts, number))
     again = [
         k
@@ -32,7 +32,7 @@ def take_away(draft: Draft, number: int) -> None:
         and (repeats(other, phrase) or other.determiner.lower() in words("determiners", "possessives"))
     ]
     if again:
-        raise NotUnderstood(f"'{' '.join(draft.parts[again[0]].words)}' would be left over: give the whole caption")
+        raise NotUnderstood(Why.LEFT_OVER, said=" ".join(draft.parts[again[0]].words))
     if number == 0:
         _behead(draft)
     else:
@@ -45,15 +45,10 @@ def _behead(draft: Draft) -> None:
     gone = branch(draft.parts, 0)
     others = [k for k, part in enumerate(draft.parts) if part.lead == "and" and coordinate(draft.parts, k) == 0]
     if not others:
-        raise NotUnderstood(
-            f"without 'the {phrase.noun}' the picture has nothing to show: say what is to be there instead, such as "
-            f"'replace the {phrase.noun} with a ...'"
-        )
+        raise NotUnderstood(Why.NOTHING_LEFT, thing=phrase.noun)
     between = [k for k in range(1, others[0]) if k not in gone]
     if between:
-        raise NotUnderstood(
-            f"what becomes of '{' '.join(draft.parts[between[0]].words)}' is not clear: give the whole caption"
-        )
+        raise NotUnderstood(Why.UNCLEAR_REST, said=" ".join(draft.parts[between[0]].words))
     draft.parts = [replace(draft.parts[others[0]], joiner=()), *draft.parts[others[0] + 1 :]]
 
 
@@ -129,7 +124,7 @@ def put_instead(draft: Draft, number: int, reference: Reference, new: New, *, ke
     following = number + 1
     tail = following < len(draft.parts) and draft.parts[following].lead == "of"
     if phrase == old and len(new.parts) == 1 and not named_too:
-        raise NotUnderstood(f"the caption says '{old.text}' already")
+        raise NotUnderstood(Why.SAYS_ALREADY, shown=old.text)
     if tail and (named_too or any(part.lead == "of" for part in new.parts[1:])):
         draft.delete(following)
     if (
@@ -137,9 +132,7 @@ def put_instead(draft: Draft, number: int, reference: Reference, new: New, *, ke
         and any(_is_worn(part) or part.lead == "with" for part in new.parts)
         and len(branch(draft.parts, number)) > 1
     ):
-        raise NotUnderstood(
-            f"what becomes of '{' '.join(draft.parts[following].words)}' is not clear: give the whole caption"
-        )
+        raise NotUnderstood(Why.UNCLEAR_REST, said=" ".join(draft.parts[following].words))
     if len(new.parts) > 1:
         draft.insert(following, new.parts[1:])
     draft.rewrite(number, phrase)

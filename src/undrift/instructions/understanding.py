@@ -15,7 +15,8 @@ from undrift.instructions.forms import MOST_WORDS, Request, requests
 from undrift.instructions.history import thing_meant, turn_meant
 from undrift.instructions.lexicon import compared, is_adjective
 from undrift.instructions.names import Reference, references
-from undrift.instructions.reading import Kind, NotUnderstood, Reading, TextForm
+from undrift.instructions.reading import Kind, Reading, TextForm
+from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.spelling import corrected
 from undrift.instructions.text_form import nouns_of, text_form
 from undrift.instructions.tokens import Token, tokenise, without_politeness
@@ -39,26 +40,23 @@ def understand(text: str, caption: str, history: Sequence[str] = (), form: TextF
         NotUnderstood: an instruction that has no sure reading; nothing is guessed.
     """
     if not text.strip():
-        raise NotUnderstood("the text is empty: say what to change, or what the picture is to show")
+        raise NotUnderstood(Why.EMPTY)
     said = form or text_form(text, caption)
     if said == "caption":
         return Reading(text, "caption", (), caption, text)
     spoken = tokenise(text)
     if len(spoken) > MOST_WORDS:
-        raise NotUnderstood(
-            f"this has {len(spoken)} words, an instruction has at most {MOST_WORDS}: "
-            "say it in several turns, or give the whole caption (--caption, read_as)"
-        )
+        raise NotUnderstood(Why.TOO_LONG, words=len(spoken), most=MOST_WORDS)
     spelt, notes = corrected(spoken, caption, history)
     tokens = without_politeness(spelt)
     if not tokens:
-        raise NotUnderstood(f"'{text}' has no words: say what to change, or what the picture is to show")
+        raise NotUnderstood(Why.NO_WORDS, text=text)
     turns = list(history) or [caption]
     asked = requests(tokens, nouns_of(caption)) or requests(spelt, nouns_of(caption))
     if asked is None:
         meant = _fragment(" ".join(token.text for token in tokens), caption)
         if meant is None:
-            raise NotUnderstood(advice(text, tokens, caption, lambda said: _is_read(said, caption, turns)))
+            raise advice(text, tokens, caption, lambda said: _is_read(said, caption, turns))
         asked = [meant]
         notes.append("read as a change of what is there; --caption makes it all that the picture is to show")
     reading = _answer(text, caption, turns, asked)
@@ -94,7 +92,7 @@ def _answer(text: str, caption: str, history: list[str], asked: list[Request]) -
         return Reading(text, "instruction", (_STEPS[first.edit],), caption, history[turn], turn=turn)
     if first.edit in _STRENGTHS:
         if len(history) < 2:
-            raise NotUnderstood(f"'{first.edit}' of what? No turn was made yet: say what to change")
+            raise NotUnderstood(Why.NO_TURN_TO_STRENGTHEN, step=first.edit)
         kind, strength = _STRENGTHS[first.edit]
         return Reading(text, "instruction", (kind,), history[-2], caption, strength=strength)
     return _edited(text, caption, history, asked)
@@ -109,14 +107,14 @@ def _edited(text: str, caption: str, history: list[str], asked: list[Request]) -
     if _puts_in_place(text) and "add" in draft.kinds:
         swapped = [replace(request, edit="swap_in") if request.edit in _ADDING else request for request in asked]
         if swapped == asked or not all("new" in request.gaps for request in swapped if request.edit == "swap_in"):
-            raise NotUnderstood("instead of what? Say 'replace the ... with a ...'")
+            raise NotUnderstood(Why.INSTEAD_OF_WHAT)
         return _edited(text, caption, history, swapped)
     target = draft.text
     objection = world.objection(parse(target)) if world else None
     if objection:
-        raise NotUnderstood(objection)
+        raise objection
     if target == source:
-        raise NotUnderstood(f"'{text}' changes nothing: the caption says '{source}' already")
+        raise NotUnderstood(Why.CHANGES_NOTHING, text=text, caption=source)
     note = "; ".join(dict.fromkeys(draft.notes))
     return Reading(text, "instruction", tuple(draft.kinds), source, target, _steering(draft, target), note=note)
 
@@ -149,7 +147,7 @@ def _implied(asked: Sequence[Request]) -> str:
         if not reference.is_pronoun and reference.owner is None and reference.beside is None
     ]
     if not named or any(request.edit in ("background", "when", "style", "remove", "put_back") for request in asked):
-        raise NotUnderstood("no caption says what the picture shows: give one first, or say all that it is to show")
+        raise NotUnderstood(Why.NO_CAPTION)
     phrases = [Phrase("a", each.modifiers, each.noun) for each in named[:1]]
     new = [Part((), phrase.agreeing()) for phrase in phrases]
     return " ".join(word for part in new for word in part.words)

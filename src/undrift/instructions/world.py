@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from undrift.instructions.caption import Caption, Part, Phrase, is_animate, parse
 from undrift.instructions.english import indefinite
 from undrift.instructions.lexicon import adjective_class, pairs, words
+from undrift.instructions.refusals import Names, NotUnderstood, Why
 from undrift.littleworld.captions import OPENINGS, PLACES, VOCABULARY
 from undrift.littleworld.scenes import COMPANIONS, PATTERNS, POSES, SUBJECTS, WEARABLES, WEARERS
 
@@ -85,29 +86,31 @@ class World:
             return phrase
         return replace(phrase, determiner=indefinite((*phrase.modifiers, phrase.noun)[0], phrase.noun))
 
-    def objection(self, caption: Caption) -> str | None:
-        """What cannot be drawn of a caption, in words; None if nothing speaks against it."""
+    def objection(self, caption: Caption) -> NotUnderstood | None:
+        """What cannot be drawn of a caption; None if nothing speaks against it."""
         first = caption.parts[0].phrase
         if first is None:
             return None
         odd = next((part for part in caption.parts if part.phrase and _BROKEN & set(part.lead.split())), None)
         if odd is not None:
-            return f"'{' '.join(odd.words)}' is nothing that can be drawn here: say one edit after the other"
+            return NotUnderstood(Why.NOT_DRAWN, said=" ".join(odd.words))
         others = [part.phrase for part in caption.parts[1:] if part.phrase is not None]
         for phrase in others:
             patterned = next((word for word in phrase.modifiers if word in self.patterns), None)
             if patterned is not None:
-                return f"the {phrase.noun} cannot be {patterned}: here only the {first.noun} has a pattern"
+                return NotUnderstood(Why.NO_PATTERN_HERE, thing=phrase.noun, pattern=patterned, first=first.noun)
         worn = next((part.phrase for part in caption.parts if part.lead == "wearing"), None)
         subjects, _, beside = self.roles
         if worn is not None and worn.noun in (*subjects, *beside):
-            return f"nobody can wear '{worn.text}' here: say 'add {worn.text}', and what is to go"
+            return NotUnderstood(Why.NOT_WORN_HERE, new=worn.text)
         if first.noun in self.wearers or is_animate(first):
             return None
         if worn is not None:
-            return f"a {first.noun} cannot wear '{worn.text}': say 'remove the {worn.noun}' as well"
+            return NotUnderstood(Why.TAKE_OFF_FIRST, thing=first.noun, shown=worn.text, worn=worn.noun)
         posed = next((part.lead for part in caption.parts if part.phrase is None and part.lead in self.poses), None)
-        return posed and f"a {first.noun} cannot be {posed}: only {', '.join(self.wearers)} can"
+        if posed is None:
+            return None
+        return NotUnderstood(Why.NO_POSE_HERE, thing=first.noun, pose=posed, wearers=Names(self.wearers))
 
 
 _BROKEN = frozenset({",", "as"}) | words("verbs", "leaving") - {"down", "up", "over", "together"}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from undrift.errors import InputError
-from undrift.instructions import NotUnderstood, Reading, TextForm, understand
+from undrift.instructions import NotUnderstood, Reading, Refusal, TextForm, Why, understand
 from undrift.instructions.exchange import LanguageModel, Said
 from undrift.methods.base import EditMethod
 from undrift.session.engine import EditPlan
@@ -65,10 +64,10 @@ def check_edit(reading: Reading) -> None:
     """Refuse a step back and "more", which are no edits of their own.
 
     Raises:
-        InputError: it is one.
+        Refusal: it is one.
     """
     if reading.is_step or reading.strength:
-        raise InputError(f"'{reading.text}' is no edit of its own: say what to change")
+        raise Refusal(Why.NO_EDIT, text=reading.text)
 
 
 def told(listen: Callable[[], Reading], text: str, now: str, method: EditMethod) -> Reading:
@@ -94,7 +93,7 @@ def said_plan(reading: Reading, parent: Turn, source_prompt: str | None = None) 
     """The turn that makes what was asked for from ``parent``.
 
     Raises:
-        InputError: a step back or "more", which are no edits of ``parent``.
+        Refusal: a step back or "more", which are no edits of ``parent``.
     """
     check_edit(reading)
     implied = reading.source if source_prompt is None and reading.source != parent.prompt else source_prompt
@@ -121,14 +120,14 @@ def again_plan(reading: Reading, turn: Turn) -> tuple[EditPlan, float]:
     """The turn that makes ``turn`` anew, "more" or "less" of it, with its seed; and where the dial is to be.
 
     Raises:
-        InputError: ``turn`` is no edit, or the dial is at its end.
+        Refusal: ``turn`` is no edit, or the dial is at its end.
     """
     spec = turn.spec
     if spec is None or turn.parent is None:
-        raise InputError(f"'{reading.text}' of what? Turn {turn.number} is no edit: say what to change")
+        raise Refusal(Why.ORIGINAL_IS_NO_EDIT, text=reading.text, turn=turn.number)
     dial = (spec.dial or 0.0) - DIAL_STEP * reading.strength
     if abs(dial) > 1.0:
-        raise InputError(f"'{reading.text}': the dial is at its end already, at {spec.dial}; say what to change")
+        raise Refusal(Why.DIAL_AT_END, text=reading.text, dial=str(spec.dial))
     plan = EditPlan(
         spec.target_prompt,
         source_prompt=spec.source_prompt,

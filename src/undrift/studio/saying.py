@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import Any
 
 from undrift.errors import InputError
-from undrift.instructions import NotUnderstood, Reading
+from undrift.instructions import NotUnderstood, Reading, Refusal
 from undrift.instructions.exchange import LanguageModel
 from undrift.methods import registry
 from undrift.session.model import Exchange, Turn
@@ -65,11 +65,21 @@ def understood(tree: Tree, form: SayForm, model: LanguageModel | None, exchanges
         return _view(reading, turn, exchanges)
     except NotUnderstood as problem:
         if not _follows_instructions(form.method):
-            return {"problem": str(problem)}
+            return _problem(problem)
         now = turn.prompt if form.source_prompt is None else form.source_prompt
-        return {**_view(as_said(form.text, now), turn, exchanges), "note": str(problem)}
+        return {**_view(as_said(form.text, now), turn, exchanges), "note": str(problem), "why": _why(problem)}
     except InputError as problem:
-        return {"problem": str(problem)}
+        return _problem(problem)
+
+
+def _problem(problem: InputError) -> dict[str, Any]:
+    said = {"problem": str(problem)}
+    return {**said, "why": _why(problem)} if isinstance(problem, Refusal) else said
+
+
+def _why(refusal: Refusal) -> dict[str, Any]:
+    """A refusal without its sentence, for those who say it in another language."""
+    return {"key": refusal.key, "values": refusal.values}
 
 
 def _follows_instructions(name: str | None) -> bool:
