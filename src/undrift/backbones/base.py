@@ -105,7 +105,8 @@ class ModelIdentity:
             quantised itself ``gguf`` or ``saved-nf4``, and after a ``+`` how the other large parts were.
         vae_hash: which autoencoder, likewise; latents mean something to every model with the same one.
         loras: adapters of the transformer, ``file:scale@hash`` each.
-        options: what else decides a result, ``name=value`` each: ``tiling=on``, ``compile=on``, ``text_tokens=256``.
+        options: what else decides a result, ``name=value`` each: ``tiling=on``, ``compile=on``, ``text_tokens=256``,
+            ``transformer=FILE@HASH`` where its weights came from a file beside the model.
         revision: the hub's commit; earlier versions recorded its first 16 digits in place of ``weights_hash``.
     """
 

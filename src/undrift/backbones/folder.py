@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from undrift.attention.sites import Site
+from undrift.backbones.given import GivenFile, scale_text
 from undrift.backbones.weights import chosen_weights, has_usual_name, read_header, resident_bytes, weights_digest
 from undrift.errors import ModelError
 from undrift.files import open_regular
@@ -58,7 +59,7 @@ class Lora:
     @property
     def label(self) -> str:
         """As turns record it: ``name:scale@digest``."""
-        return f"{self.path.name}:{self.scale:g}@{self.digest}"
+        return GivenFile(self.path.name, self.digest, scale_text(self.scale)).label
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class ModelFolder:
         revision: the hub's commit, empty for a folder of the user's.
         file: holds the weights of the parts ``replaced``, which are taken instead of the folder's.
         replaced: the network alone, or more of them of a whole checkpoint.
+        beside: whether ``file`` was given beside the folder, which is the model; else the file is.
         loras: adapters for the network, in the order in which they are added.
         text_tokens: that prompts take at most, fewer than the model was made for; None for as many.
     """
@@ -85,6 +87,7 @@ class ModelFolder:
     revision: str = ""
     file: Path | None = None
     replaced: tuple[str, ...] = ()
+    beside: bool = False
     loras: tuple[Lora, ...] = ()
     text_tokens: int | None = None
 
@@ -98,8 +101,15 @@ class ModelFolder:
         files = [*self.weight_files(), *([] if self.file is None else [self.file])]
         if not self.loras:
             return weights_digest(files)
-        added = "+".join(f"{lora.digest}:{lora.scale:g}" for lora in self.loras)
+        added = "+".join(f"{lora.digest}:{scale_text(lora.scale)}" for lora in self.loras)
         return hashlib.sha256(f"{weights_digest(files)}+{added}".encode()).hexdigest()[:16]
+
+    @property
+    def given(self) -> str:
+        """As turns record a file that was given beside the folder: ``name@digest``; empty without one."""
+        if self.file is None or not self.beside:
+            return ""
+        return GivenFile(self.file.name, weights_digest([self.file])).label
 
     @property
     def vae_hash(self) -> str:

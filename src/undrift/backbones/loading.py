@@ -121,7 +121,7 @@ def with_file(folder: ModelFolder, file: Path) -> ModelFolder:
     if folder.file is not None:
         raise ModelError(f"{folder.name} is a checkpoint with a UNet of its own: leave out --transformer")
     check_file(file, folder.pipeline_class)
-    folder = replace(folder, file=file)
+    folder = replace(folder, file=file, beside=True)
     return replace(folder, replaced=replaced_parts(folder, file))
 
 

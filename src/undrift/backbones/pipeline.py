@@ -21,6 +21,7 @@ from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, Mod
 from undrift.backbones.caching import StepCache, check_plain
 from undrift.backbones.compiling import compile_blocks, is_compiled, keep_taps_out
 from undrift.backbones.folder import NETWORKS, ModelFolder
+from undrift.backbones.given import TRANSFORMER
 from undrift.backbones.pictures import common_size
 from undrift.backbones.placement import Placement
 from undrift.backbones.weights import tensors_digest
@@ -66,7 +67,7 @@ class Knowledge:
                 _quantized(folder, placement),
                 vae_hash=folder.vae_hash,
                 loras=tuple(lora.label for lora in folder.loras),
-                options=(*placement.options, *_text_tokens(folder)),
+                options=(*placement.options, *_of_folder(folder)),
                 revision=folder.revision,
             ),
             text_tokens=folder.text_tokens,
@@ -136,8 +137,10 @@ def known_of(pipe: Any, name: str, placement: Placement) -> Knowledge:
     )
 
 
-def _text_tokens(folder: ModelFolder) -> tuple[str, ...]:
-    return () if folder.text_tokens is None else (f"text_tokens={folder.text_tokens}",)
+def _of_folder(folder: ModelFolder) -> tuple[str, ...]:
+    """What was chosen of a folder's model beside its adapters, as records have it."""
+    text_tokens = () if folder.text_tokens is None else (f"text_tokens={folder.text_tokens}",)
+    return (*text_tokens, *((f"{TRANSFORMER}={folder.given}",) if folder.beside else ()))
 
 
 def _quantized(folder: ModelFolder, placement: Placement) -> str:

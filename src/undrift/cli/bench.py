@@ -108,7 +108,7 @@ def run(
         seed=seed,
         handover=handover,
         batch=batch,
-        as_published=chosen_model.transformer is None and not chosen_model.loras,
+        as_published=not any(chosen_model.files.values()),
     )
     folder = RunFolder(output or RUNS / f"{order.suite.name}-{order.suite.variant}")
     bench_execution.run(order, folder, chosen_model, None if no_score else _names(metrics, ()), ray, as_json)

@@ -17,6 +17,7 @@ from undrift.backbones import Backbone, load
 from undrift.backbones.knowledge import is_foreign, too_large, unknown_words
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotNamedError, existing
 from undrift.backbones.named import remember as remember_named
+from undrift.cli.given import last_record, remember_files, tell_other, with_files_of
 from undrift.cli.keeper import Keeper
 from undrift.cli.options import MethodChoice, ModelChoice, shell
 from undrift.cli.output import say
@@ -67,7 +68,8 @@ def load_model(choice: ModelChoice, default: str = LITTLEWORLD) -> Backbone:
 
 
 def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
-    with _status(f"loading {name}"):
+    files = [Path(given).name for given in (choice.files["transformer"], *choice.files["loras"]) if given is not None]
+    with _status(f"loading {name}" + (f" with {', '.join(files)}" if files else "")):
         making = load if keeper is None else partial(keeper.kept, load)
         backbone = making(
             name,
@@ -77,6 +79,7 @@ def _loaded(name: str, choice: ModelChoice, *, named: bool) -> Backbone:
         )
     if named and existing(name) is not None:
         remember_named(name)
+    remember_files(choice, backbone.identity)
     return backbone
 
 
@@ -89,11 +92,13 @@ def load_other(choice: ModelChoice, name: str) -> Backbone:
 def load_for(session: Session, turn: Turn, choice: ModelChoice) -> Backbone:
     """The model to go on with from ``turn``: the session's, held in memory as before, unless the options say else."""
     usual = usual_model(session, turn)
-    before = remembered(session, turn) if choice.model in (None, usual) else {}
-    settled = choice.settled(before)
-    backbone = load_model(settled, usual)
+    same = choice.model in (None, usual)
+    settled = choice.settled(remembered(session, turn) if same else {})
+    record = last_record(session, turn, usual) if same else None
+    backbone = load_model(settled if record is None else with_files_of(record, settled), usual)
     remember(session, settled)
-    tell_left_out(turn, backbone)
+    if record is not None:
+        tell_other(record, backbone.identity)
     return backbone
 
 
@@ -101,14 +106,6 @@ def goes_on(session: Session, backbone: Backbone) -> None:
     """Somebody may go on with ``session``: a process that keeps the model prepares the next turn meanwhile."""
     if keeper is not None:
         keeper.ahead.expect(Session.open(session.folder.resolve()), backbone)
-
-
-def tell_left_out(turn: Turn, backbone: Backbone) -> None:
-    """Say once on stderr which adapters the turn before had and this command does not name."""
-    before = () if turn.spec is None else turn.spec.loras
-    missing = [label.partition(":")[0] for label in before if label not in backbone.identity.loras]
-    if missing and turn.spec is not None and turn.spec.model == backbone.identity.name:
-        say(f"note: the turn before was made with {', '.join(missing)}, which --lora does not name now", err=True)
 
 
 class Recorded:
@@ -126,11 +123,20 @@ class Recorded:
         specs = [step.spec for step in self._session.path(turn) if step.spec is not None]
         return self.of(specs[0]) if specs else load_for(self._session, turn, self._choice)
 
+    def check(self, turns: Sequence[Turn]) -> None:
+        """Say what files of weights are missing before the first of ``turns`` is made again."""
+        records = (turn.spec or turn.encoded_by for turn in turns)
+        for record in records:
+            if record is not None and self._choice.model in (None, record.model):
+                with_files_of(record, self._choice)
+
     def of(self, spec: TurnSpec | Loaded) -> Backbone:
         """The model of a record, in its number format and on its device where that is here."""
         name = self._choice.model or spec.model
-        usual = remembered(self._session, self._session.original) | recorded(spec) if name == spec.model else {}
+        same = name == spec.model
+        usual = remembered(self._session, self._session.original) | recorded(spec) if same else {}
         wanted = self._choice.settled(usual)
+        wanted = with_files_of(spec, wanted) if same else wanted
         if self._loaded is None or self._loaded[:2] != (name, wanted):
             self._loaded = None
             self._loaded = name, wanted, load_model(wanted, name)

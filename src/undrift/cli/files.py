@@ -157,6 +157,7 @@ def replay(
     from undrift.cli.progress import StopOnInterrupt
     from undrift.pictures import read_picture
     from undrift.session.appearing import check_free
+    from undrift.session.replay import repeated_turns
     from undrift.session.replay import replay as run_again
 
     folder = output or free_folder("undrift-replay")
@@ -165,6 +166,7 @@ def replay(
     execution.name_models(chosen_method)
     picture = None if image is None else read_picture(image)
     models = execution.Recorded(opened, chosen_model)
+    models.check(repeated_turns(opened.tree(), turn))
     backbone = models.first(opened.turn(turn or "head"))
     with StopOnInterrupt() as stop:
         again = run_again(

@@ -67,10 +67,16 @@ QUANTIZATIONS = ("none", "nf4", "int8", "fp8")
 TILINGS = ("auto", "on", "off")
 SWITCH = ("off", "on")
 
+NO_FILE = "none"
+"""What ``--transformer`` and ``--lora`` take for the model's own weights, where the session has others."""
+
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model, and how it is held and run; None takes what suits the session, see ``settled``."""
+    """Which model, and how it is held and run; None takes what suits the session, see ``settled``.
+
+    So does a ``transformer`` of None and an empty ``loras``; ``none`` for either is the model's own weights.
+    """
 
     model: str | None
     dtype: str | None
@@ -102,8 +108,13 @@ class ModelChoice:
     @property
     def arguments(self) -> dict[str, Any]:
         """All that ``undrift.load`` takes beside the name."""
-        of = {"revision": self.revision, "transformer": self.transformer, "loras": self.loras}
-        return {**self.held, **of, "weights": self.weights}
+        return {**self.held, **self.files, "revision": self.revision, "weights": self.weights}
+
+    @property
+    def files(self) -> dict[str, Any]:
+        """The files of weights that it takes beside the model, as ``undrift.load`` takes them."""
+        transformer = None if self.transformer == Path(NO_FILE) else self.transformer
+        return {"transformer": transformer, "loras": () if self.loras == (NO_FILE,) else self.loras}
 
     def settled(self, usual: Mapping[str, str] | None = None) -> ModelChoice:
         """The choice with ``usual`` where it says nothing, and ``PLACEMENT`` where neither does."""
@@ -295,14 +306,15 @@ model_options = bundle(
             type=click.Path(path_type=Path),
             metavar="FILE",
             help="Take the transformer's weights from this file: safetensors in its authors' layout, or GGUF. Of "
-            "Stable Diffusion: a whole checkpoint, or a UNet.",
+            "Stable Diffusion: a whole checkpoint, or a UNet. Default: as the turn before; none for the model's own.",
         ),
         click.option(
             "--lora",
             "loras",
             multiple=True,
             metavar="FILE[:SCALE]",
-            help="Add this LoRA to the transformer or UNet; repeatable. Holds for this command.",
+            help="Add this LoRA to the transformer or UNet; repeatable. Default: those of the turn before; none for "
+            "none.",
         ),
         click.option(
             "--weights",

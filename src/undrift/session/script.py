@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from undrift.backbones.given import loras_of, transformer_of
 from undrift.backbones.locate import LITTLEWORLD, existing
 from undrift.backbones.placement import quantize_option
 from undrift.errors import InputError
@@ -162,7 +163,14 @@ def _loaded(made: TurnSpec | Loaded | Maker | None) -> dict[str, Any]:
         return {"name": _located(made.name), "weights": made.weights_hash}
     of = {"name": _located(made.model), "weights": made.weights_hash}
     held = {"dtype": made.dtype, "device": made.device, "quantize": quantize_option(made.quantize)}
-    return {**of, **held, **_arguments(made.options)}
+    return {**of, **held, **_arguments(made.options), **_files(made)}
+
+
+def _files(made: TurnSpec | Loaded) -> dict[str, Any]:
+    """The files of weights beside the model, as ``undrift.load`` takes them: where they are, if that is known."""
+    transformer, loras = transformer_of(made), tuple(lora.located() for lora in loras_of(made))
+    given = {} if transformer is None else {"transformer": transformer.located()}
+    return {**given, **({"loras": loras} if loras else {})}
 
 
 def _arguments(options: Sequence[str]) -> dict[str, Any]:
@@ -242,7 +250,10 @@ def _model(spec: TurnSpec | Loaded) -> list[str]:
         "--quantize",
         quantize_option(spec.quantize),
     ]
-    return [*_named(Maker(spec.model, spec.weights_hash)), *held, *_flags(spec.options)]
+    files = _files(spec)
+    given = ["--transformer", files["transformer"]] if "transformer" in files else []
+    given += [part for lora in files.get("loras", ()) for part in ("--lora", lora)]
+    return [*_named(Maker(spec.model, spec.weights_hash)), *held, *_flags(spec.options), *given]
 
 
 def _how(spec: TurnSpec) -> list[str]:
