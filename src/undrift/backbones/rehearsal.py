@@ -9,7 +9,6 @@ other state nothing is computed. No method needs to know, or says twice what it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import NoReturn
 
@@ -17,8 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from undrift.attention.sites import Site
-from undrift.attention.taps import AttentionTap
+from undrift.backbones.around import Around
 from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, NetworkInputs
 from undrift.backbones.conditioning import NOWHERE
 from undrift.backbones.velocity import BackboneField
@@ -32,7 +30,7 @@ class RehearsalOver(Exception):
     """What is asked now depends on what nobody knows yet, and so does everything after it."""
 
 
-class Rehearsal(Backbone):
+class Rehearsal(Around):
     """A backbone of which ``UNKNOWN`` may be asked.
 
     Velocities are computed and remembered in the ``memory`` of the backbone inside, up to half of it, so that the
@@ -44,11 +42,9 @@ class Rehearsal(Backbone):
     """
 
     def __init__(self, backbone: Backbone, known: str) -> None:
-        super().__init__()
-        self._inner, self._known = backbone, known
+        super().__init__(backbone)
+        self._known = known
         self._left = 0 if backbone.memory is None else backbone.memory.budget // 2
-        self.counter, self.placement = backbone.counter, backbone.placement
-        self.identity, self.capabilities, self.tuned = backbone.identity, backbone.capabilities, backbone.tuned
 
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         made = self._inner.embed([self._known if prompt == UNKNOWN else prompt for prompt in prompts])
@@ -82,45 +78,11 @@ class Rehearsal(Backbone):
         if self._left < 0:
             raise RehearsalOver("what may be remembered is full")
 
-    @property
-    def sites(self) -> tuple[Site, ...]:
-        return self._inner.sites
-
-    def geometry(self, size: tuple[int, int]) -> Geometry:
-        return self._inner.geometry(size)
-
-    def feature_bytes(self, site: Site, geometry: Geometry) -> int:
-        return self._inner.feature_bytes(site, geometry)
-
-    def state_bytes(self, geometry: Geometry) -> int:
-        return self._inner.state_bytes(geometry)
-
-    def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
-        return self._inner.sigmas(steps, geometry)
-
-    @property
-    def repeatable(self) -> bool:
-        return self._inner.repeatable
-
-    def turning(self) -> AbstractContextManager[None]:
-        return self._inner.turning()
-
-    def installed(self, *taps: AttentionTap) -> AbstractContextManager[None]:
-        return self._inner.tapped(*taps)
-
     def encode(self, images: Sequence[Image.Image]) -> NoReturn:
         raise RehearsalOver("pictures are made of what nobody knows yet")
 
     def decode(self, latent: Latent) -> NoReturn:
         raise RehearsalOver("pictures are made of what nobody knows yet")
-
-    def network_inputs(
-        self, conditioning: Conditioning, geometry: Geometry, guidance: Sequence[float]
-    ) -> NetworkInputs:
-        return self._inner.network_inputs(conditioning, geometry, guidance)
-
-    def part_of(self, inputs: NetworkInputs, tokens: Tensor) -> NetworkInputs:
-        return self._inner.part_of(inputs, tokens)
 
     def evaluate(self, x: Tensor, sigma: float, inputs: NetworkInputs, *, tapped: bool = True) -> NoReturn:
         raise RehearsalOver("an evaluation of no velocity field is not remembered")
