@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from undrift.methods.registry import all_methods, method
     from undrift.pictures import read_picture
     from undrift.session.ahead import prepare
-    from undrift.session.engine import EditPlan, run_turn, start_session
+    from undrift.session.engine import EditPlan, run_together, run_turn, start_session
     from undrift.session.model import Turn
     from undrift.session.references import Look
     from undrift.session.store import Session
@@ -41,6 +41,7 @@ _HOMES = {
     "method": "undrift.methods.registry",
     "prepare": "undrift.session.ahead",
     "read_picture": "undrift.pictures",
+    "run_together": "undrift.session.engine",
     "run_turn": "undrift.session.engine",
     "start_session": "undrift.session.engine",
     "understand": "undrift.instructions",
@@ -64,6 +65,7 @@ __all__ = [
     "method",
     "prepare",
     "read_picture",
+    "run_together",
     "run_turn",
     "start_session",
     "understand",

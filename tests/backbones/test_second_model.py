@@ -143,7 +143,7 @@ def test_the_mask_of_a_turn_has_the_model_s_own_token_side(tmp_path: Path) -> No
     shown: list[Image.Image] = []
     session = start_session(tmp_path / "s", Image.new("RGB", (52, 24), "green"), "a cat", model())
     method = get("multi_turn", overrides={"steps": 3, "highlight_start": 1, "ranks": (0, 2)})
-    preview = Preview(model(), (52, 24), lambda picture, step, steps: shown.append(picture))
+    preview = Preview(model(), (52, 24), lambda pictures, step, steps: shown.extend(pictures))
     turn = run_turn(session, model(), method, EditPlan("a red cat", seed=1), [preview])
     mask = session.mask(turn)
     assert mask is not None

@@ -91,6 +91,10 @@ def test_run_takes_regions_too(invoke: Invoke, masks: Path) -> None:
         (("--dial", "2"), "Invalid value for '--dial'"),
         (("--candidates", "0"), "Invalid value for '--candidates'"),
         (("--candidates", "2", "-o", "x.png"), "--output takes one picture"),
+        (("--also", "nonsense"), "no method 'nonsense'"),
+        (("--also", "1.5"), "--also 1.5: expected a method, or a dial from -1 to 1"),
+        (("--also", "no_edit", "-o", "x.png"), "--output takes one picture: leave out --also"),
+        (("--candidates", "9", "--also", "no_edit"), "10 candidates were asked for, expected 1 to 9"),
         (("--method", "no_edit", "--dial", "1"), "method 'no_edit' has nothing that the dial turns here"),
         (("--method", "no_edit", "--candidates", "2"), "candidates of 'no_edit' would all be one picture"),
     ],
@@ -130,6 +134,27 @@ def test_candidates_in_one_batch_are_those_that_are_made_one_by_one(session: Inv
     for one, other in zip(pictures[:3], pictures[3:], strict=True):
         apart = np.abs(np.asarray(one).astype(int) - np.asarray(other))
         assert apart.max() <= 1, "a level where rounding decides"
+
+
+def test_other_methods_and_dials_make_a_candidate_each(session: Invoke, folder: Path) -> None:
+    others = ("--also", "no_edit", "--also", "toy:global", "--also", "-0.5", "--together")
+    told = session("edit", "--caption", "a bird", *TOY, *others).stdout
+    made = opened(folder).turns()[-4:]
+    specs = [turn.spec for turn in made if turn.spec is not None]
+    assert sorted((spec.method, spec.preset, spec.dial) for spec in specs) == [
+        ("no_edit", "default", 0),
+        ("toy", "custom", -0.5),
+        ("toy", "default", 0),
+        ("toy", "global", 0),
+    ]
+    assert {turn.spec.seed for turn in made if turn.spec is not None} == {1}
+    assert {turn.spec.together for turn in made if turn.spec is not None} == {4}
+    assert {turn.parent for turn in made} == {opened(folder).turn("2").id}
+    head = opened(folder).head
+    assert head.spec is not None
+    assert (head.spec.method, head.spec.dial) == ("toy", 0)
+    assert "no_edit, preset default" in told
+    assert "toy, preset custom, dial -0.5" in told
 
 
 def test_a_command_reads_the_tree_once_and_looks_a_method_up_once(

@@ -181,7 +181,7 @@ def test_pictures_are_streamed_as_they_come(client: openai.OpenAI, monkeypatch: 
 def test_a_failure_in_a_stream_is_told(
     client: openai.OpenAI, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the model broke")
 
     monkeypatch.setattr(engine, "run_together", broken)
@@ -387,7 +387,7 @@ def test_as_many_pictures_on_the_way_as_were_asked_for(studio: Studio, monkeypat
 
     async def goes_on(seconds: float) -> None:
         job.evaluations = next(progress, 90)
-        job.preview = CAT
+        job.tiles[0].preview = CAT
         if job.evaluations == 90:
             job.state = "cancelled"
 

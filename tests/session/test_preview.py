@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ Shown = list[tuple[Image.Image, int, int]]
 def previewed(session: Session, backbone: Backbone, method: EditMethod, every: int = 1) -> tuple[Shown, bytes]:
     shown: Shown = []
     source = session.original
-    preview = Preview(backbone, (source.width, source.height), lambda *seen: shown.append(seen), every)
+    preview = Preview(
+        backbone, (source.width, source.height), lambda pictures, *at: shown.append((*pictures, *at)), every
+    )
     turn = run_turn(session, backbone, method, EditPlan("a dog", seed=1, parent="original"), [preview])
     return shown, session.contents(turn, turn.image)
 
@@ -75,7 +78,7 @@ def test_every_other_step(session: Session, backbone: ToyBackbone) -> None:
 
 
 def test_what_it_calls_may_cancel(session: Session, backbone: ToyBackbone) -> None:
-    def stop(picture: Image.Image, step: int, steps: int) -> None:
+    def stop(pictures: Sequence[Image.Image], step: int, steps: int) -> None:
         raise Cancelled("seen enough")
 
     with pytest.raises(Cancelled):

@@ -86,7 +86,7 @@ def with_previews(session: Session, backbone: Backbone, *, watched: bool) -> lis
     shown: list[Image.Image] = []
     decode = decoder(session, backbone)
     assert decode is not None
-    preview = Preview(backbone, (40, 24), lambda picture, step, steps: shown.append(picture), decode=decode)
+    preview = Preview(backbone, (40, 24), lambda pictures, step, steps: shown.extend(pictures), decode=decode)
     method = get("multi_turn", overrides={"steps": 3})
     plan = EditPlan("a dog", seed=1, parent="original")
     run_turn(session, backbone, method, plan, [preview] if watched else [])

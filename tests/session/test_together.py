@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 from torch import Tensor
 
 from tests.contracts.test_methods import quick
 from tests.support.closeness import assert_rounded
 from tests.support.tiny_flux import OPERATIONS
-from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
+from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones import Backbone
 from undrift.backbones.base import NetworkInputs
 from undrift.errors import Cancelled, InputError, OutOfMemory
 from undrift.flow import Observer, Step
-from undrift.methods.registry import get
+from undrift.methods.dial import turned
 from undrift.session import latents
 from undrift.session.engine import EditPlan, run_together, run_turn, start_session
 from undrift.session.model import Turn
-from undrift.session.next_turn import batches, candidate_plans
+from undrift.session.next_turn import candidate_plans
 from undrift.session.preview import Preview
 from undrift.session.references import Look
 from undrift.session.store import Session
+from undrift.session.together import Watcher
 
 NEXT = "a cat with a red hat"
 PICTURE = Image.linear_gradient("L").resize((40, 24)).convert("RGB")
@@ -85,8 +86,10 @@ def test_the_head_goes_to_the_first_and_the_others_stay_beside_it(session: Sessi
 
 def test_plans_that_ask_for_something_else_are_refused(session: Session, backbone: ToyBackbone) -> None:
     for plans in ([], [EditPlan("one"), EditPlan("two")]):
-        with pytest.raises(InputError, match="candidates that are made together differ in their seeds alone"):
+        with pytest.raises(InputError, match="made together differ in their seeds and methods alone"):
             run_together(session, backbone, ToyMethod(), plans)
+    with pytest.raises(InputError, match="1 methods for 2 plans, expected one of all, or one per plan"):
+        run_together(session, backbone, [ToyMethod()], seeded(1, 2))
     with pytest.raises(InputError, match="seed is -1"):
         run_together(session, backbone, ToyMethod(), seeded(1, -1))
     assert (len(session.turns()), session.unfinished()) == (1, ())
@@ -131,21 +134,92 @@ def test_a_batch_that_is_cancelled_leaves_no_trace(session: Session, backbone: T
     assert (len(session.turns()), session.unfinished(), session.head) == (1, (), session.original)
 
 
-def test_batches_join_what_differs_in_the_seed_alone(session: Session) -> None:
-    tree = session.tree()
-    by_seed = candidate_plans(tree, ToyMethod(), EditPlan(NEXT), 3)
-    by_dial = candidate_plans(tree, get("reflow"), EditPlan(NEXT), 1)
-    turned = candidate_plans(tree, get("multi_turn"), EditPlan(NEXT), 3)
-    assert [len(plans) for _, plans in batches([*by_seed, *by_dial], together=True)] == [3, 1]
-    assert [len(plans) for _, plans in batches(by_seed, together=False)] == [1, 1, 1]
-    assert [len(plans) for _, plans in batches(turned, together=True)] == [1, 1, 1], "other dials are other methods"
+class Notes(Watcher):
+    """What a watcher hears: which candidates are rows of one state, and which are made, in order."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[int]] = []
+        self.turns: list[tuple[int, str]] = []
+
+    def observers(self, numbers: Sequence[int]) -> Sequence[Observer]:
+        self.rows.append(list(numbers))
+        return ()
+
+    def made(self, number: int, turn: Turn) -> None:
+        self.turns.append((number, turn.id))
 
 
-def test_previews_show_the_rows_side_by_side(session: Session, backbone: ToyBackbone) -> None:
-    shown: list[Image.Image] = []
-    preview = Preview(backbone, (40, 32), lambda image, step, steps: shown.append(image))
+def test_methods_and_dials_beside_one_another_are_those_made_alone(tmp_path: Path, tiny_flux: Backbone) -> None:
+    session = start_session(tmp_path / "session", PICTURE, "a cat", tiny_flux)
+    flowedit, multi_turn = quick("flowedit"), quick("multi_turn")
+    methods = [flowedit, flowedit, turned(flowedit, 0.5), multi_turn, turned(multi_turn, -0.5)]
+    methods.append(flowedit.updated({"n_max": 1}))
+    plans = seeded(1, 2, 1, 1, 1, 1)
+    alone = [run_turn(session, tiny_flux, *each) for each in zip(methods, plans, strict=True)]
+    notes, before = Notes(), tiny_flux.counter.copy()
+    made = run_together(session, tiny_flux, methods, plans, watcher=notes)
+    assert notes.rows == [[0, 1], [2], [3], [4], [5]]
+    assert sorted(notes.turns) == list(enumerate(turn.id for turn in made))
+    assert notes.turns[0][0] == 5, "the shortest is there first"
+    for one, other in zip(made, alone, strict=True):
+        found, expected = (latent_of(session, turn, tiny_flux) for turn in (one, other))
+        assert_rounded(found, expected, OPERATIONS * one.evaluations)
+        assert (one.evaluations, one.sample_evaluations) == (other.evaluations, other.sample_evaluations)
+        assert one.spec is not None
+        assert other.spec is not None
+        assert one.spec.together == 6
+        assert replace_together(one) == other.spec.model_dump()
+    assert tiny_flux.counter.since(before).evaluations < sum(turn.evaluations for turn in made)
+    assert session.head == made[0]
+
+
+def test_what_a_method_does_for_itself_is_said_by_its_name(
+    tmp_path: Path, tiny_flux: Backbone, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = start_session(tmp_path / "session", PICTURE, "a cat", tiny_flux)
+    run_together(session, tiny_flux, [quick("flowedit"), quick("rf_solver")], seeded(1, 2))
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "undrift.session.together"]
+    assert said == "rf_solver: 12 of 12 evaluations are made apart from the batch, for StoreFeatures, InjectFeatures"
+
+
+def test_what_does_not_fit_beside_others_is_not_made_twice(tmp_path: Path) -> None:
+    class Filling(Small):
+        """Has room for all until some are over."""
+
+        def network_mixed(self, x: Tensor, sigmas: Tensor, inputs: NetworkInputs) -> Tensor:
+            self.calls += 1
+            if self.calls == 5:
+                raise OutOfMemory("the memory of toy is too small")
+            return super().network_mixed(x, sigmas, inputs)
+
+        calls = 0
+
+    model = Filling(3)
+    session = start_session(tmp_path / "session", toy_picture(), "a cat", model)
+    methods = [ToyMethod(ToyParams(steps=steps)) for steps in (2, 6, 7)]
+    made = run_together(session, model, methods, seeded(1, 2, 3))
+    assert [turn.spec.params["steps"] for turn in made if turn.spec is not None] == [2, 6, 7]
+    assert [turn.spec.together for turn in made if turn.spec is not None] == [3, None, None]
+    assert (len(session.turns()), session.unfinished()) == (4, ())
+
+
+def test_beside_one_that_is_cancelled_what_was_made_is_kept(session: Session, backbone: ToyBackbone) -> None:
+    class StopsTheLast(Watcher):
+        def made(self, number: int, turn: Turn) -> None:
+            raise Cancelled("stopped")
+
+    methods = [ToyMethod(ToyParams(steps=steps)) for steps in (5, 2)]
+    with pytest.raises(Cancelled):
+        run_together(session, backbone, methods, seeded(1, 2), watcher=StopsTheLast())
+    (kept,) = session.turns()[1:]
+    assert kept.spec is not None
+    assert kept.spec.params["steps"] == 2
+    assert (session.unfinished(), session.head) == ((), session.original)
+
+
+def test_previews_show_a_picture_of_each_row(session: Session, backbone: ToyBackbone) -> None:
+    shown: list[Sequence[Image.Image]] = []
+    preview = Preview(backbone, (40, 32), lambda pictures, step, steps: shown.append(pictures))
     run_together(session, backbone, ToyMethod(), seeded(1, 2, 3), [preview])
-    assert {image.size for image in shown} == {(80, 64)}
-    assert shown[-1].crop((0, 0, 40, 32)).tobytes() != shown[-1].crop((40, 0, 80, 32)).tobytes()
-    assert shown[-1].crop((40, 32, 80, 64)).getextrema() == ((0, 0),) * 3, "there are three"
-    assert torch.isfinite(latent_of(session, session.head, backbone)).all()
+    assert [len({picture.tobytes() for picture in pictures}) for pictures in shown] == [3, 3, 3]
+    assert {picture.size for pictures in shown for picture in pictures} == {(40, 32)}

@@ -67,11 +67,30 @@ def test_progress_counts_evaluations_and_shows_the_picture_so_far(client: TestCl
     job = queued(client, source, "one")
     assert client.get(f"/api/jobs/{job['id']}/preview").status_code == 204
     gate.let(2)
-    seen = until(lambda: found(client, job["id"]), lambda now: now["previews"] == 2)
+    seen = until(lambda: found(client, job["id"]), lambda now: now["tiles"][0]["previews"] == 2)
     assert (seen["evaluations"], seen["total"], seen["phase"]) == (2, 3, "sampling, step 3 of 3")
     assert client.get(f"/api/jobs/{job['id']}/preview").content.startswith(b"\x89PNG")
     gate.let(1)
     assert finished(client, job)["evaluations"] == 3
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_every_candidate_has_a_tile_of_its_own(client: TestClient, gate: Gate, together: bool) -> None:
+    source = started(client)["turns"][0]
+    job = queued(client, source, "one", count=2, together=together)
+    gate.let(2)
+    second = (2, 3, None) if together else (0, 0, None)
+    seen = until(lambda: found(client, job["id"]), lambda now: now["tiles"][1 if together else 0]["previews"] == 2)
+    assert [(tile["step"], tile["steps"], tile["turn"]) for tile in seen["tiles"]] == [(2, 3, None), second]
+    address = f"/api/jobs/{job['id']}/preview"
+    looks = [client.get(address, params={"candidate": number}) for number in ("0", "1", "2", "x")]
+    assert [look.status_code for look in looks] == [200, 200 if together else 204, 204, 204]
+    assert looks[0].content != looks[1].content
+    gate.let(8)
+    over = finished(client, job)
+    made = [turn["id"] for turn in shown(client)["turns"][1:]]
+    assert [tile["turn"] for tile in over["tiles"]] == over["turns"] == made
+    assert client.get(address).status_code == 204
 
 
 def test_cancelling_stops_before_the_next_step_and_leaves_no_trace(client: TestClient, gate: Gate) -> None:
@@ -185,7 +204,7 @@ def test_a_cancelled_turn_is_over_at_once_and_the_next_one_waits_for_its_layer(
     assert gate.reached.wait(PATIENCE)
     following = queued(client, source, "two")
     told = client.post(f"/api/jobs/{job['id']}/cancel").json()
-    assert (told["state"], told["turns"], told["previews"]) == ("cancelled", [], 0)
+    assert (told["state"], told["turns"], told["tiles"][0]["previews"]) == ("cancelled", [], 0)
     waiting = found(client, following["id"])
     assert (waiting["state"], waiting["position"], waiting["phase"]) == ("queued", 1, ENDING)
     # What it was working on is not taken away from under it.

@@ -47,6 +47,8 @@ class ToyBackbone(Backbone):
     Its one site is declared good for everything, so that every method runs on it; there is no attention behind it.
     """
 
+    mixes_sigmas: ClassVar[bool] = True
+
     def __init__(self, weights: str = "toy-weights") -> None:
         super().__init__()
         self.identity = ModelIdentity("toy", weights, "fp32", "cpu")
@@ -101,6 +103,13 @@ class ToyBackbone(Backbone):
         away = x - (1.0 - sigma) * inputs["mean"]
         slope = (sigma - (1.0 - sigma) * SPREAD**2) / variance
         return torch.add(slope * away, inputs["mean"], alpha=-1.0)
+
+    def network_mixed(self, x: Tensor, sigmas: Tensor, inputs: NetworkInputs) -> Tensor:
+        return torch.cat([self.network(*row) for row in self._rows(x, sigmas, inputs)])
+
+    def _rows(self, x: Tensor, sigmas: Tensor, inputs: NetworkInputs) -> list[tuple[Tensor, float, NetworkInputs]]:
+        means = inputs["mean"].split(1)
+        return [(x[row : row + 1], float(sigmas[row]), {"mean": means[row]}) for row in range(len(x))]
 
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:
         return linear_sigmas(steps)

@@ -136,6 +136,8 @@ class Backbone(ABC):
     """diffusers pipelines whose folders this family loads: ``_class_name`` of their ``model_index.json``."""
     takes_text_tokens: ClassVar[bool] = False
     """Whether a folder's model can be loaded for fewer text tokens than it was made for."""
+    mixes_sigmas: ClassVar[bool] = False
+    """Whether the rows of an evaluation may lie at sigmas of their own (``network_mixed``)."""
 
     identity: ModelIdentity
     capabilities: Capabilities
@@ -257,6 +259,13 @@ class Backbone(ABC):
             velocity.register_hook(self.counter.add_backward)  # type: ignore[no-untyped-call]
         return velocity
 
+    def evaluate_mixed(self, x: Tensor, sigmas: Tensor, inputs: NetworkInputs) -> Tensor:
+        """``evaluate`` at ``sigmas`` (batch,), without taps, for models that ``mixes_sigmas``."""
+        self.counter.add(x.shape[0], tokens=x.shape[1])
+        self.running.tapped = False
+        with in_pieces(x):
+            return self.network_mixed(x, sigmas, inputs)
+
     def guided(self, positive: Tensor, negative: Tensor, extra: Tensor) -> Tensor:
         """v = v_positive + (g - 1) (v_positive - v_negative), for models whose guidance takes two evaluations.
 
@@ -281,6 +290,10 @@ class Backbone(ABC):
     @abstractmethod
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
         """Call the network once, for ``evaluate`` alone: float32, an ordinary tensor that may be changed in place."""
+
+    def network_mixed(self, x: Tensor, sigmas: Tensor, inputs: NetworkInputs) -> Tensor:
+        """``network`` at ``sigmas`` (batch,), for ``evaluate_mixed`` alone."""
+        raise InputError(f"{self.identity.name} is evaluated at one sigma at a time")
 
     @abstractmethod
     def sigmas(self, steps: int, geometry: Geometry) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from undrift.errors import InputError
@@ -84,3 +85,14 @@ class Conditioning:
             self.text_tokens,
             None if self.mask is None else self.mask[chosen],
         )
+
+
+def joined(parts: Sequence[Conditioning]) -> Conditioning:
+    """The rows of several conditionings of one model and one number of text columns, one after another."""
+    masks = [part.mask for part in parts if part.mask is not None]
+    return Conditioning(
+        {name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors},
+        tuple(row for part in parts for row in part.tokens),
+        parts[0].text_tokens,
+        torch.cat(masks) if masks else None,
+    )

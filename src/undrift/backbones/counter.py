@@ -38,6 +38,14 @@ class Counter:
         self.tokens += rows * evaluations * tokens
         self.remembered += evaluations if remembered else 0
 
+    def take(self, other: Counter) -> None:
+        """Count what another one has counted."""
+        self.evaluations += other.evaluations
+        self.rows += other.rows
+        self.tokens += other.tokens
+        self.backward_passes += other.backward_passes
+        self.remembered += other.remembered
+
     def copy(self) -> Counter:
         """The counts as they are now."""
         return replace(self)

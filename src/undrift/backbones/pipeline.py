@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from PIL import Image
@@ -154,6 +154,8 @@ def _quantized(folder: ModelFolder, placement: Placement) -> str:
 class PipelineBackbone(Backbone):
     """A network over packed latents; a family says how it is called, scheduled and tapped.
 
+    Its rows may lie at sigmas of their own, unless a family's own ``network`` does more than call it.
+
     Args:
         network: of diffusers.
         layers: its attention layer at every site, in running order.
@@ -164,6 +166,8 @@ class PipelineBackbone(Backbone):
         placement: device, dtype and offloading.
         known: what is known beside the weights.
     """
+
+    mixes_sigmas: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -263,8 +267,11 @@ class PipelineBackbone(Backbone):
         return self._prompts.embed(prompts)
 
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
+        return self.network_mixed(x, torch.full((x.shape[0],), sigma, dtype=torch.float32), inputs)
+
+    def network_mixed(self, x: Tensor, sigmas: Tensor, inputs: NetworkInputs) -> Tensor:
         with self.placement.using(self._network), self._cached(inputs):
-            time = torch.full((x.shape[0],), sigma, dtype=torch.float32, device=self.placement.device)
+            time = sigmas.to(self.placement.device)
             velocity = self._predicted(self._to_network(x), time, inputs)
         # A copy outside of inference mode is an ordinary tensor, which callers may change in place.
         return velocity.to(x.device, torch.float32, copy=True)

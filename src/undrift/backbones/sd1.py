@@ -46,6 +46,7 @@ class StableDiffusionBackbone(PipelineBackbone):
     """
 
     pipeline_classes: ClassVar[tuple[str, ...]] = ("StableDiffusionPipeline",)
+    mixes_sigmas: ClassVar[bool] = False
     architecture: UNetArchitecture
 
     def __init__(

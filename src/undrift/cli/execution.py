@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotNamedError, existi
 from undrift.backbones.named import remember as remember_named
 from undrift.cli.given import last_record, remember_files, tell_other, with_files_of
 from undrift.cli.keeper import Keeper
+from undrift.cli.notes import Told
 from undrift.cli.options import MethodChoice, ModelChoice, shell
 from undrift.cli.output import say
 from undrift.cli.placement import recorded, remember, remembered
@@ -39,8 +40,7 @@ from undrift.session.export import export_png
 from undrift.session.maker import usual_model
 from undrift.session.making import check_files
 from undrift.session.model import Loaded, Turn, TurnSpec
-from undrift.session.next_turn import batches, candidate_plans, carried, last_method
-from undrift.session.prompts import nothing_steers
+from undrift.session.next_turn import beside, candidate_plans, carried, last_method
 from undrift.session.region import region_of
 from undrift.session.replay import recorded_method
 from undrift.session.saying import as_said
@@ -263,6 +263,7 @@ def add_turns(
     *,
     goes_on_from: Turn,
     count: int = 1,
+    also: Sequence[str] = (),
     together: bool = False,
     announce: Callable[[], None] = lambda: None,
 ) -> tuple[Turn, ...]:
@@ -274,7 +275,8 @@ def add_turns(
         model, method: the options.
         goes_on_from: the turn whose method and preset are taken unless others are chosen.
         count: how many candidates.
-        together: make those that differ in the seed alone as one batch.
+        also: other methods, METHOD[:PRESET], or other places of the dial, that make a candidate each.
+        together: make the candidates as one batch.
         announce: called when nothing is left to refuse, before the work.
     """
     start = tree.turn(plan.parent)
@@ -282,15 +284,34 @@ def add_turns(
     going_on = continued(method, tree, goes_on_from)
     name_models(method, going_on)
     chosen = choose_method(going_on)
+    others = [_other(text) for text in also]
     backbone = load_for(session, start, model)
     if not chosen.method.follows_instructions:
         advise(backbone, session.picture(start), [plan.prompt])
-    turns = candidate_plans(tree, chosen.fitted(backbone.tuned), plan, count)
+    usual = chosen.fitted(backbone.tuned)
+    unlike = [turned(usual, one) if isinstance(one, float) else one.fitted(backbone.tuned) for one in others]
+    turns = beside(candidate_plans(tree, usual, plan, count), unlike)
     for variant, asked in turns:
         variant.check(backbone)
         check_references(variant, asked.references)
     announce()
     return run_turns(session, backbone, turns, tree, together=together)
+
+
+def _other(text: str) -> Chosen | float:
+    """A method of ``METHOD[:PRESET]``, or where the dial of the usual one is to stand.
+
+    Raises:
+        InputError: no such method or preset, or a dial out of range.
+    """
+    try:
+        dial = float(text)
+    except ValueError:
+        name, _, preset = text.partition(":")
+        return registry.choose(name, preset or "default")
+    if not -1.0 <= dial <= 1.0:
+        raise InputError(f"--also {text}: expected a method, or a dial from -1 to 1")
+    return dial
 
 
 def run_turns(
@@ -301,52 +322,34 @@ def run_turns(
     *,
     together: bool = False,
 ) -> tuple[Turn, ...]:
-    """Run ``turns`` one after another, with progress on stderr; ``tree`` as in ``run_turn``, ``together`` as in
-    ``batches``.
+    """Run ``turns``, with progress on stderr.
+
+    Args:
+        session, backbone: where and on what.
+        turns: methods and plans.
+        tree: as in ``run_turn``.
+        together: candidates as one batch; otherwise one after another.
 
     Raises:
         Cancelled: Ctrl-C; the message says how to go on.
     """
-    done: list[Turn] = []
-    notes: list[str] = []
-    known = dict((tree or session.tree()).turns)
+    told = Told(session, (tree or session.tree()).turns)
+    parts = [turns] if together else [[turn] for turn in turns]
     try:
-        parts = batches(turns, together)
         with StopOnInterrupt() as stop, TurnsProgress(len(parts), shell().quiet) as progress:
-            for number, (method, plans) in enumerate(parts, 1):
-                with progress.turn(number, plans[0].prompt, method.cost(backbone), backbone.counter) as observers:
-                    made = run_together(session, backbone, method, plans, [stop, *observers], tree)
-                done.extend(made)
-                known |= {turn.id: turn for turn in made}
-                for note in (each for turn in made for each in _notes(session, method, turn, known)):
-                    if note not in notes:  # candidates say it once
-                        notes.append(note)
-                        say(f"note: {note}", err=True)
+            for number, part in enumerate(parts, 1):
+                methods, plans = [method for method, _ in part], [plan for _, plan in part]
+                # Those that are made at once share their evaluations, and the longest one's are all.
+                cost = max((method.cost(backbone) for method in methods), key=lambda cost: cost.evaluations)
+                told.methods = methods
+                with progress.turn(number, plans[0].prompt, cost, backbone.counter) as observers:
+                    run_together(session, backbone, methods, plans, [stop, *observers], tree, told)
+                told.tell()
     except (Cancelled, KeyboardInterrupt):
-        kept = f"{len(done)} of {len(turns)} turns are done and kept in {session.folder}"
+        kept = f"{told.stored} of {len(turns)} turns are done and kept in {session.folder}"
         raise Cancelled(f"stopped: {kept}; go on with: {edit_command(session.folder)}") from None
     goes_on(session, backbone)
-    return tuple(done)
-
-
-def _notes(session: Session, method: EditMethod, turn: Turn, known: Mapping[str, Turn]) -> list[str]:
-    """What somebody should know of a turn that was made."""
-    return [note for note in (_unsteered(method, turn), _unchanged(session, turn, known)) if note is not None]
-
-
-def _unsteered(method: EditMethod, turn: Turn) -> str | None:
-    return None if turn.spec is None else nothing_steers(method, turn.spec)
-
-
-def _unchanged(session: Session, turn: Turn, known: Mapping[str, Turn]) -> str | None:
-    """In a line, that a turn has left every pixel as it was; None if it has not, or its parent is not ``known``."""
-    parent = known.get(turn.parent or "")
-    if parent is None or turn.drift_previous is None or turn.drift_previous.psnr is not None:
-        return None
-    if session.picture(turn).tobytes() != session.picture(parent).tobytes():
-        return None
-    advice = "say more of what is new, or turn the dial to obeying (--dial -0.5)"
-    return f"turn '{one_line(turn.prompt)}' changed nothing: {advice}"
+    return tuple(told.turns)
 
 
 def advise(backbone: Backbone, picture: Image.Image, prompts: Sequence[str]) -> None:

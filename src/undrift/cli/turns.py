@@ -98,8 +98,13 @@ def new(
 @click.option(
     "--together",
     is_flag=True,
-    help="Make candidates that differ in the seed as one batch: sooner in all, each only at the end, and the same "
-    "but for rounding.",
+    help="Make the candidates as one batch: sooner in all, and the same but for rounding.",
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="METHOD[:PRESET]",
+    help="One more candidate, made with this method; a number turns the dial instead. Repeatable.",
 )
 @session_option
 @output_option
@@ -122,6 +127,7 @@ def edit(
     words: str | None,
     count: int,
     together: bool,
+    also: tuple[str, ...],
     session: Path | None,
     output: Path | None,
     chosen_language: LanguageChoice,
@@ -145,8 +151,9 @@ def edit(
     from undrift.session.engine import EditPlan
     from undrift.session.saying import heard
 
-    if count > 1 and output is not None:
-        raise InputError("--output takes one picture: leave out --candidates, or export the candidate that you keep")
+    if count + len(also) > 1 and output is not None:
+        several = "--also" if also else "--candidates"
+        raise InputError(f"--output takes one picture: leave out {several}, or export the candidate that you keep")
     opened = open_session(session)
     tree = opened.tree()
     start = tree.turn(parent)
@@ -178,11 +185,12 @@ def edit(
         chosen_method,
         goes_on_from=start,
         count=count,
+        also=also,
         together=together,
         announce=lambda: announce(reading),
     )
     execution.write_output(opened, turns[0], output)
-    if count == 1:
+    if len(turns) == 1:
         _show_turn(opened, turns[0], output, as_json)
     else:
         _show_candidates(opened, turns, as_json)
@@ -274,6 +282,15 @@ def _show_turn(session: Session, turn: Turn, output: Path | None, as_json: bool)
     emit(as_json, turn_json(session, turn), f"{text}\nnote: {warned}" if warned else text)
 
 
+def _made_with(turn: Turn, turns: Sequence[Turn]) -> str:
+    """The method and dial of a candidate, where they differ between candidates."""
+    made = [None if each.spec is None else (each.spec.method, each.spec.preset, each.spec.dial) for each in turns]
+    if turn.spec is None or len(set(made)) == 1:
+        return ""
+    dial = f", dial {turn.spec.dial:g}" if turn.spec.dial else ""
+    return f"  {turn.spec.method}, preset {turn.spec.preset}{dial}"
+
+
 def _show_candidates(session: Session, turns: Sequence[Turn], as_json: bool) -> None:
     if as_json:
         emit(True, {"session": str(session.folder), "turns": [turn_json(session, turn) for turn in turns]}, "")
@@ -282,5 +299,5 @@ def _show_candidates(session: Session, turns: Sequence[Turn], as_json: bool) -> 
 
     print_turns(turns)
     for turn in turns:
-        say(f"{turn.id}  {session.folder / turn.image}")
+        say(f"{turn.id}  {session.folder / turn.image}{_made_with(turn, turns)}")
     say("going on from the first; keep another with: undrift keep ID")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import version
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 from PIL import Image
-from pydantic import ValidationError
 
-from undrift import __version__, wording
+from undrift import wording
 from undrift.backbones.base import Backbone
-from undrift.errors import InputError, OutOfMemory
+from undrift.errors import InputError
 from undrift.files import sha256
 from undrift.flow import Observer
 from undrift.methods import registry
@@ -24,50 +20,30 @@ from undrift.methods.base import EditMethod
 from undrift.pictures import mask_bytes, png_bytes
 from undrift.session import latents, region
 from undrift.session.making import Work, stored_latent
-from undrift.session.model import Exchange, Loaded, RestoreSpec, Turn, TurnKind, TurnSpec
+from undrift.session.model import Loaded, RestoreSpec, Turn, TurnKind, TurnSpec
 from undrift.session.outcome import Outcome, Pending, Spec
+from undrift.session.plans import EditPlan, check_seed, check_text, loaded, made_by, resolved, versions
 from undrift.session.provenance import recipe
 from undrift.session.references import Look, sheet_of
-from undrift.session.seeds import SEEDS, seeds
+from undrift.session.seeds import seeds
 from undrift.session.store import Session
+from undrift.session.together import Batch, Candidate, Watcher, in_batches, unlike
 from undrift.session.tree import Tree
 
-log = logging.getLogger(__name__)
+__all__ = [
+    "EditPlan",
+    "check_references",
+    "check_seed",
+    "check_takes_references",
+    "import_picture",
+    "restore",
+    "run_together",
+    "run_turn",
+    "start_session",
+    "versions",
+]
 
 AnySpec = TypeVar("AnySpec", bound=Spec)
-PACKAGES = ("torch", "diffusers", "transformers")
-
-
-@dataclass(frozen=True)
-class EditPlan:
-    """What the user asks of a turn; what is left open is resolved before the work starts.
-
-    Attributes:
-        prompt: what the result is to show.
-        source_prompt: what the parent shows; None takes the parent's prompt.
-        instruction: what was said, where ``prompt`` was made from an instruction (``undrift.understand``); recorded.
-        exchange: how a language model read it, where one did; recorded.
-        words: words of ``prompt`` that steer the highlighting; None takes those that differ.
-        seed: None draws one, which is recorded.
-        handover: ``latent`` continues from the parent's stored latent, ``image`` re-encodes its picture.
-        parent: the turn to edit, anything ``Tree.turn`` understands.
-        region: L, of the session's picture size: white may change, black stays the parent's picture to the bit, see
-            ``undrift.session.region``. None lets everything change.
-        references: pictures whose look the turn is to take on, for methods that take them.
-        move_head: whether the head follows the turn; candidates beside it stay out of the way.
-    """
-
-    prompt: str
-    source_prompt: str | None = None
-    instruction: str | None = None
-    exchange: Exchange | None = None
-    words: tuple[str, ...] | None = None
-    seed: int | None = None
-    handover: Literal["latent", "image"] = "latent"
-    parent: str = "head"
-    region: Image.Image | None = None
-    references: tuple[Look, ...] = ()
-    move_head: bool = True
 
 
 def start_session(folder: str | Path, image: Image.Image, prompt: str, backbone: Backbone) -> Session:
@@ -80,7 +56,7 @@ def start_session(folder: str | Path, image: Image.Image, prompt: str, backbone:
     """
     _check_kind("the picture", image, Image.Image, "undrift.read_picture(FILE) opens one")
     _check_kind("the model", backbone, Backbone, "undrift.load(NAME) loads one")
-    _check_text(prompt)
+    check_text(prompt)
     latents.check_maker(backbone)
     return Session.create(folder, prompt, _picture_outcome(image.convert("RGB"), prompt, "original", 0, backbone))
 
@@ -93,7 +69,7 @@ def import_picture(
     Raises:
         InputError: not the session's size, or the prompt is no text.
     """
-    _check_text(prompt)
+    check_text(prompt)
     latents.check_maker(backbone)
     tree = session.tree()
     made_from, original = tree.turn(parent), tree.original
@@ -136,83 +112,89 @@ def run_turn(
 def run_together(
     session: Session,
     backbone: Backbone,
-    method: EditMethod,
+    method: EditMethod | Sequence[EditMethod],
     plans: Sequence[EditPlan],
     observers: Sequence[Observer] = (),
     tree: Tree | None = None,
+    watcher: Watcher | None = None,
 ) -> tuple[Turn, ...]:
     """Run candidates of one turn as one batch: turns as ``run_turn`` makes them, but for rounding.
 
-    Where the device has no room for so many at once, they are made in two halves, and so on.
+    Candidates may have other methods, and dials of one: each goes its own way, and what they ask of the network at a
+    time goes through it at once (``undrift.backbones.together``). Where the device has no room for so many at once,
+    they are made in two halves, and so on.
 
     Args:
-        session, backbone, method, observers, tree: as for ``run_turn``.
+        session, backbone, observers, tree: as for ``run_turn``.
+        method: of all plans, or one per plan.
         plans: differ in the seed, and in whether the head moves, alone.
+        watcher: hears of the candidates one by one; each is appended as soon as it is made.
 
     Raises:
         InputError: other plans, or what ``run_turn`` refuses.
         SessionError, Cancelled: as ``run_turn``; what was finished is kept.
     """
     _check_kind("the model", backbone, Backbone, "undrift.load(NAME) loads one")
-    _check_kind("the method", method, EditMethod, "undrift.method(NAME, model) gives one")
-    _check_alike(plans)
+    if isinstance(method, str):
+        _check_method(method)
+    methods: list[EditMethod] = list(method) if isinstance(method, Sequence) else [method] * len(plans)
+    for each in methods:
+        _check_method(each)
+    _check_alike(plans, methods)
     plan, tree = plans[0], tree or session.tree()
     latents.check_maker(backbone)
-    method.check(backbone)
-    check_references(method, plan.references)
-    method = method.pinned(backbone)
+    for each in unlike(methods):
+        each.check(backbone)
+        check_references(each, plan.references)
     parent = tree.turn(plan.parent)
     stored = stored_latent(session, parent, backbone)
     allowed = region.checked(plan.region, (parent.width, parent.height))
     sheet = sheet_of(plan.references, (parent.width, parent.height))
-    spec = _resolved(plan, parent, method, backbone, allowed, has_latent=stored is not None)
+    pinned = {id(each): each.pinned(backbone) for each in unlike(methods)}
+    methods = [pinned[id(each)] for each in methods]
+    spec = resolved(plan, parent, methods[0], backbone, allowed, has_latent=stored is not None)
     if sheet is not None:
         spec = spec.model_copy(update={"references_hash": sha256(png_bytes(sheet))})
-    work = Work(session, backbone, tree, parent, allowed, sheet)
     previous = stored if spec.handover == "latent" else None
-    moves, specs = [each.move_head for each in plans], _with_seeds(spec, plans, parent)
+    watcher = watcher or Watcher()
+    batch = Batch(Work(session, backbone, tree, parent, allowed, sheet), previous, observers, watcher)
+    done: dict[int, Turn] = {}
 
-    def edits(some: Sequence[TurnSpec]) -> list[Outcome]:
-        return work.edits(previous, some, method, observers)
+    def make(some: Sequence[Candidate]) -> None:
+        def told(place: int, turn: Turn) -> None:
+            done[some[place].number] = turn
+            watcher.made(some[place].number, turn)
 
-    return _in_batches(specs, moves, lambda some, move: _appended(session, parent, plan.prompt, some, edits, move))
+        specs, moves = [one.spec for one in some], [plans[one.number].move_head for one in some]
+        _appended(session, parent, plan.prompt, specs, lambda _: batch.outcomes(some), moves, told)
+
+    in_batches(_candidates(spec, plans, methods, parent), make, done)
+    return tuple(done[number] for number in range(len(plans)))
 
 
-def _check_alike(plans: Sequence[EditPlan]) -> None:
+def _check_alike(plans: Sequence[EditPlan], methods: Sequence[EditMethod]) -> None:
     for plan in plans:
         _check_kind("the plan", plan, EditPlan, "undrift.EditPlan(PROMPT) is one")
     if not plans or any(
         replace(plan, seed=None, move_head=True) != replace(plans[0], seed=None, move_head=True) for plan in plans
     ):
-        raise InputError("candidates that are made together differ in their seeds alone: run others with run_turn")
+        raise InputError(
+            "candidates that are made together differ in their seeds and methods alone: run others with run_turn"
+        )
+    if len(methods) != len(plans):
+        raise InputError(f"{len(methods)} methods for {len(plans)} plans, expected one of all, or one per plan")
 
 
-def _with_seeds(spec: TurnSpec, plans: Sequence[EditPlan], parent: Turn) -> list[TurnSpec]:
+def _candidates(
+    spec: TurnSpec, plans: Sequence[EditPlan], methods: Sequence[EditMethod], parent: Turn
+) -> list[Candidate]:
     """``spec`` for each plan; the first has its seed already."""
-    specs = [spec]
-    for plan in plans[1:]:
+    found = [Candidate(0, spec, methods[0])]
+    for number, (plan, method) in enumerate(list(zip(plans, methods, strict=True))[1:], 1):
         check_seed(plan.seed)
         seed = seeds.drawn(parent.id) if plan.seed is None else plan.seed
-        specs.append(spec.model_copy(update={"seed": seed}))
-    return specs
-
-
-def _in_batches(
-    specs: Sequence[TurnSpec],
-    moves: Sequence[bool],
-    appended: Callable[[Sequence[TurnSpec], Sequence[bool]], tuple[Turn, ...]],
-) -> tuple[Turn, ...]:
-    """All of them as one batch, or as two halves where that does not fit, and so on."""
-    count = len(specs)
-    together = count if count > 1 else None
-    try:
-        return appended([spec.model_copy(update={"together": together}) for spec in specs], moves)
-    except OutOfMemory:
-        if count == 1:
-            raise
-    log.warning("%d candidates at once do not fit the device: making them in two batches", count)
-    half = (count + 1) // 2
-    return _in_batches(specs[:half], moves[:half], appended) + _in_batches(specs[half:], moves[half:], appended)
+        found.append(Candidate(number, spec.model_copy(update={"seed": seed, **made_by(method)}), method))
+    return found
 
 
 def restore(
@@ -241,7 +223,7 @@ def restore(
     painted = region.checked(brush, size) or Image.new("L", size, 255)
     spec = RestoreSpec(anchor=wanted.id, region_hash=sha256(mask_bytes(painted)))
     work = Work(session, backbone, tree, onto, painted)
-    (turn,) = _appended(session, onto, onto.prompt, [spec], lambda specs: [work.restore(wanted)], [True])
+    (turn,) = _appended(session, onto, onto.prompt, [spec], lambda specs: ((0, work.restore(wanted)) for _ in specs))
     return turn
 
 
@@ -266,91 +248,38 @@ def check_takes_references(method: EditMethod) -> None:
         raise InputError(f"method '{method.name}' takes no reference: give none, or use one of {able}")
 
 
-def check_seed(seed: int | None) -> None:
-    """Refuse what is no seed.
-
-    Raises:
-        InputError: out of range.
-    """
-    if seed is not None and not (isinstance(seed, int) and 0 <= seed < SEEDS):
-        raise InputError(f"seed is {seed}, expected 0 to {SEEDS - 1}, or none to draw one")
-
-
 def _appended(
     session: Session,
     parent: Turn,
     prompt: str,
     specs: Sequence[AnySpec],
-    work: Callable[[Sequence[AnySpec]], Sequence[Outcome]],
-    moves: Sequence[bool],
+    work: Callable[[Sequence[AnySpec]], Generator[tuple[int, Outcome], None, None]],
+    moves: Sequence[bool] = (True,),
+    told: Callable[[int, Turn], None] = lambda number, turn: None,
 ) -> tuple[Turn, ...]:
-    """Announce turns, do their work and store them; a failure leaves the session as it was, but for stored ones."""
-    pending: list[Pending] = []
-    made: list[Turn] = []
+    """Announce turns, do their work and store each when it is made; a failure leaves the session as it was, but for
+    stored ones.
+
+    Args:
+        work: says what each of its specs makes, by their places.
+        moves: whether the head follows each.
+        told: hears of each turn that was stored, by its place.
+    """
+    pending: dict[int, Pending] = {}
+    made: dict[int, Turn] = {}
     try:
-        pending.extend(session.begin(parent, prompt, spec) for spec in specs)
-        for outcome, move in zip(work(specs), moves, strict=True):
-            made.append(session.finish(pending[0], outcome, move_head=move))
-            del pending[0]
+        for place, spec in enumerate(specs):
+            pending[place] = session.begin(parent, prompt, spec)
+        with closing(work(specs)) as outcomes:
+            for place, outcome in outcomes:
+                made[place] = session.finish(pending[place], outcome, move_head=moves[place])
+                del pending[place]
+                told(place, made[place])
     except BaseException:
-        for one in pending:
+        for one in pending.values():
             session.abandon(one)
         raise
-    return tuple(made)
-
-
-def _resolved(
-    plan: EditPlan,
-    parent: Turn,
-    method: EditMethod,
-    backbone: Backbone,
-    allowed: Image.Image | None,
-    *,
-    has_latent: bool,
-) -> TurnSpec:
-    if not plan.prompt.strip():
-        raise InputError("the prompt of the edit is empty: say what the picture is to show")
-    source_prompt = parent.prompt if plan.source_prompt is None else plan.source_prompt
-    _check_text(plan.prompt, source_prompt, plan.instruction or "", *(plan.words or ()))
-    check_seed(plan.seed)
-    if plan.handover == "latent" and not has_latent:
-        log.warning(
-            "turn %d has no latent that %s can go on with: its picture is encoded again",
-            parent.number,
-            backbone.identity.name,
-        )
-    try:
-        return _spec(plan, parent, source_prompt, method, backbone, allowed, has_latent=has_latent)
-    except ValidationError as error:
-        raise InputError(f"the plan of the turn: {wording.problem(error)}") from None
-
-
-def _spec(
-    plan: EditPlan,
-    parent: Turn,
-    source_prompt: str,
-    method: EditMethod,
-    backbone: Backbone,
-    allowed: Image.Image | None,
-    *,
-    has_latent: bool,
-) -> TurnSpec:
-    return TurnSpec(
-        source_prompt=source_prompt,
-        target_prompt=plan.prompt,
-        instruction=plan.instruction,
-        exchange=plan.exchange,
-        words=plan.words,
-        region_hash=None if allowed is None else sha256(mask_bytes(allowed)),
-        method=method.name,
-        preset=method.preset,
-        params=method.params.model_dump(mode="json"),
-        dial=method.dial_value,
-        seed=seeds.drawn(parent.id) if plan.seed is None else plan.seed,
-        handover=plan.handover if has_latent else "image",
-        versions=dict(versions()),
-        **_loaded(backbone),
-    )
+    return tuple(made[place] for place in range(len(specs)))
 
 
 def _picture_outcome(image: Image.Image, prompt: str, kind: TurnKind, number: int, backbone: Backbone) -> Outcome:
@@ -360,38 +289,14 @@ def _picture_outcome(image: Image.Image, prompt: str, kind: TurnKind, number: in
         width=image.width,
         height=image.height,
         latent=latents.to_bytes(backbone.encode([image]), backbone),
-        encoded_by=Loaded(**_loaded(backbone)),
+        encoded_by=Loaded(**loaded(backbone)),
     )
 
 
-def _loaded(backbone: Backbone) -> dict[str, Any]:
-    """The fields of a record that say which model ran and how it was loaded."""
-    identity = backbone.identity
-    return {
-        "model": identity.name,
-        "weights_hash": identity.weights_hash,
-        "dtype": identity.dtype,
-        "quantize": identity.quantize,
-        "loras": identity.loras,
-        "options": identity.options,
-        "device": identity.device,
-    }
+def _check_method(given: object) -> None:
+    _check_kind("the method", given, EditMethod, "undrift.method(NAME, model) gives one")
 
 
 def _check_kind(what: str, given: object, kind: type, how: str) -> None:
     if not isinstance(given, kind):
         raise InputError(f"{what} is {wording.value(given)}, expected {kind.__name__}: {how}")
-
-
-def _check_text(*texts: str) -> None:
-    for text in texts:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"{text!a} is not valid Unicode text") from None
-
-
-@cache
-def versions() -> Mapping[str, str]:
-    """Versions of Python and of the packages that decide a result."""
-    return {"undrift": __version__, "python": platform.python_version()} | {name: version(name) for name in PACKAGES}

@@ -41,9 +41,14 @@ class Work:
     sheet: Image.Image | None = None
 
     def edits(
-        self, previous: Latent | None, specs: Sequence[TurnSpec], method: EditMethod, observers: Sequence[Observer]
+        self,
+        previous: Latent | None,
+        specs: Sequence[TurnSpec],
+        method: EditMethod,
+        observers: Sequence[Observer],
+        beside: int = 0,
     ) -> list[Outcome]:
-        """What ``specs``, which differ in their seeds alone, make as one batch."""
+        """What ``specs``, which differ in their seeds alone, make as one batch; ``beside`` others share its time."""
         spec = specs[0]
         before, edits = self.session.picture(self.parent), self._edits()
         began = perf_counter()
@@ -57,7 +62,7 @@ class Work:
         pictures = result.images or self.backbone.decode(result.latent)
         rows = [Latent(row.unsqueeze(0), result.latent.geometry) for row in result.latent.packed]
         made = [self._kept(*both, before, previous) for both in zip(pictures, rows, strict=True)]
-        seconds = (perf_counter() - began) / len(specs)
+        seconds = (perf_counter() - began) / (len(specs) + beside)
         masks = [None] * len(specs) if result.mask is None else [_mask_picture(mask) for mask in result.mask]
         return [
             replace(

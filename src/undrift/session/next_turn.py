@@ -110,20 +110,18 @@ def candidate_plans(tree: Tree, method: EditMethod, plan: EditPlan, count: int) 
     ]
 
 
-def batches(turns: Sequence[tuple[EditMethod, EditPlan]], together: bool) -> list[tuple[EditMethod, list[EditPlan]]]:
-    """``turns`` as they are run: those of ``candidate_plans`` that differ in the seed alone in one batch.
+def beside(
+    turns: Sequence[tuple[EditMethod, EditPlan]], others: Sequence[EditMethod]
+) -> list[tuple[EditMethod, EditPlan]]:
+    """``turns`` of ``candidate_plans``, and the first one's plan with each of ``others``, its seed included.
 
-    Args:
-        turns: methods and plans.
-        together: False: each by itself.
+    Raises:
+        InputError: more than can be told apart side by side.
     """
-    made: list[tuple[EditMethod, list[EditPlan]]] = []
-    for method, plan in turns:
-        if together and made and made[-1][0] is method and not method.one_by_one():
-            made[-1][1].append(plan)
-        else:
-            made.append((method, [plan]))
-    return made
+    found = [*turns, *((other, replace(turns[0][1], move_head=False)) for other in others)]
+    if len(found) > len(DIALS):
+        raise InputError(f"{len(found)} candidates were asked for, expected 1 to {len(DIALS)}")
+    return found
 
 
 def keep(session: Session, ref: str = "head") -> Turn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from PIL import Image
@@ -13,8 +12,8 @@ from undrift.session.making import stored_latent
 from undrift.session.rough import RoughDecoder
 from undrift.session.store import Session
 
-Show = Callable[[Image.Image, int, int], None]
-"""Takes the picture, the step's number from 1, and how many steps there are."""
+Show = Callable[[Sequence[Image.Image], int, int], None]
+"""Takes the pictures, one per row of the state, the step's number from 1, and how many steps there are."""
 
 Decode = Callable[[Latent], Image.Image]
 """From a latent of one row to a picture."""
@@ -24,7 +23,7 @@ class Preview(Observer):
     """Shows where the straight line through the state ends, x0 = x - sigma v, decoded.
 
     It reads the states of the sampling alone and changes nothing: the turn is the same to the bit. Each picture costs
-    one decoding and no evaluation. The rows of a batch are shown side by side.
+    one decoding and no evaluation.
     """
 
     def __init__(
@@ -47,18 +46,7 @@ class Preview(Observer):
         if event.step.inverting or number == count or number % self._every:
             return
         rows = (Latent(row.unsqueeze(0), self._geometry) for row in event.image_estimate)
-        pictures = [self._decode(row) for row in rows]
-        self._show(pictures[0] if len(pictures) == 1 else _side_by_side(pictures), number, count)
-
-
-def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
-    """As many in a row as make about a square."""
-    width, height = pictures[0].size
-    columns = math.ceil(math.sqrt(len(pictures)))
-    sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height))
-    for number, picture in enumerate(pictures):
-        sheet.paste(picture, (number % columns * width, number // columns * height))
-    return sheet
+        self._show([self._decode(row) for row in rows], number, count)
 
 
 def decoder(session: Session, backbone: Backbone) -> Decode | None:

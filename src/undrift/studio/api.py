@@ -158,8 +158,10 @@ def cancel(request: Request) -> Response:
 
 
 def job_preview(request: Request) -> Response:
-    """What a running turn looks like so far."""
-    preview = studio_of(request).jobs.job(request.path_params["job"]).preview
+    """What a running turn looks like so far, or the candidate of that number."""
+    tiles = studio_of(request).jobs.job(request.path_params["job"]).tiles
+    number = request.query_params.get("candidate", "0")
+    preview = next((tile.preview for place, tile in enumerate(tiles) if str(place) == number), None)
     return Response(status_code=204) if preview is None else Response(preview, media_type="image/png")
 
 

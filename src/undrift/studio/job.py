@@ -51,17 +51,39 @@ class Keep(Protocol):
 
 
 @dataclass
+class Tile:
+    """One of the candidates that a job makes.
+
+    Attributes:
+        step, steps: how far it is; 0 before it is begun.
+        preview: a PNG of what it looks like so far; ``previews`` counts them.
+        turn: what it has become.
+    """
+
+    step: int = 0
+    steps: int = 0
+    preview: bytes | None = field(default=None, repr=False)
+    previews: int = 0
+    turn: str | None = None
+
+    @property
+    def view(self) -> dict[str, object]:
+        """As JSON."""
+        return {"step": self.step, "steps": self.steps, "previews": self.previews, "turn": self.turn}
+
+
+@dataclass
 class Job:
     """One piece of work. Only the worker's thread and ``JobQueue``, under its lock, write to it.
 
     Attributes:
         evaluations, total: network evaluations spent and expected; of a download megabytes.
-        item, items: which of several candidates is being made.
+        item, items: which of several pieces of work is being done; candidates that are made at once are one.
+        tiles: the candidates; one for a job that makes one turn.
         turns: ids of the turns made so far.
         form: what was asked for, by which it can be begun again; None if it cannot.
         refused: it failed by what was asked for, not by a fault of the program.
         dropped: an earlier studio left it, and it cannot go on.
-        preview: a PNG of what the turn looks like so far; ``previews`` counts them.
     """
 
     id: str
@@ -78,8 +100,7 @@ class Job:
     items: int = 1
     turns: list[str] = field(default_factory=list)
     error: str = ""
-    preview: bytes | None = field(default=None, repr=False)
-    previews: int = 0
+    tiles: list[Tile] = field(default_factory=lambda: [Tile()])
     cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property
@@ -107,21 +128,33 @@ class Running(Observer):
         """Begin piece ``number``, from 0."""
         self.check()
         job = self._job
-        job.item, job.preview = number, None
+        job.item = number
         job.evaluations = job.total * number // max(job.items, 1)
         self._offset = job.evaluations - self._counter.evaluations
         self._tell(job)
 
-    def made(self, turn: str) -> None:
-        """A turn was appended."""
+    def lay_out(self, candidates: int) -> None:
+        """Announce how many candidates are made."""
+        self._job.tiles = [Tile() for _ in range(candidates)]
+
+    def made(self, turn: str, candidate: int = 0) -> None:
+        """A turn was appended, which is one of the candidates."""
+        tile = self._job.tiles[candidate]
+        tile.turn, tile.preview = turn, None
         self._job.turns.append(turn)
         self._tell(self._job)
 
-    def show(self, image: Image.Image, step: int, steps: int) -> None:
-        """What the turn looks like after ``step`` of ``steps``."""
+    def reached(self, candidates: Sequence[int], step: int, steps: int) -> None:
+        """These candidates are at ``step`` of ``steps``."""
+        for number in candidates:
+            self._job.tiles[number].step, self._job.tiles[number].steps = step, steps
+
+    def show(self, candidate: int, image: Image.Image) -> None:
+        """What a candidate looks like so far."""
         self.check()
-        self._job.preview = png_bytes(image)
-        self._job.previews += 1
+        tile = self._job.tiles[candidate]
+        tile.preview = png_bytes(image)
+        tile.previews += 1
 
     def say(self, phase: str) -> None:
         """What is being done now."""

@@ -253,7 +253,7 @@ class JobQueue:
                 "turns": list(job.turns),
                 "error": job.error,
                 "dropped": job.dropped,
-                "previews": job.previews,
+                "tiles": [tile.view for tile in job.tiles],
             }
 
     def _run(self) -> None:
@@ -320,7 +320,9 @@ class JobQueue:
 
     def _end(self, job: Job, state: State, error: str = "") -> None:
         with self._changed:
-            job.state, job.error, job.preview = state, one_line(error), None
+            job.state, job.error = state, one_line(error)
+            for tile in job.tiles:
+                tile.preview = None
             self._keep()
             self._tell(job)
 

@@ -13,9 +13,7 @@ from undrift.methods.base import EditMethod
 from undrift.session import engine
 from undrift.session.engine import EditPlan
 from undrift.session.model import Turn
-from undrift.session.next_turn import batches, candidate_plans, rebase_plan
-from undrift.session.preview import Preview, Show, decoder
-from undrift.session.store import Session
+from undrift.session.next_turn import candidate_plans, rebase_plan
 from undrift.session.tree import Tree
 from undrift.studio import looking
 from undrift.studio.forms import EditForm, Form, ImportForm, RebaseForm, RestoreForm, StartForm, painted
@@ -24,6 +22,7 @@ from undrift.studio.job import About, Job, Running
 from undrift.studio.looking import Looks
 from undrift.studio.models import check_settled
 from undrift.studio.studio import Studio
+from undrift.studio.tiles import Tiles
 from undrift.studio.uploads import scaled_size
 
 MOST_PREVIEWS = 16
@@ -151,11 +150,12 @@ def edits(
     """Work that makes every candidate; the head goes to the first, the others stay beside it.
 
     With ``follows`` they are made from what that job has made by then, in place of the plan's parent. ``looks``
-    opens the references of all of them. ``together`` makes those that can in one batch.
+    opens the references of all of them. ``together`` makes them in one batch.
     """
     session = studio.folders.session(name)
-    parts = batches(candidate_plans(tree, method, plan, count), together)
-    cost = method.cost(studio.backbone)
+    turns = candidate_plans(tree, method, plan, count)
+    parts = [turns] if together else [[turn] for turn in turns]
+    cost = max((variant.cost(studio.backbone) for variant, _ in turns), key=lambda cost: cost.evaluations)
     every = max(1, cost.evaluations // MOST_PREVIEWS)
 
     def work(running: Running) -> None:
@@ -163,23 +163,16 @@ def edits(
         if looks is not None:
             running.say("reading the references")
             settled["references"] = looks(running.check)
+        running.lay_out(len(turns))
         running.expect(cost.evaluations, studio.backbone.counter, len(parts))
-        for number, (variant, wanted) in enumerate(parts):
+        for number, part in enumerate(parts):
             running.start_item(number)
-            preview = _preview(studio, session, running.show, every)
-            plans = [replace(plan, **settled) for plan in wanted]
-            for turn in engine.run_together(session, studio.backbone, variant, plans, [running, *preview]):
-                _tell(studio, name, running, turn)
+            tiles = Tiles(studio, session, running, every, first=number)
+            methods, plans = [variant for variant, _ in part], [replace(wanted, **settled) for _, wanted in part]
+            engine.run_together(session, studio.backbone, methods, plans, [running], watcher=tiles)
         studio.expect(name, method)
 
     return work
-
-
-def _preview(studio: Studio, session: Session, show: Show, every: int) -> list[Preview]:
-    """Shows the turn under way, if that can be done without moving weights."""
-    original, decode = session.original, decoder(session, studio.backbone)
-    size = (original.width, original.height)
-    return [] if decode is None else [Preview(studio.backbone, size, show, every, decode)]
 
 
 def _followed(studio: Studio, name: str, key: str) -> Job:

@@ -107,6 +107,29 @@ def test_what_was_written_comes_back_if_the_turn_does_not(open_page: Open, runni
     assert page.evaluate("document.activeElement !== document.body")
 
 
+def test_candidates_appear_each_in_its_own_tile(open_page: Open, running: Running) -> None:
+    running.begin("tiles")
+    page = open_page("#/s/tiles", params=SLOW)
+    page.get_by_role("spinbutton", name="Candidates").fill("2")
+    page.get_by_role("spinbutton", name="Candidates").press("Tab")
+    begin_turn(page, demo.edits()[0])
+    tiles = page.get_by_role("list", name="Candidates being made").get_by_role("button")
+    expect(tiles).to_have_count(2)
+    expect(tiles.nth(0)).to_contain_text("step")
+    expect(tiles.nth(0).locator("img")).to_have_js_property("naturalWidth", running.session("tiles").original.width)
+    expect(tiles.nth(1)).to_have_text("waiting")
+    page.keyboard.press("Escape")
+    expect(page.locator(".bar")).to_be_hidden()
+
+    page.get_by_label("Make them together").check()
+    begin_turn(page, demo.edits()[0])
+    for tile in (tiles.nth(0), tiles.nth(1)):
+        expect(tile).to_contain_text("step")
+        expect(tile.locator("img")).to_have_js_property("naturalWidth", running.session("tiles").original.width)
+    page.locator(".bar").get_by_role("button", name="Cancel").click()
+    expect(page.locator(".bar")).to_be_hidden()
+
+
 def test_in_paint_the_keys_take_strokes_back_and_not_turns(open_page: Open, running: Running) -> None:
     running.begin("strokes")
     page = open_page("#/s/strokes")

@@ -169,7 +169,8 @@ async def _streamed(studio: Studio, started: Started, partial: int) -> AsyncIter
     try:
         while job is not None and job.open:
             _check_serving(studio)
-            preview, done = job.preview, job.evaluations / max(1, job.total)
+            preview = next((tile.preview for tile in job.tiles if tile.preview is not None), None)
+            done = job.evaluations / max(1, job.total)
             if preview is not None and sent < partial and done >= (sent + 1) / (partial + 1):
                 yield _event("partial_image", _picture(preview) | {"partial_image_index": sent})
                 sent += 1

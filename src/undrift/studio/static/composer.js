@@ -113,7 +113,7 @@ function numberFields() {
   const seed = h("input", { inputmode: "numeric", placeholder: t("drawn"), autocomplete: "off" });
   const count = h("input", { type: "number", min: 1, max: state.about.limits.candidates });
   const together = h("input", { type: "checkbox" });
-  const asOne = h("label", { class: "fine" }, together, " ", t("Make them together: all are done sooner, none before the end"));
+  const asOne = h("label", { class: "fine" }, together, " ", t("Make them together: all are done sooner"));
   const draw = () => {
     if (!state.session) return;
     if (document.activeElement !== seed) seed.value = nextTurn().seed;

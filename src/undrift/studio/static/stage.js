@@ -11,6 +11,7 @@ import { currentMode, MODES, setMode } from "./modes.js";
 import { painter } from "./painter.js";
 import { lensBar, paneOf, picturePane } from "./pane.js";
 import { anchorTurn, shownTurn, state, update, watch } from "./state.js";
+import { showTiles } from "./tiles.js";
 
 export function stage() {
   const tabs = h("div", { class: "modes", role: "tablist", "aria-label": t("How to look at the picture") });
@@ -99,9 +100,10 @@ function besides(event) {
 // While a turn of this page is made, its preview lies over the picture; a brush and a comparison are not covered.
 function showLive(view, job) {
   const shown = view.querySelector(".live");
-  if (!job?.previews || currentMode() !== "view") return shown?.remove();
+  const previews = job?.tiles.length === 1 && job.tiles[0].previews; // several have tiles of their own
+  if (!previews || currentMode() !== "view") return shown?.remove();
   const image = shown ?? h("img", { class: "sheet live", alt: t("Preview of the turn being made"), draggable: "false" });
-  image.src = `/api/jobs/${job.id}/preview?n=${job.previews}`;
+  image.src = `/api/jobs/${job.id}/preview?n=${previews}`;
   return image.isConnected || view.querySelector(".window")?.append(image);
 }
 
@@ -112,7 +114,8 @@ function showBar(bar, job) {
   if (bar.dataset.job !== job.id || !bar.firstChild) {
     bar.dataset.job = job.id;
     const stop = h("button", { type: "button", class: "stop", onclick: () => cancel(job) }, icon("stop"), t("Cancel"));
-    fill(bar, h("div", { class: "progress-place" }), stop);
+    fill(bar, h("ul", { class: "strip tiles", "aria-label": t("Candidates being made") }), h("div", { class: "row" }, h("div", { class: "progress-place" }), stop));
   }
+  showTiles(bar.querySelector(".tiles"), job);
   return fill(bar.querySelector(".progress-place"), jobProgress(job));
 }
