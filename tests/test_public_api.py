@@ -30,6 +30,7 @@ NAMES = [
     "method",
     "prepare",
     "read_picture",
+    "run_together",
     "run_turn",
     "start_session",
     "understand",
