@@ -76,7 +76,7 @@ def with_record(files: Files, tmp_path: Path, number: int, change: Callable[[Rec
     return with_database(files, tmp_path, rewrite)
 
 
-def refused(data: bytes | Path, folder: Path, message: str, **options: int) -> None:
+def refused(data: bytes | Path, folder: Path, message: str, **options: Any) -> None:
     before = {path.name for path in folder.parent.iterdir()}
     with pytest.raises(SessionError, match=message):
         import_zip(data, folder, **options)

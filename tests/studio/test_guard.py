@@ -93,6 +93,26 @@ def test_without_the_password_only_the_login_page_answers(locked: TestClient) ->
     assert locked.get("/static/base.css").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("accepted", "language", "password", "wrong"),
+    [
+        ("", "en", "Password", "wrong password"),
+        ("sv, de-AT;q=0.8, en;q=0.5", "de", "Passwort", "falsches Passwort"),
+        ("en;q=0.3,fr-CA", "fr", "Mot de passe", "mot de passe incorrect"),
+        ("de;q=nonsense,\x00,;;", "en", "Password", "wrong password"),
+    ],
+)
+def test_the_login_page_speaks_the_language_of_the_browser(
+    locked: TestClient, accepted: str, language: str, password: str, wrong: str
+) -> None:
+    headers = {"accept-language": accepted}
+    page = locked.get("/login", headers=headers).text
+    assert f'<html lang="{language}">' in page
+    assert f'<label for="password">{password}</label>' in page
+    assert "[[" not in page
+    assert wrong in locked.post("/login", data={"password": "x"}, headers=headers).text
+
+
 def test_the_password_opens_and_logging_out_closes(locked: TestClient) -> None:
     wrong = locked.post("/login", data={"password": "wrong"})
     assert (wrong.status_code, "wrong password" in wrong.text) == (403, True)

@@ -7,15 +7,21 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from undrift.instructions.asking import Action
+from undrift.instructions.reading import Kind
+from undrift.methods import registry
+from undrift.studio import languages
 from undrift.studio.app import STATIC
 
 CATALOGUES = sorted((STATIC / "languages").glob("*.json"))
 PLAIN = re.compile(r"\bt\(\"([^\"]+)\"\)")
 TEMPLATE = re.compile(r"\bt`")
 HOLE = re.compile(r"\{\d\}")
+MARK = re.compile(r"\[\[([^\]]+)\]\]")
 
 
 def keys_of(code: str) -> set[str]:
@@ -42,13 +48,12 @@ def _template(code: str, start: int) -> str:
 
 def said() -> set[str]:
     """The texts of all modules but the one that looks them up, whose comment has examples."""
-    return set().union(
-        *(keys_of(file.read_text("utf-8")) for file in STATIC.glob("*.js") if file.stem != "languages")
-    )
+    page = (keys_of(file.read_text("utf-8")) for file in STATIC.glob("*.js") if file.stem != "languages")
+    return set().union(*page, MARK.findall((STATIC / "login.html").read_text("utf-8"))) - {"language", "message"}
 
 
 SOURCE = STATIC.parent.parent
-SAYS = {"Refused": 1, "say": 0, "About": 2}
+SAYS = {"Refused": 1, "say": 0, "About": 2, "_form": 2}
 """What of the studio's code is read on the page, and which argument that is."""
 
 
@@ -104,6 +109,34 @@ def test_a_catalogue_has_every_text_and_no_other(file: Path) -> None:
     assert [key for key, text in words.items() if sorted(HOLE.findall(key)) != sorted(HOLE.findall(text))] == []
 
 
+@pytest.mark.parametrize("tag", [file.stem for file in CATALOGUES])
+def test_what_is_said_without_scripts_is_looked_up_with_what_was_put_in(tag: str) -> None:
+    words = json.loads((STATIC / "languages" / f"{tag}.json").read_text("utf-8"))
+    waits = "too many wrong passwords: try again in {0} s"
+    assert languages.said(waits.format(7), tag) == words[waits].format(7)
+    assert languages.said("wrong password", tag) == words["wrong password"]
+    assert languages.said("no text of the studio", tag) == "no text of the studio"
+    assert languages.said("wrong password", "en") == "wrong password"
+
+
+def test_parameters_and_kinds_of_edit_are_told_in_every_language() -> None:
+    methods = registry.all_methods().values()
+    helps = {
+        schema["description"]
+        for method in methods
+        for schema in type(method.presets["default"]).model_json_schema()["properties"].values()
+        if "description" in schema
+    }
+    assert len(helps) > 80
+    kinds = set(get_args(Kind)) - set(get_args(Action))
+    told = set(
+        re.findall(r"(\w+): t\(", (STATIC / "saying.js").read_text("utf-8").split("const KINDS")[1].split("};")[0])
+    )
+    assert told == kinds
+    for file in CATALOGUES:
+        assert sorted(helps - set(json.loads(file.read_text("utf-8")))) == [], file.stem
+
+
 def test_every_language_that_is_offered_has_a_catalogue() -> None:
     offered = re.findall(r"(\w\w): \"", (STATIC / "languages.js").read_text("utf-8").split("LANGUAGES = ")[1])
-    assert sorted(offered) == sorted(["en", *(file.stem for file in CATALOGUES)])
+    assert sorted(offered) == sorted(["en", *(file.stem for file in CATALOGUES)]) == sorted(languages.OFFERED)

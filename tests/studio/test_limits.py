@@ -79,6 +79,22 @@ def test_too_many_bytes_are_refused_from_the_length_alone(client: TestClient) ->
     assert answer.json()["error"] == "this is larger than the 32 MB that are taken"
 
 
+@pytest.mark.parametrize("length", ["told", "counted"])
+def test_a_file_that_is_too_large_is_called_by_its_name(client: TestClient, length: str) -> None:
+    large = uploads.MAX_BYTES + 1
+    body = (bytes(2**20) for _ in range(33)) if length == "counted" else b"x"
+    headers = {"content-length": str(large)} if length == "told" else {}
+    answer = client.post("/api/uploads", params={"name": "a\nb.png"}, headers=headers, content=body)
+    assert (answer.status_code, answer.json()["error"]) == (413, "'a b.png' is larger than the 32 MB that are taken")
+
+
+def test_a_zip_file_that_is_refused_is_called_by_its_name(client: TestClient) -> None:
+    broken = client.post("/api/archives", params={"name": "holiday.zip"}, content=b"PK").json()["error"]
+    assert broken.startswith("'holiday.zip' is not a zip file that can be read: ")
+    unnamed = client.post("/api/archives", content=b"PK").json()["error"]
+    assert unnamed.startswith("the zip file is not a zip file that can be read: ")
+
+
 def test_a_body_that_lies_about_its_length_is_counted(client: TestClient) -> None:
     taken = 0
 

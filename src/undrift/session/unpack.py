@@ -43,18 +43,21 @@ _SECONDS = 2.0
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 
 
-def import_zip(source: str | Path | bytes, folder: str | Path, *, max_bytes: int = MAX_BYTES) -> Session:
+def import_zip(
+    source: str | Path | bytes, folder: str | Path, *, max_bytes: int = MAX_BYTES, called: str = ""
+) -> Session:
     """Open the session in a file of ``export_zip`` as a new session in ``folder``.
 
     Args:
         source: a path, or a file's contents (an upload).
         folder: where the new session appears, as a whole or not at all.
         max_bytes: refuse more than this unpacked.
+        called: the name of the file whose contents are given, for messages.
 
     Raises:
         SessionError: not a zip file, not a session, too large, damaged or made up, or ``folder`` cannot be written.
     """
-    name = "the zip file" if isinstance(source, bytes) else f"'{source}'"
+    name = "the zip file" if isinstance(source, bytes) and not called else f"'{called or source!s}'"
     with _opened(source, name) as archive:
         members = _members(archive, name, max_bytes)
         try:

@@ -6,6 +6,8 @@ event loop.
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import Any
 
 import anyio
@@ -50,6 +52,7 @@ from undrift.studio.forms import (
     SelectForm,
     StartForm,
 )
+from undrift.studio.guard import file_name
 from undrift.studio.job import Job
 from undrift.studio.notes import Note
 from undrift.studio.saying import understood
@@ -58,9 +61,6 @@ from undrift.studio.uploads import Upload
 
 FOREVER = "private, max-age=31536000, immutable"
 """Turns never change: their addresses carry the hash of their picture."""
-
-LONGEST_NAME = 255
-"""Characters of a file's name: as many as file systems take."""
 
 _decoding = anyio.CapacityLimiter(2)
 """Uploads decoded at a time: each may need 24 megapixels of memory."""
@@ -105,18 +105,19 @@ def diff(request: Request, form: DiffForm) -> Any:
 async def upload(request: Request) -> Response:
     """Take a picture's file: the body is the file, ``name`` what it is called."""
     data = await request.body()
-    studio, called = studio_of(request), request.query_params.get("name", "")[:LONGEST_NAME]
+    studio, called = studio_of(request), file_name(request)
     async with awaited(request) as check:
         added = await anyio.to_thread.run_sync(studio.uploads.add, data, "", check, called, limiter=_decoding)
     return JSONResponse(_upload_view(studio, added))
 
 
 async def archive(request: Request) -> Response:
-    """Take a session's zip file: the body is the file, ``name`` what to call the session."""
-    data = await request.body()
+    """Take a session's zip file: the body is the file, ``name`` what it is called, and the session after it."""
+    data, called = await request.body(), file_name(request)
     folders = studio_of(request).folders
-    name = folders.free_name(request.query_params.get("name", "session")[:64])
-    await anyio.to_thread.run_sync(import_zip, data, folders.new(name), limiter=_decoding)
+    name = folders.free_name(re.sub(r"\.zip$", "", called, flags=re.IGNORECASE)[:64])
+    taking = partial(import_zip, data, folders.new(name), called=called)
+    await anyio.to_thread.run_sync(taking, limiter=_decoding)
     return JSONResponse({"name": name})
 
 

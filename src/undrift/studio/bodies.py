@@ -33,8 +33,10 @@ class Bodies:
         self._large = 0
 
     @contextmanager
-    def taking(self, receive: Receive, limit: int, *, large: bool) -> Iterator[Receive]:
+    def taking(self, receive: Receive, limit: int, *, large: bool, called: str = "") -> Iterator[Receive]:
         """``receive``, held to ``limit`` bytes and to the rules above, while its request is answered.
+
+        ``called`` is the name of the file that comes, for messages.
 
         Raises:
             Refused: too many large bodies are being taken (429). And by what is returned: too long (413), too slow
@@ -42,7 +44,7 @@ class Bodies:
         """
         if large and self._large >= MOST_LARGE:
             raise Refused(429, f"{MOST_LARGE} files are being taken already: try again in a moment")
-        body = _Body(self, receive, limit)
+        body = _Body(self, receive, limit, called)
         self._large += large
         try:
             yield body.next
@@ -62,8 +64,8 @@ class Bodies:
 
 
 class _Body:
-    def __init__(self, bodies: Bodies, receive: Receive, limit: int) -> None:
-        self._bodies, self._receive, self._limit = bodies, receive, limit
+    def __init__(self, bodies: Bodies, receive: Receive, limit: int, called: str) -> None:
+        self._bodies, self._receive, self._limit, self._called = bodies, receive, limit, called
         self._began = time.monotonic()
         self._whole = False
         self.seen = 0
@@ -82,10 +84,11 @@ class _Body:
         self.seen += count
         self._bodies.hold(count)
         if self.seen > self._limit:
-            raise Refused(413, too_large(self._limit))
+            raise Refused(413, too_large(self._limit, self._called))
         return message
 
 
-def too_large(limit: int) -> str:
-    """What a body of more than ``limit`` bytes is told."""
-    return f"this is larger than the {size(limit)} that are taken"
+def too_large(limit: int, called: str = "") -> str:
+    """What a body of more than ``limit`` bytes is told, ``called`` so if it is a file's."""
+    name = f"'{called}'" if called else "this"
+    return f"{name} is larger than the {size(limit)} that are taken"

@@ -43,6 +43,9 @@ _PORTS = {"http": 80, "https": 443}
 JSON_BYTES = 8 * 2**20
 """A request of the page: three painted masks at most."""
 
+LONGEST_NAME = 255
+"""Characters of a file's name: as many as file systems take."""
+
 
 class Lock(Protocol):
     """Knows who may come in."""
@@ -96,7 +99,8 @@ class Guard:
             return
         limit = self._limits.get(scope["path"], JSON_BYTES)
         try:
-            with self._bodies.taking(receive, limit, large=limit > JSON_BYTES) as taken:
+            called = file_name(Request(scope))
+            with self._bodies.taking(receive, limit, large=limit > JSON_BYTES, called=called) as taken:
                 await self._app(scope, taken, _with_headers(send))
         except Refused as refused:
             await self._error_answer(refused.status, str(refused))(scope, receive, _with_headers(send))
@@ -111,7 +115,7 @@ class Guard:
         length = request.headers.get("content-length", "0")
         limit = self._limits.get(path, JSON_BYTES)
         if not length.isdecimal() or int(length) > limit:
-            return self._error_answer(413, too_large(limit))
+            return self._error_answer(413, too_large(limit, file_name(request)))
         if self._door is None or path in OPEN_PATHS or self._door.knows(request):
             return None
         if path.startswith(self._inside):
@@ -129,6 +133,11 @@ class Guard:
         except ValueError:
             machine = set() if loopback else {platform.node().lower(), self._host.lower()}
             return name in {"localhost", *machine} - {""}
+
+
+def file_name(request: Request) -> str:
+    """What the file is called that comes with a request, by its address; empty where that does not say it."""
+    return " ".join(request.query_params.get("name", "").split())[:LONGEST_NAME]
 
 
 def is_loopback(host: str) -> bool:

@@ -52,8 +52,12 @@ def turn_view(turn: Turn, tree: Tree) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4096)
 def diff_view(source: str, target: str) -> dict[str, Any]:
-    """What changes from one prompt to the next, piece by piece, and the words that steer if nobody chooses others."""
+    """What changes from one prompt to the next, piece by piece, and the words that steer if nobody chooses others.
+
+    Kept, because the page asks for all turns of a session whenever it has another one: not to be changed.
+    """
     steering = steering_words(source, target)
     return {"words": prompt_diff(source, target), "steering": steering}
 

@@ -23,7 +23,7 @@ def test_an_instruction_is_shown_corrected_and_recorded(open_page: Open, running
     page = open_page("#/s/said")
     caption = page.get_by_label("What the picture is to show")
     said(page, "make the robot green")
-    expect(page.locator("#heard")).to_contain_text("Read as an instruction (colour).")
+    expect(page.locator("#heard")).to_contain_text("Read as an instruction (a colour).")
     wanted = demo.prompt().replace("an orange robot", "a green robot")
     expect(caption).to_have_value(wanted)
     expect(page.locator(".diff ins")).to_have_text(["a", "green"])

@@ -1,5 +1,6 @@
 // Requests to the server. Every failure is an Error whose message can be shown as it is.
 
+import { number } from "./format.js";
 import { heard, t } from "./languages.js";
 
 export class Problem extends Error {}
@@ -30,9 +31,9 @@ export function upload(file, limits) {
 }
 
 export const archive = (file) =>
-  request(`/api/archives?name=${part(file.name.replace(/\.zip$/i, ""))}`, { method: "POST", body: file });
+  request(`/api/archives?name=${part(file.name)}`, { method: "POST", body: file });
 
-const megabytes = (bytes) => (bytes / 2 ** 20).toFixed(0);
+const megabytes = (bytes) => number(bytes / 2 ** 20);
 
 const part = encodeURIComponent;
 

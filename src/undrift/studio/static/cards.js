@@ -3,7 +3,8 @@
 import { get, post, sessionPath, turnPath } from "./api.js";
 import { sessionAddress } from "./actions.js";
 import { dialog, field, fill, h, icon, once } from "./dom.js";
-import { t } from "./languages.js";
+import { ago, isOne, moment } from "./format.js";
+import { heard, t } from "./languages.js";
 import { attempt, toast } from "./say.js";
 import { state } from "./state.js";
 
@@ -32,8 +33,8 @@ function listed(sessions, redraw) {
 
 function card(session, redraw) {
   const { name } = session;
-  if (session.error) return h("li", { "data-session": name }, h("p", { class: "problem fine" }, `${name}: ${session.error}`));
-  const turns = session.turns === 1 ? t`${session.turns} turn` : t`${session.turns} turns`;
+  if (session.error) return h("li", { "data-session": name }, h("p", { class: "problem fine" }, `${name}: ${heard(session.error)}`));
+  const turns = isOne(session.turns) ? t`${session.turns} turn` : t`${session.turns} turns`;
   const turn = { id: session.head, image_hash: session.hash };
   return h(
     "li", { "data-session": name },
@@ -41,7 +42,7 @@ function card(session, redraw) {
       h("img", { src: turnPath(name, turn, "thumbnail"), alt: "", loading: "lazy" }),
       h("span", { class: "text" }, h("strong", {}, name),
         h("span", { class: "muted fine" }, session.prompt),
-        h("span", { class: "muted fine" }, turns, " · ", new Date(session.changed).toLocaleString()))),
+        h("span", { class: "muted fine", title: moment(session.changed) }, turns, " · ", ago(session.changed)))),
     h("span", { class: "row tight" },
       h("button", { type: "button", class: "quiet", "aria-label": t`Rename ${name}`, title: t("Rename"), onclick: () => rename(name, redraw) }, icon("pen")),
       h("button", { type: "button", class: "quiet", "aria-label": t`Remove ${name}`, title: t("Remove"), onclick: once(() => remove(name, redraw)) }, icon("bin"))),

@@ -5,6 +5,7 @@ import { costLine } from "./cost.js";
 import { differenceOf } from "./difference.js";
 import { field, fill, h, icon, once } from "./dom.js";
 import { follow, isFor, nextTurn, ready, source, write, writtenFor } from "./draft.js";
+import { number } from "./format.js";
 import { t } from "./languages.js";
 import { clear, coverage, LAYERS, masks } from "./masks.js";
 import { chosenMethod, dialField, drawInto, methodFields } from "./method.js";
@@ -153,6 +154,6 @@ function areaChips() {
 
 function area(key) {
   const percent = Math.max(1, Math.round(100 * coverage(key)));
-  return h("span", { class: `area ${key}` }, t`${LAYERS[key].title}: ${percent} % of the picture`,
+  return h("span", { class: `area ${key}` }, t`${LAYERS[key].title}: ${number(percent)} % of the picture`,
     h("button", { type: "button", class: "quiet", "aria-label": t`Clear: ${LAYERS[key].title}`, onclick: () => clear(key) }, "×"));
 }

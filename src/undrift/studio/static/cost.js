@@ -3,9 +3,9 @@
 
 import { post } from "./api.js";
 import { h } from "./dom.js";
+import { duration, isOne, number, size } from "./format.js";
 import { t } from "./languages.js";
 import { chosenMethod } from "./method.js";
-import { duration } from "./progress.js";
 import { attempt } from "./say.js";
 import { state, watch } from "./state.js";
 
@@ -39,12 +39,10 @@ function words({ evaluations: each, memory }, count, method) {
   const evaluations = each * count;
   const seconds = secondsEach(method);
   const told = [
-    evaluations === 1 ? t`${evaluations} evaluation of the model` : t`${evaluations} evaluations of the model`,
+    isOne(evaluations) ? t`${number(evaluations)} evaluation of the model` : t`${number(evaluations)} evaluations of the model`,
     seconds && t`about ${duration(evaluations * seconds)}`, memory && t`${size(memory)} of memory`];
   return told.filter(Boolean).join(", ");
 }
-
-const size = (bytes) => (bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
 // Seconds for one evaluation: the middle of the last turns with this method, else with any, made with this model.
 function secondsEach(method) {

@@ -1,6 +1,7 @@
 // How far the picture has come from the original, turn by turn, and the way back.
 
 import { queue } from "./actions.js";
+import { number, share } from "./format.js";
 import { heard, t } from "./languages.js";
 import { chosenMethod } from "./method.js";
 import { fill, h, once, svg } from "./dom.js";
@@ -41,16 +42,14 @@ const rebase = () => queue("rebase", { turn: state.shown, method: chosenMethod()
 function inWords({ outside, psnr, changed }) {
   if (outside === 0) return t("The edits took in everything: there is nothing outside of them.");
   if (psnr === null) return t("Outside of the edits every pixel is that of the original.");
-  const share = (100 * changed).toFixed(1);
-  return outside === 1 ? t`${share} % of the picture is not as it was in the original.` : t`Outside of the edits ${share} % of the pixels are not as they were in the original.`;
+  return outside === 1 ? t`${share(changed)} % of the picture is not as it was in the original.` : t`Outside of the edits ${share(changed)} % of the pixels are not as they were in the original.`;
 }
 
 const text = (numbers) => {
   if (!numbers) return "–";
   if (numbers.outside === 0) return t("all edited");
-  const psnr = numbers.psnr === null ? t("identical") : `${numbers.psnr.toFixed(1)} dB`;
-  const share = (100 * numbers.changed).toFixed(1);
-  return numbers.outside === 1 ? t`${psnr}, ${share} % of all` : t`${psnr}, ${share} %`;
+  const psnr = numbers.psnr === null ? t("identical") : t`${number(numbers.psnr, 1)} dB`;
+  return numbers.outside === 1 ? t`${psnr}, ${share(numbers.changed)} % of all` : t`${psnr}, ${share(numbers.changed)} %`;
 };
 
 function table(turns) {
@@ -85,13 +84,13 @@ function chart(turns) {
     return svg("g", { class: name }, ...pieces(told).map((piece) => svg("polyline", { points: piece.join(" ") })), ...points.map(([cx, cy]) => svg("circle", { cx, cy, r: every > 1 ? 1.5 : 3 })));
   };
   const last = turns.at(-1);
-  const percent = (value) => `${Math.round(100 * value)} %`;
+  const percent = (value) => t`${share(value, 0)} %`;
   const label = (props, words) => svg("text", props, words);
   return svg(
     "svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": t`Pixels changed outside of the edits up to ${title(last)}: ${text(last.drift_original)} against the original` },
     svg("path", { class: "axis", d: `M${LEFT} ${y(most)}H${WIDTH}M${LEFT} ${y(0)}H${WIDTH}` }),
     label({ x: LEFT - 6, y: y(most) + 4, "text-anchor": "end" }, percent(most)),
-    label({ x: LEFT - 6, y: y(0) + 4, "text-anchor": "end" }, "0 %"),
+    label({ x: LEFT - 6, y: y(0) + 4, "text-anchor": "end" }, percent(0)),
     ...turns.map((turn, at) => at % every === 0 && label({ x: x(at), y: HEIGHT - 2, "text-anchor": "middle" }, String(turn.number))).filter(Boolean),
     line((turn) => turn.drift_previous, "previous"),
     line((turn) => turn.drift_original, "original"),

@@ -2,7 +2,7 @@
 // it saw last; "reset" means that something was missed.
 
 import { get } from "./api.js";
-import { heard } from "./languages.js";
+import { heard, t } from "./languages.js";
 import { state, update } from "./state.js";
 
 export async function follow(followers) {
@@ -57,6 +57,11 @@ export const isOpen = (job) => job.state === "queued" || job.state === "running"
 
 // What a job is called. What somebody wrote is said as it was written, what the server says in the page's language.
 export const titleOf = (job) => (job.title === job.prompt ? job.title : heard(job.title));
+
+const STATES = { queued: t("waiting"), running: t("running"), done: t("done"), failed: t("failed"), cancelled: t("cancelled") };
+
+// What has become of a job: why it failed, else its state.
+export const outcomeOf = (job) => heard(job.error) || STATES[job.state];
 
 async function refreshJobs() {
   const { jobs, paused } = await get("/api/jobs");

@@ -2,7 +2,7 @@
 
 import { exportPath } from "./api.js";
 import { dialog, h, icon } from "./dom.js";
-import { t } from "./languages.js";
+import { heard, t } from "./languages.js";
 import { attempt, toast } from "./say.js";
 import { shownTurn, state } from "./state.js";
 
@@ -42,7 +42,7 @@ function items(close) {
 
 async function showScript(path, name) {
   const response = await fetch(path);
-  if (!response.ok) throw new Error((await response.json()).error);
+  if (!response.ok) throw new Error(heard((await response.json()).error));
   const text = await response.text();
   const copy = h("button", { type: "button", class: "primary", onclick: () => navigator.clipboard.writeText(text).then(() => toast(t("Copied")), () => toast(t("The browser does not allow copying: select the text instead"), "problem")) }, t("Copy"));
   dialog(name, h("pre", { tabindex: "0", "aria-label": name }, text), [copy, h("a", { class: "button", href: path, download: "" }, t("Download"))]);

@@ -21,7 +21,7 @@ export function jobsPanel() {
     panel.hidden = open.length === 0 && !state.paused;
     pause.textContent = state.paused ? t("Go on") : t("Pause");
     pause.setAttribute("aria-label", state.paused ? t("Go on with the queue") : t("Pause the queue"));
-    fill(list, open.map(row));
+    fill(list, open.map((job) => row(job, calledAmong(job, open))));
     tell(open.find((job) => job.tab === tab));
   };
   watch(["jobs", "paused"], draw);
@@ -29,14 +29,20 @@ export function jobsPanel() {
   return panel;
 }
 
-function row(job) {
+// What a job is called among others: those with one title are counted.
+function calledAmong(job, others) {
+  const alike = others.filter((one) => titleOf(one) === titleOf(job));
+  return alike.length > 1 ? t`${titleOf(job)}, ${alike.indexOf(job) + 1} of ${alike.length} with these words` : titleOf(job);
+}
+
+function row(job, called) {
   const elsewhere = job.session && job.session !== state.session?.name;
   const whose = job.tab === tab ? "" : elsewhere ? t` · another page, ${job.session}` : t(" · another page");
   return h(
     "li", { "data-job": job.id },
     h("div", { class: "row spread" }, h("span", { class: "title" }, titleOf(job), h("span", { class: "muted" }, whose)),
-      job.position > 1 && h("button", { type: "button", class: "quiet", onclick: () => attempt(() => post(`/api/jobs/${job.id}/sooner`)), "aria-label": t`Sooner: ${titleOf(job)}` }, t("Sooner")),
-      h("button", { type: "button", class: "quiet", onclick: () => cancel(job), "aria-label": t`Cancel: ${titleOf(job)}` }, t("Cancel"))),
+      job.position > 1 && h("button", { type: "button", class: "quiet", onclick: () => attempt(() => post(`/api/jobs/${job.id}/sooner`)), "aria-label": t`Sooner: ${called}` }, t("Sooner")),
+      h("button", { type: "button", class: "quiet", onclick: () => cancel(job), "aria-label": t`Cancel: ${called}` }, t("Cancel"))),
     jobProgress(job),
   );
 }

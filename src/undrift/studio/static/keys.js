@@ -12,11 +12,11 @@ import { settingsFields } from "./settings.js";
 import { recall, remember, state } from "./state.js";
 
 const KEYS = [
-  ["Enter", t("start the turn, from its text")],
-  ["Shift + Enter", t("a new line in the text")],
-  ["Ctrl + Z", t("undo; in Paint the last stroke")],
-  ["Ctrl + Shift + Z", t("redo; in Paint the stroke taken back")],
-  ["Escape", t("cancel the running turn")],
+  [t("Enter"), t("start the turn, from its text")],
+  [t("Shift + Enter"), t("a new line in the text")],
+  [t("Ctrl + Z"), t("undo; in Paint the last stroke")],
+  [t("Ctrl + Shift + Z"), t("redo; in Paint the stroke taken back")],
+  [t("Escape"), t("cancel the running turn")],
   ["1 – 6", MODES.map((mode) => mode.title).join(", ")],
   ["+ − 0", t("enlarge the picture, make it smaller; fit the window (also the wheel, and two fingers)")],
   [t("Space"), t("with the pointer: move the enlarged picture")],

@@ -25,7 +25,7 @@ export function heard(said) {
   if (!said || catalogue[said]) return catalogue[said] ?? said;
   const fitting = patterns().find(([, pattern]) => pattern.test(said));
   if (!fitting) return said;
-  const values = said.match(fitting[1]).slice(1).map((value) => catalogue[value] ?? value);
+  const values = said.match(fitting[1]).slice(1).map(heard);
   return catalogue[fitting[0]].replace(/\{(\d)\}/g, (hole, at) => values[at] ?? hole);
 }
 

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { bringPictureIntoSight, look, open, refresh } from "./actions.js";
 import { fill, h } from "./dom.js";
-import { follow, titleOf } from "./events.js";
+import { follow, outcomeOf, titleOf } from "./events.js";
 import { heard, t } from "./languages.js";
 import { modelChanged } from "./models.js";
 import { followTitle, tellDone } from "./progress.js";
@@ -58,7 +58,7 @@ const followers = {
     const mine = job.tab === tab;
     if (job.state === "failed") toast(mine ? heard(job.error) : `${titleOf(job)}: ${heard(job.error)}`, "problem");
     if (!mine) return;
-    tellDone(job.state === "done" ? t`Done: ${titleOf(job)}` : `${titleOf(job)}: ${heard(job.error) || job.state}`);
+    tellDone(job.state === "done" ? t`Done: ${titleOf(job)}` : `${titleOf(job)}: ${outcomeOf(job)}`);
     announce({ done: t`Done: ${titleOf(job)}`, failed: t`Failed: ${heard(job.error)}`, cancelled: t("Cancelled") }[job.state]);
     if (job.kind === "download" && job.state === "done") toast(t`${titleOf(job)}: done. Choose it with the button that names the model.`);
     if (!job.turns.length) return;

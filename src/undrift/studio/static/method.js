@@ -1,7 +1,8 @@
 // Which editor the next turn is made with: the dial for everyone, the parameters behind an expander.
 
 import { fill, field, h } from "./dom.js";
-import { t } from "./languages.js";
+import { isOne, number, signed } from "./format.js";
+import { heard, t } from "./languages.js";
 import { pathTo, recall, remember, shownTurn, state, update } from "./state.js";
 
 const BEFORE = "method:new"; // what was chosen for a session that is not there yet
@@ -58,7 +59,7 @@ export function dialField() {
   const told = h("output", { class: "fine muted" });
   const show = () => {
     const value = Number(range.value);
-    told.textContent = `${say(value)} (${value > 0 ? "+" : ""}${value.toFixed(2)})`;
+    told.textContent = `${say(value)} (${signed(value, 2)})`;
     range.setAttribute("aria-valuetext", told.textContent);
   };
   range.addEventListener("input", show);
@@ -75,10 +76,10 @@ export function methodFields() {
   const { name, preset } = chosen();
   const method = methodOf(name);
   const methods = h("select", { onchange: () => choose({ name: methods.value, preset: "default", params: {} }) },
-    ...state.about.methods.map((one) => h("option", { value: one.name, selected: one.name === name }, one.title)));
+    ...state.about.methods.map((one) => h("option", { value: one.name, selected: one.name === name }, heard(one.title))));
   const presets = h("select", { onchange: () => choose({ preset: presets.value, params: {} }) },
-    ...Object.entries(method.presets).map(([key, { evaluations }]) => h("option", { value: key, selected: key === preset }, t`${key} (${evaluations} evaluations)`)));
-  return [h("div", { class: "pair" }, field(t("Method"), methods), field(t("Preset"), presets)), h("p", { class: "muted fine" }, method.paper), parameters(method)];
+    ...Object.entries(method.presets).map(([key, { evaluations }]) => h("option", { value: key, selected: key === preset }, `${key} (${isOne(evaluations) ? t`${evaluations} evaluation` : t`${number(evaluations)} evaluations`})`)));
+  return [h("div", { class: "pair" }, field(t("Method"), methods), field(t("Preset"), presets)), h("p", { class: "muted fine paper" }, heard(method.paper)), parameters(method)];
 }
 
 function parameters(method) {
@@ -91,7 +92,7 @@ function parameters(method) {
 }
 
 function parameter(name, schema, value, usual) {
-  const help = h("p", { class: "muted fine", id: `help-${name}` }, schema.description ?? "");
+  const help = h("p", { class: "muted fine", id: `help-${name}` }, heard(schema.description) ?? "");
   const input = inputFor(schema, value);
   input.setAttribute("aria-describedby", help.id);
   input.addEventListener("change", () => {

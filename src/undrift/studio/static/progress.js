@@ -1,6 +1,7 @@
 // How far the work is, beyond the page: time left, the tab's title, and a quiet word when it is done.
 
 import { ownJob } from "./actions.js";
+import { duration, number } from "./format.js";
 import { t } from "./languages.js";
 import { recall, remember, state, watch } from "./state.js";
 
@@ -26,18 +27,13 @@ export function leftInWords(job) {
   return seconds === null || seconds < LEAST_S ? "" : t`about ${duration(seconds)} left`;
 }
 
-export function duration(seconds) {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
 // The title says how far one is in a tab that nobody sees.
 export function followTitle() {
   watch(["jobs", "session"], () => {
     const job = ownJob();
     const name = state.session ? `${state.session.name} · undrift studio` : "undrift studio";
-    const share = job?.state === "running" && job.total ? `${Math.floor((100 * job.evaluations) / job.total)} %` : job && t("waiting");
-    document.title = share ? `${share} · ${name}` : name;
+    const far = job?.state === "running" && job.total ? t`${number(Math.floor((100 * job.evaluations) / job.total))} %` : job && t("waiting");
+    document.title = far ? `${far} · ${name}` : name;
   });
 }
 

@@ -17,7 +17,7 @@ export function recipeSummary(recipe) {
   const turns = (recipe.turns ?? []).map(({ number, prompt, spec }) => h(
     "li", { value: number },
     h("span", {}, prompt),
-    spec && h("span", { class: "fine muted" }, `${spec.method}, ${spec.preset}, seed ${spec.seed}, ${spec.model}`)));
+    spec && h("span", { class: "fine muted" }, [spec.method, spec.preset, t`seed ${spec.seed}`, spec.model].join(", "))));
   return h("section", { class: "recipe" }, h("h3", {}, t("Made by undrift, in these turns")), h("ol", {}, ...turns));
 }
 

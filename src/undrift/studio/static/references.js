@@ -5,6 +5,7 @@ import { turnOptions } from "./choosing.js";
 import { fill, h } from "./dom.js";
 import { nextTurn, write } from "./draft.js";
 import { take } from "./drops.js";
+import { listed, share } from "./format.js";
 import { t } from "./languages.js";
 import { areaNames, areaPng, coverage, png } from "./masks.js";
 import { chosenMethod, methodOf } from "./method.js";
@@ -73,7 +74,7 @@ export function referenceFields() {
   return box;
 }
 
-const takers = () => state.about.methods.filter((one) => one.takes_references).map((one) => one.title).join(t(" and "));
+const takers = () => listed(state.about.methods.filter((one) => one.takes_references).map((one) => one.title));
 
 function addTurn(select) {
   const turn = turnOf(select.value);
@@ -100,7 +101,7 @@ function row(one, at) {
       isScaled(one) && h("span", { class: "fine muted block" }, t`Scaled and cropped to ${state.session.width} × ${state.session.height} pixels`)));
 }
 
-const percent = (weight) => `${Math.round(100 * weight)} %`;
+const percent = (weight) => t`${share(weight, 0)} %`;
 
 function places(chosen) {
   const names = areaNames();

@@ -4,9 +4,9 @@ import { post, sessionPath } from "./api.js";
 import { sessionAddress } from "./actions.js";
 import { dialog, field, fill, h, once } from "./dom.js";
 import { takeAll } from "./drops.js";
-import { isOpen } from "./events.js";
+import { isOpen, outcomeOf } from "./events.js";
 import { jobProgress } from "./jobs.js";
-import { heard, t } from "./languages.js";
+import { t } from "./languages.js";
 import { pathTo, shownTurn, state, title, update, watch } from "./state.js";
 import { tab } from "./tab.js";
 import { changedWords } from "./words.js";
@@ -93,5 +93,5 @@ function showState({ job, error, place, caption }) {
   else if (!known) fill(place);
   else if (isOpen(known)) fill(place, jobProgress(known));
   else if (known.state === "done") fill(place, h("a", { class: "button", href: sessionAddress(known.session), onclick: (event) => event.target.closest("dialog").close() }, t`Open ${known.session}`));
-  else fill(place, h("p", { class: "problem fine" }, heard(known.error) || known.state));
+  else fill(place, h("p", { class: "problem fine" }, outcomeOf(known)));
 }

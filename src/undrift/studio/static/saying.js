@@ -3,6 +3,7 @@
 import { post, sessionPath } from "./api.js";
 import { step } from "./actions.js";
 import { field, fill, h } from "./dom.js";
+import { isOne, signed } from "./format.js";
 import { t } from "./languages.js";
 import { attempt } from "./say.js";
 import { shownTurn, state } from "./state.js";
@@ -70,12 +71,18 @@ export function sayBox({ draft, source, method, take, submit }) {
   return { element: h("div", { class: "said" }, field(t("Say what to change"), box), told), draw, later, editorChanged };
 }
 
+// The kinds of edit that the server tells of.
+const KINDS = {
+  object: t("another thing"), add: t("something added"), delete: t("something taken away"), colour: t("a colour"), material: t("a material"),
+  content: t("a quality"), pose: t("a pose"), background: t("the background"), style: t("a style"), position: t("a place"),
+};
+
 function words(heard) {
-  if (heard.undo) return heard.undo === 1 ? t`Goes ${heard.undo} turn back.` : t`Goes ${heard.undo} turns back.`;
-  if (heard.again) return t`Makes turn ${shownTurn().number} anew, with the dial at ${heard.dial}.`;
+  if (heard.undo) return isOne(heard.undo) ? t`Goes ${heard.undo} turn back.` : t`Goes ${heard.undo} turns back.`;
+  if (heard.again) return t`Makes turn ${shownTurn().number} anew, with the dial at ${signed(heard.dial)}.`;
   if (heard.form === "caption") return t("Read as the whole caption.");
   if (!heard.kinds.length) return t("Told to the editor as you say it; the caption stays as it is.");
-  return t`Read as an instruction (${heard.kinds.join(", ")}).`;
+  return t`Read as an instruction (${heard.kinds.map((kind) => KINDS[kind] ?? kind).join(", ")}).`;
 }
 
 // Whether an editor is told what nobody understood: a turn whose caption stays.

@@ -4,6 +4,7 @@ import { turnPath } from "./api.js";
 import { keep, look } from "./actions.js";
 import { field, h, icon } from "./dom.js";
 import { branch } from "./film.js";
+import { share } from "./format.js";
 import { t } from "./languages.js";
 import { lookThrough } from "./lens.js";
 import { paneWith } from "./pane.js";
@@ -78,6 +79,5 @@ function drift(turn) {
   if (!found) return "";
   if (found.outside === 0) return t("all edited");
   // A method that does not say where it edits leaves all of the picture, of which nothing is known to be its edit.
-  const share = (100 * found.changed).toFixed(1);
-  return found.outside < 1 ? t`${share} % changed outside` : t`${share} % of the picture changed`;
+  return found.outside < 1 ? t`${share(found.changed)} % changed outside` : t`${share(found.changed)} % of the picture changed`;
 }

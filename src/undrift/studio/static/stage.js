@@ -2,6 +2,7 @@
 
 import { get, heatPath, sessionPath, turnPath } from "./api.js";
 import { cancel, ownJob } from "./actions.js";
+import { number, share } from "./format.js";
 import { t } from "./languages.js";
 import { severalView } from "./several.js";
 import { comparison, turnSelect } from "./compare.js";
@@ -64,8 +65,8 @@ function changes() {
   const [first, second] = [anchorTurn(), shownTurn()];
   const numbers = h("span", { class: "muted fine", role: "status" }, "…");
   get(`${sessionPath(state.session.name)}/compare/${first.id}/${second.id}`).then((found) => {
-    const psnr = found.psnr === null ? t("identical") : `${found.psnr.toFixed(1)} dB`;
-    numbers.textContent = t`${psnr}, ${(100 * found.changed).toFixed(1)} % of the pixels changed`;
+    const psnr = found.psnr === null ? t("identical") : t`${number(found.psnr, 1)} dB`;
+    numbers.textContent = t`${psnr}, ${share(found.changed)} % of the pixels changed`;
   }, (error) => (numbers.textContent = error.message));
   return [
     paneOf([h("img", { class: "picture sheet", src: heatPath(state.session.name, first, second), alt: t`What changed from turn ${first.number} to turn ${second.number}`, draggable: "false" })]),

@@ -6,6 +6,7 @@ import { field, fill, h, once } from "./dom.js";
 import { acceptPictures, take } from "./drops.js";
 import { isOpen } from "./events.js";
 import { jobsPanel } from "./jobs.js";
+import { number } from "./format.js";
 import { t } from "./languages.js";
 import { adopt } from "./method.js";
 import { recipeSummary, settingsButton } from "./recipe.js";
@@ -85,14 +86,14 @@ function pictureForm(picture, fileName, back) {
 
 // A large picture is scaled down only if this says so, and it says what is chosen.
 function sizeSelect({ width, height, smaller }) {
-  const full = t`${width} × ${height}, as it is (${((width * height) / 1e6).toFixed(0)} megapixels)`;
+  const full = t`${width} × ${height}, as it is (${number((width * height) / 1e6)} megapixels)`;
   return h("select", {}, ...smaller.map(([w, x], at) => h("option", { value: Math.max(w, x), selected: at === 0 }, `${w} × ${x}`)), h("option", { value: "" }, full));
 }
 
 // A name that is free is found by the server if this one is left empty.
 function plainName(fileName) {
   const plain = fileName.replace(/\.[^.]*$/, "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+|[^A-Za-z0-9_-]+$/g, "");
-  const taken = new Set(document.querySelectorAll("[data-session]").values().map((card) => card.dataset.session));
+  const taken = new Set(Array.from(document.querySelectorAll("[data-session]"), (card) => card.dataset.session));
   let name = plain.slice(0, 48) || "session";
   for (let count = 2; taken.has(name); count += 1) name = `${plain.slice(0, 48) || "session"}-${count}`;
   return name;

@@ -3,7 +3,8 @@
 import { turnPath } from "./api.js";
 import { look } from "./actions.js";
 import { fill, h } from "./dom.js";
-import { t } from "./languages.js";
+import { signed } from "./format.js";
+import { language, t } from "./languages.js";
 import { candidatesOf, shownTurn, state, watch } from "./state.js";
 
 // The small row below the picture.
@@ -48,8 +49,8 @@ function dialWords(dial) {
   if (dial === 0) return t("as the method does it");
   const amount = Math.abs(dial);
   const much = amount === 1 ? t("as much as it can") : amount > 0.5 ? t("much more") : amount === 0.5 ? t("more") : t("a little more");
-  const place = `${dial > 0 ? "+" : "−"}${amount}`;
+  const place = signed(dial);
   return dial < 0 ? t`changes ${much} (${place})` : t`keeps ${much} (${place})`;
 }
 
-const plain = (value) => (typeof value === "number" ? Number(value.toFixed(3)) : JSON.stringify(value));
+const plain = (value) => (typeof value === "number" ? new Intl.NumberFormat(language, { maximumFractionDigits: 3 }).format(value) : JSON.stringify(value));

@@ -8,11 +8,31 @@
     choice = null;
   }
   if (choice === "light" || choice === "dark") document.documentElement.setAttribute("data-theme", choice);
-  var enough = window.CSS && CSS.supports && CSS.supports("color", "light-dark(red, red)") && typeof Map.groupBy === "function";
+  var enough = window.CSS && CSS.supports && CSS.supports("color", "light-dark(red, red)") && CSS.supports("selector(:has(a))") && typeof Map.groupBy === "function";
   if (enough) return;
   document.documentElement.setAttribute("data-old", "");
   document.addEventListener("DOMContentLoaded", function () {
-    document.getElementById("main").textContent =
-      "This browser is too old for the studio: Chrome and Edge 123, Firefox 120 and Safari 17.5 or newer show it. The command line does the same without one.";
+    say(t("This browser is too old for the studio: Chrome and Edge 123, Firefox 121 and Safari 17.5 or newer show it. The command line does the same without one."));
   });
+
+  // Only marks a text for the catalogues, which are not there yet.
+  function t(text) {
+    return text;
+  }
+
+  // Says it in English, and as soon as that is there in the browser's language.
+  function say(text) {
+    var main = document.getElementById("main");
+    var tag = (navigator.language || "en").slice(0, 2);
+    var asked = new XMLHttpRequest();
+    main.textContent = text;
+    if (tag !== "de" && tag !== "fr") return;
+    asked.onload = function () {
+      if (asked.status !== 200) return;
+      main.textContent = JSON.parse(asked.responseText)[text] || text;
+      document.documentElement.setAttribute("lang", tag);
+    };
+    asked.open("GET", "/static/languages/" + tag + ".json");
+    asked.send();
+  }
 })();
