@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 from typing import get_args
 
 import pytest
 
 from undrift.instructions.asking import Action
 from undrift.instructions.reading import Kind
+from undrift.instructions.refusals import Why
 from undrift.methods import registry
 from undrift.studio import languages
 from undrift.studio.app import STATIC
@@ -21,6 +23,7 @@ CATALOGUES = sorted((STATIC / "languages").glob("*.json"))
 PLAIN = re.compile(r"\bt\(\"([^\"]+)\"\)")
 TEMPLATE = re.compile(r"\bt`")
 HOLE = re.compile(r"\{\d\}")
+COMMAND = re.compile(r"'((?:make|add|remove|replace|change|turn|undo|back|another|the same) [^'{]*)")
 MARK = re.compile(r"\[\[([^\]]+)\]\]")
 
 
@@ -47,8 +50,10 @@ def _template(code: str, start: int) -> str:
 
 
 def said() -> set[str]:
-    """The texts of all modules but the one that looks them up, whose comment has examples."""
-    page = (keys_of(file.read_text("utf-8")) for file in STATIC.glob("*.js") if file.stem != "languages")
+    """The texts of all modules, less the example in the comment of the one that looks them up."""
+    code = {file.stem: file.read_text("utf-8") for file in STATIC.glob("*.js")}
+    code["languages"] = code["languages"].replace('// t("text"), or t`text with ${values}`', "")
+    page = map(keys_of, code.values())
     return set().union(*page, MARK.findall((STATIC / "login.html").read_text("utf-8"))) - {"language", "message"}
 
 
@@ -104,7 +109,8 @@ def test_a_catalogue_has_every_text_and_no_other(file: Path) -> None:
     own, every = said_by_the_server()
     assert len(own) > 30
     assert sorted((said() | own) - set(words)) == []
-    assert sorted(set(words) - said() - every) == []
+    reasons = {key for key in words if key.startswith("why.")}
+    assert sorted(set(words) - said() - every - reasons) == []
     assert [key for key, text in words.items() if not text.strip()] == []
     assert [key for key, text in words.items() if sorted(HOLE.findall(key)) != sorted(HOLE.findall(text))] == []
 
@@ -137,6 +143,22 @@ def test_parameters_and_kinds_of_edit_are_told_in_every_language() -> None:
         assert sorted(helps - set(json.loads(file.read_text("utf-8")))) == [], file.stem
 
 
+@pytest.mark.parametrize("file", CATALOGUES, ids=lambda file: file.stem)
+def test_every_reason_why_an_instruction_is_not_carried_out_is_in_every_language(file: Path) -> None:
+    """With what is put into it, by the same names; what is to be typed instead stays English."""
+    words = json.loads(file.read_text("utf-8"))
+    assert {key for key in words if key.startswith("why.")} == {f"why.{why.key}" for why in Why}
+    for why in Why:
+        told = words[f"why.{why.key}"]
+        assert {name for _, name, _, _ in Formatter().parse(told) if name} == why.fields, why
+        commands = re.findall(
+            r"'((?:make|add|remove|replace|change|turn|undo|back|another|the same) [^'{]*)", why.value
+        )
+        assert [one for one in commands if one.strip() not in told] == [], why
+
+
 def test_every_language_that_is_offered_has_a_catalogue() -> None:
-    offered = re.findall(r"(\w\w): \"", (STATIC / "languages.js").read_text("utf-8").split("LANGUAGES = ")[1])
+    offered = re.findall(
+        r"(\w\w): \"", (STATIC / "languages.js").read_text("utf-8").split("LANGUAGES = ")[1].split("}")[0]
+    )
     assert sorted(offered) == sorted(["en", *(file.stem for file in CATALOGUES)]) == sorted(languages.OFFERED)

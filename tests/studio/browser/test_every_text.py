@@ -25,6 +25,17 @@ NAMES = "main undrift studio littleworld littleworld-sd english deutsch françai
 
 DIALOGS = ("Keys and settings", "Name this turn", "Name a branch", "Do the same to other pictures", "Crop or extend")
 
+SAID = (
+    "make the robot blue",
+    "surprise me",
+    "make the horse blue",
+    "is it day?",
+    "undo that",
+    "more",
+    "a red robot on a beach",
+)
+"""Instructions, what is not understood, steps, and a caption."""
+
 EXAMPLE = "make the hat blue"
 """Said as an example of what the model is told, which is English."""
 
@@ -115,7 +126,7 @@ def test_no_text_is_said_past_the_catalogue(page: Page, running: Running) -> Non
     for opens in DIALOGS:
         walk.dialog(opens)
     said = page.get_by_label(bracketed("Say what to change"))
-    for text in ("make the robot blue", "make it sing", "undo that", "more", "a red robot on a beach"):
+    for text in SAID:
         said.fill(text)
         expect(page.locator("#heard")).not_to_be_empty()
         page.wait_for_function("document.querySelector('#heard button, #heard .note')")

@@ -29,6 +29,24 @@ export function heard(said) {
   return catalogue[fitting[0]].replace(/\{(\d)\}/g, (hole, at) => values[at] ?? hole);
 }
 
+// Why an instruction was not understood: by its reason where the catalogue has that, else as the server says it, less
+// what of it is for the command line. Several things are listed as the language does it.
+export function refused({ key, values } = {}, said = "") {
+  const text = catalogue[`why.${key}`];
+  if (!text) return said.replace(" (--caption, read_as)", "");
+  return text.replace(/\{(\w+)(?::(\w+))?\}/g, (hole, name, joiner) => (Array.isArray(values[name]) ? several(values[name], joiner) : values[name]));
+}
+
+const TYPES = { or: "disjunction", and: "conjunction" };
+
+function several(names, joiner) {
+  if (!joiner) return names.join(", ");
+  return new Intl.ListFormat(language, { type: TYPES[joiner] }).format(names.map((name) => t`“${name}”`));
+}
+
+// What whoever asked should know of how it was read: several things, one after another.
+export const noted = (note) => note.split(/; (?!--caption|read without)/).map(heard).join("; ");
+
 let made = null;
 
 // The texts with something put in, those that say the most first: the others would fit almost anything.

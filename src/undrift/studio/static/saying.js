@@ -4,7 +4,7 @@ import { post, sessionPath } from "./api.js";
 import { step } from "./actions.js";
 import { field, fill, h } from "./dom.js";
 import { isOne, signed } from "./format.js";
-import { t } from "./languages.js";
+import { noted, refused, t } from "./languages.js";
 import { attempt } from "./say.js";
 import { shownTurn, state } from "./state.js";
 
@@ -54,8 +54,8 @@ export function sayBox({ draft, source, method, take, submit }) {
     if (box.value !== text) box.value = text;
     const askable = state.about.language_model && heard && !heard.undo && heard.form !== "caption" && !heard.exchange;
     fill(told, text.trim() && heard && [
-      h("span", { class: heard.problem ? "note" : "muted" }, heard.problem ?? words(heard)), " ",
-      heard.note && h("span", { class: "note" }, heard.note),
+      h("span", { class: heard.problem ? "note" : "muted" }, heard.problem ? refused(heard.why, heard.problem) : words(heard)), " ",
+      heard.note && h("span", { class: "note" }, heard.why ? refused(heard.why, heard.note) : noted(heard.note)),
       other(heard.form), askable && button(t`Ask ${state.about.language_model}`, () => attempt(() => listen(true)))]);
   };
   box.addEventListener("input", () => change({ text: box.value, form: null }));
