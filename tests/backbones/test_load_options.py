@@ -115,6 +115,9 @@ class Elsewhere(Placement):
     def place(self, modules: Any) -> None:
         """Leave them."""
 
+    def settle(self, module: Any) -> None:
+        """Leave it."""
+
 
 def test_the_second_card_is_the_one_that_is_asked_and_used(
     tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -155,11 +158,11 @@ def test_a_part_that_was_quantised_on_the_device_waits_in_main_memory() -> None:
 
     meta = torch.device("meta")
     part = Part(2, 2, device=meta)
-    Placement(meta, torch.float32).wait(part)
-    assert moved == [], "without offloading it stays"
-    Placement(meta, torch.float32, "model", "nf4").wait(part)
+    Placement(meta, torch.float32).settle(part)
+    assert moved == ["meta"], "without offloading it stays where it computes"
+    Placement(meta, torch.float32, "model", "nf4").settle(part)
     Placement(meta, torch.float32, "model", "nf4").place([part])
-    assert moved == ["cpu", "cpu"]
+    assert moved == ["meta", "cpu", "cpu"]
 
 
 def test_a_picture_is_not_resized_for_its_tiles(tiny_flux_folder: Path) -> None:

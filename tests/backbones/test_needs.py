@@ -16,6 +16,8 @@ from undrift.backbones import loading, machine, ways
 from undrift.backbones.examination import examined
 from undrift.backbones.folder import ModelFolder, read_folder
 from undrift.backbones.needs import needs, part_bytes
+from undrift.backbones.placement import Placement
+from undrift.errors import ModelError
 
 GB = 10**9
 
@@ -62,6 +64,67 @@ def test_streaming_leaves_the_scales_of_four_bit_weights_on_the_device(dev: Mode
     # A float32 for every 64 numbers of nearly all of 11.9 and some 3.6 billion parameters.
     assert (four.device - plain.device) / GB == pytest.approx((11.9 + 3.6) * 4 / 64, abs=0.3)
     assert four.main == needs(dev, torch.bfloat16, "model", "nf4").main
+
+
+def test_mapped_files_take_no_main_memory_while_they_are_loaded(dev: ModelFolder) -> None:
+    assert needs(dev, torch.bfloat16, "none", "none").loading == 0
+    moved = needs(dev, torch.bfloat16, "model", "nf4")
+    assert moved.loading == moved.main, "the libraries quantise tensor by tensor"
+    converted = needs(dev, torch.float16, "none", "none")
+    assert converted.loading == part_bytes(dev, "transformer", torch.float16, "none")
+
+
+def one_file(folder: ModelFolder, path: Path, prefix: str, dtype: torch.dtype = torch.bfloat16) -> ModelFolder:
+    """FLUX.1-dev's transformer in one file."""
+    weight = torch.empty(11_901_408_320 // 64, 64, device="meta")
+    published.hollow(path, {f"{prefix}0.weight": weight}, dtype)
+    return loading.with_file(folder, path)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "dtype", "whole"),
+    [
+        ("double_blocks.", torch.bfloat16, True),
+        ("transformer_blocks.", torch.bfloat16, False),
+        ("transformer_blocks.", torch.float32, True),
+    ],
+)
+def test_what_diffusers_copies_of_a_file_is_there_whole_before_it_is_quantised(
+    dev: ModelFolder, tmp_path: Path, prefix: str, dtype: torch.dtype, whole: bool
+) -> None:
+    folder = one_file(dev, tmp_path / "one.safetensors", prefix, dtype)
+    direct, moved = (needs(folder, torch.bfloat16, offload, "nf4") for offload in ("none", "model"))
+    # 23.8 GB as published, to its last digit.
+    assert direct.loading / GB == (pytest.approx(23.8, abs=0.05) if whole else 0)
+    assert moved.loading - moved.main == (
+        direct.loading - part_bytes(folder, "transformer", torch.bfloat16, "nf4") if whole else 0
+    )
+
+
+def test_a_gguf_is_copied_as_it_is(dev: ModelFolder, tmp_path: Path) -> None:
+    file = tmp_path / "flux1-dev-Q4_K_S.gguf"
+    file.write_bytes(b"GGUF")
+    os.truncate(file, 6_800_000_000)
+    assert needs(loading.with_file(dev, file), torch.bfloat16, "none", "nf4").loading == 6_800_000_000
+
+
+def test_too_little_main_memory_is_told_before_the_file_is_read(
+    dev: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = one_file(dev, tmp_path / "one.safetensors", "double_blocks.")
+    card = torch.device("cuda")
+    monkeypatch.setattr(loading, "free_memory", lambda device: 16 * GB)
+    monkeypatch.setattr(ways, "free_memory", lambda device: 16 * GB)
+    monkeypatch.setattr(ways, "free_main_memory", lambda: 16 * GB)
+    with pytest.raises(ModelError) as caught:
+        loading.check_fits(folder, Placement(card, torch.bfloat16, quantize="nf4"))
+    assert str(caught.value) == (
+        "FLUX.1-dev takes 22 GB of main memory while it is loaded, 15 GB are free: give a GGUF of it, or the"
+        " folder of a pipeline, which is read piece by piece"
+    )
+    found = {way.flags: way.short for way in ways.ways(folder, card, (512, 512))}
+    assert found["--quantize nf4"] == "main memory"
+    loading.check_fits(dev, Placement(card, torch.bfloat16, quantize="nf4"))
 
 
 @pytest.mark.parametrize(("dtype", "bytes_each"), [(torch.float32, 4), (torch.bfloat16, 2)])

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from undrift.backbones.base import Latent
+from undrift.backbones.finite import check_finite
 from undrift.backbones.geometry import PATCH, Geometry, pack, unpack
 from undrift.backbones.pictures import to_images, to_tensor
 from undrift.backbones.placement import Placement
@@ -70,6 +71,7 @@ class Autoencoder:
         self._set_tiling(geometry)
         with self._placement.using(self.vae):
             mean = self.vae.encode(self._as_video(pixels)).latent_dist.mode().float()
+            self._check(mean, "the encoded picture")
         packed = pack(self._as_picture(mean), self._patch)
         return Latent((packed - self._on(self._shift, packed)) * self._on(self._scale, packed), geometry)
 
@@ -81,7 +83,11 @@ class Autoencoder:
         self._set_tiling(latent.geometry)
         with self._placement.using(self.vae):
             pixels = self.vae.decode(self._as_video(grid)).sample
+            self._check(pixels, "the decoded picture")
         return to_images(self._as_picture(pixels), latent.geometry)
+
+    def _check(self, made: Tensor, what: str) -> None:
+        check_finite(made, what, {"vae": self.vae}, self._placement.dtype)
 
     def _set_tiling(self, geometry: Geometry) -> None:
         large = max(geometry.height, geometry.width) > TILING_ABOVE

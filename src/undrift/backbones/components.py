@@ -37,6 +37,7 @@ def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement) -
         with _explained(folder.file), _quiet():
             made = load_file(folder, folder.file, cls, placement)
             _quantize_file(folder, made, placement)
+        placement.settle(made)
     else:
         made = _whole(folder, part, cls, placement)
     return _adapted(folder, made) if part == folder.network else made
@@ -54,6 +55,8 @@ def load_checkpoint(folder: ModelFolder, placement: Placement) -> dict[str, Any]
     with _explained(folder.file), _quiet():
         parts = load_parts(folder, folder.file, given, placement)
         _quantize_file(folder, parts[folder.network], placement)
+    for part in folder.replaced:
+        placement.settle(parts[part])
     return {**parts, folder.network: _adapted(folder, parts[folder.network])}
 
 
@@ -62,7 +65,6 @@ def _quantize_file(folder: ModelFolder, network: Any, placement: Placement) -> N
     if placement.quantize != "none" and not folder.packed(folder.network):
         with placement.current():
             quantized_in_place(network, placement)
-        placement.wait(network)
 
 
 def _adapted(folder: ModelFolder, network: Any) -> Any:
@@ -88,7 +90,7 @@ def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> An
     absent = sorted(info["missing_keys"])
     if absent:
         raise ModelError(f"{folder.path / part} lacks {len(absent)} tensors, '{absent[0]}' first: download it again")
-    placement.wait(model)  # before the next part is loaded, and quantised, beside it
+    placement.settle(model)
     return model
 
 

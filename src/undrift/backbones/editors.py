@@ -23,6 +23,7 @@ from undrift.backbones.autoencoder import Autoencoder
 from undrift.backbones.base import Latent
 from undrift.backbones.components import load_pipeline
 from undrift.backbones.counter import Counter
+from undrift.backbones.finite import finite_outputs
 from undrift.backbones.flux2 import batch_normed
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.geometry import geometry_of
@@ -112,17 +113,19 @@ class InstructedEditor(ABC):
             lambda _, args, named: counter.add(len(args[0] if args else named["hidden_states"])), with_kwargs=True
         )
         watch(0, order.steps)
+        modules = {name: part for name, part in self.pipe.components.items() if isinstance(part, torch.nn.Module)}
         try:
-            made = self._called(
-                padded,
-                order,
-                prompt=order.instruction,
-                width=padded.width,
-                height=padded.height,
-                num_inference_steps=order.steps,
-                generator=torch.Generator("cpu").manual_seed(order.seed),
-                callback_on_step_end=_told(watch, order.steps),
-            )
+            with finite_outputs(self.pipe.transformer, modules, self.pipe.transformer.dtype):
+                made = self._called(
+                    padded,
+                    order,
+                    prompt=order.instruction,
+                    width=padded.width,
+                    height=padded.height,
+                    num_inference_steps=order.steps,
+                    generator=torch.Generator("cpu").manual_seed(order.seed),
+                    callback_on_step_end=_told(watch, order.steps),
+                )
         finally:
             hook.remove()
         if made.size != padded.size:

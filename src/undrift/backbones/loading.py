@@ -241,6 +241,18 @@ def check_fits(folder: ModelFolder, placement: Placement, tell: Tell = log.info)
                 f"{folder.name} needs {size(amount)} in {held}, {where} has {size(free)} free:"
                 f" {memory_advice(placement, working=False)}"
             )
+    if needed.loading > (free := free_memory(torch.device("cpu"))):
+        raise ModelError(
+            f"{folder.name} takes {size(needed.loading)} of main memory while it is loaded, {size(free)} are free:"
+            f" {_loading_advice(folder, placement)}"
+        )
+
+
+def _loading_advice(folder: ModelFolder, placement: Placement) -> str:
+    if folder.file is None:
+        return f"give weights that were saved in {placement.dtype_name}"
+    smaller = "a smaller GGUF" if folder.file.suffix == ".gguf" else "a GGUF of it"
+    return f"give {smaller}, or the folder of a pipeline, which is read piece by piece"
 
 
 def _shared(needed: Needs, device: torch.device) -> str:

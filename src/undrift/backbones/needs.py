@@ -15,7 +15,7 @@ from torch import nn
 
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import GROUP_OFFLOAD_FROM
-from undrift.backbones.weights import read_header, resident_bytes
+from undrift.backbones.weights import is_mapped, read_header, resident_bytes
 from undrift.errors import ModelError
 
 NF4_SCALES = 4 / 64
@@ -47,15 +47,18 @@ STREAMED_TENSORS = 4
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes that weights take where they are kept while a model works.
+    """Bytes that weights take where they are kept while a model works, and before.
 
     Attributes:
         device: on the device.
         main: in main memory.
+        loading: in main memory at most while it is loaded, ``main`` or more. Files that are mapped into memory and
+            moved or quantised tensor by tensor take none.
     """
 
     device: int
     main: int
+    loading: int
 
 
 def needs(folder: ModelFolder, dtype: torch.dtype, offload: str, quantize: str) -> Needs:
@@ -66,12 +69,33 @@ def needs(folder: ModelFolder, dtype: torch.dtype, offload: str, quantize: str) 
     """
     parts = {part: part_bytes(folder, part, dtype, quantize) for part in folder.weighty_parts()}
     sizes = parts.values()
+    read = {part: _read(folder, part, dtype, quantize) for part in parts}
     if offload == "none":
-        return Needs(sum(sizes), 0)
+        return Needs(sum(sizes), 0, max(read.values(), default=0))
+    main = sum(sizes)
+    loading = main + max((max(0, read[part] - size) for part, size in parts.items()), default=0)
     if offload == "model":
-        return Needs(max(sizes, default=0), sum(sizes))
+        return Needs(max(sizes, default=0), main, loading)
     resident = sum(_resident(size, _held(folder, part, quantize)) for part, size in parts.items())
-    return Needs(resident + STREAMED_TENSORS * _largest_tensor(folder) * dtype.itemsize, sum(sizes))
+    return Needs(resident + STREAMED_TENSORS * _largest_tensor(folder) * dtype.itemsize, main, loading)
+
+
+def _read(folder: ModelFolder, part: str, dtype: torch.dtype, quantize: str) -> int:
+    """Bytes of main memory that a part takes from when it is read until it is on the device.
+
+    diffusers copies GGUF, and what it converts: to another number format, or from its authors' layout. The libraries
+    quantise a folder's tensors one by one, but what comes from a file is quantised when all of it is there.
+    """
+    if part in folder.replaced and folder.file is not None:
+        if folder.file.suffix == ".gguf":
+            return _stored(folder, part, dtype)
+        files = [folder.file]
+    elif folder.packed(part) or (quantize != "none" and folder.is_large(part)):
+        return 0
+    else:
+        files = folder.files(part)
+    mapped = all(is_mapped(read_header(file)[1], dtype) for file in files)
+    return 0 if mapped else part_bytes(folder, part, dtype, "none")
 
 
 def _resident(size: int, held: str) -> int:

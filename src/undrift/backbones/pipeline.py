@@ -20,12 +20,13 @@ from undrift.backbones.bare import bare_identity
 from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, ModelIdentity, NetworkInputs
 from undrift.backbones.caching import StepCache, check_plain
 from undrift.backbones.compiling import compile_blocks, is_compiled, keep_taps_out
+from undrift.backbones.finite import check_finite, is_finite
 from undrift.backbones.folder import NETWORKS, ModelFolder
 from undrift.backbones.given import TRANSFORMER
 from undrift.backbones.pictures import common_size
 from undrift.backbones.placement import Placement
 from undrift.backbones.weights import tensors_digest
-from undrift.errors import ModelError
+from undrift.errors import InputError, ModelError
 
 
 class Prompts(Protocol):
@@ -184,6 +185,7 @@ class PipelineBackbone(Backbone):
         super().__init__()
         self._network = network.eval()
         self._cache: StepCache | None = None
+        self._parts: Mapping[str, nn.Module] = {NETWORKS[0]: network}
         self._layers = layers
         self._autoencoder = autoencoder
         self._prompts = prompts
@@ -210,7 +212,7 @@ class PipelineBackbone(Backbone):
         if placement.compiled:
             compile_blocks(parts[folder.network])
         known = Knowledge.of(folder, placement, cls.notes(folder))
-        return cls.of_parts(Loaded(parts, folder.config("scheduler"), folder.index, placement, known))
+        return cls._made(Loaded(parts, folder.config("scheduler"), folder.index, placement, known))
 
     @classmethod
     def from_pipeline(cls, pipe: Any, name: str) -> Self:
@@ -225,7 +227,13 @@ class PipelineBackbone(Backbone):
             keep_taps_out()
         index = {**pipe.config, "_class_name": type(pipe).__name__}
         known = known_of(pipe, name, placement)
-        return cls.of_parts(Loaded(pipe.components, pipe.scheduler.config, index, placement, known))
+        return cls._made(Loaded(pipe.components, pipe.scheduler.config, index, placement, known))
+
+    @classmethod
+    def _made(cls, loaded: Loaded) -> Self:
+        made = cls.of_parts(loaded)
+        made._parts = {name: part for name, part in loaded.parts.items() if isinstance(part, nn.Module)}
+        return made
 
     @classmethod
     @abstractmethod
@@ -264,7 +272,10 @@ class PipelineBackbone(Backbone):
     def embed(self, prompts: Sequence[str]) -> Conditioning:
         if self._prompts is None:
             raise ModelError("this model was built without text encoders: load a full pipeline to embed prompts")
-        return self._prompts.embed(prompts)
+        made = self._prompts.embed(prompts)
+        for tensor in made.tensors.values():
+            check_finite(tensor, "the embedded prompt", self._parts_of("text_encoder"), self.placement.dtype)
+        return made
 
     def network(self, x: Tensor, sigma: float, inputs: NetworkInputs) -> Tensor:
         return self.network_mixed(x, torch.full((x.shape[0],), sigma, dtype=torch.float32), inputs)
@@ -273,6 +284,7 @@ class PipelineBackbone(Backbone):
         with self.placement.using(self._network), self._cached(inputs):
             time = sigmas.to(self.placement.device)
             velocity = self._predicted(self._to_network(x), time, inputs)
+            self._check(velocity, x)
         # A copy outside of inference mode is an ordinary tensor, which callers may change in place.
         return velocity.to(x.device, torch.float32, copy=True)
 
@@ -293,6 +305,16 @@ class PipelineBackbone(Backbone):
     def _predicted(self, x: Tensor, sigma: Tensor, inputs: NetworkInputs) -> Tensor:
         """What the network makes of packed latents in its dtype, at ``sigma`` (batch,): the velocity, unless
         ``network`` is the family's own."""
+
+    def _check(self, velocity: Tensor, x: Tensor) -> None:
+        if is_finite(velocity):
+            return
+        if not is_finite(x):
+            raise InputError("the method left the range of numbers: make its parameters smaller, guidance first")
+        check_finite(velocity, "a velocity", self._parts_of(*NETWORKS), self.placement.dtype)
+
+    def _parts_of(self, *kinds: str) -> dict[str, nn.Module]:
+        return {name: part for name, part in self._parts.items() if name.startswith(kinds)}
 
     def _to_network(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.placement.device, self.placement.dtype)

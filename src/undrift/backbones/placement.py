@@ -112,20 +112,21 @@ class Placement:
         """Put freshly loaded parts where they wait for their work."""
         with self.explained():
             for module in modules:
-                if self.offload == "none" or (self.offload == "group" and _size(module) < GROUP_OFFLOAD_FROM):
+                if self.offload == "group" and _size(module) < GROUP_OFFLOAD_FROM:
                     module.to(self.device)
                 elif self.offload == "group":
                     self._stream(module)
                 else:
-                    self.wait(module)
+                    self.settle(module)
 
-    def wait(self, module: nn.Module) -> None:
-        """Keep a part in main memory until it is used, wherever its library loaded it, if parts are moved.
+    def settle(self, module: nn.Module) -> None:
+        """Put a part that was just loaded where it waits, so that the next one has the room that it was loaded in.
 
-        bitsandbytes quantises on the device and leaves the part there.
+        That is the device, or main memory where parts are moved: bitsandbytes quantises on the device and leaves
+        them there.
         """
-        if self.moves:
-            module.to("cpu")
+        with self.explained():
+            module.to("cpu" if self.moves else self.device)
 
     def current(self) -> AbstractContextManager[object]:
         """Within the block the device is the one that libraries take which do not ask, as bitsandbytes and Triton."""

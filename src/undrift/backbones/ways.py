@@ -89,6 +89,6 @@ def _way(
     offload, quantize = held
     needed = needs(folder, number, offload, quantize)
     working = working_bytes(folder, picture, number)
-    amounts = (needed.device + working, needed.main)
+    amounts = (needed.device + working, needed.loading)
     small = [place for amount, (place, there) in zip(amounts, free, strict=True) if amount > there]
     return Way(name, offload, quantize, needed, working, " and ".join(small))

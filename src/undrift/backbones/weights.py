@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -30,6 +31,9 @@ NAME = re.compile(
 """What diffusers and transformers call a part's weights, whole or in shards, with a variant's name in two places."""
 
 FLOATS = ("F64", "F32", "F16", "BF16")
+FORMATS = MappingProxyType({torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"})
+"""What safetensors calls number formats."""
+
 EIGHT_BITS = ("F8_E4M3", "F8_E5M2")
 """Formats of numbers that are converted to the dtype that the network computes in, those of eight bits unless they
 belong to a part that was saved quantised; others stay as they are stored."""
@@ -104,6 +108,17 @@ def resident_bytes(file: Path, number_bytes: int, *, quantized: bool = False) ->
     converted = FLOATS if quantized else (*FLOATS, *EIGHT_BITS)
     tensors = read_header(file)[1].items()
     return sum(_tensor_bytes(value, number_bytes, _is_converted(name, value, converted)) for name, value in tensors)
+
+
+AUTHORS_LAYERS = ("double_blocks.", "model.diffusion_model.", "joint_blocks.")
+"""What the names of tensors begin with where diffusers converts the layout."""
+
+
+def is_mapped(tensors: Mapping[str, Any], dtype: torch.dtype) -> bool:
+    """Whether a file's tensors, given by its header, are used as they lie there by a part in ``dtype``."""
+    wanted = FORMATS.get(dtype)
+    same = all(value.get("dtype") == wanted for value in tensors.values() if value.get("dtype") in FLOATS)
+    return same and not any(name.startswith(AUTHORS_LAYERS) for name in tensors)
 
 
 def _is_converted(name: str, tensor: Mapping[str, Any], formats: Sequence[str]) -> bool:

@@ -99,6 +99,10 @@ def _cells(sizes: Iterable[int]) -> str:
 
 
 def _way(way: Way, device: str) -> str:
-    main = f" and {size(way.needs.main)} of main memory" if way.needs.main else ""
+    amounts = [(way.needs.main, ""), (way.needs.loading, " while it is loaded")]
+    told = [f"{size(amount)} of main memory{when}" for amount, when in amounts if amount]
+    if way.needs.loading <= way.needs.main:
+        told = told[:1]
+    main = "".join(f" and {each}" for each in told)
     verdict = "fits" if way.fits else f"does not fit {way.short}"
     return f"{way.flags or 'no option':<34}  {size(way.needs.device + way.working)} of {device}{main}: {verdict}"
