@@ -11,7 +11,7 @@ from undrift.instructions.lexicon import adjective_class, pairs, words
 from undrift.instructions.names import New, Reference
 from undrift.instructions.qualities import with_qualities
 from undrift.instructions.refusals import NotUnderstood, Why
-from undrift.instructions.slots import Place
+from undrift.instructions.scene_slots import Place
 
 
 def set_place(draft: Draft, place: Place, *, weather: bool = False) -> None:

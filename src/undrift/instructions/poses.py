@@ -8,8 +8,8 @@ from undrift.instructions.caption import Part
 from undrift.instructions.checks import check_shared
 from undrift.instructions.draft import Draft
 from undrift.instructions.lexicon import pairs, words
+from undrift.instructions.pose_slots import Pose
 from undrift.instructions.refusals import NotUnderstood, Why
-from undrift.instructions.slots import Pose
 from undrift.instructions.things import after_thing
 
 
