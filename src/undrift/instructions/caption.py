@@ -299,8 +299,18 @@ def _joins(tokens: Sequence[str], place: int) -> bool:
         word in _PUNCTUATION
         or word in _CONNECTORS
         or (_is_verb(word) and not _stands_before_noun(tokens, place))
+        or _acts(tokens, place)
         or (word in words("verbs", "particles") and place > 0 and _is_verb(tokens[place - 1]))
     )
+
+
+def _acts(tokens: Sequence[str], place: int) -> bool:
+    """Whether "building" or "painting" at ``place`` is what somebody does: "children building a castle"."""
+    word = tokens[place].lower()
+    if not 0 < place < len(tokens) - 1 or word not in words("verbs", "not_verbs") & _VERBS:
+        return False
+    someone = words("nouns", "person") | words("nouns", "animal")
+    return tokens[place - 1].lower() in someone and tokens[place + 1].lower() in _DETERMINERS
 
 
 def _stands_before_noun(tokens: Sequence[str], place: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from undrift.instructions.caption import SCENE, Part, Phrase
 from undrift.instructions.draft import Draft
-from undrift.instructions.english import is_time, same_noun
+from undrift.instructions.english import is_time, same_noun, spelt
 from undrift.instructions.lexicon import compared, pairs, words
 from undrift.instructions.names import New, Reference
 from undrift.instructions.refusals import Names, NotUnderstood, Why
@@ -16,7 +16,7 @@ def check_before(draft: Draft, number: int, before: tuple[str, ...] | None) -> N
     if before is None:
         return
     phrase = draft.phrase(number)
-    if not all(word in (*(m.lower() for m in phrase.modifiers), phrase.noun.lower()) for word in before):
+    if not {spelt(word) for word in before} <= {spelt(word) for word in (*phrase.modifiers, phrase.noun)}:
         raise NotUnderstood(Why.NOT_WHAT_IT_SAYS, shown=phrase.text, said=" ".join(before))
 
 

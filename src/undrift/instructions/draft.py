@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from undrift.instructions.caption import Caption, Part, Phrase, branch, coordinate, is_animate, owner
-from undrift.instructions.english import akin, excludes, is_plural, same_noun
+from undrift.instructions.english import akin, excludes, is_plural, same_noun, spelt
 from undrift.instructions.lexicon import words
 from undrift.instructions.names import HAVING, Reference
 from undrift.instructions.reading import Kind
@@ -180,8 +180,8 @@ class Draft:
 def _fits(reference: Reference, phrase: Phrase, alike: Callable[[str, str], bool]) -> bool:
     if reference.count and reference.count != phrase.determiner.lower():
         return False
-    said = [modifier.lower() for modifier in phrase.modifiers]
-    wanted = [word for word in reference.modifiers if word != "and"]
+    said = [spelt(modifier) for modifier in phrase.modifiers]
+    wanted = [spelt(word) for word in reference.modifiers if word != "and"]
     if reference.noun in ("one", "ones"):
         return bool(wanted) and all(word in said for word in wanted)
     return alike(reference.noun, phrase.noun) and all(word in said for word in wanted)

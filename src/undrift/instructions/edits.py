@@ -8,9 +8,11 @@ from undrift.instructions.colours import keep_colour, match, swap_colours, tinte
 from undrift.instructions.draft import Draft
 from undrift.instructions.forms import Gaps
 from undrift.instructions.quality_edits import instead, lack, material, patterned, pose, quality, recolour
-from undrift.instructions.scene_edits import background, style, when
+from undrift.instructions.scene_edits import background, clear_up, in_colour, style, when
 from undrift.instructions.thing_edits import (
     add,
+    becomes,
+    count,
     hold,
     position,
     remove,
@@ -58,6 +60,10 @@ EDITS: dict[str, Edit] = {
     "recolour": recolour,
     "replace": replace_things,
     "transform": transform,
+    "becomes": becomes,
+    "count": count,
+    "clear_up": clear_up,
+    "in_colour": in_colour,
     "background": background,
     "when": when,
     "style": style,

@@ -30,9 +30,18 @@ def is_mass(noun: str) -> bool:
     return noun.lower() in words("nouns", "mass")
 
 
+def spelt(word: str) -> str:
+    """A word in lower case and British spelling, so that "gray" is "grey"."""
+    low = word.lower()
+    return pairs("spelling", "british").get(low, low)
+
+
 def singular(noun: str) -> str:
-    """The form of a noun under which "dog" and "dogs" are the same."""
-    word = noun.lower()
+    """The form of a noun under which "dog" and "dogs" are the same, and "armor" and "armour"."""
+    return spelt(_singular(noun.lower()))
+
+
+def _singular(word: str) -> str:
     if word in pairs("nouns", "irregular"):
         return pairs("nouns", "irregular")[word]
     if not is_plural(word) or word in words("nouns", "plural"):

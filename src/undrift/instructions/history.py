@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from undrift.instructions.caption import Part, branch, parse
-from undrift.instructions.english import same_noun
+from undrift.instructions.english import same_noun, spelt
 from undrift.instructions.forms import Gaps
 from undrift.instructions.lexicon import pairs, words
 from undrift.instructions.names import New
@@ -117,5 +117,5 @@ def _has(caption: str, wanted: Sequence[str]) -> bool:
 def _all_in(wanted: Sequence[str], part: Part) -> bool:
     if part.phrase is None:
         return False
-    modifiers = [modifier.lower() for modifier in part.phrase.modifiers]
-    return all(word in modifiers or same_noun(word, part.phrase.noun) for word in wanted)
+    modifiers = [spelt(modifier) for modifier in part.phrase.modifiers]
+    return all(spelt(word) in modifiers or same_noun(word, part.phrase.noun) for word in wanted)

@@ -89,7 +89,8 @@ def compared(word: str) -> str | None:
 @cache
 def all_nouns() -> frozenset[str]:
     """Every noun that is listed."""
-    lists = (name for name in read_table("lexicon.toml")["nouns"] if name not in ("irregular", "synonyms", "akin"))
+    tables = ("irregular", "synonyms", "akin", "akin_kinds")
+    lists = (name for name in read_table("lexicon.toml")["nouns"] if name not in tables)
     return frozenset().union(*(words("nouns", name) for name in lists), pairs("nouns", "irregular"))
 
 

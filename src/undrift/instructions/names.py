@@ -165,8 +165,10 @@ def _reference(said: str, named: tuple[str, ...]) -> Reference:
 def read_new(tokens: Tokens) -> New | None:
     """One new thing; it gets "a" or "an" where it needs one and "the" only if there is no more than one of it."""
     lows = [token.low for token in tokens]
+    if "'s" in lows and lows[0] in ("the", *POSSESSIVES):
+        return None
     if any(
-        low in _UNNAMED | {";", "'s", "to", "into", "onto", "instead", "than"} or low in _PRONOUNS - {"that"}
+        low in _UNNAMED | {";", "to", "into", "onto", "instead", "than"} or low in _PRONOUNS - {"that"}
         for low in lows
     ):
         return None

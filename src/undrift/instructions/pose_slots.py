@@ -46,8 +46,8 @@ def read_posing(tokens: Tokens) -> Pose | None:
 
 def read_act(tokens: Tokens) -> Pose | None:
     """A pose of the drawn world as a command: "jump"; of others, such as "park", nobody knows."""
-    form = verb_forms().get(tokens[0].low)
-    return Pose((form,), "posture") if len(tokens) == 1 and form is not None and form in POSES else None
+    pose = read_pose(tokens)
+    return pose if pose is not None and pose.words[0] in POSES and tokens[0].low in verb_forms() else None
 
 
 def read_side(tokens: Tokens) -> Pose | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from undrift.instructions.caption import Part
 from undrift.instructions.checks import check_shared
 from undrift.instructions.draft import Draft
-from undrift.instructions.lexicon import pairs, words
+from undrift.instructions.lexicon import opposites, pairs, words
 from undrift.instructions.pose_slots import Pose
 from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.things import after_thing
@@ -36,6 +36,7 @@ def express(draft: Draft, number: int, wanted: Pose) -> None:
     """Let something smile, cry or the like: captions say so before the noun."""
     phrase = draft.phrase(number)
     others = frozenset(pairs("verbs", "expression").values())
+    others |= opposites(wanted.words[0])
     kept = tuple(word for word in phrase.modifiers if word.lower() not in others)
     new = replace(phrase, modifiers=(*wanted.words, *kept))
     if new == phrase:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from undrift.instructions.caption import Phrase
 from undrift.instructions.draft import Draft
-from undrift.instructions.english import indefinite, is_plural
+from undrift.instructions.english import indefinite, is_plural, spelt
 from undrift.instructions.lexicon import adjective_class, is_adjective, opposites, pairs, read_table, words
 from undrift.instructions.names import Reference
 from undrift.instructions.reading import Kind
@@ -44,7 +44,7 @@ def set_qualities(
     new = with_qualities(old, said)
     if draft.world is not None:
         new = draft.world.quality(new)
-    if new == draft.phrase(number):
+    if list(map(spelt, new.words)) == list(map(spelt, draft.phrase(number).words)):
         raise NotUnderstood(Why.IS_ALREADY, thing=reference.said.removeprefix("the "), quality=" ".join(said))
     draft.rewrite(number, new)
     kinds = pairs("classes", "kinds")
@@ -54,13 +54,13 @@ def set_qualities(
 def exchange_quality(draft: Draft, number: int, old: tuple[str, ...], said: tuple[str, ...]) -> None:
     """Give a thing qualities in the place of others, whatever their class: "wooden" for "white"."""
     phrase = draft.phrase(number)
-    if not set(old) <= {"and", *_lower(phrase.modifiers)}:
+    if not set(map(spelt, old)) <= {"and", *map(spelt, phrase.modifiers)}:
         raise NotUnderstood(Why.NOT_WHAT_IT_SAYS, shown=phrase.text, said=" ".join(old))
     if draft.world is not None and set(said) & set(draft.world.poses):
         raise NotUnderstood(Why.POSE_AND_QUALITY, pose=" ".join(said), quality=" ".join(old))
     new = {quality_class(word, said) for word in said}
     other = {word for word in old if word != "and" and quality_class(word, old) not in new}
-    kept = joined_well(tuple(word for word in phrase.modifiers if word.lower() not in other))
+    kept = joined_well(tuple(word for word in phrase.modifiers if spelt(word) not in set(map(spelt, other))))
     draft.parts[number] = replace(draft.parts[number], phrase=replace(phrase, modifiers=kept))
     set_qualities(draft, number, said, Reference(phrase.noun, (), phrase.noun.lower()))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from undrift.instructions.checks import check_before, check_pose, check_shared
 from undrift.instructions.draft import Draft
+from undrift.instructions.english import spelt
 from undrift.instructions.forms import Gaps
 from undrift.instructions.lexicon import adjective_class
 from undrift.instructions.names import IT
@@ -111,7 +112,7 @@ def instead(draft: Draft, gaps: Gaps) -> None:
 
 def _with_quality(draft: Draft, said: Sequence[str]) -> list[int]:
     """The numbers of all things that have these qualities."""
-    return [k for k, phrase in draft.named() if set(said) <= {word.lower() for word in phrase.modifiers}]
+    return [k for k, phrase in draft.named() if set(map(spelt, said)) <= set(map(spelt, phrase.modifiers))]
 
 
 def _only(draft: Draft, found: Sequence[int], said: Sequence[str]) -> int:

@@ -20,7 +20,11 @@ class Changed:
 def read_quality(tokens: Tokens) -> tuple[str, ...] | None:
     """Qualities such as ("light", "blue") or ("small", "and", "red")."""
     lows = tuple(token.low for token in tokens)
-    plain = tuple(compared(low) or low for low in lows if low != "-")
+    if "with" in lows[1:-1]:
+        place = lows.index("with")
+        said, pattern = read_quality(tokens[:place]), read_pattern(tokens[place + 1 :])
+        return (*pattern, *said) if said is not None and pattern is not None else None
+    plain = tuple(compared(low) or _known(low) for low in lows if low != "-")
     if plain and plain[-1] in COLOUR_WORDS and len(plain) > 1:
         plain = plain[:-1]
     if not plain or plain[0] in STOPS or plain[-1] in STOPS:
@@ -28,6 +32,11 @@ def read_quality(tokens: Tokens) -> tuple[str, ...] | None:
     tidy = tuple("and" if word == "," else word for word in plain)
     known = all(word == "and" or is_adjective(word) for word in tidy)
     return tidy if known and adjective_class(tidy[-1]) else None
+
+
+def _known(word: str) -> str:
+    """A pattern by the name that is known, "striped" for "stripy"; other words as they are."""
+    return word if is_adjective(word) else pairs("patterns", "akin").get(word, word)
 
 
 def read_lacked(tokens: Tokens) -> tuple[str, ...] | None:

@@ -44,6 +44,12 @@ def read_located(tokens: Tokens) -> Place | None:
     return place if preposition(place.phrase.noun) is not None else None
 
 
+def read_scenic(tokens: Tokens) -> Place | None:
+    """A known place, of "city background"."""
+    place = read_place(tokens)
+    return None if place is None or preposition(place.phrase.noun) is None else place
+
+
 def read_time(tokens: Tokens) -> Place | None:
     """A time or weather: "night", "at sunset", "snow", "snowing", "a night scene"."""
     lows = [token.low for token in tokens]
@@ -90,6 +96,11 @@ def read_style(tokens: Tokens) -> str | None:
 def read_normal(tokens: Tokens) -> str | None:
     """No style at all: "a normal picture"."""
     return "" if read_style(tokens) == "" else None
+
+
+def read_sketching(tokens: Tokens) -> str | None:
+    """A style by what makes it: "sketch" of "sketch it"."""
+    return "a sketch" if [token.low for token in tokens] in (["sketch"], ["doodle"]) else None
 
 
 def read_artist(tokens: Tokens) -> str | None:

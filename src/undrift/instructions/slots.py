@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from undrift.instructions.caption import Part, Phrase
 from undrift.instructions.checks import is_wearable
-from undrift.instructions.english import is_plural
-from undrift.instructions.lexicon import pairs, words
+from undrift.instructions.english import indefinite, is_plural
+from undrift.instructions.lexicon import adjective_class, all_nouns, pairs, words
 from undrift.instructions.names import POSSESSIVES, STOPS, New, Reference, Tokens, read_new, read_thing
 from undrift.instructions.pose_slots import read_act, read_doing, read_pose, read_posing, read_side
 from undrift.instructions.quality_slots import (
@@ -27,6 +28,8 @@ from undrift.instructions.scene_slots import (
     read_located,
     read_normal,
     read_place,
+    read_scenic,
+    read_sketching,
     read_style,
     read_time,
     read_weather,
@@ -102,6 +105,28 @@ def read_past(tokens: Tokens) -> str | None:
     return None if {token.low for token in tokens} & STOPS else said
 
 
+def read_number(tokens: Tokens) -> str | None:
+    """How many of something: "three"."""
+    low = tokens[0].low
+    return low if len(tokens) == 1 and low in words("determiners", "counting") else None
+
+
+def read_earlier(tokens: Tokens) -> str | None:
+    """An earlier picture by its place alone: "the first version", "the previous one"."""
+    lows = [token.low for token in tokens]
+    telling = [low for low in lows if low in words("steps", "earlier")]
+    shown = words("steps", "shown") | {"the", "very", "one", "my"}
+    known = len(telling) == 1 and all(low in shown or low in telling for low in lows)
+    return " ".join(lows) if known and (len(lows) > 1 or lows[0] == "original") else None
+
+
+def read_becoming(tokens: Tokens) -> New | None:
+    """One word that names a colour and a thing: "rainbow", "orange"."""
+    low = tokens[0].low
+    both = len(tokens) == 1 and low in all_nouns() and adjective_class(low) == "colour"
+    return New((Part((), Phrase(indefinite(low, low), (), low)),)) if both else None
+
+
 def read_body_part(tokens: Tokens) -> str | None:
     """Where something is worn."""
     return tokens[0].low if len(tokens) == 1 and tokens[0].low in words("nouns", "body") else None
@@ -143,6 +168,12 @@ READERS: dict[str, Reader] = {
     "count": read_count,
     "turn": read_count,
     "past": read_past,
+    "earlier": read_earlier,
+    "number": read_number,
+    "former": read_number,
+    "becoming": read_becoming,
+    "scenic": read_scenic,
+    "sketching": read_sketching,
     "bodypart": read_body_part,
 }
 

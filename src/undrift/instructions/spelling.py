@@ -27,7 +27,8 @@ def corrected(tokens: Sequence[Token], caption: str, history: Sequence[str] = ()
     notes: list[str] = []
     for place, token in enumerate(tokens):
         is_name = token.text[:1].isupper() and not token.text.isupper() and place > 0
-        close = None if token.quoted or is_name else nearest(token.low, there)
+        named = is_name or _names_artist(tokens[:place])
+        close = None if token.quoted or named else nearest(token.low, there)
         if close is None or (close in _filling() and close not in there):
             right.append(token)
             continue
@@ -37,6 +38,12 @@ def corrected(tokens: Sequence[Token], caption: str, history: Sequence[str] = ()
         right.append(replace(token, text=meant, low=meant))
         notes.append(f"'{token.text}' read as '{meant}'")
     return right, notes
+
+
+def _names_artist(before: Sequence[Token]) -> bool:
+    """Whether what follows these words is somebody's name: "in the style of ..."."""
+    lows = [token.low for token in before]
+    return any(pair == ("style", "of") for pair in zip(lows, lows[1:], strict=False))
 
 
 def _meant(word: str, there: Sequence[str], *, drawn: bool) -> str | None:

@@ -86,7 +86,7 @@ def is_whole(text: str, caption: str) -> bool:
     lows = re.findall(r"[^\W_][\w'-]*", text.lower())
     if (
         not lows
-        or lows[0] in QUESTIONS
+        or lows[0] in QUESTIONS | {"and", "or", "plus", "also"}
         or _COMPARING & set(lows[:2])
         or "but" in lows
         or not _names_first(text, lows)
@@ -105,7 +105,7 @@ def is_whole(text: str, caption: str) -> bool:
     ):
         return False
     definite = lows[0] in ("the", *words("determiners", "possessives"))
-    points = definite and singular(things[0].noun) in nouns_of(caption)
+    points = definite and any(singular(word) in nouns_of(caption) for word in things[0].words)
     return not points or bool(set(lows) & words("verbs", "finite"))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from undrift.instructions.caption import Part, branch, is_animate
+from dataclasses import replace
+
+from undrift.instructions.caption import Part, Phrase, branch, is_animate
 from undrift.instructions.checks import (
     check_before,
     check_comparing,
@@ -14,11 +16,13 @@ from undrift.instructions.checks import (
     known,
 )
 from undrift.instructions.draft import Draft
-from undrift.instructions.english import is_plural, preposition, same_noun
+from undrift.instructions.english import is_plural, preposition, same_noun, singular, spelt
 from undrift.instructions.forms import Gaps
-from undrift.instructions.lexicon import words
+from undrift.instructions.lexicon import pairs, phrases, words
 from undrift.instructions.names import IT, New, Reference
 from undrift.instructions.places import is_picture, set_in, set_place, set_places, setting
+from undrift.instructions.qualities import joined_well
+from undrift.instructions.quality_edits import quality
 from undrift.instructions.refusals import Names, NotUnderstood, Why
 from undrift.instructions.things import (
     WITH,
@@ -30,6 +34,7 @@ from undrift.instructions.things import (
     place_beside,
     put_instead,
     take_away,
+    whole_of,
 )
 
 _UPON = ("on", "on top of", "around")
@@ -38,7 +43,7 @@ _UPON = ("on", "on top of", "around")
 def remove(draft: Draft, gaps: Gaps) -> None:
     """Take things away with all that is said about them."""
     gone = gaps["things"] if "things" in gaps else gaps["gone"]
-    parts = [draft.parts[draft.find(reference)] for reference in gone]
+    parts = [draft.parts[whole_of(draft, draft.find(reference))] for reference in gone]
     if "anchor" in gaps:
         draft.find(gaps["anchor"])
     for part in parts:
@@ -59,8 +64,19 @@ def wear(draft: Draft, gaps: Gaps) -> None:
                 continue
             if "bodypart" in gaps:
                 raise NotUnderstood(Why.WHERE_WORN, new=new.phrase.text)
-            place_beside(draft, number, new, WITH if is_wearable(new.phrase) else None)
+            _give(draft, number, new)
             draft.kinds.append("add")
+
+
+def _give(draft: Draft, number: int, new: New) -> None:
+    """Give something that is not worn: somebody on a photograph has it, what else there is stands beside."""
+    if draft.world is None and is_animate(draft.phrase(number)) and number == 0:
+        place = after_thing(draft, number)
+        while place < len(draft.parts) and describes(draft, place, number):
+            place += 1
+        draft.insert(place, led(WITH, new))
+    else:
+        place_beside(draft, number, new, WITH if is_wearable(new.phrase) else None)
 
 
 def add(draft: Draft, gaps: Gaps) -> None:
@@ -115,21 +131,69 @@ def transform(draft: Draft, gaps: Gaps) -> None:
     _exchange(draft, gaps, keep=True)
 
 
+def becomes(draft: Draft, gaps: Gaps) -> None:
+    """Write one thing for another, "cat -> dog": what was named goes, other qualities stay.
+
+    A word that is a colour too is a thing where the old one is of its kind: of apples, "orange" is a fruit.
+    """
+    for reference in gaps["things"]:
+        number = draft.find(reference)
+        phrase = draft.phrase(number)
+        if "becoming" in gaps and not _of_one_kind(phrase.noun, gaps["becoming"].phrase.noun):
+            quality(draft, {"things": (reference,), "quality": (gaps["becoming"].phrase.noun,)})
+            continue
+        named = {spelt(word) for word in reference.modifiers}
+        rest = tuple(word for word in phrase.modifiers if spelt(word) not in named)
+        if draft.world is None:
+            draft.parts[number] = replace(draft.parts[number], phrase=replace(phrase, modifiers=joined_well(rest)))
+        bare = replace(reference, modifiers=()) if draft.world is None else reference
+        news = (gaps["becoming"],) if "becoming" in gaps else gaps["new"]
+        _exchange(draft, {"things": (bare,), "new": news}, keep="becoming" not in gaps)
+
+
+def _of_one_kind(one: str, other: str) -> bool:
+    kinds = [kind.split() for kind in phrases("nouns", "akin_kinds")]
+    return any(singular(one) in kind and singular(other) in kind for kind in kinds)
+
+
+def count(draft: Draft, gaps: Gaps) -> None:
+    """Show another number of things, where the caption says how many there are."""
+    for reference in gaps["things"]:
+        number = draft.find(reference)
+        phrase = draft.phrase(number)
+        counted = phrase.determiner.lower() in words("determiners", "counting")
+        if not counted or gaps.get("former", phrase.determiner.lower()) != phrase.determiner.lower():
+            raise NotUnderstood(Why.NOT_WHAT_IT_SAYS, shown=phrase.text, said=gaps.get("former", reference.said))
+        draft.rewrite(number, replace(phrase, determiner=gaps["number"]))
+        draft.kinds.append("content")
+
+
 def swap_in(draft: Draft, gaps: Gaps) -> None:
-    """Put new things in the place of those that play the same part in the drawn world: "a scarf instead"."""
+    """Put new things in the place of those that play the same part: "a scarf instead", "a woman instead"."""
     for new in gaps["new"]:
-        found = [k for k, phrase in draft.named() if draft.world and draft.world.alike(phrase.noun, new.phrase.noun)]
+        found = [k for k, phrase in draft.named() if _plays_alike(draft, phrase, new.phrase)]
         if len(found) != 1:
             raise NotUnderstood(Why.INSTEAD_OF_WHAT)
         old = draft.phrase(found[0]).noun
         _exchange(draft, {"things": (Reference(old, (), old),), "new": (new,)}, keep=True)
 
 
+def _plays_alike(draft: Draft, one: Phrase, other: Phrase) -> bool:
+    """Whether one thing can take the other's place without a word: by its role in a world, or as a living being."""
+    if draft.world is not None:
+        return draft.world.alike(one.noun, other.noun)
+    return is_animate(one) and is_animate(other)
+
+
 def position(draft: Draft, gaps: Gaps) -> None:
     """Put a thing that is there somewhere else."""
-    number = draft.find(gaps["thing"])
     anchor = draft.find(gaps["anchor"])
+    number = whole_of(draft, _moved(draft, gaps["thing"], anchor))
     moved = draft.phrase(number)
+    if number != anchor and _stands_by(draft, number, anchor):
+        draft.parts[anchor] = replace(draft.parts[anchor], joiner=tuple(gaps["rel"].split()))
+        draft.kinds.append("position")
+        return
     if number in (0, anchor):
         raise NotUnderstood(Why.BEGINS_CAPTION, thing=moved.noun)
     if gaps["rel"] in _UPON:
@@ -139,6 +203,25 @@ def position(draft: Draft, gaps: Gaps) -> None:
     draft.delete(number)
     place_at(draft, New((Part((), moved), *inner)), gaps["rel"], draft.parts.index(target))
     draft.kinds.append("position")
+
+
+def _moved(draft: Draft, reference: Reference, anchor: int) -> int:
+    """The thing that is put elsewhere; "it" is none that others stand on, nor what it is put beside."""
+    if not reference.is_pronoun or draft.last is not None:
+        return draft.find(reference)
+    fixed = words("nouns", "surface") | words("nouns", "scene")
+    movable = [
+        k
+        for k, phrase in draft.named()
+        if k != anchor and not draft.parts[k].is_place and phrase.noun.lower() not in fixed
+    ]
+    return movable[0] if len(movable) == 1 else draft.find(reference)
+
+
+def _stands_by(draft: Draft, number: int, anchor: int) -> bool:
+    """Whether the caption says where thing ``number`` is by ``anchor``: "next to" it, "in front of" it."""
+    aside = draft.parts[anchor].lead in pairs("relations", "words").values()
+    return draft.world is None and aside and draft.owner(anchor) == number
 
 
 def hold(draft: Draft, gaps: Gaps) -> None:

@@ -22,6 +22,9 @@ WITH = ("with",)
 def take_away(draft: Draft, number: int) -> None:
     part = draft.parts[number]
     phrase = draft.phrase(number)
+    if part.is_place and draft.world is None and phrase.noun.lower() in words("nouns", "weather"):
+        draft.delete(number)
+        return
     if part.is_place:
         raise NotUnderstood(Why.IS_BACKGROUND, said=f"the {phrase.noun}")
     gone = set(branch(draft.parts, number))
@@ -87,7 +90,7 @@ def place_beside(draft: Draft, number: int, new: New, joiner: tuple[str, ...] | 
         draft.insert(len(draft.parts), led(WITH, new))
         return
     place = after_thing(draft, number)
-    while place < len(draft.parts) and describes(draft, place, number):
+    while not body and place < len(draft.parts) and describes(draft, place, number):
         place += 1
     if draft.world is None and not body and place < len(draft.parts) and _is_doing(draft.parts[place]):
         # What follows the host says what it does, and would be said of what is put before it.
@@ -139,6 +142,12 @@ def put_instead(draft: Draft, number: int, reference: Reference, new: New, *, ke
     kinds = pairs("classes", "kinds")
     said = tuple(changed)
     draft.kinds += [kind_of(kinds[quality_class(word, said)]) for word in changed] if same and changed else ["object"]
+
+
+def whole_of(draft: Draft, number: int) -> int:
+    """What goes or moves with a thing: of "a slice of bread" the slice, when the bread does."""
+    held = number > 0 and draft.parts[number].lead == "of" and draft.parts[number - 1].phrase is not None
+    return number - 1 if held and draft.phrase(number - 1).noun.lower() in words("nouns", "partitive") else number
 
 
 def describes(draft: Draft, place: int, number: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from undrift.instructions.lexicon import base_forms, phrases, vocabulary, words
+from undrift.instructions.lexicon import base_forms, pairs, phrases, vocabulary, words
 
 _CONTRACTIONS = {
     "i'd": "i would",
@@ -64,7 +64,10 @@ _DASHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": 
 _SHORTHAND = re.compile(
     r'("[^"]*")|\s*([-=]*>|→|=)\s*|(?<=[a-zA-Z])(:)(?=[a-zA-Z])|(?:(?<=\s)|^)([+-])(?=[a-zA-Z])|([()])'
 )
-"""Shorthand for edits: "hat -> blue", "hat=blue", "hat:blue", "-hat +scarf", "hat (blue)"."""
+_LIST = re.compile(r"^\s*[+-]\s")
+_LISTED = re.compile(r"(?:(?<=\s)|^)([+-])\s+(?=[a-zA-Z])")
+"""Shorthand for edits: "hat -> blue", "hat=blue", "hat:blue", "-hat +scarf", "- hat + scarf", "hat (blue)"."""
+_MERGED = {("in", "to"): "into", ("on", "to"): "onto"}
 _SIGNS = {"+": "add", "-": "remove"}
 _BOUNDARIES = frozenset(".!?;")
 _REASONS = frozenset({"because", "cause", "cuz", "coz", "since"})
@@ -88,7 +91,9 @@ class Token:
 def tokenise(text: str) -> list[Token]:
     """The words of an instruction; contractions are spelt out, "cat's" becomes "cat" "'s", sentences end in ";"."""
     tokens: list[Token] = []
-    for found in _WORD.findall(_SHORTHAND.sub(_spaced, text.translate(_DASHES))):
+    plain = text.translate(_DASHES)
+    plain = _LISTED.sub(r"\1", plain) if _LIST.match(plain) else plain
+    for found in _WORD.findall(_SHORTHAND.sub(_spaced, plain)):
         if found.startswith('"'):
             tokens += [Token(word, word.lower(), quoted=True) for word in found.strip('"').split()]
         elif found == ":":
@@ -105,7 +110,28 @@ def tokenise(text: str) -> list[Token]:
         tokens.pop()
     while tokens and tokens[0].low in (";", ","):
         tokens.pop(0)
-    return tokens
+    return _merged(tokens)
+
+
+def as_order(tokens: list[Token]) -> list[Token]:
+    """A wish that supposes what is not so as what is to be: "what if the cat was blue", "the cat should be blue"."""
+    lows = [token.low for token in tokens]
+    openings = (said.split() for said in phrases("wishes", "supposing"))
+    cut = next((len(said) for said in openings if lows[: len(said)] == said), 0)
+    rest = tokens[cut:]
+    if not cut or len(rest) < 2:
+        return tokens
+    past = pairs("wishes", "past")
+    if rest[0].low in ("we", "you", "i") and (rest[1].low in past or rest[1].low.endswith("ed")):
+        stem = f"{rest[1].low.removesuffix('ed')}ing"
+        base = past.get(rest[1].low) or next((base for base in base_forms(stem) if base in vocabulary()), None)
+        return tokens if base is None else [Token(base, base), *rest[2:]]
+    verbs = pairs("wishes", "should")
+    place = next((k for k, token in enumerate(rest) if k and token.low in verbs), None)
+    if place is None:
+        return tokens
+    said = [Token(word, word) for word in ("should", verbs[rest[place].low])]
+    return [*rest[:place], *said, *rest[place + 1 :]]
 
 
 def without_politeness(tokens: list[Token]) -> list[Token]:
@@ -114,7 +140,7 @@ def without_politeness(tokens: list[Token]) -> list[Token]:
     One word at least is kept.
     """
     before, after = (tuple(said.split() for said in phrases("polite", side)) for side in ("before", "after"))
-    telling = [token for token in tokens if token.quoted or token.low not in words("polite", "anywhere")]
+    telling = [token for token in as_order(tokens) if token.quoted or token.low not in words("polite", "anywhere")]
     kept, length = _without_reason(telling or tokens[:1]), -1
     while length != len(kept):
         length = len(kept)
@@ -132,6 +158,18 @@ def without_politeness(tokens: list[Token]) -> list[Token]:
             kept = kept[1:]
         while kept and kept[-1].low in (",", ";"):
             kept = kept[:-1]
+    return kept
+
+
+def _merged(tokens: list[Token]) -> list[Token]:
+    """The words with "in to" as "into"."""
+    kept: list[Token] = []
+    for token in tokens:
+        whole = _MERGED.get((kept[-1].low, token.low)) if kept and not token.quoted else None
+        if whole is not None:
+            kept[-1] = Token(whole, whole)
+        else:
+            kept.append(token)
     return kept
 
 

@@ -77,8 +77,10 @@ class World:
 
     def style(self, named: str) -> str:
         """A style as captions of this world say it, if it is one: "a pencil drawing" of "a pencil sketch"."""
-        said = named.split()
-        return next((own for own in self.styles if len(said) == 3 and own.split()[1] == said[1]), named)
+        said = [_DRAWN.get(word, word) for word in named.split()]
+        same = (own for own in self.styles if len(said) == 3 and own.split()[1] == said[1])
+        short = (own for own in self.styles if said[1:] == ["drawing"] == own.split()[2:])
+        return next(same, next(short, named))
 
     def introduced(self, phrase: Phrase) -> Phrase:
         """A new thing with the article that captions of this world have: none for "some glasses"."""
@@ -112,6 +114,9 @@ class World:
             return None
         return NotUnderstood(Why.NO_POSE_HERE, thing=first.noun, pose=posed, wearers=Names(self.wearers))
 
+
+_DRAWN = {"sketch": "drawing"}
+"""What a style is called beside its name in captions."""
 
 _BROKEN = frozenset({",", "as"}) | words("verbs", "leaving") - {"down", "up", "over", "together"}
 """What joins no two things of a world: left over from an instruction that was cut in the wrong place."""
