@@ -7,7 +7,7 @@ from collections.abc import Callable
 from undrift.instructions.colours import keep_colour, match, swap_colours, tinted
 from undrift.instructions.draft import Draft
 from undrift.instructions.forms import Gaps
-from undrift.instructions.quality_edits import instead, lack, material, patterned, pose, quality, recolour
+from undrift.instructions.quality_edits import fragment, instead, lack, material, patterned, pose, quality, recolour
 from undrift.instructions.scene_edits import background, clear_up, in_colour, style, when
 from undrift.instructions.thing_edits import (
     add,
@@ -61,6 +61,8 @@ EDITS: dict[str, Edit] = {
     "replace": replace_things,
     "transform": transform,
     "becomes": becomes,
+    "fragment": fragment,
+    "elsewhere": background,
     "count": count,
     "clear_up": clear_up,
     "in_colour": in_colour,

@@ -11,15 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import islice, product
+from types import MappingProxyType
 from typing import Any
 
-from undrift.instructions.english import singular
+from undrift.instructions.english import singular, spelt
 from undrift.instructions.lexicon import adjective_class, read_table
-from undrift.instructions.names import references
+from undrift.instructions.names import Reference, references
 from undrift.instructions.slots import READERS
 from undrift.instructions.tokens import Token
 
 Gaps = Mapping[str, Any]
+
+Named = Mapping[str, frozenset[str]]
+"""The nouns of a caption, in the singular, with the qualities of all that have the name."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ _WAYS = 20
 """So many readings of one form are looked at."""
 _ONE_BY_ONE = frozenset({"replace", "transform"})
 """Edits that put one thing in the place of another: where two are read, the second may be an edit of its own."""
+FRAGMENTS = frozenset({"fragment", "elsewhere"})
+"""Edits that no word asks for: what is there is named as it is to be."""
 ALONE = frozenset({"undo", "back", "more", "less"})
 """Edits that are the whole of an instruction."""
 
@@ -109,15 +115,18 @@ def all_forms() -> tuple[Form, ...]:
     )
 
 
-def requests(tokens: Sequence[Token], nouns: frozenset[str] = frozenset()) -> list[Request] | None:
+def requests(
+    tokens: Sequence[Token], named: Named = MappingProxyType({}), *, fragments: bool = False
+) -> list[Request] | None:
     """The edits that a text asks for, in order; None if there is no reading of all of its words, or too many of them.
 
     Args:
         tokens: the text.
-        nouns: what the caption names, in the singular: where a form can be read in several ways, as "the case" and
-            "light blue" or "the case light" and "blue", the one that refers to these is taken.
+        named: what the caption names: where a form can be read in several ways, as "the case" and "light blue" or
+            "the case light" and "blue", the one that refers to these is taken.
+        fragments: whether a thing with other qualities, "blue dog", or a bare place is a change of what is there.
     """
-    return _Reading(tuple(tokens), nouns).requests(()) if len(tokens) <= MOST_WORDS else None
+    return _Reading(tuple(tokens), named, fragments).requests(()) if len(tokens) <= MOST_WORDS else None
 
 
 @cache
@@ -129,9 +138,11 @@ def first_words() -> frozenset[str]:
 class _Reading:
     """One text; what was tried once is remembered."""
 
-    def __init__(self, tokens: tuple[Token, ...], nouns: frozenset[str]) -> None:
+    def __init__(self, tokens: tuple[Token, ...], named: Named, fragments: bool) -> None:
         self._tokens = tokens
-        self._nouns = nouns
+        self._named = named
+        self._nouns = named.keys()
+        self._fragments = fragments
         self._fitting: dict[tuple[Token, ...], Request | None] = {}
         self._read: dict[tuple[str, tuple[Token, ...]], Any] = {}
 
@@ -170,18 +181,24 @@ class _Reading:
         return self._run_together(tokens)
 
     def _run_together(self, tokens: tuple[Token, ...]) -> list[Request] | None:
-        """Qualities of several things with nothing between: "hat blue gift pink"."""
+        """Qualities of several things with nothing between: "hat blue gift pink", "blue hat pink gift"."""
         for cut in range(len(tokens) - 1, 1, -1):
-            begins = singular(tokens[cut].low) in self._nouns or tokens[cut].low == "the"
-            if not begins or adjective_class(tokens[cut - 1].low) not in ("colour", "pattern"):
+            if not self._begins(tokens[cut - 1].low, tokens[cut].low):
                 continue
             first = self._one(tokens[:cut])
             following = self._from(tokens[cut:], first.lead) if first is not None and first.refers else None
             if first is None or following is None:
                 continue
-            if all(request.edit == "quality" and request.refers for request in (first, *following)):
+            if all(request.edit in ("quality", "fragment") and request.refers for request in (first, *following)):
                 return [first, *following]
         return None
+
+    def _begins(self, before: str, word: str) -> bool:
+        """Whether another thing can begin with ``word``, a thing behind a quality or a quality behind a thing."""
+        looks = ("colour", "pattern")
+        if adjective_class(before) in looks:
+            return singular(word) in self._nouns or word == "the"
+        return self._fragments and singular(before) in self._nouns and adjective_class(word) in looks
 
     def _one(self, tokens: tuple[Token, ...]) -> Request | None:
         """The first form that fits and refers to what the caption names; else the first that fits."""
@@ -190,10 +207,12 @@ class _Reading:
         best: Request | None = None
         lows = frozenset(token.low for token in tokens)
         for form in all_forms():
-            if not form.may_fit(lows):
+            if not form.may_fit(lows) or (form.edit in FRAGMENTS and not self._fragments):
                 continue
             for gaps, start in islice(self._match(form.elements, tokens, 0, {}, None), _WAYS):
                 refers = self._refers(gaps) and not (form.edit in _ONE_BY_ONE and len(gaps.get("new", ())) > 1)
+                if not refers and form.edit in FRAGMENTS:
+                    continue
                 if best is None or refers:
                     best = Request(form.edit, gaps, tokens[: start or 0], refers)
                 if refers:
@@ -207,11 +226,16 @@ class _Reading:
         return all(
             each.is_pronoun
             or each.noun in ("one", "ones")
-            or (singular(each.noun) in self._nouns and not self._nouns.intersection(each.modifiers))
-            for gap in ("thing", "things", "anchor", "gone")
-            for reference in references(gaps.get(gap))
+            or (singular(each.noun) in self._nouns and self._looks(each))
+            for gap in ("thing", "things", "anchor", "gone", "fragment")
+            for reference in references(gaps[gap].thing if gap == "fragment" and gap in gaps else gaps.get(gap))
             for each in (reference, *(reference.beside or ())[1:])
         )
+
+    def _looks(self, reference: Reference) -> bool:
+        """Whether something of its name looks as it is told: of a white hat nobody speaks as "the yellow hat"."""
+        told = {spelt(word) for word in reference.modifiers if adjective_class(word) in ("colour", "pattern")}
+        return not self._nouns & set(reference.modifiers) and told <= self._named[singular(reference.noun)]
 
     def _match(
         self,

@@ -271,7 +271,7 @@ _TO = frozenset(
     {"to", "into", "should", "must", "could", "can", "be", "is", "are", "do", "not", "than", "then", ";", "instead"}
 )
 _MEASURES = frozenset({"more", "less", "much", "very", "bit", "all", "only", "background", "keep", "leave"})
-_NEVER_NAMED = DETERMINERS | _PRONOUNS | _TO | COLOUR_WORDS | _MEASURES | words("relations", "prepositions")
+_NEVER_NAMED = {"→"} | DETERMINERS | _PRONOUNS | _TO | COLOUR_WORDS | _MEASURES | words("relations", "prepositions")
 _ORDERS = frozenset(
     {"add", "change", "delete", "erase", "give", "insert", "make", "put", "recolour", "remove", "replace", "turn"}
 )

@@ -9,7 +9,7 @@ from undrift.instructions.checks import check_shared
 from undrift.instructions.draft import Draft
 from undrift.instructions.lexicon import opposites, pairs, words
 from undrift.instructions.pose_slots import Pose
-from undrift.instructions.refusals import NotUnderstood, Why
+from undrift.instructions.refusals import Names, NotUnderstood, Why
 from undrift.instructions.things import after_thing
 
 
@@ -50,6 +50,10 @@ def express(draft: Draft, number: int, wanted: Pose) -> None:
 def take_pose(draft: Draft, number: int, wanted: Pose) -> None:
     """Let something stand, sit or look in another way than it does."""
     if draft.world is not None:
+        thing = draft.phrase(number).noun
+        if thing not in draft.world.wearers:
+            wearers = Names(draft.world.wearers)
+            raise NotUnderstood(Why.NO_POSE_HERE, thing=thing, pose=" ".join(wanted.words), wearers=wearers)
         wanted = replace(wanted, words=draft.world.pose(wanted.words))
     own = [k for k, part in enumerate(draft.parts) if part.pose == wanted.kind and draft.owner(k) == number]
     check_shared(draft, lambda part: part.pose == wanted.kind)

@@ -37,7 +37,12 @@ def set_qualities(
     old = draft.phrase(number)
     classes = list(dict.fromkeys(made or quality_class(word, said) for word in said if word != "and"))
     outdoors = draft.parts[number].is_place or old.noun.lower() in words("nouns", "sky")
-    if "weather" in classes and not outdoors and "weather" not in map(adjective_class, _lower(old.modifiers)):
+    if (
+        "weather" in classes
+        and not outdoors
+        and not set(said) <= words("classes", "of_things")
+        and "weather" not in map(adjective_class, _lower(old.modifiers))
+    ):
         raise NotUnderstood(Why.NO_WEATHER_OF_ITS_OWN, thing=old.noun, quality=" ".join(said))
     if made:
         old = replace(old, modifiers=tuple(m for m in old.modifiers if adjective_class(m.lower()) != made))

@@ -110,6 +110,12 @@ def instead(draft: Draft, gaps: Gaps) -> None:
         exchange_quality(draft, draft.find(reference), gaps["old"], said)
 
 
+def fragment(draft: Draft, gaps: Gaps) -> None:
+    """Give a thing the qualities that it is named with: "a blue dog" of a green one."""
+    changed: Changed = gaps["fragment"]
+    quality(draft, {"things": (changed.thing,), "quality": changed.quality})
+
+
 def _with_quality(draft: Draft, said: Sequence[str]) -> list[int]:
     """The numbers of all things that have these qualities."""
     return [k for k, phrase in draft.named() if set(map(spelt, said)) <= set(map(spelt, phrase.modifiers))]

@@ -54,6 +54,11 @@ def read_changed(tokens: Tokens) -> Changed | None:
     return None if said is None or thing is None or thing.is_pronoun else Changed(thing, said)
 
 
+def read_fragment(tokens: Tokens) -> Changed | None:
+    """As ``read_changed``, but never "the wooden table", which is one that is there."""
+    return None if tokens[0].low == "the" else read_changed(tokens)
+
+
 def read_pattern(tokens: Tokens) -> tuple[str, ...] | None:
     """What has a pattern, by what is on it: "polka dots"."""
     said = pairs("patterns", "words").get(" ".join(token.low for token in tokens))

@@ -17,7 +17,7 @@ from undrift.instructions.things import take_away
 
 def background(draft: Draft, gaps: Gaps) -> None:
     """Put the picture in another place."""
-    place: Place = next(gaps[name] for name in ("place", "scenic", "located") if name in gaps)
+    place: Place = next(gaps[name] for name in ("place", "scenic", "elsewhere", "located") if name in gaps)
     if "from" in gaps:
         check_place(draft, gaps["from"])
     for reference in gaps.get("things", ()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from undrift.instructions.caption import PLACED, Phrase
-from undrift.instructions.english import indefinite, preposition
+from undrift.instructions.english import indefinite, preposition, singular
 from undrift.instructions.lexicon import is_adjective, pairs, words
 from undrift.instructions.names import DETERMINERS, STOPS, Tokens, read_new, relation_at
 from undrift.instructions.tokens import joined
@@ -48,6 +48,13 @@ def read_scenic(tokens: Tokens) -> Place | None:
     """A known place, of "city background"."""
     place = read_place(tokens)
     return None if place is None or preposition(place.phrase.noun) is None else place
+
+
+def read_elsewhere(tokens: Tokens) -> Place | None:
+    """A place that can be nothing else, "beach"; a boat or a moon can be a thing."""
+    place = read_scenic(tokens)
+    things = words("nouns", "thing") | words("nouns", "body") | words("nouns", "sky") | words("nouns", "front")
+    return None if place is None or singular(place.phrase.noun) in things else place
 
 
 def read_time(tokens: Tokens) -> Place | None:

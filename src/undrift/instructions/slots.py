@@ -17,6 +17,7 @@ from undrift.instructions.names import POSSESSIVES, STOPS, New, Reference, Token
 from undrift.instructions.pose_slots import read_act, read_doing, read_pose, read_posing, read_side
 from undrift.instructions.quality_slots import (
     read_changed,
+    read_fragment,
     read_lacked,
     read_material,
     read_pattern,
@@ -25,6 +26,7 @@ from undrift.instructions.quality_slots import (
 )
 from undrift.instructions.scene_slots import (
     read_artist,
+    read_elsewhere,
     read_located,
     read_normal,
     read_place,
@@ -173,6 +175,8 @@ READERS: dict[str, Reader] = {
     "former": read_number,
     "becoming": read_becoming,
     "scenic": read_scenic,
+    "fragment": read_fragment,
+    "elsewhere": read_elsewhere,
     "sketching": read_sketching,
     "bodypart": read_body_part,
 }

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from undrift.instructions.caption import Caption, Phrase, parse
-from undrift.instructions.english import is_plural, singular
-from undrift.instructions.forms import first_words, requests
+from undrift.instructions.english import is_plural, singular, spelt
+from undrift.instructions.forms import Named, first_words, requests
 from undrift.instructions.lexicon import adjective_class, all_nouns, is_adjective, nearest, pairs, words
 from undrift.instructions.reading import TextForm
 from undrift.instructions.tokens import tokenise, without_politeness
@@ -66,7 +66,7 @@ def text_form(text: str, caption: str = "") -> TextForm:
         return "instruction"
     if _commands(lows, {word.lower() for word in caption.split()}):
         return "instruction"
-    if requests(tokens, nouns_of(caption)) or not is_whole(text, caption):
+    if requests(tokens, named_in(caption)) or not is_whole(text, caption):
         return "instruction"
     return "caption"
 
@@ -74,6 +74,15 @@ def text_form(text: str, caption: str = "") -> TextForm:
 def nouns_of(caption: str) -> frozenset[str]:
     """The nouns that a caption names its things with, in the singular."""
     return frozenset(singular(phrase.noun) for _, phrase in parse(caption).things())
+
+
+def named_in(caption: str) -> Named:
+    """The same with the qualities of all that have the name."""
+    named: dict[str, frozenset[str]] = {}
+    for _, phrase in parse(caption).things():
+        noun = singular(phrase.noun)
+        named[noun] = named.get(noun, frozenset()) | {spelt(word) for word in phrase.modifiers}
+    return named
 
 
 def is_whole(text: str, caption: str) -> bool:

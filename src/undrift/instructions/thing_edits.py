@@ -70,7 +70,8 @@ def wear(draft: Draft, gaps: Gaps) -> None:
 
 def _give(draft: Draft, number: int, new: New) -> None:
     """Give something that is not worn: somebody on a photograph has it, what else there is stands beside."""
-    if draft.world is None and is_animate(draft.phrase(number)) and number == 0:
+    body = new.phrase.noun.lower() in words("nouns", "body")
+    if draft.world is None and is_animate(draft.phrase(number)) and number == 0 and not body:
         place = after_thing(draft, number)
         while place < len(draft.parts) and describes(draft, place, number):
             place += 1
@@ -243,6 +244,15 @@ def hold(draft: Draft, gaps: Gaps) -> None:
             draft.kinds.append("add")
 
 
+def _meant(draft: Draft, reference: Reference, new: New) -> int:
+    """What is to become ``new``; of "it", the only thing that can take its part."""
+    if reference.noun in ("it", "this", "that") and reference.is_pronoun and draft.last is None:
+        alike = [k for k, phrase in draft.named() if _plays_alike(draft, phrase, new.phrase)]
+        if len(alike) == 1:
+            return alike[0]
+    return draft.find(reference)
+
+
 def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
     news: tuple[New, ...] = gaps["new"] if "new" in gaps else gaps["several"]
     olds = gaps["things"] if "things" in gaps else gaps["gone"]
@@ -253,7 +263,7 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
         if is_picture(draft, reference) and scenery:
             set_place(draft, setting(news[0].phrase))
             continue
-        number = draft.find(reference)
+        number = _meant(draft, reference, news[0])
         check_before(draft, number, gaps.get("from"))
         check_pictured(draft, number, news[0])
         if known(draft, news[0]) is not None:

@@ -77,11 +77,15 @@ def dress(draft: Draft, number: int, new: New) -> None:
 def place_beside(draft: Draft, number: int, new: New, joiner: tuple[str, ...] | None = None) -> None:
     """Put a new thing next to a thing, or into a scene or what belongs to a thing: "with", or as ``joiner`` says."""
     host = draft.phrase(number)
-    body = new.phrase.noun.lower() in words("nouns", "body")
+    body = _is_body(new.parts[0])
     sky = new.phrase.noun.lower() in words("nouns", "sky")
     holds = any(same_noun(host.noun, noun) for noun in words("nouns", "scene") | words("nouns", "surface"))
     joiner = joiner or (WITH if body or sky or holds else BESIDE)
-    like = [k for k, part in enumerate(draft.parts) if part.lead == " ".join(joiner) and draft.owner(k) == number]
+    like = [
+        k
+        for k, part in enumerate(draft.parts)
+        if part.lead == " ".join(joiner) and draft.owner(k) == number and (not body or _is_body(part))
+    ]
     if like:
         siblings = [k for k in range(len(draft.parts)) if coordinate(draft.parts, k) == like[-1]]
         draft.insert(branch(draft.parts, (siblings or like)[-1])[-1] + 1, led(("and",), new))
@@ -97,6 +101,11 @@ def place_beside(draft: Draft, number: int, new: New, joiner: tuple[str, ...] | 
         draft.insert(len(draft.parts), led(("and",) if draft.parts[-1].lead == "with" else WITH, new))
         return
     draft.insert(place, led(joiner, new))
+
+
+def _is_body(part: Part) -> bool:
+    """Whether a part names what grows on somebody, or belongs to a building: a beard, a roof."""
+    return part.phrase is not None and part.phrase.noun.lower() in words("nouns", "body")
 
 
 def _is_doing(part: Part) -> bool:

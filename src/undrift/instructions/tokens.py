@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from undrift.instructions.lexicon import base_forms, pairs, phrases, vocabulary, words
+from undrift.instructions.lexicon import all_nouns, base_forms, pairs, phrases, verb_forms, vocabulary, words
 
 _CONTRACTIONS = {
     "i'd": "i would",
@@ -97,7 +97,8 @@ def tokenise(text: str) -> list[Token]:
         if found.startswith('"'):
             tokens += [Token(word, word.lower(), quoted=True) for word in found.strip('"').split()]
         elif found == ":":
-            continue
+            if tokens and tokens[-1].low in all_nouns() - words("verbs", "also_nouns"):
+                tokens.append(Token("→", "→"))
         elif found in _SIGNS and (not tokens or tokens[-1].low in (";", ",")):
             tokens.append(Token(_SIGNS[found], _SIGNS[found]))
         elif found in ("&", "+"):
@@ -126,12 +127,19 @@ def as_order(tokens: list[Token]) -> list[Token]:
         stem = f"{rest[1].low.removesuffix('ed')}ing"
         base = past.get(rest[1].low) or next((base for base in base_forms(stem) if base in vocabulary()), None)
         return tokens if base is None else [Token(base, base), *rest[2:]]
-    verbs = pairs("wishes", "should")
-    place = next((k for k, token in enumerate(rest) if k and token.low in verbs), None)
+    place = next((k for k, token in enumerate(rest) if k and _supposed(token.low)), None)
     if place is None:
         return tokens
-    said = [Token(word, word) for word in ("should", verbs[rest[place].low])]
+    said = [Token(word, word) for word in ("should", _supposed(rest[place].low) or "be")]
     return [*rest[:place], *said, *rest[place + 1 :]]
+
+
+def _supposed(verb: str) -> str | None:
+    """The base form of a verb that a supposition has in the past, "sit" for "sat"; None for other words."""
+    known = pairs("wishes", "should").get(verb)
+    if known or not verb.endswith("ed"):
+        return known
+    return next((base for base in (verb[:-2], verb[:-1]) if base in verb_forms()), None)
 
 
 def without_politeness(tokens: list[Token]) -> list[Token]:

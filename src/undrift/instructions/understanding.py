@@ -10,15 +10,13 @@ from undrift.instructions.advice import advice
 from undrift.instructions.caption import Part, Phrase, parse
 from undrift.instructions.draft import Draft
 from undrift.instructions.edits import EDITS
-from undrift.instructions.english import singular
 from undrift.instructions.forms import MOST_WORDS, Request, requests
 from undrift.instructions.history import thing_meant, turn_meant
-from undrift.instructions.lexicon import compared, is_adjective
 from undrift.instructions.names import Reference, references
 from undrift.instructions.reading import Kind, Reading, TextForm
 from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.spelling import corrected
-from undrift.instructions.text_form import nouns_of, text_form
+from undrift.instructions.text_form import named_in, text_form
 from undrift.instructions.tokens import Token, tokenise, without_politeness
 from undrift.instructions.world import world_of
 
@@ -52,37 +50,26 @@ def understand(text: str, caption: str, history: Sequence[str] = (), form: TextF
     if not tokens:
         raise NotUnderstood(Why.NO_WORDS, text=text)
     turns = list(history) or [caption]
-    asked = requests(tokens, nouns_of(caption)) or requests(spelt, nouns_of(caption))
+    named = named_in(caption)
+    asked = requests(tokens, named) or requests(spelt, named)
+    if asked is None or not all(request.refers for request in asked):
+        meant = requests(tokens, named, fragments=True)
+        if meant is not None and all(request.refers for request in meant):
+            asked = meant
+            notes.append("read as a change of what is there; --caption makes it all that the picture is to show")
     if asked is None:
-        meant = _fragment(" ".join(token.text for token in tokens), caption)
-        if meant is None:
-            raise advice(text, tokens, caption, lambda said: _is_read(said, caption, turns))
-        asked = [meant]
-        notes.append("read as a change of what is there; --caption makes it all that the picture is to show")
+        raise advice(text, tokens, caption, lambda said: _is_read(said, caption, turns))
     reading = _answer(text, caption, turns, asked)
     return replace(reading, note="; ".join((*notes, *filter(None, [reading.note]))))
 
 
 def _is_read(tokens: Sequence[Token], caption: str, history: list[str]) -> bool:
     """Whether words are an instruction that can be carried out."""
-    asked = requests(tokens, nouns_of(caption)) if tokens else None
+    asked = requests(tokens, named_in(caption)) if tokens else None
     try:
         return asked is not None and bool(_answer(" ".join(token.text for token in tokens), caption, history, asked))
     except NotUnderstood:
         return False
-
-
-def _fragment(text: str, caption: str) -> Request | None:
-    """What a thing that the picture has, named with other qualities, asks for: "a blue dog" of a green one."""
-    parts = parse(text).parts
-    phrase = parts[0].phrase
-    if len(parts) != 1 or phrase is None or phrase.determiner.lower() not in ("", "a", "an"):
-        return None
-    qualities = tuple(compared(word.lower()) or word.lower() for word in phrase.modifiers)
-    if not qualities or not all(map(is_adjective, qualities)) or singular(phrase.noun) not in nouns_of(caption):
-        return None
-    meant = Reference(phrase.noun, (), phrase.noun.lower())
-    return Request("quality", {"things": (meant,), "quality": qualities}, ())
 
 
 def _answer(text: str, caption: str, history: list[str], asked: list[Request]) -> Reading:
@@ -109,6 +96,8 @@ def _edited(text: str, caption: str, history: list[str], asked: list[Request]) -
         if swapped == asked or not all("new" in request.gaps for request in swapped if request.edit == "swap_in"):
             raise NotUnderstood(Why.INSTEAD_OF_WHAT)
         return _edited(text, caption, history, swapped)
+    if _puts_in_place(text) and draft.kinds == ["background"] and len(draft.parts) > len(draft.caption.parts):
+        raise NotUnderstood(Why.INSTEAD_OF_WHAT)
     target = draft.text
     objection = world.objection(parse(target)) if world else None
     if objection:
@@ -127,8 +116,11 @@ def _puts_in_place(text: str) -> bool:
 
 def _edit(draft: Draft, request: Request, history: Sequence[str]) -> None:
     if request.edit == "put_back":
-        _, new = thing_meant(str(request.gaps["past"]), history)
-        EDITS["add"](draft, {"new": (new,)})
+        past, new = thing_meant(str(request.gaps["past"]), history)
+        if past.lead == "holding":
+            EDITS["hold"](draft, {"things": (Reference("it", (), draft.phrase(0).noun.lower()),), "new": (new,)})
+        else:
+            EDITS["add"](draft, {"new": (new,)})
     else:
         EDITS[request.edit](draft, request.gaps)
 
