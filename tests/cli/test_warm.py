@@ -130,6 +130,24 @@ def test_between_two_commands_half_of_the_next_turn_is_computed(home: Path, undr
     assert turns(home / "again") == turns(home / "ahead"), "nobody can tell from the pictures"
 
 
+def test_after_a_step_back_the_next_turn_is_prepared_from_there(home: Path, undrift: Undrift, server: Any) -> None:
+    assert undrift("new", "cat.png", "-p", "a cat", "-s", "moved").returncode == 0
+    assert undrift("edit", "--caption", "a dog", "--method", "flowedit", "-s", "moved").returncode == 0
+    remembered = []
+    for back in (("undo",), ("edit", "undo that")):
+        for number in range(10):  # as above
+            assert undrift("edit", "--caption", f"cow {number}", "-s", "moved").returncode == 0
+            moved = undrift(*back, "-s", "moved")
+            assert moved.returncode == 0, moved.stderr
+            done = undrift("edit", "--caption", "a bird", "-s", "moved", "--json")
+            assert done.returncode == 0, done.stderr
+            made = json.loads(done.stdout)
+            if made.get("remembered"):
+                break
+        remembered.append(made.get("remembered"))
+    assert remembered == [24, 24]
+
+
 def turns(folder: Path) -> list[tuple[str, str, str]]:
     return [(turn.id, turn.image_hash, turn.prompt) for turn in Session.open(folder).tree().turns.values()]
 

@@ -24,6 +24,7 @@ from undrift.methods import registry
 from undrift.pictures import png_bytes, read_metadata, read_picture
 from undrift.services.mcp.desk import Desk
 from undrift.services.mcp.server import create_server
+from undrift.session.engine import EditPlan, run_turn
 from undrift.session.provenance import recipe
 from undrift.session.store import Session
 
@@ -210,6 +211,29 @@ def test_what_cannot_be_done_is_told_in_a_line(
     assert "Traceback" not in told[0]
     assert sorted(path.name for path in desk.iterdir()) == ["cat", "cat.png", "link.png"]
     assert len(Session.open(desk / "cat").turns()) == 1
+
+
+def test_half_of_the_next_turn_is_computed_while_the_agent_thinks(desk: Path) -> None:
+    ahead, plain = (Desk(ToyBackbone(), desk, looks_ahead=on) for on in (True, False))
+    made = []
+    for one, name in ((ahead, "ahead"), (plain, "plain")):
+        one.open("cat.png", "a cat", name)
+        one.edit(name, "a dog", "head", "caption", 1, "flowedit", None, 1)
+        one._meanwhile.settle()
+        one.edit(name, "a cow", "head", "caption", 1, "", None, None)
+        one.undo(name, 1)
+        one._meanwhile.settle()
+        one.edit(name, "a bird", "head", "caption", 1, "", None, None)
+        made.append([turn.remembered for turn in Session.open(desk / name).turns()[1:]])
+        one.close()
+    assert made == [[None, 24, 24], [None, None, None]]
+    assert ahead._backbone.memory is not None
+    turn = Session.open(desk / "ahead").head
+    again = Session.open(desk / "plain")
+    assert turn.spec is not None
+    plan = EditPlan("a bird", seed=turn.spec.seed, parent="1")
+    same = run_turn(again, ToyBackbone(), registry.get("flowedit"), plan)
+    assert same.latent_hash == turn.latent_hash, "bit for bit"
 
 
 @pytest.mark.slow

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from undrift.errors import Cancelled, InputError
 from undrift.flow import Observer, StepEnd
 from undrift.methods.base import EditMethod
 from undrift.methods.registry import get
-from undrift.session.ahead import Ahead, prepare
+from undrift.session.ahead import Ahead, Meanwhile, prepare
 from undrift.session.engine import EditPlan, run_turn, start_session
 from undrift.session.model import Turn
 from undrift.session.next_turn import candidate_plans
@@ -210,3 +211,51 @@ def test_what_cannot_be_prepared_is_logged_and_nobody_is_bothered(
     ahead.expect(session, backbone, get("instruct"))
     ahead.work(lambda: None)
     assert f"nothing could be computed ahead for {session.folder}" in caplog.text
+
+
+def test_a_thread_of_its_own_prepares_and_whoever_works_does_not_wait(tmp_path: Path, model: Backbone) -> None:
+    prepared, plain = sessions(tmp_path, model)
+    usual = get("flowedit")
+    for session in (prepared, plain):
+        run_turn(session, model, usual, EditPlan("a dog", seed=3))
+    meanwhile = Meanwhile()
+    try:
+        meanwhile.expect(prepared, model)
+        meanwhile.settle()
+        with meanwhile.working():
+            made = run_turn(prepared, model, usual, EditPlan(NEXT))
+            assert made.evaluations == 2 * (made.remembered or 0)
+            meanwhile.expect(prepared, model)
+            before = model.counter.evaluations
+        meanwhile.settle()
+        assert model.counter.evaluations == before + made.evaluations // 2, "it has waited for the model"
+    finally:
+        meanwhile.close()
+    meanwhile.expect(prepared, model)
+    meanwhile.settle()
+    assert model.counter.evaluations == before + made.evaluations // 2, "it is closed"
+    with model.remembering(None):
+        expected = run_turn(plain, model, usual, EditPlan(NEXT, seed=seed_of(made)))
+    assert files_of(prepared, made) == files_of(plain, expected)
+
+
+def test_somebody_who_works_cuts_short_what_is_prepared(tmp_path: Path, model: Backbone) -> None:
+    session, _ = sessions(tmp_path, model)
+    meanwhile, begun, seen = Meanwhile(), threading.Event(), []
+
+    class Endless(Ahead):
+        def work(self, check: Callable[[], None]) -> None:
+            self.forget()
+            begun.set()
+            try:
+                while True:
+                    check()
+            except Cancelled:
+                seen.append("cut short")
+
+    meanwhile._ahead = Endless()
+    meanwhile.expect(session, model)
+    assert begun.wait(20)
+    with meanwhile.working():
+        assert seen == ["cut short"]
+    meanwhile.close()

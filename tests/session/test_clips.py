@@ -13,9 +13,11 @@ from PIL import Image
 
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams
 from undrift.backbones.base import Backbone
+from undrift.backbones.memory import VelocityMemory
 from undrift.errors import InputError
 from undrift.flow import Observer
 from undrift.methods.base import EditRequest, EditResult
+from undrift.methods.registry import get
 from undrift.session.clips import ClipPlan, EditedFrame, edited_clip, single_frames
 
 SIDE, PATCH = 64, 8
@@ -174,3 +176,16 @@ def test_single_frames_are_edited_each_by_itself() -> None:
 def test_what_is_refused(frames: list[Image.Image], plan: ClipPlan, message: str) -> None:
     with pytest.raises(InputError, match=message):
         edited(frames, Painter(), plan)
+
+
+def test_a_clip_that_is_edited_otherwise_finds_what_its_source_was_asked() -> None:
+    frames = [frame((16, 16)), frame((24, 16)), frame((32, 24))]
+    method, model = get("flowedit", overrides={"steps": 4, "n_max": 3}), ToyBackbone()
+    other = replace(PLAN, target_prompt="a blue ball")
+    expected = list(edited_clip(ToyBackbone(), method, frames, other))
+    with model.remembering(VelocityMemory()):
+        first = list(edited_clip(model, method, frames, PLAN))
+        again = list(edited_clip(model, method, frames, other))
+    assert [one.remembered for one in first] == [0, 0, 0]
+    assert [(one.evaluations, one.remembered) for one in again] == [(6, 3), (6, 3), (6, 3)]
+    assert [one.picture.tobytes() for one in again] == [one.picture.tobytes() for one in expected]

@@ -16,6 +16,7 @@ from PIL import Image
 from undrift.backbones import Backbone, load
 from undrift.backbones.knowledge import is_foreign, too_large, unknown_words
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotNamedError, existing
+from undrift.backbones.memory import VelocityMemory
 from undrift.backbones.named import remember as remember_named
 from undrift.cli.given import last_record, remember_files, tell_other, with_files_of
 from undrift.cli.keeper import Keeper
@@ -28,6 +29,7 @@ from undrift.cli.regions import RegionChoice
 from undrift.cli.screen import cell, console
 from undrift.cli.sessions import edit_command
 from undrift.cli.text import line
+from undrift.cli.warm import tell_moved
 from undrift.errors import Cancelled, InputError, ModelError, SessionError
 from undrift.instructions import NotUnderstood, Reading
 from undrift.methods import registry
@@ -106,6 +108,20 @@ def goes_on(session: Session, backbone: Backbone) -> None:
     """Somebody may go on with ``session``: a process that keeps the model prepares the next turn meanwhile."""
     if keeper is not None:
         keeper.ahead.expect(Session.open(session.folder.resolve()), backbone)
+
+
+def remembers(backbone: Backbone) -> None:
+    """A process that keeps the model keeps what it computes, too: the same may be asked once more."""
+    if keeper is not None and keeper.looks_ahead and backbone.memory is None:
+        backbone.memory = VelocityMemory()
+
+
+def moved(session: Session) -> None:
+    """``session`` is at another turn: a process that keeps the model, this one or another, prepares from there."""
+    if keeper is None:
+        tell_moved(session.folder)
+    else:
+        keeper.moved(session.folder.resolve())
 
 
 class Recorded:

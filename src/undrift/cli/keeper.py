@@ -13,8 +13,11 @@ from undrift.backbones import Backbone
 from undrift.backbones.hub import Tell
 from undrift.backbones.loading import tell_other_weights
 from undrift.backbones.locate import locate
+from undrift.errors import UndriftError
 from undrift.files import named
 from undrift.session.ahead import Ahead
+from undrift.session.maker import usual_model
+from undrift.session.store import Session
 
 
 class Keeper:
@@ -23,12 +26,16 @@ class Keeper:
     It is taken again where it was asked for by the same name, held in the same way, and none of its files was written
     since; else it leaves the memory before the other one is loaded.
 
+    Args:
+        looks_ahead: whether it computes, and keeps, what may be asked next.
+
     Attributes:
         ahead: prepares the next turn of the session that a command worked on last.
+        looks_ahead: as given.
     """
 
-    def __init__(self) -> None:
-        self.ahead = Ahead()
+    def __init__(self, looks_ahead: bool = True) -> None:
+        self.ahead, self.looks_ahead = Ahead(), looks_ahead
         self._key: object = None
         self._backbone: Backbone | None = None
 
@@ -58,6 +65,16 @@ class Keeper:
         if weights is not None:
             tell_other_weights(self._backbone.identity, name, weights)
         return self._backbone
+
+    def moved(self, folder: Path) -> None:
+        """The session in ``folder`` is at another turn: prepare the next one from there, if the model is its own."""
+        try:
+            session = Session.open(folder)
+            own = self._backbone is not None and usual_model(session, session.head) == self._backbone.identity.name
+        except UndriftError:  # it is none any more, and nobody asked for anything
+            return
+        if own and self._backbone is not None:
+            self.ahead.expect(session, self._backbone)
 
     def drop(self) -> None:
         """Let go of the model, and give its memory back."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from undrift.cli.options import LanguageChoice, ModelChoice, common, language_options, model_options
+from undrift.cli.options import LanguageChoice, ModelChoice, ahead_option, common, language_options, model_options
 from undrift.cli.output import leave_stdout
 from undrift.cli.paths import Folder
 from undrift.errors import InputError
@@ -14,10 +14,11 @@ from undrift.errors import InputError
 
 @click.command()
 @click.argument("folder", type=Folder(), default=Path())
+@ahead_option
 @language_options
 @model_options
 @common
-def mcp(folder: Path, chosen_language: LanguageChoice, chosen_model: ModelChoice) -> None:
+def mcp(folder: Path, ahead: bool, chosen_language: LanguageChoice, chosen_model: ModelChoice) -> None:
     """Serve tools for agents over the Model Context Protocol, on stdin and stdout.
 
     FOLDER holds the sessions and pictures that the agent may use, by default the current folder; it reads and writes
@@ -34,4 +35,8 @@ def mcp(folder: Path, chosen_language: LanguageChoice, chosen_model: ModelChoice
     from undrift.services.mcp.desk import Desk
 
     language = chosen_language.opened()
-    create_server(Desk(execution.load_model(chosen_model), folder, language)).run("stdio")
+    desk = Desk(execution.load_model(chosen_model), folder, language, looks_ahead=ahead)
+    try:
+        create_server(desk).run("stdio")
+    finally:
+        desk.close()

@@ -72,7 +72,8 @@ def _keep_warm(choice: ModelChoice, ahead: bool) -> None:
     from undrift.cli.warm_server import WarmServer, listening
 
     with listening(path) as socket:
-        execution.keeper = Keeper()
+        keeper = execution.keeper = Keeper(looks_ahead=ahead)
         loaded = execution.load_model(choice).identity
         say(f"{loaded.name} stays in memory on {loaded.device}; undrift edit, run and others use it. Ctrl-C ends it")
-        WarmServer(path, execution.keeper.ahead.work if ahead else None).serve(socket)
+        server = WarmServer(path, keeper.ahead.work, keeper.moved) if ahead else WarmServer(path)
+        server.serve(socket)

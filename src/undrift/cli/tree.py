@@ -12,6 +12,7 @@ from undrift.cli.output import emit
 from undrift.cli.paths import OutputFile
 from undrift.cli.sessions import drift_text, open_session, turn_json, turn_line
 from undrift.cli.text import line
+from undrift.cli.warm import tell_moved
 from undrift.outputs import PICTURE_ENDINGS
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def compare(first: str, second: str, output: Path | None, session: Path | None, 
 
 
 def _moved(session: Session, turn: Turn, as_json: bool) -> None:
+    tell_moved(session.folder)
     emit(as_json, turn_json(session, turn), f"now at {turn_line(turn)}")
 
 

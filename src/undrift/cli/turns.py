@@ -163,6 +163,7 @@ def edit(
     reading = execution.understood(listen, text, now, tree, start, chosen_method)
     if reading.is_step:
         moved = step_back(opened, tree, start, reading)
+        execution.moved(opened)
         execution.write_output(opened, moved, output)
         emit(as_json, turn_json(opened, moved), f"now at {turn_line(moved)}")
         return

@@ -93,14 +93,21 @@ def video(
     method = chosen.fitted(backbone.tuned)
     method.check(backbone)
     editing = partial(single_frames if single else edited_clip, backbone, method, pictures, plan)
+    execution.remembers(backbone)
     made = edit_frames(editing, len(pictures), shell().quiet)
     _write(output, [frame.picture for frame in made], animation, fps)
     told = [
-        {"frame": str(output / _name(number)), "made": round(frame.made, 4), "evaluations": frame.evaluations}
+        {
+            "frame": str(output / _name(number)),
+            "made": round(frame.made, 4),
+            "evaluations": frame.evaluations,
+            "remembered": frame.remembered,
+        }
         for number, frame in enumerate(made, 1)
     ]
     share, spent = sum(frame.made for frame in made) / len(made), sum(frame.evaluations for frame in made)
-    said = f"{output}: {len(made)} frames, {100 * share:.0f} % of their pixels made, {spent} evaluations"
+    ahead = f", {known} of them ahead" if (known := sum(frame.remembered for frame in made)) else ""
+    said = f"{output}: {len(made)} frames, {100 * share:.0f} % of their pixels made, {spent} evaluations{ahead}"
     emit(as_json, {"output": str(output), "method": method.name, "seed": seed, "frames": told}, said)
 
 

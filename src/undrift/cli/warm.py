@@ -27,7 +27,7 @@ from undrift.errors import InputError
 SOCKET_VARIABLE = "UNDRIFT_SOCKET"
 """Where the socket is; empty for: nowhere, load the model here."""
 
-COMMANDS = frozenset({"new", "edit", "rebase", "restore", "run", "batch", "replay", "demo"})
+COMMANDS = frozenset({"new", "edit", "rebase", "restore", "run", "batch", "replay", "demo", "video"})
 """Those that load a model."""
 
 FIXED = ("ATEN_", "CUDA_", "HF_", "MKL_", "OMP_", "PYTHONPATH", "PYTORCH_", "TORCH", "XDG_STATE_HOME")
@@ -85,6 +85,17 @@ def handed_over(arguments: Sequence[str]) -> int | None:
         return int(answer["code"])
 
 
+def tell_moved(session: Path) -> None:
+    """Tell ``undrift serve``, if it runs, that ``session`` is at another turn: the next one is prepared from there.
+
+    Nobody waits for that: it is heard once nothing else is worked on.
+    """
+    with _connected() as connection:
+        if connection is not None:
+            with suppress(OSError):
+                _send(connection, {"moved": str(session.resolve()), **_sender()}, ())
+
+
 def is_running() -> bool:
     """Whether an ``undrift serve`` listens."""
     with _connected() as connection:
@@ -98,11 +109,15 @@ def request(arguments: Sequence[str]) -> dict[str, Any]:
     return {
         "arguments": list(arguments),
         "folder": os.getcwd(),
-        "environment": dict(os.environ),
         "encodings": [stream.encoding or "utf-8" for stream in (sys.stdin, sys.stdout, sys.stderr)],
         "umask": mask,
-        "code": code_stamp(),
+        **_sender(),
     }
+
+
+def _sender() -> dict[str, Any]:
+    """By what the other process knows whether it is to be asked."""
+    return {"environment": dict(os.environ), "code": code_stamp()}
 
 
 def code_stamp() -> str:
@@ -148,10 +163,13 @@ def _is_mine(path: Path) -> bool:
 
 def _ask(connection: socket.socket, arguments: Sequence[str]) -> None:
     streams = [stream.fileno() for stream in (sys.stdin, sys.stdout, sys.stderr)]
-    body = json.dumps(request(arguments)).encode()
-    head = len(body).to_bytes(4, "big")
     sys.stdout.flush()
-    socket.send_fds(connection, [head], streams)
+    _send(connection, request(arguments), streams)
+
+
+def _send(connection: socket.socket, message: dict[str, Any], streams: Sequence[int]) -> None:
+    body = json.dumps(message).encode()
+    socket.send_fds(connection, [len(body).to_bytes(4, "big")], streams)
     connection.sendall(body)
 
 

@@ -36,11 +36,18 @@ class WarmServer:
         path: of the socket, which only this user may reach.
         meanwhile: what to do while nobody calls; calls what it is given as often as it can, which raises
             ``Cancelled`` once somebody does.
+        moved: told of a session that is at another turn than before.
     """
 
-    def __init__(self, path: Path, meanwhile: Callable[[Callable[[], None]], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        meanwhile: Callable[[Callable[[], None]], None] | None = None,
+        moved: Callable[[Path], None] = lambda session: None,
+    ) -> None:
         self._path = path
         self._meanwhile = meanwhile
+        self._moved = moved
         self._code = warm.code_stamp()
         self._working = False
         self._from_caller = False
@@ -67,7 +74,12 @@ class WarmServer:
         request, streams = _received(connection)
         connection.settimeout(None)
         try:
-            if refused := self._refused(request):
+            refused = self._refused(request)
+            if "moved" in request or not streams:
+                if not refused:
+                    self._moved(Path(request["moved"]))
+                return
+            if refused:
                 _say(connection, {"refused": refused})
                 return
             connection.sendall(b"\n")
@@ -169,7 +181,7 @@ def _same_user(connection: socket.socket) -> bool:
 def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     head, streams, _, _ = socket.recv_fds(connection, 4, STREAMS)
     left, body = int.from_bytes(head, "big"), b""
-    if len(streams) != STREAMS or not 0 < left <= warm.LONGEST:
+    if len(streams) not in (0, STREAMS) or not 0 < left <= warm.LONGEST:
         raise ValueError("no command")
     while len(body) < left:
         block = connection.recv(left - len(body))

@@ -9,8 +9,9 @@ It costs time that nobody waits for, and main memory, ``undrift.backbones.memory
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from undrift.backbones.base import Backbone
@@ -122,6 +123,71 @@ class Ahead:
             log.debug("what was computed ahead for %s was cut short", session.folder)
         except Exception:
             log.debug("nothing could be computed ahead for %s", session.folder, exc_info=True)
+
+
+class Meanwhile:
+    """Prepares the next turn in a thread of its own, for programs whose model is used by threads that come and go.
+
+    Args:
+        patience: seconds that ``close`` waits for the end of a layer.
+    """
+
+    def __init__(self, patience: float = 2.0) -> None:
+        self._ahead, self._patience = Ahead(), patience
+        self._changed, self._model = threading.Condition(), threading.Lock()
+        self._wanted, self._closed, self._busy = 0, False, False
+        self._thread = threading.Thread(target=self._run, name="undrift-ahead", daemon=True)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Within the block the model is this thread's; what is prepared ends at its next layer."""
+        with self._changed:
+            self._wanted += 1
+        try:
+            with self._model:
+                yield
+        finally:
+            with self._changed:
+                self._wanted -= 1
+                self._changed.notify_all()
+
+    def expect(self, session: Session, backbone: Backbone) -> None:
+        """Somebody looks at the head of ``session``, and goes on from there."""
+        with self._changed:
+            self._ahead.expect(session, backbone)
+            if not (self._thread.is_alive() or self._closed):
+                self._thread.start()
+            self._changed.notify_all()
+
+    def settle(self) -> None:
+        """Wait until nothing is left to prepare."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not (self._ahead.due or self._busy))
+
+    def close(self) -> None:
+        """Prepare nothing any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(self._patience)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._closed or (self._ahead.due and not self._wanted))
+                if self._closed:
+                    return
+                self._busy = True
+            with self._model:
+                self._ahead.work(self._check)
+
+    def _check(self) -> None:
+        with self._changed:
+            if self._wanted or self._closed:
+                raise Cancelled("somebody wants the model")
 
 
 class _Checking(Observer):

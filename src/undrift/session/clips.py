@@ -70,11 +70,14 @@ class EditedFrame:
         picture: RGB, of the frame's size.
         made: part of its pixels that were made for it, 0 to 1; the others are an anchor's.
         evaluations: of the network.
+        remembered: those of them that were computed before (``Backbone.memory``): where the same clip was edited
+            otherwise.
     """
 
     picture: Image.Image
     made: float
     evaluations: int
+    remembered: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,18 +132,18 @@ class _Clip:
     def edited(self, frames: Sequence[Image.Image]) -> Iterator[EditedFrame]:
         picture, effect, spent = self._edit(frames[0], ())
         first = last = _Shown(picture, frames[0], effect)
-        yield EditedFrame(picture, 1.0, spent)
+        yield EditedFrame(picture, 1.0, *spent)
         for frame in frames[1:]:
             last, made, spent = self._next(frame, first, last)
-            yield EditedFrame(last.picture, made, spent)
+            yield EditedFrame(last.picture, made, *spent)
 
-    def _next(self, frame: Image.Image, first: _Shown, last: _Shown) -> tuple[_Shown, float, int]:
-        """The edited ``frame``, the part of it that was made, and the evaluations that took."""
+    def _next(self, frame: Image.Image, first: _Shown, last: _Shown) -> tuple[_Shown, float, tuple[int, int]]:
+        """The edited ``frame``, the part of it that was made, and its evaluations, with those remembered."""
         cell = cell_side(self._backbone.geometry(frame.size))
         still = ~changed_cells(last.source, frame, cell, MOVED)
         as_first = ~changed_cells(first.source, frame, cell, MOVED)
         if still.all() or as_first.all():
-            return (last if still.all() else first), 0.0, 0
+            return (last if still.all() else first), 0.0, (0, 0)
         back = ~still & as_first
         loose, before = ~(still | back), torch.where(still, last.effect, back & first.effect)
         held = ~self._hanging(loose, before)
@@ -168,8 +171,8 @@ class _Clip:
 
     def _edit(
         self, frame: Image.Image, pulled: Sequence[tuple[Image.Image, Tensor]]
-    ) -> tuple[Image.Image, Tensor, int]:
-        """The frame edited by itself, the cells that this changed, and its evaluations."""
+    ) -> tuple[Image.Image, Tensor, tuple[int, int]]:
+        """The frame edited by itself, the cells that this changed, its evaluations and those remembered of them."""
         latent, plan = self._backbone.encode([frame]), self._plan
         references = self._references(pulled, latent.geometry) if self._method.takes_references and plan.pull else ()
         request = EditRequest(
@@ -190,7 +193,7 @@ class _Clip:
         # What the autoencoder alone changes is no edit; a method that settles pixels has left it out.
         untouched = frame if result.images else self._backbone.decode(latent)[0]
         effect = changed_cells(untouched, made, cell_side(latent.geometry), EDITED)
-        return made, effect, result.evaluations
+        return made, effect, (result.evaluations, result.remembered)
 
     def _references(self, pulled: Sequence[tuple[Image.Image, Tensor]], geometry: Geometry) -> tuple[Reference, ...]:
         found = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from undrift.methods import registry
 from undrift.outputs import PICTURE_ENDINGS, check_ending
 from undrift.pictures import read_picture
 from undrift.session import drift, engine
+from undrift.session.ahead import Meanwhile
 from undrift.session.compare import compare, mask_overlay
 from undrift.session.engine import EditPlan
 from undrift.session.export import export_png
@@ -63,12 +63,24 @@ class Desk:
         backbone: what edits.
         folder: where sessions and pictures are.
         language: reads instructions; None leaves them to the grammar.
+        looks_ahead: compute half of a next turn while the agent thinks (``undrift.session.ahead``).
     """
 
-    def __init__(self, backbone: Backbone, folder: Path, language: LanguageModel | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        folder: Path,
+        language: LanguageModel | None = None,
+        *,
+        looks_ahead: bool = False,
+    ) -> None:
         self._backbone, self._folder, self._language = backbone, folder.resolve(), language
         self._sessions = SessionFolders(self._folder)
-        self._lock = threading.Lock()
+        self._meanwhile, self._looks_ahead = Meanwhile(), looks_ahead
+
+    def close(self) -> None:
+        """Compute nothing any more."""
+        self._meanwhile.close()
 
     def open(self, picture: str, caption: str, session: str) -> Shown:
         """Begin a session with a picture, or open one that is there.
@@ -78,14 +90,16 @@ class Desk:
         """
         if not picture:
             opened = self._sessions.session(session)
+            self._expect(opened)
             return self._shown(session, opened, opened.head, note="opened")
         path = self._inside(picture)
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise InputError(f"'{picture}' has more than {MOST_BYTES // 2**20} MB")
         image, known = read_picture(path), known_prompt(path)
         name = session or self._sessions.free_name(path.stem)
-        with self._lock:
+        with self._meanwhile.working():
             opened = engine.start_session(self._sessions.new(name), image, caption or known, self._backbone)
+        self._expect(opened)
         source = (
             "given" if caption else "from the picture's own metadata" if known else "none: say one with 'caption'"
         )
@@ -113,7 +127,7 @@ class Desk:
             UndriftError: no such session, turn or method, or a text without a sure reading.
         """
         opened = self._sessions.session(session)
-        with self._lock:
+        with self._meanwhile.working():
             tree = opened.tree()
             parent = tree.turn(turn)
             name, preset = (method, "default") if method else last_method(tree, parent)
@@ -125,6 +139,7 @@ class Desk:
             if reading.turn is not None:
                 back = tree.path(parent)[reading.turn]
                 opened.checkout(followed(tree, back))
+                self._expect(opened)
                 return self._shown(session, opened, back, **said)
             plan: EditPlan
             if reading.strength:
@@ -138,6 +153,7 @@ class Desk:
                 engine.run_turn(opened, self._backbone, variant, wanted, tree=tree)
                 for variant, wanted in candidate_plans(tree, editor, plan, candidates)
             ]
+        self._expect(opened)
         shown = [self._shown(session, opened, made, **said) for made in turns]
         if len(shown) == 1:
             return shown[0]
@@ -181,12 +197,15 @@ class Desk:
         moved = opened.head
         for _ in range(abs(steps)):
             moved = opened.undo() if steps > 0 else opened.redo()
+        self._expect(opened)
         return self._shown(session, opened, moved)
 
     def go(self, session: str, turn: str) -> Shown:
         """Go to a turn, keeping it instead of its siblings if it is a candidate."""
         opened = self._sessions.session(session)
-        return self._shown(session, opened, keep(opened, turn))
+        kept = keep(opened, turn)
+        self._expect(opened)
+        return self._shown(session, opened, kept)
 
     def branch(self, session: str, name: str, turn: str) -> Shown:
         """Begin a branch at a turn.
@@ -195,7 +214,9 @@ class Desk:
             UndriftError: a name that is taken or none.
         """
         opened = self._sessions.session(session)
-        return self._shown(session, opened, opened.branch(name, turn), branch=name)
+        begun = opened.branch(name, turn)
+        self._expect(opened)
+        return self._shown(session, opened, begun, branch=name)
 
     def compare(self, session: str, first: str, second: str) -> Shown:
         """Two turns in numbers, and a map of where they differ."""
@@ -220,6 +241,11 @@ class Desk:
             raise InputError(f"'{path.name}' exists already: choose another name")
         export_png(opened, seen, path)
         return Shown({**turn_view(seen), "file": str(path.relative_to(self._folder))})
+
+    def _expect(self, session: Session) -> None:
+        """The agent looks at the head of ``session``, and thinks."""
+        if self._looks_ahead:
+            self._meanwhile.expect(session, self._backbone)
 
     def _inside(self, name: str) -> Path:
         """A file of the folder, wherever links lead.
