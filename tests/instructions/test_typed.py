@@ -24,6 +24,7 @@ SETS = (
     "typed_mixed_photos",
     "typed_mixed_fresh_world",
     "typed_mixed_fresh_photos",
+    "typed_mixed_last",
 )
 MENDED = [each for name in SETS for each in typed(name)]
 PAGE = Path(__file__).parents[2] / "docs" / "instructions.md"
@@ -36,7 +37,7 @@ def test_a_request_has_one_of_its_right_outcomes(request_: Typed) -> None:
 
 def test_the_shares_that_the_page_gives_are_those_of_its_counts() -> None:
     rows = re.findall(r"^\| (\d+) [^|]+ \|([^|]+)\|([^|]+)\|([^|]+)\|$", PAGE.read_text("utf-8"), re.MULTILINE)
-    assert len(rows) == 13
+    assert len(rows) == 14
     for total, *cells in rows:
         assert [cell.strip() for cell in cells] == [share(int(cell.split()[0]), int(total)) for cell in cells]
 
@@ -54,7 +55,7 @@ def test_the_ends_of_an_interval_are_just_within_reach_of_what_was_found(count: 
 def test_nothing_is_asked_twice() -> None:
     every = [each.name for each in MENDED]
     assert len(set(every)) == len(every)
-    assert [len(typed(name)) for name in SETS] == [121, 116, 42, 68, 63, 61, 50, 140, 100, 100, 40, 40]
+    assert [len(typed(name)) for name in SETS] == [121, 116, 42, 68, 63, 61, 50, 140, 100, 100, 40, 40, 40]
 
 
 def _refused() -> list[tuple[Typed, str]]:

@@ -64,7 +64,8 @@ def check_time(draft: Draft, number: int, new: New) -> None:
 def check_pictured(draft: Draft, number: int, new: New) -> None:
     """Refuse to turn a thing into what only a whole picture can be, a scene or a sketch; a poster can become one."""
     noun, old = new.phrase.noun.lower(), draft.phrase(number).noun.lower()
-    if noun in words("styles", "settings") and not draft.parts[number].is_place:
+    drawn = draft.world is not None and draft.world.is_place(noun)
+    if (noun in words("styles", "settings") or drawn) and not draft.parts[number].is_place:
         raise NotUnderstood(Why.IS_SETTING, said=new.phrase.text)
     if noun in words("styles", "nouns") and old not in words("styles", "nouns") | {"mirror", "sign", "screen"}:
         raise NotUnderstood(Why.IS_STYLE, said=new.phrase.text)

@@ -164,6 +164,7 @@ def _is_inflected(word: str) -> bool:
         compared(word) is not None
         or (word.endswith("s") and word.removesuffix("s") in vocabulary())
         or any(base in vocabulary() for base in base_forms(word))
+        or (word.endswith("ed") and not verb_forms().keys().isdisjoint((word[:-1], word[:-2])))
     )
 
 

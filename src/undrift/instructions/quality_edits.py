@@ -9,7 +9,7 @@ from undrift.instructions.draft import Draft
 from undrift.instructions.english import spelt
 from undrift.instructions.forms import Gaps
 from undrift.instructions.lexicon import adjective_class
-from undrift.instructions.names import IT
+from undrift.instructions.names import IT, Reference
 from undrift.instructions.pose_slots import Pose
 from undrift.instructions.poses import express, give_up, take_pose
 from undrift.instructions.qualities import drop_quality, exchange_quality, joined_well, set_qualities
@@ -29,8 +29,11 @@ def quality(draft: Draft, gaps: Gaps) -> None:
         quality(draft, {**gaps, "quality": poses})
         return
     patterned = all(adjective_class(word) == "pattern" for word in gaps["quality"])
+    weather = draft.world is None and all(adjective_class(word) == "weather" for word in gaps["quality"])
     for reference in gaps.get("things", gaps.get("owner", (IT,))):
-        number = draft.find_first(reference) if patterned else draft.find(reference)
+        number = _outdoors(draft, reference) if weather else None
+        if number is None:
+            number = draft.find_first(reference) if patterned else draft.find(reference)
         check_before(draft, number, gaps.get("from"))
         set_qualities(draft, number, gaps["quality"], reference)
 
@@ -108,6 +111,15 @@ def instead(draft: Draft, gaps: Gaps) -> None:
             quality(draft, {"things": (reference,), "quality": said})
             continue
         exchange_quality(draft, draft.find(reference), gaps["old"], said)
+
+
+def _outdoors(draft: Draft, reference: Reference) -> int | None:
+    """What has the weather that "it" is to have: the only thing that has one, or the only place; None if none is."""
+    if not reference.is_pronoun or draft.last is not None:
+        return None
+    said = [k for k, phrase in draft.named() if any(adjective_class(spelt(m)) == "weather" for m in phrase.modifiers)]
+    found = said or [k for k, part in enumerate(draft.parts) if part.is_place and not part.is_time]
+    return found[0] if len(found) == 1 else None
 
 
 def fragment(draft: Draft, gaps: Gaps) -> None:

@@ -18,8 +18,8 @@ from undrift.instructions.things import take_away
 def background(draft: Draft, gaps: Gaps) -> None:
     """Put the picture in another place."""
     place: Place = next(gaps[name] for name in ("place", "scenic", "elsewhere", "located") if name in gaps)
-    if "from" in gaps:
-        check_place(draft, gaps["from"])
+    for name in {"from", "leaving"} & gaps.keys():
+        check_place(draft, gaps[name])
     for reference in gaps.get("things", ()):
         if not reference.is_pronoun:
             draft.find(reference)

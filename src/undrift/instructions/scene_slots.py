@@ -47,7 +47,9 @@ def read_located(tokens: Tokens) -> Place | None:
 def read_scenic(tokens: Tokens) -> Place | None:
     """A known place, of "city background"."""
     place = read_place(tokens)
-    return None if place is None or preposition(place.phrase.noun) is None else place
+    if place is None or preposition(place.phrase.noun) is None:
+        return None
+    return place if all(map(is_adjective, place.phrase.modifiers)) else None
 
 
 def read_elsewhere(tokens: Tokens) -> Place | None:
@@ -55,6 +57,12 @@ def read_elsewhere(tokens: Tokens) -> Place | None:
     place = read_scenic(tokens)
     things = words("nouns", "thing") | words("nouns", "body") | words("nouns", "sky") | words("nouns", "front")
     return None if place is None or singular(place.phrase.noun) in things else place
+
+
+def read_leaving(tokens: Tokens) -> tuple[str, ...] | None:
+    """The place that a picture is to leave, of "beach to desert"."""
+    place = read_elsewhere(tokens)
+    return None if place is None else (place.phrase.noun.lower(),)
 
 
 def read_time(tokens: Tokens) -> Place | None:
@@ -94,6 +102,8 @@ def read_style(tokens: Tokens) -> str | None:
         return known
     if len(rest) > 2 and rest[-2] in ("in", "with"):
         return _in_medium(rest[:-2], rest[-1])
+    if lows in (["picture"], ["image"]):
+        return None  # "great picture"
     if rest[-1] in words("styles", "nouns") and all(_describes_style(word) for word in rest[:-1]):
         said = joined(list(tokens))[-len(rest) :] if lows[-1] == rest[-1] else rest
         return f"{indefinite(said[0], said[-1])} {' '.join(said)}".strip()

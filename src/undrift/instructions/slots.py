@@ -27,6 +27,7 @@ from undrift.instructions.quality_slots import (
 from undrift.instructions.scene_slots import (
     read_artist,
     read_elsewhere,
+    read_leaving,
     read_located,
     read_normal,
     read_place,
@@ -129,6 +130,13 @@ def read_becoming(tokens: Tokens) -> New | None:
     return New((Part((), Phrase(indefinite(low, low), (), low)),)) if both else None
 
 
+def read_noun(tokens: Tokens) -> tuple[New, ...] | None:
+    """A thing by one word that is listed, and that is neither a place nor a part of a body."""
+    low = tokens[0].low
+    listed = len(tokens) == 1 and low in all_nouns() - words("nouns", "body") and read_elsewhere(tokens) is None
+    return read_new_things(tokens) if listed else None
+
+
 def read_body_part(tokens: Tokens) -> str | None:
     """Where something is worn."""
     return tokens[0].low if len(tokens) == 1 and tokens[0].low in words("nouns", "body") else None
@@ -174,9 +182,11 @@ READERS: dict[str, Reader] = {
     "number": read_number,
     "former": read_number,
     "becoming": read_becoming,
+    "noun": read_noun,
     "scenic": read_scenic,
     "fragment": read_fragment,
     "elsewhere": read_elsewhere,
+    "leaving": read_leaving,
     "sketching": read_sketching,
     "bodypart": read_body_part,
 }

@@ -104,7 +104,7 @@ def is_whole(text: str, caption: str) -> bool:
     said, now = parse(text), parse(caption)
     if LITTLEWORLD.has(now) and not any(part.is_place for part in said.parts):
         return False
-    things = [phrase for _, phrase in said.things()]
+    things = [phrase for number, phrase in said.things() if said.parts[number].lead != "of"]
     if any(phrase.determiner for _, phrase in now.things()) and not _speaks_alike(said, lows):
         return False
     if not things or (len(things) == 1 and not _says_more(said) and len(list(now.things())) > 1):

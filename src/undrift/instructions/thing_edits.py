@@ -148,7 +148,7 @@ def becomes(draft: Draft, gaps: Gaps) -> None:
         if draft.world is None:
             draft.parts[number] = replace(draft.parts[number], phrase=replace(phrase, modifiers=joined_well(rest)))
         bare = replace(reference, modifiers=()) if draft.world is None else reference
-        news = (gaps["becoming"],) if "becoming" in gaps else gaps["new"]
+        news = (gaps["becoming"],) if "becoming" in gaps else gaps["noun"] if "noun" in gaps else gaps["new"]
         _exchange(draft, {"things": (bare,), "new": news}, keep="becoming" not in gaps)
 
 
@@ -214,7 +214,10 @@ def _moved(draft: Draft, reference: Reference, anchor: int) -> int:
     movable = [
         k
         for k, phrase in draft.named()
-        if k != anchor and not draft.parts[k].is_place and phrase.noun.lower() not in fixed
+        if k != anchor
+        and not draft.parts[k].is_place
+        and draft.parts[k].lead != "of"
+        and (k == 0 or phrase.noun.lower() not in fixed)
     ]
     return movable[0] if len(movable) == 1 else draft.find(reference)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from undrift.instructions.caption import Part, branch, coordinate
+from undrift.instructions.caption import Part, branch, coordinate, is_animate
 from undrift.instructions.checks import check_comparing, check_shared, is_wearable, repeats
 from undrift.instructions.draft import Draft
 from undrift.instructions.english import same_noun
@@ -28,11 +28,12 @@ def take_away(draft: Draft, number: int) -> None:
     if part.is_place:
         raise NotUnderstood(Why.IS_BACKGROUND, said=f"the {phrase.noun}")
     gone = set(branch(draft.parts, number))
+    possessives = words("determiners", "possessives")
     again = [
         k
         for k, other in draft.named()
         if k not in gone
-        and (repeats(other, phrase) or other.determiner.lower() in words("determiners", "possessives"))
+        and (repeats(other, phrase) or (is_animate(phrase) and other.determiner.lower() in possessives))
     ]
     if again:
         raise NotUnderstood(Why.LEFT_OVER, said=" ".join(draft.parts[again[0]].words))

@@ -29,6 +29,12 @@ _CONTRACTIONS = {
     "shouldnt": "should not",
     "isn't": "is not",
     "isnt": "is not",
+    "wasn't": "was not",
+    "weren't": "were not",
+    "wasnt": "was not",
+    "werent": "were not",
+    "he's": "he is",
+    "she's": "she is",
     "can't": "can not",
     "cant": "can not",
     "lets": "let us",
@@ -130,8 +136,10 @@ def as_order(tokens: list[Token]) -> list[Token]:
     place = next((k for k, token in enumerate(rest) if k and _supposed(token.low)), None)
     if place is None:
         return tokens
-    said = [Token(word, word) for word in ("should", _supposed(rest[place].low) or "be")]
-    return [*rest[:place], *said, *rest[place + 1 :]]
+    after = place + 1
+    denied = after < len(rest) and rest[after].low == "not"
+    said = ("should", "not", "be") if denied else ("should", _supposed(rest[place].low) or "be")
+    return [*rest[:place], *(Token(word, word) for word in said), *rest[after + denied :]]
 
 
 def _supposed(verb: str) -> str | None:

@@ -91,7 +91,7 @@ def _edited(text: str, caption: str, history: list[str], asked: list[Request]) -
     draft = Draft(parse(source), world)
     for request in asked:
         _edit(draft, request, history)
-    if _puts_in_place(text) and "add" in draft.kinds:
+    if _puts_in_place(text) and "add" in draft.kinds and "delete" not in draft.kinds:
         swapped = [replace(request, edit="swap_in") if request.edit in _ADDING else request for request in asked]
         if swapped == asked or not all("new" in request.gaps for request in swapped if request.edit == "swap_in"):
             raise NotUnderstood(Why.INSTEAD_OF_WHAT)
