@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tests.support import tiny_flux, tiny_pipelines
 from tests.support.weight_files import gguf_file, transformer_weights
-from undrift.backbones import Backbone, Geometry, components, load, loading
+from undrift.backbones import Backbone, Geometry, components, from_pipeline, load, loading, quantizing
 from undrift.backbones.flux import FluxBackbone
 from undrift.backbones.folder import read_folder
 from undrift.backbones.needs import part_bytes
@@ -82,6 +82,42 @@ def test_layers_in_four_bits_are_as_near_as_they_can_be() -> None:
     )
 
 
+def test_what_was_saved_in_four_bits_has_the_velocity_of_diffusers_own(
+    tiny_flux_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """diffusers asks for a CUDA device; bitsandbytes computes on processors too."""
+    pytest.importorskip("bitsandbytes")
+    from diffusers import BitsAndBytesConfig, DiffusionPipeline, FluxTransformer2DModel
+    from diffusers.quantizers.bitsandbytes.bnb_quantizer import BnB4BitDiffusersQuantizer
+
+    monkeypatch.setattr(BnB4BitDiffusersQuantizer, "validate_environment", lambda self, *_, **__: None)
+    monkeypatch.setattr(BnB4BitDiffusersQuantizer, "update_device_map", lambda self, _: {"": "cpu"})
+    monkeypatch.setattr(quantizing, "ON_CUDA_ALONE", ())
+    folder = Path(shutil.copytree(tiny_flux_folder, tmp_path / "saved"))
+    config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=BFLOAT)
+    saved = FluxTransformer2DModel.from_pretrained(folder / "transformer", quantization_config=config, dtype=BFLOAT)
+    shutil.rmtree(folder / "transformer")
+    saved.save_pretrained(folder / "transformer")
+    backbone = load(str(folder), device="cpu", dtype="bf16")
+    own = from_pipeline(DiffusionPipeline.from_pretrained(folder, dtype=BFLOAT), name="own")
+    assert (backbone.identity.quantize, own.identity.quantize) == ("saved-nf4", "nf4")
+    assert torch.equal(velocity(backbone), velocity(own))
+    assert held_weight(backbone).dtype == torch.uint8
+
+
+@pytest.mark.parametrize("config", ["Int8WeightOnlyConfig", "Float8WeightOnlyConfig"])
+def test_a_pipeline_that_torchao_quantised_is_told_from_others(config: str, tiny_flux_folder: Path) -> None:
+    quantization = pytest.importorskip("torchao.quantization")
+    pipe = tiny_flux.pipeline().to(BFLOAT)
+    plain = from_pipeline(pipe, name="mine").identity
+    quantization.quantize_(pipe.transformer, getattr(quantization, config)())
+    made = from_pipeline(pipe, name="mine").identity
+    assert made.weights_hash != plain.weights_hash
+    with torch.no_grad():
+        pipe.transformer.transformer_blocks[0].attn.to_q.weight.scale.mul_(2)
+    assert from_pipeline(pipe, name="mine").identity.weights_hash != made.weights_hash
+
+
 @pytest.mark.parametrize(("name", "times"), [("one.safetensors", 1), ("one.gguf", 0)])
 def test_a_file_is_quantised_unless_it_is(
     name: str, times: int, tiny_flux_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -120,6 +156,18 @@ def test_beside_gguf_the_text_encoder_alone_is_quantised(
     assert asked == ["T5EncoderModel"]
     assert backbone.identity.quantize == "gguf+nf4"
     assert quantize_option(backbone.identity.quantize) == "nf4"
+
+
+@pytest.mark.parametrize(("quantize", "compiled", "told"), [("int8", False, 1), ("int8", True, 0), ("nf4", False, 0)])
+def test_eight_bits_are_told_to_be_slow_unless_compiled(
+    quantize: Any, compiled: bool, told: int, tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    placement = Placement(torch.device("cpu"), torch.float32, quantize=quantize, compiled=compiled)
+    monkeypatch.setattr(loading, "_placement", lambda *_, **__: placement)
+    monkeypatch.setattr(FluxBackbone, "from_folder", classmethod(lambda *_: None))
+    load(str(tiny_flux_folder), tell=lines.append)
+    assert lines == ["--quantize int8 is slow unless the network is compiled: add --compile"] * told
 
 
 @pytest.mark.parametrize(

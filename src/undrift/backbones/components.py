@@ -15,7 +15,7 @@ from undrift.backbones.adapters import add_loras
 from undrift.backbones.compiling import compile_blocks
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
-from undrift.backbones.quantizing import PACKAGES, quantization, quantized_in_place
+from undrift.backbones.quantizing import check_saved, quantization, quantized_in_place
 from undrift.backbones.single_file import CHECKPOINTS, load_file, load_parts
 from undrift.errors import ModelError, UndriftError
 
@@ -81,9 +81,8 @@ def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> An
     options: dict[str, Any] = {"dtype": placement.dtype, "use_safetensors": True, "local_files_only": True}
     if (variant := folder.variant(part)) is not None:
         options["variant"] = variant
-    if saved := folder.quantized(part):
-        _check_quantized(folder, part, saved)
-    elif folder.is_large(part) and placement.quantize != "none":
+    check_saved(folder, part, placement.device)
+    if not folder.quantized(part) and folder.is_large(part) and placement.quantize != "none":
         options["quantization_config"] = quantization(cls, placement)
     with _explained(folder.path / part), _quiet(), placement.current():
         model, info = cls.from_pretrained(folder.path / part, output_loading_info=True, **options)
@@ -100,15 +99,6 @@ def _check_class(folder: ModelFolder, part: str, cls: Any) -> None:
     if isinstance(saved, str) and saved != cls.__name__:
         raise ModelError(
             f"{folder.path / part} holds a {saved}, expected a {cls.__name__}: it is the {part} of another model"
-        )
-
-
-def _check_quantized(folder: ModelFolder, part: str, saved: str) -> None:
-    """Raises ModelError where a part that was saved quantised cannot be loaded here."""
-    package = PACKAGES.get(saved, "bitsandbytes" if "bitsandbytes" in saved or saved == "fp4" else "")
-    if package and importlib.util.find_spec(package) is None:
-        raise ModelError(
-            f"{folder.path / part} was saved as {saved}, which needs {package}: pip install 'undrift[quantize]'"
         )
 
 

@@ -16,7 +16,7 @@ from undrift.backbones.loading import device_of, with_file
 from undrift.backbones.local_models import licence
 from undrift.backbones.locate import HUB_ID, NotNamedError, existing, locate
 from undrift.backbones.needs import part_bytes
-from undrift.backbones.quantizing import PACKAGES
+from undrift.backbones.quantizing import PACKAGES, check_saved, slow_note
 from undrift.backbones.refusals import check_index
 from undrift.backbones.ways import Way, best, ways
 from undrift.errors import ModelError
@@ -83,6 +83,8 @@ def examined(name: str, device: str, picture: tuple[int, int], transformer: Path
         if transformer is not None:
             folder = with_file(folder, transformer.expanduser())
         folder.check_whole()
+        for part in folder.weighty_parts():
+            check_saved(folder, part, chosen)
         parts = {part: _sizes(folder, part) for part in folder.weighty_parts()}
         found = tuple(ways(folder, chosen, picture))
     except NotNamedError as error:
@@ -111,8 +113,8 @@ def _notes(folder: ModelFolder, way: Way | None) -> list[str]:
         package = PACKAGES[way.quantize]
         if importlib.util.find_spec(package) is None:
             notes.append(f"--quantize {way.quantize} needs the package {package}: pip install 'undrift[quantize]'")
-        if package == "torchao":
-            notes.append(f"--quantize {way.quantize} is slow unless the network is compiled: add --compile")
+        if note := slow_note(way.quantize):
+            notes.append(note)
     if way is not None and way.offload == "group":
         notes.append("--offload group moves every layer for every evaluation: expect several times the time")
     return notes

@@ -126,9 +126,7 @@ class ModelFolder:
     def quantized(self, part: str) -> str:
         """How a part was quantised before it was saved, as its configuration says; empty if it was not."""
         given = self.part_config(part).get("quantization_config")
-        if not isinstance(given, dict):
-            return ""
-        return str(given.get("bnb_4bit_quant_type") if given.get("load_in_4bit") else given.get("quant_method"))
+        return quantization_name(given) if isinstance(given, dict) else ""
 
     def packed(self, part: str) -> str:
         """How the file that a part is taken from holds it quantised: ``gguf``, or ``saved-`` and how; else empty."""
@@ -247,6 +245,14 @@ class ModelFolder:
             raise ModelError(f"{path / missing} is missing: download {self.name} again")
         for file in files:
             read_header(file)
+
+
+def quantization_name(config: Mapping[str, Any]) -> str:
+    """How weights are quantised, as a part's configuration says: ``nf4``, else the name of the method."""
+    if config.get("load_in_4bit"):
+        return str(config.get("bnb_4bit_quant_type"))
+    method = config.get("quant_method")
+    return str(getattr(method, "value", method))
 
 
 def read_folder(path: Path, name: str, revision: str = "") -> ModelFolder:

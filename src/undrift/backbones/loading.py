@@ -31,7 +31,7 @@ from undrift.backbones.placement import (
     free_memory,
     memory_advice,
 )
-from undrift.backbones.quantizing import PACKAGES, require_package
+from undrift.backbones.quantizing import PACKAGES, check_saved, require_package, slow_note
 from undrift.backbones.refusals import check_index
 from undrift.backbones.registry import families
 from undrift.backbones.single_file import check_channels, check_file, check_held, replaced_parts
@@ -104,8 +104,12 @@ def load(
     channels = folder.part_config(folder.network).get("in_channels")
     check_channels(f"the {folder.network} of {folder.name}", folder.pipeline_class, channels)
     check_held(folder, placement.quantize)
+    for part in folder.weighty_parts():
+        check_saved(folder, part, placement.device)
     folder.check_whole()  # before the first part is read, which may take minutes
     check_fits(folder, placement, tell)
+    if (note := slow_note(placement.quantize)) and not placement.compiled:
+        tell(note)
     backbone = families()[folder.pipeline_class].from_folder(folder, placement)
     if weights is not None:
         tell_other_weights(backbone.identity, name, weights)

@@ -21,7 +21,7 @@ from undrift.backbones.base import Backbone, Conditioning, Geometry, Latent, Mod
 from undrift.backbones.caching import StepCache, check_plain
 from undrift.backbones.compiling import compile_blocks, is_compiled, keep_taps_out
 from undrift.backbones.finite import check_finite, is_finite
-from undrift.backbones.folder import NETWORKS, ModelFolder
+from undrift.backbones.folder import NETWORKS, ModelFolder, quantization_name
 from undrift.backbones.given import TRANSFORMER
 from undrift.backbones.pictures import common_size
 from undrift.backbones.placement import Placement
@@ -122,9 +122,9 @@ def placement_of(pipe: Any) -> Placement:
 def known_of(pipe: Any, name: str, placement: Placement) -> Knowledge:
     """What can be told of a loaded pipeline: which weights it has now, and how they are held."""
     network = network_of(pipe)
-    config = getattr(network.config, "quantization_config", None) or {}
-    method = config.get("quant_method") if isinstance(config, Mapping) else getattr(config, "quant_method", "")
-    quantize = str(getattr(method, "value", method) or "none")
+    config = getattr(network.config, "quantization_config", None)
+    said = config if isinstance(config, Mapping) or not config else config.to_dict()
+    quantize = quantization_name(said) if said else "none"
     return Knowledge(
         ModelIdentity(
             name,

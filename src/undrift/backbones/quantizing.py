@@ -7,13 +7,21 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
+from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
 from undrift.errors import ModelError
 
 PACKAGES = {"nf4": "bitsandbytes", "int8": "torchao", "fp8": "torchao"}
 """The package that each quantisation needs."""
+
+SAVED = {"nf4": "bitsandbytes", "fp4": "bitsandbytes", "bitsandbytes": "bitsandbytes", "torchao": "torchao"}
+"""The package that reads weights that were saved quantised, see ``ModelFolder.quantized``."""
+
+ON_CUDA_ALONE = ("bitsandbytes",)
+"""Packages with whose weights diffusers works on a CUDA device and on no other."""
 
 CONFIGS = {"int8": "Int8WeightOnlyConfig", "fp8": "Float8WeightOnlyConfig"}
 """What torchao calls them."""
@@ -39,6 +47,28 @@ def require_package(quantize: str) -> None:
     package = PACKAGES[quantize]
     if importlib.util.find_spec(package) is None:
         raise ModelError(f"quantize={quantize} needs the package {package}: pip install 'undrift[quantize]'")
+
+
+def check_saved(folder: ModelFolder, part: str, device: torch.device) -> None:
+    """Raises ModelError where a part that was saved quantised cannot be loaded here."""
+    saved = folder.quantized(part)
+    package = SAVED.get(saved, "")
+    if package and importlib.util.find_spec(package) is None:
+        raise ModelError(
+            f"{folder.path / part} was saved as {saved}, which needs {package}: pip install 'undrift[quantize]'"
+        )
+    if package in ON_CUDA_ALONE and device.type != "cuda" and folder.index[part][0] == "diffusers":
+        raise ModelError(
+            f"{folder.path / part} was saved as {saved}, which needs a CUDA device, the model is to run on {device}:"
+            " use weights in 16 bits, or a GGUF"
+        )
+
+
+def slow_note(quantize: str) -> str:
+    """What to know of the time that a quantisation takes; empty for nothing."""
+    if quantize not in CONFIGS:
+        return ""
+    return f"--quantize {quantize} is slow unless the network is compiled: add --compile"
 
 
 def quantized_in_place(network: nn.Module, placement: Placement) -> None:

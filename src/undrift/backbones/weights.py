@@ -151,13 +151,24 @@ def tensors_digest(modules: Iterable[nn.Module]) -> str:
     for module in modules:
         for name, tensor in module.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            if isinstance(tensor, Tensor) and tensor.device.type != "meta" and tensor.numel():
-                flat = tensor.detach().as_subclass(Tensor).reshape(-1)
+            for held in _held_in(tensor):
+                flat = held.reshape(-1)
                 step = max(1, (flat.numel() - 1) // (SAMPLES * 64))
                 digest.update(flat[::step].cpu().contiguous().view(torch.uint8).numpy().tobytes())
         scales = {name: part.scaling for name, part in module.named_modules() if hasattr(part, "scaling")}
         digest.update(repr(sorted((name, str(scale)) for name, scale in scales.items())).encode())
     return digest.hexdigest()[:16]
+
+
+def _held_in(tensor: object) -> Iterator[Tensor]:
+    """The plain tensors with numbers that a tensor is made of: a quantised one has its scales beside its weights."""
+    if not isinstance(tensor, Tensor) or tensor.is_meta or not tensor.numel():
+        return
+    if hasattr(tensor, "__tensor_flatten__"):
+        for name in tensor.__tensor_flatten__()[0]:
+            yield from _held_in(getattr(tensor, name))
+    else:
+        yield tensor.detach().as_subclass(Tensor)
 
 
 def _hashed_blocks(file: Path) -> Iterator[bytes]:

@@ -9,16 +9,8 @@ import click
 
 from undrift.cli.captions import caption_option
 from undrift.cli.cluster import ray_option
-from undrift.cli.options import (
-    LanguageChoice,
-    MethodChoice,
-    ModelChoice,
-    common,
-    json_option,
-    language_options,
-    method_options,
-    model_options,
-)
+from undrift.cli.language_options import LanguageChoice, language_options
+from undrift.cli.options import MethodChoice, ModelChoice, common, json_option, method_options, model_options
 from undrift.cli.output import emit, say
 from undrift.cli.paths import Folder
 from undrift.cli.text import line

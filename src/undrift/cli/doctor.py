@@ -101,8 +101,8 @@ def _cells(sizes: Iterable[int]) -> str:
 def _way(way: Way, device: str) -> str:
     amounts = [(way.needs.main, ""), (way.needs.loading, " while it is loaded")]
     told = [f"{size(amount)} of main memory{when}" for amount, when in amounts if amount]
-    if way.needs.loading <= way.needs.main:
-        told = told[:1]
+    if way.needs.loading <= way.needs.main or not device.startswith("cuda"):
+        told = told[: bool(way.needs.main)]
     main = "".join(f" and {each}" for each in told)
     verdict = "fits" if way.fits else f"does not fit {way.short}"
     return f"{way.flags or 'no option':<34}  {size(way.needs.device + way.working)} of {device}{main}: {verdict}"

@@ -20,7 +20,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
@@ -29,9 +29,6 @@ from undrift.cli.paths import Folder, OutputFile
 from undrift.errors import InputError
 from undrift.from_json import from_json
 from undrift.outputs import PICTURE_ENDINGS
-
-if TYPE_CHECKING:
-    from undrift.instructions.chat_model import ChatModel
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -155,24 +152,6 @@ class MethodChoice:
         return {name: value for name, value in named.items() if value is not None} | dict(
             map(_setting, self.settings)
         )
-
-
-@dataclass(frozen=True)
-class LanguageChoice:
-    """The language model that reads instructions; None leaves them to the grammar."""
-
-    llm: str | None
-    llm_model: str | None
-
-    def opened(self) -> ChatModel | None:
-        """The model, its key from the environment.
-
-        Raises:
-            InputError: half of it is given, or it cannot be used.
-        """
-        from undrift.instructions.chat_model import chat_model
-
-        return chat_model(self.llm, self.llm_model)
 
 
 def shell() -> Shell:
@@ -369,27 +348,6 @@ reference_option: Decorator = click.option(
     help="Pull the turn towards the look of this picture, of the session's size: by the WEIGHT, up to 1 (default "
     "0.7), where the MASK is white. Repeatable. For the methods undrift and multi_turn.",
 )
-
-language_options = bundle(
-    "chosen_language",
-    LanguageChoice,
-    (
-        click.option(
-            "--llm",
-            metavar="URL",
-            envvar="UNDRIFT_LLM",
-            help="OpenAI-compatible address, up to /v1, of a language model that reads instructions; its key goes "
-            "into $UNDRIFT_LLM_KEY. Default: $UNDRIFT_LLM, else the grammar, offline.",
-        ),
-        click.option(
-            "--llm-model",
-            metavar="NAME",
-            envvar="UNDRIFT_LLM_MODEL",
-            help="The model's name there. Default: $UNDRIFT_LLM_MODEL.",
-        ),
-    ),
-)
-"""The options that choose a language model; the command receives one ``LanguageChoice`` as ``chosen_language``."""
 
 ahead_option: Decorator = click.option(
     "--ahead/--no-ahead",

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from undrift.cli.captions import caption_of, caption_option, prompt_option
+from undrift.cli.language_options import LanguageChoice, language_options
 from undrift.cli.options import (
     Handover,
-    LanguageChoice,
     MethodChoice,
     ModelChoice,
     common,
     handover_option,
     json_option,
-    language_options,
     method_options,
     model_options,
     output_option,

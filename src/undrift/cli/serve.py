@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from undrift.cli.options import LanguageChoice, ModelChoice, ahead_option, common, language_options, model_options
+from undrift.cli.language_options import LanguageChoice, language_options
+from undrift.cli.options import ModelChoice, ahead_option, common, model_options
 from undrift.cli.output import say
 from undrift.cli.paths import Folder
 from undrift.errors import InputError

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from undrift.cli.options import LanguageChoice, ModelChoice, ahead_option, common, language_options, model_options
+from undrift.cli.language_options import LanguageChoice, language_options
+from undrift.cli.options import ModelChoice, ahead_option, common, model_options
 from undrift.cli.output import say
 from undrift.cli.paths import Folder
 from undrift.cli.sessions import open_session
