@@ -17,7 +17,7 @@ from undrift.instructions.reading import Kind
 from undrift.instructions.refusals import Why
 from undrift.methods import registry
 from undrift.studio import languages
-from undrift.studio.app import STATIC
+from undrift.studio.page import STATIC
 
 CATALOGUES = sorted((STATIC / "languages").glob("*.json"))
 PLAIN = re.compile(r"\bt\(\"([^\"]+)\"\)")

@@ -55,12 +55,10 @@ from undrift.studio.forms import (
 from undrift.studio.guard import file_name
 from undrift.studio.job import Job
 from undrift.studio.notes import Note
+from undrift.studio.page import FOREVER
 from undrift.studio.saying import understood
 from undrift.studio.studio import Studio
 from undrift.studio.uploads import Upload
-
-FOREVER = "private, max-age=31536000, immutable"
-"""Turns never change: their addresses carry the hash of their picture."""
 
 _decoding = anyio.CapacityLimiter(2)
 """Uploads decoded at a time: each may need 24 megapixels of memory."""

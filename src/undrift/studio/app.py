@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.resources import files
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,18 +15,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from undrift.errors import UndriftError
-from undrift.studio import api, downloads, login, uploads
+from undrift.studio import api, downloads, login, page, uploads
 from undrift.studio.answers import JSONResponse
 from undrift.studio.guard import Guard
 from undrift.studio.http_errors import status_of
 from undrift.studio.kept_queue import KeptQueue
+from undrift.studio.page import STATIC
 from undrift.studio.password import Door
 from undrift.studio.selecting import Sights
 from undrift.studio.studio import Studio
 
 log = logging.getLogger(__name__)
 
-STATIC = Path(str(files("undrift.studio").joinpath("static")))
 UPLOADS = "/api/uploads"
 ARCHIVES = "/api/archives"
 MAX_ARCHIVE = 256 * 2**20
@@ -65,11 +63,6 @@ def create_app(studio: Studio, host: str = "127.0.0.1", password: str | None = N
     return Guard(app, host, door, {UPLOADS: uploads.MAX_BYTES, ARCHIVES: MAX_ARCHIVE, "/login": 4096})
 
 
-def page(request: Request) -> Response:
-    """The page; which session it shows is behind the ``#`` and never reaches the server."""
-    return Response((STATIC / "index.html").read_bytes(), media_type="text/html")
-
-
 def _refused(request: Request, error: UndriftError) -> Response:
     return JSONResponse({"error": " ".join(str(error).split())}, status_of(error))
 
@@ -101,7 +94,7 @@ _SESSION = "/api/sessions/{name}"
 _TURN = _SESSION + "/turns/{turn}"
 
 ROUTES = [
-    Route("/", page),
+    Route("/", page.show),
     Route("/login", login.show, methods=["GET"]),
     Route("/login", login.log_in, methods=["POST"]),
     Route("/logout", login.log_out, methods=["POST"]),
@@ -144,5 +137,6 @@ ROUTES = [
     Route(_TURN + "/picture", api.picture),
     Route(_TURN + "/thumbnail", api.thumbnail),
     Route(_TURN + "/overlay", api.overlay),
+    Route("/static/v/{version}/{path:path}", page.file),
     Mount("/static", Static(directory=STATIC)),
 ]

@@ -15,7 +15,7 @@ from undrift.littleworld import demo
 from undrift.methods import registry
 from undrift.session import engine
 from undrift.session.engine import EditPlan, run_turn
-from undrift.studio.app import STATIC
+from undrift.studio.page import STATIC
 
 LEFTOVER = Path(__file__).with_name("leftover.js").read_text("utf-8")
 CATALOGUE = json.loads((STATIC / "languages" / "de.json").read_text("utf-8"))

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.studio.browser.conftest import PHONE, Open, Running, rows, shown_id
 from undrift.littleworld import demo
-from undrift.studio.app import STATIC
+from undrift.studio.page import STATIC
 
 
 def words(tag: str) -> dict[str, str]:

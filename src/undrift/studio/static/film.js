@@ -4,7 +4,7 @@ import { turnPath } from "./api.js";
 import { go, look } from "./actions.js";
 import { fill, h, icon } from "./dom.js";
 import { t } from "./languages.js";
-import { noteOf, originalTurn, pathTo, shownTurn, state, title, turnOf, watch } from "./state.js";
+import { childrenOf, noteOf, originalTurn, pathTo, shownTurn, state, title, turnOf, watch } from "./state.js";
 import { changesInWords } from "./words.js";
 
 const FRAME_MS = 900;
@@ -12,8 +12,7 @@ const FRAME_MS = 900;
 // From the original over the shown turn to where one gets by going on: as redo would, else to the first turn made.
 export function branch() {
   const line = pathTo(shownTurn());
-  const children = Map.groupBy(state.session.turns, (turn) => turn.parent);
-  for (let next; (next = turnOf(state.session.trail[line.at(-1).id]) ?? children.get(line.at(-1).id)?.[0]); ) line.push(next);
+  for (let next; (next = turnOf(state.session.trail[line.at(-1).id]) ?? childrenOf(line.at(-1))[0]); ) line.push(next);
   return line;
 }
 
@@ -28,8 +27,11 @@ export function film() {
     box.hidden = state.session.turns.length < 2;
     const focused = list.contains(document.activeElement);
     fill(list, branch().map(frame));
+    if (focused) list.querySelector("[aria-selected=true]")?.focus({ preventScroll: true });
+    reveal();
+  };
+  const reveal = () => {
     const shown = list.querySelector("[aria-selected=true]");
-    if (focused) shown?.focus({ preventScroll: true });
     if (shown) list.scrollLeft = shown.offsetLeft - (list.clientWidth - shown.offsetWidth) / 2;
   };
   const label = () => {
@@ -57,7 +59,7 @@ export function film() {
     list.scrollLeft += event.deltaY;
   }, { passive: false });
   list.addEventListener("pointerdown", stop);
-  new ResizeObserver(draw).observe(list);
+  new ResizeObserver(reveal).observe(list);
   watch(["session", "shown"], draw);
   label();
   draw();

@@ -39,7 +39,20 @@ function flush() {
   for (const run of runs) run();
 }
 
-export const turnOf = (id) => state.session?.turns.find((turn) => turn.id === id) ?? null;
+let indexed = {}; // of no session yet, not even of none
+
+// The turns of the open session by what they are asked for by: a long session is looked through once.
+function index() {
+  const { session } = state;
+  if (indexed.session !== session) {
+    const turns = session?.turns ?? [];
+    indexed = { session, ids: new Map(turns.map((turn) => [turn.id, turn])), numbers: Map.groupBy(turns, (turn) => turn.number), parents: Map.groupBy(turns, (turn) => turn.parent) };
+  }
+  return indexed;
+}
+
+export const turnOf = (id) => index().ids.get(id) ?? null;
+export const childrenOf = (turn) => index().parents.get(turn.id) ?? [];
 const NOTHING = { name: "", starred: false };
 export const noteOf = (turn) => state.session.notes[turn.id] ?? NOTHING;
 export const shownTurn = () => turnOf(state.shown);
@@ -47,7 +60,7 @@ export const shownTurn = () => turnOf(state.shown);
 // What a turn is called: by its number, and a letter where several turns have the same one.
 export function title(turn) {
   if (turn.kind === "original") return t("Original");
-  const twins = state.session.turns.filter((other) => other.number === turn.number);
+  const twins = index().numbers.get(turn.number);
   const at = twins.findIndex((other) => other.id === turn.id);
   const number = `${turn.number}${at > 0 ? letters(at) : ""}`;
   return t`Turn ${number}`;
@@ -67,7 +80,7 @@ export function pathTo(turn) {
 // The turns made from the same turn towards the same prompt: candidates of one turn.
 export function candidatesOf(turn) {
   if (!turn?.parent) return [];
-  return state.session.turns.filter((other) => other.parent === turn.parent && other.prompt === turn.prompt);
+  return index().parents.get(turn.parent).filter((other) => other.prompt === turn.prompt);
 }
 
 // What the shown turn is compared with.

@@ -5,7 +5,7 @@ import { go } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { isFound, narrowed } from "./history.js";
 import { heard, t } from "./languages.js";
-import { candidatesOf, noteOf, state, title, turnOf, watch } from "./state.js";
+import { candidatesOf, childrenOf, noteOf, state, title, turnOf, watch } from "./state.js";
 import { difference } from "./strip.js";
 import { changedWords, changesInWords } from "./words.js";
 
@@ -50,12 +50,11 @@ function reveal(list) {
 // Every turn with its level and how its rail runs: the first child goes straight on in the rail of its parent, every
 // other one starts a rail of its own beneath its parent, ahead of that first child.
 function drawn() {
-  const children = Map.groupBy(state.session.turns, (turn) => turn.parent);
   const rows = [];
   const stack = [[state.session.turns[0], 1, "root"]];
   while (stack.length) {
     const [turn, level, rail] = stack.pop();
-    const [first, ...others] = children.get(turn.id) ?? [];
+    const [first, ...others] = childrenOf(turn);
     rows.push([turn, level, `${rail}${first ? "" : " tip"}`]);
     if (first) stack.push([first, level, "on"]);
     for (const other of others.reverse()) stack.push([other, level + 1, "off"]);
@@ -73,7 +72,7 @@ function listed() {
 // A candidate that was not taken: the last of its kind, neither shown nor kept, not even a favourite.
 function isLeft(turn) {
   const siblings = candidatesOf(turn);
-  const used = (one) => one.id === state.shown || one.id === state.session.head || noteOf(one).starred || state.session.turns.some((other) => other.parent === one.id);
+  const used = (one) => one.id === state.shown || one.id === state.session.head || noteOf(one).starred || childrenOf(one).length > 0;
   return siblings.length > 1 && !used(turn) && (siblings.some(used) || siblings[0] !== turn);
 }
 
