@@ -36,7 +36,10 @@ def to_region(mask: torch.Tensor | None, size: tuple[int, int]) -> Image.Image |
         return None
     one = mask[0] if mask.ndim == 3 and mask.shape[0] == 1 else mask
     if one.ndim != 2 or tuple(one.shape) != (size[1], size[0]):
-        raise InputError(f"the mask has the shape {tuple(mask.shape)}, expected one of {size[0]}x{size[1]} pixels")
+        raise InputError(
+            f"the mask has the shape {tuple(mask.shape)}, expected one of {size[0]}x{size[1]} pixels;"
+            " of a picture without alpha, Load Image gives an empty one of 64x64: leave that unconnected"
+        )
     levels = (one.detach().cpu().clamp(0, 1) * 255).round().byte().numpy()
     if not levels.any():
         raise InputError("the mask selects nothing: paint where to edit, or leave it unconnected")

@@ -1,6 +1,8 @@
 """The nodes. A turn on a wire is a session's folder and the turn's id; pictures and latents stay in the session.
 
-A node that is run again with the same inputs gives the turn that its session holds already.
+A node that is run again with the same inputs gives the turn that its session holds already. ComfyUI runs nodes in
+torch's inference mode, in which nothing that is loaded or made can be differentiated later: the nodes that load or run
+a model leave it, since some methods need gradients.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import folder_paths
+import torch
 from comfy_api.latest import io
 from PIL import ImageChops
 
@@ -19,12 +22,13 @@ from undrift.methods import registry
 from undrift.session import engine
 from undrift.session.compare import compare
 from undrift.session.next_turn import carried, last_method
-from undrift.session.repeated import turn_there
+from undrift.session.repeated import restored_there, turn_there
 from undrift.session.saying import heard, said_plan, told
 from undrift.session.sheet import contact_sheet
 from undrift.studio.session_folders import SessionFolders
 
 from .convert import to_images, to_picture, to_region
+from .watching import Watched
 
 CATEGORY = "undrift"
 AS_BEFORE = "as before"
@@ -83,6 +87,7 @@ class LoadModel(io.ComfyNode):
         )
 
     @classmethod
+    @torch.inference_mode(False)
     def execute(cls, model: str, dtype: str, device: str, offload: str, quantize: str) -> io.NodeOutput:
         return io.NodeOutput(load(model, dtype=dtype, device=device, offload=offload, quantize=quantize))
 
@@ -106,6 +111,7 @@ class StartSession(io.ComfyNode):
         )
 
     @classmethod
+    @torch.inference_mode(False)
     def execute(cls, model: Backbone, image: object, caption: str, name: str) -> io.NodeOutput:
         picture, folders = to_picture(image), SessionFolders(sessions_folder())
         wanted, count = name, 1
@@ -144,6 +150,7 @@ class EditTurn(io.ComfyNode):
         )
 
     @classmethod
+    @torch.inference_mode(False)
     def execute(
         cls,
         model: Backbone,
@@ -166,7 +173,8 @@ class EditTurn(io.ComfyNode):
             listen = partial(heard, tree, text, parent.id, None, None if read_as == READINGS[0] else read_as)
             reading = told(listen, text, parent.prompt, editor)
             plan = replace(said_plan(reading, parent), seed=seed, region=region)
-            made = engine.run_turn(session, model, editor, plan, tree=tree)
+            watched = Watched(model, editor.cost(model).evaluations)
+            made = engine.run_turn(session, model, editor, plan, [watched], tree)
         return _given(session, made, made.prompt)
 
 
@@ -189,13 +197,16 @@ class Restore(io.ComfyNode):
         )
 
     @classmethod
+    @torch.inference_mode(False)
     def execute(cls, model: Backbone, turn: At, mask: object, from_turn: str) -> io.NodeOutput:
         session = turn.session
-        parent = session.turn(turn.turn)
+        tree = session.tree()
+        parent, anchor = tree.turn(turn.turn), tree.turn(from_turn)
         brush = to_region(mask, (parent.width, parent.height))
         if brush is None:
             raise InputError("connect a mask: it says where the earlier picture comes back")
-        return _given(session, engine.restore(session, model, brush, from_turn, parent.id))
+        made = restored_there(tree, parent, anchor, brush)
+        return _given(session, made or engine.restore(session, model, brush, anchor.id, parent.id))
 
 
 class Tree(io.ComfyNode):

@@ -1,4 +1,7 @@
-"""The ComfyUI nodes, loaded and run as ComfyUI's documents say that it does: package, entry point, schema, graph."""
+"""The ComfyUI nodes, loaded and run as ComfyUI's documents say that it does: package, entry point, schema, graph.
+
+``test_inside_comfyui.py`` does it in ComfyUI itself, where there is one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,10 +18,12 @@ import pytest
 import torch
 
 import undrift
+from tests.support import tiny_sd
 from tests.support.asynchronous import run_async
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
 from undrift.errors import InputError
 from undrift.methods import registry
+from undrift.methods.null_text import NullText, NullTextParams
 from undrift.session.store import Session
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +61,7 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     found = run_async(extension.get_node_list)
     yield {node.define_schema().node_id: node for node in found}
     for added in set(sys.modules) - before:
-        if added.split(".")[0] in (name, "comfy_api"):
+        if added.split(".")[0] in (name, "comfy_api", "comfy"):
             del sys.modules[added]
 
 
@@ -69,7 +75,8 @@ def execute(nodes: Nodes, graph: Graph, images: dict[str, torch.Tensor]) -> dict
             values = {name: run(v[0])[v[1]] if isinstance(v, list) else v for name, v in inputs.items()}
             if kind in nodes:
                 check(key, kind)
-                given[key] = nodes[kind].execute(**values).args
+                with torch.inference_mode():  # as ComfyUI
+                    given[key] = nodes[kind].execute(**values).args
                 assert len(given[key]) == len(nodes[kind].define_schema().outputs)
             else:
                 given[key] = (images[values["image"]],) if kind == "LoadImage" else ()
@@ -150,6 +157,55 @@ def test_a_mask_bounds_a_turn_and_brings_the_original_back(nodes: Nodes) -> None
     for wrong in (torch.zeros(1, 32, 40), torch.ones(1, 8, 8), torch.ones(2, 32, 40)):
         with pytest.raises(InputError, match="the mask"):
             nodes["UndriftEditTurn"].execute(model=model, turn=at, mask=wrong, **said)
+
+
+def test_a_restored_turn_is_made_once(nodes: Nodes) -> None:
+    (model,) = nodes["UndriftLoadModel"].execute("toy", "auto", "cpu", "none", "none").args
+    at, before = nodes["UndriftStartSession"].execute(model, picture(), "a cat", "back").args
+    said = {"read_as": "caption", "method": "toy", "dial": 0.0, "seed": 3}
+    edited, _, _ = nodes["UndriftEditTurn"].execute(model=model, turn=at, text="a dog", **said).args
+    mask = torch.zeros(1, 32, 40)
+    mask[:, 8:24, 8:24] = 1.0
+    first, shown = nodes["UndriftRestore"].execute(model, edited, mask, "original").args
+    assert torch.equal(shown[mask == 1][10:-10], before[mask == 1][10:-10])
+    for anchor in ("original", "0", at.turn):
+        again, _ = nodes["UndriftRestore"].execute(model, edited, mask, anchor).args
+        assert again == first
+    whole, _ = nodes["UndriftRestore"].execute(model, edited, torch.ones(1, 32, 40), "original").args
+    assert whole != first
+    assert nodes["UndriftRestore"].execute(model, edited, torch.ones(1, 32, 40), "original").args[0] == whole
+    assert len(at.session.turns()) == 4
+
+
+def test_the_bar_moves_to_its_end_and_the_button_stops_a_turn(nodes: Nodes) -> None:
+    management, utils = (importlib.import_module(f"comfy.{name}") for name in ("model_management", "utils"))
+    (model,) = nodes["UndriftLoadModel"].execute("toy", "auto", "cpu", "none", "none").args
+    at, _ = nodes["UndriftStartSession"].execute(model, picture(), "a cat", "bar").args
+    said = {"read_as": "caption", "method": "toy", "dial": 0.0, "seed": 3}
+    nodes["UndriftEditTurn"].execute(model=model, turn=at, text="a dog", **said)
+    done, total = zip(*utils.shown, strict=True)
+    assert list(done) == sorted(done)
+    assert set(total) == {done[-1]}
+    management.interrupt_processing = True
+    with pytest.raises(management.InterruptProcessingException):
+        nodes["UndriftEditTurn"].execute(model=model, turn=at, text="a cow", **said)
+    assert len(at.session.turns()) == 2
+    assert at.session.unfinished() == ()
+
+
+def test_methods_that_take_gradients_run_in_comfyui_s_inference_mode(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = {**registry.all_methods(), "null_text": partial(NullText, NullTextParams(steps=2, inner_steps=1))}
+    monkeypatch.setattr(registry, "get", lambda name, *_: fitted[name]())
+    monkeypatch.setattr(sys.modules["custom_nodes_undrift.nodes"], "load", lambda *_, **__: tiny_sd.backbone_of(tiny_sd.pipeline()))
+    with torch.inference_mode():
+        (model,) = nodes["UndriftLoadModel"].execute("tiny", "auto", "cpu", "none", "none").args
+        at, _ = nodes["UndriftStartSession"].execute(model, picture(), "a cat", "fitted").args
+        said = {"read_as": "caption", "method": "null_text", "dial": 0.0, "seed": 3}
+        nodes["UndriftEditTurn"].execute(model=model, turn=at, text="a dog", **said)
+    assert at.session.head.spec is not None
+    assert at.session.head.spec.method == "null_text"
 
 
 def test_what_cannot_be_edited_is_refused(nodes: Nodes, tmp_path: Path) -> None:

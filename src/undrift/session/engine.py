@@ -219,8 +219,7 @@ def restore(
     onto, wanted = tree.turn(parent), tree.turn(anchor)
     if onto.id == wanted.id:
         raise InputError(f"turn {onto.number} is the turn to restore and to restore from: name an earlier one")
-    size = (onto.width, onto.height)
-    painted = region.checked(brush, size) or Image.new("L", size, 255)
+    painted = region.brushed(brush, (onto.width, onto.height))
     spec = RestoreSpec(anchor=wanted.id, region_hash=sha256(mask_bytes(painted)))
     work = Work(session, backbone, tree, onto, painted)
     (turn,) = _appended(session, onto, onto.prompt, [spec], lambda specs: ((0, work.restore(wanted)) for _ in specs))

@@ -69,6 +69,15 @@ def checked(region: Image.Image | None, size: tuple[int, int]) -> Image.Image | 
     return None if low == 255 else mask
 
 
+def brushed(brush: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """``brush`` as a restored turn takes it: L and of the picture's ``size``.
+
+    Raises:
+        InputError: another size, or black everywhere.
+    """
+    return checked(brush, size) or Image.new("L", size, 255)
+
+
 def weights(region: Image.Image) -> Weight:
     """w of the formula above."""
     feather = max(1, round(min(region.size) / FEATHER))
