@@ -11,10 +11,18 @@ import pytest
 from PIL import Image
 
 import undrift
+from tests.support.example import SCENES
 from tests.support.toy import ToyBackbone
 from undrift.littleworld import demo
+from undrift.littleworld.render import render
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_pictures_are_what_the_model_knows(name: str) -> None:
+    with Image.open(EXAMPLES / name) as picture:
+        assert picture.tobytes() == render(SCENES[name], demo.SIZE).tobytes()
 
 
 def test_edit_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,8 @@
 """The nodes. A turn on a wire is a session's folder and the turn's id; pictures and latents stay in the session.
 
 A node that is run again with the same inputs gives the turn that its session holds already. ComfyUI runs nodes in
-torch's inference mode, in which nothing that is loaded or made can be differentiated later: the nodes that load or run
-a model leave it, since some methods need gradients.
+torch's inference mode, in which nothing that is loaded or made can be differentiated later: the nodes that load or
+run a model leave it, since some methods need gradients.
 """
 
 from __future__ import annotations
@@ -143,7 +143,8 @@ class EditTurn(io.ComfyNode):
                 io.Combo.Input("read_as", options=list(READINGS), default=READINGS[0]),
                 io.Combo.Input("method", options=[AS_BEFORE, *all_methods()], default=AS_BEFORE),
                 io.Float.Input("dial", default=0.0, min=-1.0, max=1.0, step=0.05, tooltip="-1 obeys, 1 preserves."),
-                io.Int.Input("seed", default=0, min=0, max=2**32 - 1),
+                # No new seed by itself after every run: it would make the turns before this one anew as well.
+                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=False),
                 io.Mask.Input("mask", optional=True, tooltip="Where the picture may change."),
             ],
             outputs=[*_turn_outputs(), io.String.Output(display_name="caption")],

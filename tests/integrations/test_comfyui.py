@@ -198,7 +198,9 @@ def test_methods_that_take_gradients_run_in_comfyui_s_inference_mode(
 ) -> None:
     fitted = {**registry.all_methods(), "null_text": partial(NullText, NullTextParams(steps=2, inner_steps=1))}
     monkeypatch.setattr(registry, "get", lambda name, *_: fitted[name]())
-    monkeypatch.setattr(sys.modules["custom_nodes_undrift.nodes"], "load", lambda *_, **__: tiny_sd.backbone_of(tiny_sd.pipeline()))
+    monkeypatch.setattr(
+        sys.modules["custom_nodes_undrift.nodes"], "load", lambda *_, **__: tiny_sd.backbone_of(tiny_sd.pipeline())
+    )
     with torch.inference_mode():
         (model,) = nodes["UndriftLoadModel"].execute("tiny", "auto", "cpu", "none", "none").args
         at, _ = nodes["UndriftStartSession"].execute(model, picture(), "a cat", "fitted").args

@@ -13,7 +13,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -27,25 +26,21 @@ from PIL import Image
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from tests.studio.browser.conftest import CHROMIUM, serve
-from undrift import load, method, run_turn, start_session
+from tests.support import comfyui as comfy
+from tests.support.example import DOG
+from undrift import load
 from undrift.cli.main import cli
 from undrift.littleworld import demo
 from undrift.littleworld.captions import caption
 from undrift.littleworld.render import render
-from undrift.littleworld.scenes import PLACEMENTS, Scene, Thing
 from undrift.pictures import png_bytes
 from undrift.services.images_api.app import create_api
 from undrift.services.mcp.desk import Desk
 from undrift.services.mcp.server import create_server
-from undrift.session.compare import compare
-from undrift.session.saying import heard, said_plan
-from undrift.session.sheet import contact_sheet
 from undrift.studio import server
 from undrift.studio.studio import Studio
 
 WINDOW = ViewportSize(width=1100, height=760)
-DOG = Scene("beach", Thing("dog", "yellow"), None, Thing("cactus", "red"), PLACEMENTS[0])
-"""What the example workflow for ComfyUI begins with; it wears nothing yet."""
 
 
 def main() -> None:
@@ -140,61 +135,50 @@ def mcp(browser: Browser, desk: Path, target: Path) -> None:
 
 
 def comfyui(browser: Browser, desk: Path, target: Path) -> None:
-    """The example workflow as a graph, with the pictures that the same turns give without ComfyUI."""
-    graph = json.loads((Path(__file__).parents[2] / "integrations/comfyui/example_workflow.json").read_text("utf-8"))
-    model, picture = load("littleworld"), render(DOG, demo.SIZE)
-    session = start_session(desk / "comfyui", picture, caption(DOG), model)
-    for key in ("4", "5"):
-        plan = replace(said_plan(heard(session.tree(), graph[key]["inputs"]["text"]), session.head), seed=7)
-        run_turn(session, model, method("undrift", model), plan)
-    path = session.path(session.head)
-    shown = {"2": picture, "3": picture, "4": session.picture(path[1]), "5": session.picture(path[2])}
-    shown |= {"6": compare(session, path[0], path[2]).heat, "7": contact_sheet(session)}
-    page = browser.new_context(viewport=ViewportSize(width=1485, height=490)).new_page()
-    page.set_content(_graph(graph, shown))
-    save(page.screenshot(), target)
+    """ComfyUI's own page with the example workflow that it ran; where there is a ComfyUI."""
+    with comfy.started(comfy.laid_out(desk)) as running:
+        page = browser.new_context(viewport=ViewportSize(width=1760, height=900)).new_page()
+        page.goto(running.url)
+        page.wait_for_function("window.app?.canvas?.graph", timeout=120_000)
+        page.wait_for_timeout(4000)
+        page.keyboard.press("Escape")  # its offer of templates
+        page.evaluate(_PLACED, [comfy.example(), _PLACES])
+        page.evaluate("() => window.app.queuePrompt(0)")
+        comfy.waited(lambda: running.call("/history"), "the graph is run")
+        page.wait_for_timeout(3000)
+        box = {"x": 60, "y": 85, "width": 1655, "height": 665}
+        save(page.screenshot(clip=box), target)
 
 
 _PLACES = {
-    "1": (20, 20),
-    "2": (20, 260),
-    "3": (265, 140),
-    "4": (510, 140),
-    "5": (755, 140),
-    "6": (1000, 100),
-    "7": (1000, 300),
-    "8": (1000, 20),
-    "9": (1245, 100),
-    "10": (1245, 300),
+    "1": (0, 0, 240, 154),
+    "2": (0, 200, 240, 330),
+    "3": (280, 0, 300, 270),
+    "4": (620, 0, 300, 270),
+    "5": (960, 0, 300, 270),
+    "6": (1300, 0, 210, 46),
+    "7": (1300, 105, 210, 46),
+    "8": (620, 340, 300, 330),
+    "9": (1550, 0, 260, 290),
+    "10": (1300, 340, 510, 330),
+    "11": (1300, 210, 210, 80),
+    "12": (960, 340, 300, 220),
 }
+"""Where the nodes stand and how large they are."""
 
-
-def _graph(graph: dict[str, Any], shown: Mapping[str, Image.Image]) -> str:
-    """Boxes with their values and pictures, and the wires between them."""
-    boxes, wires = [], []
-    for key, node in graph.items():
-        x, y = _PLACES[key]
-        values = {name: value for name, value in node["inputs"].items() if not isinstance(value, list)}
-        rows = "".join(f"<p>{escape(name)}: {escape(str(value))}</p>" for name, value in list(values.items())[:3])
-        seen = ""
-        if key in shown:
-            data = base64.b64encode(png_bytes(shown[key])).decode()
-            seen = f'<img src="data:image/png;base64,{data}">'
-        boxes.append(f'<div style="left:{x}px;top:{y}px"><h2>{escape(node["class_type"])}</h2>{rows}{seen}</div>')
-        for value in node["inputs"].values():
-            if isinstance(value, list):
-                a, b = _PLACES[value[0]]
-                ends = f"M{a + 215} {b + 14} C{a + 245} {b + 14} {x - 30} {y + 14} {x} {y + 14}"
-                wires.append(f'<path d="{ends}" fill="none" stroke="#7d8fa3" stroke-width="2"/>')
-    return f'{_GRAPH}<svg width="1485" height="490">{"".join(wires)}</svg>{"".join(boxes)}'
-
-
-_GRAPH = """<style>
-body { font: 12px system-ui, sans-serif; margin: 0; background: #f4f5f7; color: #1d2733 }
-svg { position: absolute } h2 { font-size: 13px; margin: 0 0 4px } p { margin: 0; color: #44525f }
-div { position: absolute; width: 195px; padding: 6px 10px; background: #fff; border: 1px solid #b9c4cf;
-      border-radius: 8px } img { max-width: 195px; max-height: 125px; margin-top: 6px; display: block }
-</style>"""
+_PLACED = """([graph, places]) => {
+    window.app.extensionManager.setting.set("Comfy.Minimap.Visible", false);
+    window.app.loadApiJson(graph, "undrift");
+    for (const node of window.app.graph._nodes) {
+        const [x, y, width, height] = places[node.id];
+        node.pos = [x, y];
+        node.setSize([width, height]);
+    }
+    const view = window.app.canvas.ds;
+    view.scale = 0.87;
+    view.offset = [80, 95];
+    window.app.canvas.setDirty(true, true);
+}"""
 
 
 _TRANSCRIPT = """<style>

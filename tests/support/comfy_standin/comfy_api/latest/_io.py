@@ -32,6 +32,7 @@ class Input:
     max: float | None = None
     step: float | None = None
     multiline: bool = False
+    control_after_generate: bool | None = None
     io_type: str = ""
 
 
@@ -49,7 +50,7 @@ def _kind(io_type: str, *allowed: str) -> type:
 
 
 String = _kind("STRING", "default", "multiline", "placeholder")
-Int = _kind("INT", "default", "min", "max", "step")
+Int = _kind("INT", "default", "min", "max", "step", "control_after_generate")
 Float = _kind("FLOAT", "default", "min", "max", "step")
 Combo = _kind("COMBO", "default", "options")
 Image = _kind("IMAGE")
