@@ -41,7 +41,9 @@ def pattern(line: str) -> str:
 def test_the_tables_of_a_batch_are_read(tmp_path: Path) -> None:
     table = tmp_path / "wishes.csv"
     table.write_text(sample("batch.md", "text", "id,picture").text, "utf-8")
+    assert table.read_text("utf-8") == (ROOT / "examples" / "wishes.csv").read_text("utf-8")
     dog, cat = read_table(table)
+    assert all((ROOT / "examples" / each.row.picture).is_file() for each in (dog, cat))
     assert (dog.id, dog.row.turns) == ("dog", ("make the dog blue", "add a red hat"))
     assert (cat.id, cat.row.turns) == ("cat", ("a red cat wearing a crown in the snow",))
     lines = tmp_path / "wishes.jsonl"

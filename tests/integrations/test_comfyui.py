@@ -9,7 +9,6 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -178,7 +177,8 @@ def test_a_restored_turn_is_made_once(nodes: Nodes) -> None:
 
 
 def test_the_bar_moves_to_its_end_and_the_button_stops_a_turn(nodes: Nodes) -> None:
-    management, utils = (importlib.import_module(f"comfy.{name}") for name in ("model_management", "utils"))
+    management: Any = importlib.import_module("comfy.model_management")
+    utils: Any = importlib.import_module("comfy.utils")
     (model,) = nodes["UndriftLoadModel"].execute("toy", "auto", "cpu", "none", "none").args
     at, _ = nodes["UndriftStartSession"].execute(model, picture(), "a cat", "bar").args
     said = {"read_as": "caption", "method": "toy", "dial": 0.0, "seed": 3}
@@ -196,8 +196,7 @@ def test_the_bar_moves_to_its_end_and_the_button_stops_a_turn(nodes: Nodes) -> N
 def test_methods_that_take_gradients_run_in_comfyui_s_inference_mode(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitted = {**registry.all_methods(), "null_text": partial(NullText, NullTextParams(steps=2, inner_steps=1))}
-    monkeypatch.setattr(registry, "get", lambda name, *_: fitted[name]())
+    monkeypatch.setattr(registry, "get", lambda *_: NullText(NullTextParams(steps=2, inner_steps=1)))
     monkeypatch.setattr(
         sys.modules["custom_nodes_undrift.nodes"], "load", lambda *_, **__: tiny_sd.backbone_of(tiny_sd.pipeline())
     )

@@ -146,8 +146,7 @@ def comfyui(browser: Browser, desk: Path, target: Path) -> None:
         page.evaluate("() => window.app.queuePrompt(0)")
         comfy.waited(lambda: running.call("/history"), "the graph is run")
         page.wait_for_timeout(3000)
-        box = {"x": 60, "y": 85, "width": 1655, "height": 665}
-        save(page.screenshot(clip=box), target)
+        save(page.screenshot(clip={"x": 60, "y": 85, "width": 1655, "height": 665}), target)
 
 
 _PLACES = {

@@ -11,10 +11,14 @@ from click.testing import CliRunner, Result
 
 import undrift.backbones
 from tests.bench.runner.fake_ray import FakeRay
+from tests.support import tiny_pipelines
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
+from undrift.backbones import editors
+from undrift.backbones.folder import ModelFolder
 from undrift.cli import execution
 from undrift.cli.main import cli
 from undrift.methods import registry
+from undrift.methods.instruct import Instruct
 from undrift.session.store import Session
 
 ROWS = """id,picture,prompt,turn1,turn2
@@ -83,3 +87,27 @@ def test_a_captioning_model_that_is_none_is_said_of_the_batch(monkeypatch: pytes
     result = batch("--ray", "local:1", "--caption-model", "none")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "--caption-model none cannot be used" in result.stderr
+
+
+@pytest.mark.slow
+def test_every_worker_is_told_of_the_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody names there is not fetched, so a worker names what the command named."""
+    klein = str(tiny_pipelines.saved("flux2", tmp_path / "klein"))
+    named: list[str] = []
+    look_for = editors.name_editor
+
+    def name_editor(name: str) -> ModelFolder:
+        named.append(name)
+        return look_for(name)
+
+    monkeypatch.setattr(editors, "name_editor", name_editor)
+    monkeypatch.setattr(registry, "all_methods", lambda: {"instruct": Instruct})
+    monkeypatch.setitem(sys.modules, "ray", FakeRay())
+    Path("t.csv").write_text("id,picture,prompt,turn\na,cat.png,a cat,paint it red\n", "utf-8")
+    asked = ["batch", "t.csv", "--ray", "local:1", "--editor", klein, "--set", "steps=2"]
+    result = CliRunner().invoke(cli, asked, prog_name="undrift")
+    assert result.exit_code == 0, result.output
+    assert named == [klein, klein], "by the command, and by its worker"
+    spec = Session.open("t/sessions/a").head.spec
+    assert spec is not None
+    assert (spec.method, spec.params["editor"], spec.instruction) == ("instruct", klein, "paint it red")

@@ -127,16 +127,16 @@ def test_the_sample_of_the_page_runs(
     (code,) = [each.text for each in samples("python") if each.file == ROOT / "docs" / "images-api.md"]
     code = code.replace("http://127.0.0.1:7860/v1", str(client.base_url)).replace('"none"', repr(KEY))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "dog.png").write_bytes(CAT)
+    (tmp_path / "examples").symlink_to(ROOT / "examples", target_is_directory=True)
     made: dict[str, Any] = {}
     exec(compile(code, "docs/images-api.md", "exec"), made)
     made["client"].close()
     (session,) = studio.folders.root.iterdir()
     prompts = [turn.prompt for turn in Session.open(session).turns()]
     assert prompts == [
-        "a yellow dog on a beach",
-        "a blue dog on a beach",
-        "a blue dog wearing a red hat on a beach",
+        "a yellow dog next to a red cactus on a beach",
+        "a blue dog next to a red cactus on a beach",
+        "a blue dog wearing a red hat next to a red cactus on a beach",
     ]
     assert decoded(made["second"].data[0])[:4] == b"\x89PNG"
 

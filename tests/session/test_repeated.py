@@ -38,7 +38,7 @@ def test_a_turn_is_found_by_where_it_may_change_the_picture(session: Session, re
 
     def there(seed: int, region: Image.Image | None) -> str | None:
         found = turn_there(tree, tree.original, "a dog", method, model, seed, region)
-        return found and found.id
+        return None if found is None else found.id
 
     assert there(1, region) == made.id
     assert there(2, region) is None

@@ -49,7 +49,8 @@ class ComfyUI:
         """Its record of a graph that it has run: ``outputs``, and a ``status`` with what happened."""
         number = self.call("/prompt", {"prompt": graph})["prompt_id"]
         meanwhile()
-        return waited(lambda: self.call(f"/history/{number}").get(number), "the graph is run")
+        record: dict[str, Any] = waited(lambda: self.call(f"/history/{number}").get(number), "the graph is run")
+        return record
 
     @property
     def session(self) -> Session:

@@ -79,8 +79,6 @@ def batch(
     order = Order(folder, chosen, seed, language, captioner)
     for item in items:
         method_for(item, order)
-    if ray is not None and chosen_method.editor is not None:
-        raise InputError("--editor works on this machine only: leave out --ray")
     backbone = None if ray else execution.load_model(chosen_model)
     (folder / "sessions").mkdir(parents=True, exist_ok=True)
     with held(RunFolder(folder)):
@@ -88,7 +86,8 @@ def batch(
             results = _made(items, order, backbone)
         else:
             needed = caption_model if any(not item.row.prompt for item in items) else None
-            results = _made_on_ray(str(ray), items, order, chosen_model, chosen_language, needed)
+            models = (needed, chosen_method.editor)
+            results = _made_on_ray(str(ray), items, order, chosen_model, chosen_language, models)
         write_report(folder, results)
     failed = [result for result in results if result.error]
     for result in results:
@@ -141,7 +140,7 @@ def _made_on_ray(
     order: Order,
     model: ModelChoice,
     language: LanguageChoice,
-    captions: str | None,
+    models: tuple[str | None, str | None],
 ) -> list[Result]:
     from undrift.backbones.locate import LITTLEWORLD
     from undrift.cli.bench_progress import bar
@@ -160,7 +159,7 @@ def _made_on_ray(
         order.seed,
         language.llm,
         language.llm_model,
-        captions,
+        *models,
     )
     loading = {**model.arguments, "name": model.model or LITTLEWORLD}
     with (

@@ -28,6 +28,7 @@ class PlainOrder:
         seed: of turns whose row names none.
         llm, llm_model: reads instructions; its key is that of the worker's environment.
         captions: the captioning model, None if nobody named one.
+        editor: the editor by instructions that somebody named, None if nobody did.
     """
 
     folder: Path
@@ -40,13 +41,17 @@ class PlainOrder:
     llm: str | None = None
     llm_model: str | None = None
     captions: str | None = None
+    editor: str | None = None
 
     def order(self) -> Order:
         """The order, with the models that it names."""
+        from undrift.backbones.editors import name_editor
         from undrift.instructions.chat_model import chat_model
         from undrift.methods import registry
         from undrift.services.captions import Captioner
 
+        if self.editor is not None:
+            name_editor(self.editor)
         chosen = registry.choose(self.method, self.preset, self.overrides, self.dial)
         captioner = None if self.captions is None else Captioner(self.captions)
         return Order(self.folder, chosen, self.seed, chat_model(self.llm, self.llm_model), captioner)
