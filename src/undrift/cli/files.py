@@ -155,6 +155,7 @@ def replay(
     """
     from undrift.cli import execution
     from undrift.cli.progress import StopOnInterrupt
+    from undrift.cli.recorded_models import Recorded
     from undrift.pictures import read_picture
     from undrift.session.appearing import check_free
     from undrift.session.replay import repeated_turns
@@ -165,7 +166,7 @@ def replay(
     opened = open_session(session)
     execution.name_models(chosen_method)
     picture = None if image is None else read_picture(image)
-    models = execution.Recorded(opened, chosen_model)
+    models = Recorded(opened, chosen_model)
     models.check(repeated_turns(opened.tree(), turn))
     backbone = models.first(opened.turn(turn or "head"))
     with StopOnInterrupt() as stop:
