@@ -69,9 +69,9 @@ def otsu_means(values: Tensor) -> tuple[float, float]:
     Args:
         values: (n,), n >= 2.
     """
-    ordered = values.double().sort().values
+    ordered = values.cpu().double().sort().values  # Apple's GPUs have no float64
     count, sums = len(ordered), ordered.cumsum(0)
-    below = torch.arange(1, count, dtype=torch.float64, device=values.device)
+    below = torch.arange(1, count, dtype=torch.float64)
     low, high = sums[:-1] / below, (sums[-1] - sums[:-1]) / (count - below)
     best = int((below * (count - below) * (high - low).square()).argmax())
     return float(low[best]), float(high[best])

@@ -53,7 +53,7 @@ class RoughDecoder:
 
 def _tokens(latent: Latent) -> Tensor:
     """(tokens, channels) of the first row, float64 on the CPU."""
-    return latent.packed[0].detach().double().cpu()
+    return latent.packed[0].detach().cpu().double()  # Apple's GPUs have no float64
 
 
 def _colours(picture: Image.Image, geometry: Geometry) -> Tensor:
