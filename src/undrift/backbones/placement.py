@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from undrift.backbones.caching import Cache
+from undrift.backbones.denormals import flushed
 from undrift.errors import OutOfMemory
 
 Offload = Literal["none", "model", "group"]
@@ -134,12 +135,13 @@ class Placement:
 
     @contextmanager
     def using(self, module: nn.Module) -> Iterator[None]:
-        """Run ``module`` in the block: on the device, without gradients (but see ``gradients``), running out of
-        memory explained."""
+        """Run ``module`` in the block: on the device, without gradients (but see ``gradients``), denormal numbers
+        flushed, running out of memory explained."""
         with self.explained():
             if self.offload == "model" and module is not self._resident:
                 self._bring(module)
-            with self.current(), torch.enable_grad() if _GRADIENTS.get() else self._without_gradients():
+            gradients = torch.enable_grad() if _GRADIENTS.get() else self._without_gradients()
+            with self.current(), gradients, flushed(self.device):
                 yield
 
     @contextmanager
