@@ -14,7 +14,7 @@ from tests.support.tiny_pipelines import saved
 from tests.support.toy import toy_picture
 from undrift.attention import MapCapture, TextColumns
 from undrift.backbones import Backbone, from_pipeline, load
-from undrift.backbones.caching import Cache
+from undrift.backbones.caching import KINDS, UNFIT, Cache
 from undrift.backbones.memory import VelocityMemory
 from undrift.cli.options import ModelChoice
 from undrift.cli.placement import recorded
@@ -169,6 +169,7 @@ def test_velocities_under_a_cache_are_not_shared_between_methods(tiny_flux_folde
     ("text", "message"),
     [
         ("teacache", "cache is 'teacache', expected one of: none, first_block, taylorseer"),
+        ("mag_cache:0.1", "cache is 'mag_cache:0.1', which is diffusers' and not taken: its curve of magnitudes"),
         (
             "first_block:2",
             "cache is 'first_block:2', expected first_block:0 to first_block:1, how far the first block",
@@ -222,3 +223,13 @@ def test_a_turn_records_its_cache_and_is_made_again_with_it(tiny_flux_folder: Pa
     assert "--cache first_block:0.2" in command
     assert "'cache': 'first_block:0.2'" in python_script(session, turn)
     assert ModelChoice(None, None, None, None, None).settled(recorded(turn.spec)).held["cache"] == "first_block:0.2"
+
+
+def test_every_cache_of_diffusers_is_taken_or_refused_by_name() -> None:
+    import diffusers.hooks
+
+    theirs = {name for name in dir(diffusers.hooks) if name.startswith("apply_") and name.endswith("_cache")}
+    taken = {f"apply_{name}_cache" for name in KINDS}
+    assert taken < theirs
+    refused = {name.removeprefix("apply_") for name in theirs - taken} | {"pyramid_attention_broadcast"}
+    assert refused == UNFIT.keys()

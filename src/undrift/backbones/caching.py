@@ -37,6 +37,16 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+UNFIT: Mapping[str, str] = {
+    "mag_cache": "its curve of magnitudes is that of one model's whole sampling, where no edit's evaluations lie",
+    "pyramid_attention_broadcast": "it reuses attention within timesteps that are known for video models",
+    "faster_cache": "it reuses attention within timesteps that are known for video models",
+    "sea_cache": "it follows the spectra of videos, and diffusers adapts it to video models alone",
+    "text_kv_cache": "it is for models whose text does not depend on the picture, and here both attend to each other",
+}
+"""diffusers' other caches, by the names that it gives them, and why they are not taken."""
+
+
 @dataclass(frozen=True)
 class Cache:
     """One of ``KINDS`` with its value; written ``NAME:VALUE``."""
@@ -56,7 +66,8 @@ class Cache:
         name, colon, value = text.partition(":")
         kind = KINDS.get(name)
         if kind is None:
-            raise InputError(f"cache is '{text}', expected one of: none, {', '.join(KINDS)}")
+            why = f", which is diffusers' and not taken: {UNFIT[name]}" if name in UNFIT else ""
+            raise InputError(f"cache is '{text}'{why}, expected one of: none, {', '.join(KINDS)}")
         try:
             number = float(value) if colon else kind.usual
         except ValueError:
