@@ -111,6 +111,21 @@ def offered(client: TestClient, name: str, query: str = "") -> Json:
     return next(one for one in models if one["name"] == name)
 
 
+@pytest.mark.parametrize(
+    ("free", "why"), [(80e9, "not on this machine"), (16e9, "larger than the 16.0 GB of memory")]
+)
+def test_what_a_download_takes_is_told_before_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, free: float, why: str
+) -> None:
+    monkeypatch.setattr("undrift.studio.models.local_models", lambda: iter(()))
+    monkeypatch.setattr("undrift.studio.models.is_here", lambda known: "/" not in known)
+    monkeypatch.setattr("undrift.studio.models.free_memory", lambda: int(free))
+    flux = offered(client, "black-forest-labs/FLUX.1-dev")
+    assert f"{flux['bytes'] / 1e9:.0f} GB" in flux["about"]
+    assert (flux["download"], "non-commercial" in flux["licence"]) == (True, True)
+    assert why in flux["why_not"]
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub with one small model, which is known."""

@@ -23,6 +23,15 @@ KNOWN = {
 }
 """The models that undrift is made for, each with a line about it."""
 
+_FLUX = 2 * (11_901_408_320 + 4_762_310_656 + 123_060_480 + 83_819_683)
+"""Bytes of FLUX.1-dev's transformer, T5, CLIP and VAE, by their numbers of parameters, in 16 bits."""
+
+TO_DOWNLOAD = {
+    "black-forest-labs/FLUX.1-dev": (_FLUX, "flux-1-dev-non-commercial-license"),
+    "black-forest-labs/FLUX.1-Krea-dev": (_FLUX, "flux-1-dev-non-commercial-license"),
+}
+"""Of the models of ``KNOWN`` that are brought from the hub, their bytes and licence, before they are here."""
+
 LICENCE = re.compile(r"^license(?:_name)?:\s*(\S+)", re.MULTILINE)
 _CARD = 64 * 1024
 

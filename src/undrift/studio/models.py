@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from undrift.backbones.examination import examined
-from undrift.backbones.local_models import KNOWN, is_here, local_models
+from undrift.backbones.local_models import KNOWN, TO_DOWNLOAD, is_here, local_models
 from undrift.backbones.locate import download
 from undrift.backbones.placement import free_memory
 from undrift.studio.forms import ModelForm
@@ -30,8 +30,9 @@ USUAL_SIZE = (1024, 1024)
 def offers(studio: Studio, size: tuple[int, int]) -> list[dict[str, Any]]:
     """Every model that could be asked for: those that undrift knows, then others in the hub's cache.
 
-    ``why_not`` says in words why it cannot be changed to, empty if it can; ``memory`` is what it takes in bytes while
-    it edits pictures of ``size``, None where that is not known; ``download`` whether it can be brought here.
+    ``why_not`` says in words why it cannot be changed to, empty if it can; ``bytes`` and ``licence`` are told of those to
+    be downloaded, too; ``memory`` is what it takes in bytes while it edits pictures of ``size``, None where that is not
+    known; ``download`` whether it can be brought here.
     """
     free, found = free_memory(), {one.name: one for one in local_models() if one.use != "editor"}
     names = dict.fromkeys([*KNOWN, *found])
@@ -47,14 +48,17 @@ def _offer(studio: Studio, name: str, free: int, found: Any, size: tuple[int, in
         why_not = found.problem or f"a {found.pipeline} cannot be edited with"
     elif not here:
         why_not = "not on this machine"
+        if TO_DOWNLOAD.get(name, (0, ""))[0] > free:
+            why_not = f"not on this machine, and larger than the {free / 1e9:.1f} GB of memory that are free"
     elif not used and memory is not None and memory.total > free:
         why_not = f"needs {memory.total / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+    size_there, licence_there = TO_DOWNLOAD.get(name, (None, ""))
     return {
         "name": name,
         "about": KNOWN.get(name, ""),
-        "bytes": found.size if found is not None else None,
+        "bytes": found.size if found is not None else size_there,
         "memory": None if memory is None else memory.total,
-        "licence": found.licence if found is not None else "",
+        "licence": found.licence if found is not None else licence_there,
         "used": used,
         "why_not": why_not,
         "download": name in KNOWN and (not here or bool(found is not None and found.problem)),

@@ -64,6 +64,8 @@ def test_the_bar_of_a_running_turn_covers_nothing(open_page: Open, running: Runn
     write(page, demo.edits()[0])
     page.get_by_role("button", name="Make the turn").click()
     expect(page.locator(".bar .progress")).to_be_visible()
+    # What it was understood as is seen while it runs, too.
+    expect(page.locator(".bar .diff ins")).to_have_text(["wearing", "a", "pink", "crown"])
     for size in (page.viewport_size, PHONE):
         assert size is not None
         page.set_viewport_size(size)

@@ -5,7 +5,8 @@ import { fill, h } from "./dom.js";
 import { changes, nextTurn, source, write } from "./draft.js";
 import { t } from "./languages.js";
 import { attempt } from "./say.js";
-import { chips, marked } from "./words.js";
+import { state, turnOf } from "./state.js";
+import { changedWords, chips, marked } from "./words.js";
 
 const WAIT_MS = 120;
 
@@ -44,6 +45,19 @@ export function differenceOf(drawn) {
     [...steer.querySelectorAll(".chip")].find((chip) => chip.textContent === word)?.focus();
   };
   return { diff, steer, compare, isEmpty: () => !analysis.words.length };
+}
+
+// What a turn on its way changes of the picture that it is made from.
+export function changeOf(job) {
+  const place = h("p", { class: "diff", hidden: true });
+  const from = state.jobs.get(job.after)?.prompt ?? turnOf(job.parent)?.prompt;
+  const show = async () => {
+    const { words } = await post("/api/diff", { source: from, target: job.prompt });
+    fill(place, changedWords(words));
+    place.hidden = false;
+  };
+  if (from && job.prompt && from !== job.prompt) attempt(show);
+  return place;
 }
 
 function debounced(run) {

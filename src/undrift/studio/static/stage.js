@@ -6,6 +6,7 @@ import { number, share } from "./format.js";
 import { t } from "./languages.js";
 import { severalView } from "./several.js";
 import { comparison, turnSelect } from "./compare.js";
+import { changeOf } from "./difference.js";
 import { fill, h, icon } from "./dom.js";
 import { jobProgress } from "./jobs.js";
 import { currentMode, MODES, setMode } from "./modes.js";
@@ -115,7 +116,7 @@ function showBar(bar, job) {
   if (bar.dataset.job !== job.id || !bar.firstChild) {
     bar.dataset.job = job.id;
     const stop = h("button", { type: "button", class: "stop", onclick: () => cancel(job) }, icon("stop"), t("Cancel"));
-    fill(bar, h("ul", { class: "strip tiles", "aria-label": t("Candidates being made") }), h("div", { class: "row" }, h("div", { class: "progress-place" }), stop));
+    fill(bar, h("ul", { class: "strip tiles", "aria-label": t("Candidates being made") }), changeOf(job), h("div", { class: "row" }, h("div", { class: "progress-place" }), stop));
   }
   showTiles(bar.querySelector(".tiles"), job);
   return fill(bar.querySelector(".progress-place"), jobProgress(job));
