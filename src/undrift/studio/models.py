@@ -30,9 +30,9 @@ USUAL_SIZE = (1024, 1024)
 def offers(studio: Studio, size: tuple[int, int]) -> list[dict[str, Any]]:
     """Every model that could be asked for: those that undrift knows, then others in the hub's cache.
 
-    ``why_not`` says in words why it cannot be changed to, empty if it can; ``bytes`` and ``licence`` are told of those to
-    be downloaded, too; ``memory`` is what it takes in bytes while it edits pictures of ``size``, None where that is not
-    known; ``download`` whether it can be brought here.
+    ``why_not`` says in words why it cannot be changed to, empty if it can; ``bytes`` and ``licence`` are told of
+    those to be downloaded, too; ``memory`` is what it takes in bytes while it edits pictures of ``size``, None where
+    that is not known; ``download`` whether it can be brought here.
     """
     free, found = free_memory(), {one.name: one for one in local_models() if one.use != "editor"}
     names = dict.fromkeys([*KNOWN, *found])
