@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from undrift.methods.registry import all_methods, method
     from undrift.pictures import read_picture
     from undrift.session.ahead import prepare
+    from undrift.session.canvas import Frame
     from undrift.session.engine import EditPlan, run_together, run_turn, start_session
+    from undrift.session.extending import extend
     from undrift.session.model import Turn
     from undrift.session.references import Look
     from undrift.session.store import Session
@@ -30,12 +32,14 @@ _HOMES = {
     "EditPlan": "undrift.session.engine",
     "EditRequest": "undrift.methods.base",
     "EditResult": "undrift.methods.base",
+    "Frame": "undrift.session.canvas",
     "Look": "undrift.session.references",
     "Reading": "undrift.instructions",
     "Session": "undrift.session.store",
     "Turn": "undrift.session.model",
     "UndriftError": "undrift.errors",
     "all_methods": "undrift.methods.registry",
+    "extend": "undrift.session.extending",
     "from_pipeline": "undrift.backbones",
     "load": "undrift.backbones",
     "method": "undrift.methods.registry",
@@ -53,6 +57,7 @@ __all__ = [
     "EditPlan",
     "EditRequest",
     "EditResult",
+    "Frame",
     "Look",
     "Reading",
     "Session",
@@ -60,6 +65,7 @@ __all__ = [
     "UndriftError",
     "__version__",
     "all_methods",
+    "extend",
     "from_pipeline",
     "load",
     "method",

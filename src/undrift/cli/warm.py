@@ -27,7 +27,7 @@ from undrift.errors import InputError
 SOCKET_VARIABLE = "UNDRIFT_SOCKET"
 """Where the socket is; empty for: nowhere, load the model here."""
 
-COMMANDS = frozenset({"new", "edit", "rebase", "restore", "run", "batch", "replay", "demo", "video"})
+COMMANDS = frozenset({"new", "edit", "rebase", "restore", "extend", "run", "batch", "replay", "demo", "video"})
 """Those that load a model."""
 
 FIXED = ("ATEN_", "CUDA_", "HF_", "MKL_", "OMP_", "PYTHONPATH", "PYTORCH_", "TORCH", "XDG_STATE_HOME")

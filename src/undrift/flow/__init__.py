@@ -19,6 +19,7 @@ from undrift.flow.velocity import (
     image_from_velocity,
     interpolate,
     noise_from_velocity,
+    renoised,
     velocity_towards,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "inverted",
     "linear_sigmas",
     "noise_from_velocity",
+    "renoised",
     "shift_sigmas",
     "shifted_sigmas",
     "velocity_towards",

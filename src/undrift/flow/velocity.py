@@ -6,6 +6,7 @@ v = dx/dsigma = e - x0 (rectified flow: Liu et al. 2022, arXiv 2209.03003; Lipma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor
@@ -20,6 +21,22 @@ VelocityField = Callable[[Tensor, float], Tensor]
 def interpolate(image: Tensor, noise: Tensor, sigma: float) -> Tensor:
     """x = (1 - sigma) image + sigma noise, elementwise."""
     return (1.0 - sigma) * image + sigma * noise
+
+
+def renoised(x: Tensor, noise: Tensor, sigma: float, noisier: float) -> Tensor:
+    """A state at ``sigma`` carried back to ``noisier`` by fresh noise, distributed as the path is there:
+
+        a x + b noise,  a = (1 - noisier) / (1 - sigma),  b = sqrt(noisier^2 - (a sigma)^2)
+
+    The image keeps the path's weight 1 - noisier, and the variances of old and new noise add up to noisier^2.
+
+    Raises:
+        InputError: not 0 <= sigma <= noisier <= 1, or sigma is 1, where nothing of an image is left.
+    """
+    if not 0.0 <= sigma <= noisier <= 1.0 or sigma == 1.0:
+        raise InputError(f"noising goes from {sigma} to {noisier}, expected 0 <= from <= to <= 1 and from < 1")
+    kept = (1.0 - noisier) / (1.0 - sigma)
+    return kept * x + math.sqrt(max(0.0, noisier**2 - (kept * sigma) ** 2)) * noise
 
 
 def image_from_velocity(x: Tensor, velocity: Tensor, sigma: float) -> Tensor:

@@ -181,6 +181,8 @@ class EditMethod(ABC):
         dial: what the dial between obeying and preserving turns, see ``undrift.methods.dial``.
         follows_instructions: whether it is told instructions as they were said, and edits by a model of its own.
         takes_references: whether pictures can be given that it pulls an edit towards, see ``EditRequest.references``.
+        redraws: whether it draws what a region covers anew from the prompt alone: it does nothing sensible without a
+            region, and a next turn does not go on with it.
         carried: parameters that a next turn goes on with, as it does with the method.
 
     Attributes:
@@ -198,6 +200,7 @@ class EditMethod(ABC):
     dial: ClassVar[Dial] = MappingProxyType({})
     follows_instructions: ClassVar[bool] = False
     takes_references: ClassVar[bool] = False
+    redraws: ClassVar[bool] = False
     carried: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -53,12 +53,14 @@ class Wrapper(EditMethod):
         """The method inside, with the model's ``tuned`` values where given.
 
         Raises:
-            InputError: an unknown method, preset or parameter, or another wrapper.
+            InputError: an unknown method, preset or parameter, another wrapper, or a method that needs a region.
         """
         p = self.params
         method = registry.get(p.method, p.method_preset, p.method_params, tuned)
         if isinstance(method, Wrapper):
             raise InputError(f"method '{p.method}' wraps others itself: name the method that is to do the edit")
+        if method.redraws:
+            raise InputError(f"method '{p.method}' draws a region anew: there is no edit to go around")
         return method
 
     def resolved(self, tuned: Mapping[str, Mapping[str, Any]] | None = None) -> Self:

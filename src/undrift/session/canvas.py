@@ -38,6 +38,17 @@ def framed(picture: Image.Image, frame: Frame) -> Image.Image:
     return Image.fromarray(pixels[inside[1] : inside[1] + height, inside[0] : inside[0] + width])
 
 
+def beyond(frame: Frame, size: tuple[int, int]) -> Image.Image | None:
+    """What ``frame`` has beyond a picture of ``size``: L of the frame's size, white there; None if nothing is."""
+    left, top, width, height = frame
+    known = (max(0, -left), max(0, -top), min(width, size[0] - left), min(height, size[1] - top))
+    if known == (0, 0, width, height):
+        return None
+    new = Image.new("L", (width, height), 255)
+    new.paste(0, known)
+    return new
+
+
 def check_frame(frame: Frame, size: tuple[int, int], megapixels: float = MAX_MEGAPIXELS) -> None:
     """Refuse a frame that a picture of ``size`` cannot be brought to.
 

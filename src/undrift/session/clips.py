@@ -34,6 +34,7 @@ from undrift.methods.base import EditMethod, EditRequest
 from undrift.methods.changes import Thresholds, cell_side, changed_cells, composed, connected, enlarged, touched
 from undrift.methods.references import Reference
 from undrift.methods.scope import Scope, scope_of
+from undrift.session.engine import check_region
 
 MOVED = Thresholds(weak=0.04, strong=0.08, grow=1)
 """What counts as a change between frames; a camera's noise is less."""
@@ -105,9 +106,11 @@ def edited_clip(
     """The edited frames, one after another. Deterministic in the frames, the model and the plan.
 
     Raises:
-        InputError: no frame, frames of several sizes, prompts that say the same, or a pull out of range.
+        InputError: no frame, frames of several sizes, prompts that say the same, a pull out of range, or a method
+            that draws a region anew.
     """
     _check(frames, plan)
+    check_region(method, None)
     return _Clip(backbone, method, plan, observers).edited(frames)
 
 

@@ -146,6 +146,7 @@ def run_together(
     for each in unlike(methods):
         each.check(backbone)
         check_references(each, plan.references)
+        check_region(each, plan.region)
     parent = tree.turn(plan.parent)
     stored = stored_latent(session, parent, backbone)
     allowed = region.checked(plan.region, (parent.width, parent.height))
@@ -245,6 +246,19 @@ def check_takes_references(method: EditMethod) -> None:
     if not method.takes_references:
         able = ", ".join(name for name, each in registry.all_methods().items() if each.takes_references)
         raise InputError(f"method '{method.name}' takes no reference: give none, or use one of {able}")
+
+
+def check_region(method: EditMethod, region: Image.Image | None) -> None:
+    """Refuse to draw the whole picture anew for a method that draws what a region covers.
+
+    Raises:
+        InputError: the message says how to give one.
+    """
+    if method.redraws and region is None:
+        raise InputError(
+            f"method '{method.name}' draws a region anew and was given none: say where with --only MASK,"
+            " EditPlan(region=...), or by painting 'Only here'"
+        )
 
 
 def _appended(

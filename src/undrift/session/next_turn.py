@@ -26,11 +26,13 @@ DIALS = (0.0, -0.5, 0.5, -1.0, 1.0, -0.25, 0.25, -0.75, 0.75)
 def last_method(tree: Tree, turn: Turn) -> tuple[str, str]:
     """Method and preset that ``turn`` or the last edit before it was made with: a next turn goes on with them.
 
-    Changed parameters hold for one turn, a turned dial too, so that turns do not add up to extremes. Before the first
-    edit, and for a method or preset that is not known here, the defaults.
+    Changed parameters hold for one turn, a turned dial too, so that turns do not add up to extremes, and so does a
+    method that draws a region anew. Before the first edit, and for a method or preset that is not known here, the
+    defaults.
     """
-    specs = [step.spec for step in tree.path(turn) if step.spec is not None]
     known = registry.all_methods()
+    once = {name for name, method in known.items() if method.redraws}
+    specs = [step.spec for step in tree.path(turn) if step.spec is not None and step.spec.method not in once]
     if not specs or specs[-1].method not in known:
         return registry.DEFAULT, "default"
     method, preset = specs[-1].method, specs[-1].preset

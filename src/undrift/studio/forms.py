@@ -168,9 +168,14 @@ class RepeatForm(Form):
 
 
 class FrameForm(Form):
-    """Begin a session with a part of ``turn``, or with more around it: a rectangle in pixels of its picture."""
+    """Begin a session with a part of ``turn``, or with more around it: a rectangle in pixels of its picture.
+
+    ``prompt`` is what the new picture shows, the turn's own where none is given; ``fill`` draws what is new from it.
+    """
 
     turn: TurnId
+    prompt: Prompt | None = None
+    fill: bool = False
     left: Place
     top: Place
     width: Place

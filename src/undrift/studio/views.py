@@ -98,6 +98,7 @@ def _method_view(method: type[EditMethod], backbone: Backbone) -> dict[str, Any]
         "title": method.title,
         "paper": method.paper,
         "takes_references": method.takes_references,
+        "redraws": method.redraws,
         "presets": {
             name: {"params": made.params.model_dump(mode="json"), "evaluations": made.cost(backbone).evaluations}
             for name, made in presets.items()

@@ -6,11 +6,15 @@ import io
 from base64 import b64decode
 
 import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.studio.browser.conftest import PHONE, SIDE, Open, Running, rows
 from undrift.littleworld import demo
+from undrift.methods import registry
+from undrift.methods.repaint import RePaint, RePaintParams
 
 
 def numbers(page: Page) -> list[int]:
@@ -56,7 +60,11 @@ def test_a_dragged_frame_extends_and_what_is_new_is_painted(open_page: Open, run
     left, top, width, height = numbers(page)
     assert (left, top, height) == (0, 0, SIDE)
     assert abs(width - (SIDE + 32)) <= 1
-    expect(page.get_by_role("dialog")).to_contain_text("20 % of them new")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("20 % of them new: drawn from the caption")
+    page.get_by_label("Fill what is new from the caption").uncheck()
+    expect(dialog).to_contain_text("20 % of them new: mirrored from the picture")
+    expect(page.get_by_label("What the larger picture shows")).to_be_hidden()
     page.get_by_role("button", name="Begin a session with it").click()
     name = f"to-extend-{width}x128"
     expect(page.locator("h1")).to_have_text(name)
@@ -69,6 +77,35 @@ def test_a_dragged_frame_extends_and_what_is_new_is_painted(open_page: Open, run
     assert session.picture(session.original).crop((0, 0, SIDE, SIDE)).tobytes() == demo.picture(SIDE).tobytes()
 
 
+def test_the_new_border_is_filled_in_one_action(
+    open_page: Open, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RePaint, "presets", {"default": RePaintParams(steps=2)})
+    running.begin("to-fill")
+    page = open_page("#/s/to-fill")
+    expect(rows(page)).to_have_count(1)
+    page.get_by_role("button", name="Crop or extend").click()
+    expect(page.get_by_label("Fill what is new from the caption")).to_be_hidden()
+    page.get_by_label("Width", exact=True).fill(str(SIDE + 16))
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Fill what is new from the caption")).to_be_checked()
+    caption = page.get_by_label("What the larger picture shows")
+    expect(caption).to_have_value(demo.prompt())
+    assert Axe().run(page).response["violations"] == []
+    caption.fill(f"{demo.prompt()} in summer")
+    page.get_by_role("button", name="Begin a session with it").click()
+    expect(page.locator("h1")).to_have_text("to-fill-144x128")
+    expect(rows(page)).to_have_count(2)
+    expect(page.locator(".area")).to_have_count(0)
+    session = running.session("to-fill-144x128")
+    assert session.head.prompt == f"{demo.prompt()} in summer"
+    filled = session.picture(session.head)
+    assert filled.crop((0, 0, SIDE, SIDE)).tobytes() == demo.picture(SIDE).tobytes()
+    assert filled.tobytes() != session.picture(session.original).tobytes()
+    chosen = page.evaluate("import('/static/method.js').then((method) => method.chosenMethod().name)")
+    assert chosen == registry.DEFAULT, "the next turn goes on with the method before the fill"
+
+
 def test_a_phone_has_room_for_the_frame(open_page: Open, running: Running) -> None:
     running.begin("phone-crop")
     page = open_page("#/s/phone-crop", viewport=PHONE, has_touch=True, is_mobile=True)
@@ -77,5 +114,6 @@ def test_a_phone_has_room_for_the_frame(open_page: Open, running: Running) -> No
     page.get_by_role("button", name="Extend all around").tap()
     assert numbers(page) == [-32, -32, 192, 192]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_label("Fill what is new from the caption").uncheck()
     page.get_by_role("button", name="Begin a session with it").tap()
     expect(page.locator("h1")).to_have_text("phone-crop-192x192")

@@ -84,8 +84,10 @@ UNDRIFT = tuple(f"undrift::{change};label={label}" for label, change in {**PIECE
 
 
 def named_lists() -> Mapping[str, tuple[str, ...]]:
-    """Every list by name, the bounds in each; ``all`` is every method with its default preset."""
-    own = (name for name, method in registry.all_methods().items() if not method.follows_instructions)
+    """Every list by name, the bounds in each; ``all`` is every method with its default preset that
+    needs neither an editor nor a region."""
+    known = registry.all_methods().items()
+    own = (name for name, method in known if not (method.follows_instructions or method.redraws))
     tables = {"table1": TABLE1, "table1-sd": TABLE1_SD, "table2": TABLE2, "pieces": UNDRIFT}
     bounded = {name: tuple(dict.fromkeys([*table, *BOUNDS])) for name, table in {"all": tuple(own), **tables}.items()}
     return {**bounded, "bounds": BOUNDS}

@@ -25,6 +25,10 @@ export function showCrop() {
   const inputs = Object.fromEntries(Object.keys(SIDES).map((name) => [name, h("input", { type: "number", name, onchange: () => ((shapes.value = ""), put({ ...frame, [name]: Math.round(Number(inputs[name].value)) || 0 })) })]));
   const shapes = h("select", { onchange: () => shapes.value && put(largest(shapes.value)) }, ...Object.entries(SHAPES).map(([value, label]) => h("option", { value }, label)));
   const told = h("p", { class: "fine muted", role: "status" });
+  const filling = h("input", { type: "checkbox", name: "fill", checked: true, onchange: () => put(frame) });
+  const caption = h("textarea", { rows: 2, maxlength: 4000, value: turn.prompt });
+  const captionField = field(t("What the larger picture shows"), caption);
+  const fillField = h("div", { class: "stack" }, h("label", { class: "row tight" }, filling, t("Fill what is new from the caption")), captionField);
   const start = h("button", { class: "primary", form: "crop-form" }, t("Begin a session with it"));
 
   const largest = (shape) => {
@@ -39,15 +43,20 @@ export function showCrop() {
     const share = (value, whole) => `${(100 * (value + ROOM * whole)) / ((1 + 2 * ROOM) * whole)}%`;
     Object.assign(box.style, { left: share(frame.left, width), top: share(frame.top, height), width: `${(100 * frame.width) / ((1 + 2 * ROOM) * width)}%`, height: `${(100 * frame.height) / ((1 + 2 * ROOM) * height)}%` });
     const fresh = 1 - overlap(frame, width, height) / (frame.width * frame.height);
-    told.textContent = fresh > 0 ? t`${frame.width} × ${frame.height} pixels, ${Math.max(1, Math.round(100 * fresh))} % of them new: mirrored from the picture, and painted as 'Only here' for the next turn.` : t`${frame.width} × ${frame.height} pixels.`;
+    told.textContent = !fresh ? t`${frame.width} × ${frame.height} pixels.` : filling.checked ? t`${frame.width} × ${frame.height} pixels, ${percent(fresh)} % of them new: drawn from the caption, in one turn. The others stay as they are, to the bit.` : t`${frame.width} × ${frame.height} pixels, ${percent(fresh)} % of them new: mirrored from the picture, and painted as 'Only here' for the next turn.`;
+    fillField.hidden = !fresh;
+    captionField.hidden = !filling.checked;
+    caption.required = fresh > 0 && filling.checked;
     start.disabled = !overlap(frame, width, height) || (!fresh && frame.width === width && frame.height === height);
   };
   followFrame(room, () => frame, (one) => ((shapes.value = ""), put(one)), { width, height });
   const all = (by) => put({ left: -Math.round(by * width), top: -Math.round(by * height), width: width + 2 * Math.round(by * width), height: height + 2 * Math.round(by * height) });
 
   const send = once(async () => {
-    const job = await post(`${sessionPath(state.session.name)}/frame`, { turn: turn.id, ...frame, tab });
-    paintBefore(job.session, newParts(frame, width, height));
+    const fresh = newParts(frame, width, height);
+    const fills = fresh.length > 0 && filling.checked;
+    const job = await post(`${sessionPath(state.session.name)}/frame`, { turn: turn.id, ...frame, tab, ...(fills && { fill: true, prompt: caption.value.trim() }) });
+    if (!fills) paintBefore(job.session, fresh);
     if (!state.jobs.has(job.id)) update({ jobs: state.jobs.set(job.id, job) });
     opened.close();
   });
@@ -55,10 +64,12 @@ export function showCrop() {
     "form", { class: "stack", id: "crop-form", onsubmit: send },
     h("p", { class: "muted" }, t("A session has pictures of one size: this begins another one, and leaves this as it is.")),
     room, h("div", { class: "row" }, inline(field(t("Shape"), shapes)), h("button", { type: "button", onclick: () => all(0.25) }, t("Extend all around")), h("button", { type: "button", onclick: () => all(0) }, t("Whole picture"))),
-    h("div", { class: "four" }, ...Object.entries(SIDES).map(([name, label]) => field(label, inputs[name]))), told);
+    h("div", { class: "four" }, ...Object.entries(SIDES).map(([name, label]) => field(label, inputs[name]))), told, fillField);
   const opened = dialog(t("Crop or extend"), form, [start]);
   put(frame);
 }
+
+const percent = (share) => Math.max(1, Math.round(100 * share));
 
 function inline(one) {
   one.classList.add("inline");

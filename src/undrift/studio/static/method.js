@@ -22,9 +22,10 @@ function chosen() {
   return choice;
 }
 
-// A session that nobody chose for goes on as its shown turn was made, without what held for that one turn.
+// A session that nobody chose for goes on as its shown turn was made, without what held for that one turn: a method that
+// draws a region anew did, too.
 function usual() {
-  const spec = state.session && pathTo(shownTurn()).findLast((turn) => turn.spec)?.spec;
+  const spec = state.session && pathTo(shownTurn()).findLast((turn) => turn.spec && !methodOf(turn.spec.method)?.redraws)?.spec;
   const method = spec && methodOf(spec.method);
   if (!method) return { name: state.about.default_method, preset: "default", params: {}, dial: 0 };
   return { name: spec.method, preset: spec.preset in method.presets ? spec.preset : "default", params: {}, dial: 0 };
