@@ -1,8 +1,9 @@
-"""A real studio with the embedded model, and a real browser: Debian's chromium, driven by Playwright."""
+"""A real studio with the embedded model, and a real browser: Debian's chromium or Firefox, driven by Playwright."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    Playwright,
     Request,
     ViewportSize,
     expect,
@@ -32,6 +34,10 @@ from undrift.studio.app import create_app
 from undrift.studio.studio import Studio
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
+WANTED = os.environ.get("UNDRIFT_BROWSER", "chromium")
+"""In which browser the tests of this folder run: chromium or firefox."""
+
 PATIENCE_MS = 60_000
 SIDE = 128
 """Width and height of the pictures that turns are made of here: they take a quarter of the example's time."""
@@ -102,15 +108,30 @@ def running(littleworld: Backbone, tmp_path_factory: pytest.TempPathFactory) -> 
     yield from serve(Studio(littleworld, tmp_path_factory.mktemp("sessions")))
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Headless chromium."""
+def launched(playwright: Playwright, name: str = WANTED) -> Browser:
+    """A headless browser: Debian's chromium, or its Firefox by WebDriver BiDi."""
+    if name == "firefox":
+        if FIREFOX is None:
+            pytest.skip("no Firefox on this machine: apt-get install firefox-esr")
+        return playwright.firefox.launch(channel="moz-firefox", executable_path=FIREFOX)
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Playwright]:
+    """Playwright, of which there is one in a thread."""
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    """The browser that is wanted, headless."""
+    opened = launched(driver)
+    yield opened
+    opened.close()
 
 
 Open = Callable[..., Page]
@@ -134,7 +155,9 @@ def open_page(browser: Browser, running: Running) -> Iterator[Open]:
         watch(page, running.url, wrong)
         method = {"name": "multi_turn", "preset": "default", "params": params, "dial": 0}
         name = unquote(address.removeprefix("#/s/").partition("/")[0]) if address.startswith("#/s/") else "new"
-        page.add_init_script(f"sessionStorage[{json.dumps(f'method:{name}')}] ??= {json.dumps(json.dumps(method))}")
+        chosen = f"sessionStorage[{json.dumps(f'method:{name}')}] ??= {json.dumps(json.dumps(method))}"
+        # Firefox runs this in the page before as well, whose store it may not touch.
+        page.add_init_script(f"try {{ {chosen} }} catch {{}}")
         page.goto(f"{running.url}/{address}")
         return page
 
