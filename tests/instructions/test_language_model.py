@@ -169,8 +169,18 @@ def test_without_an_answer_the_grammar_reads_and_says_so(reply: Reply, why: str)
     reading = read("make the dog blue", reply, timeout=timeout)
     assert reading.target == "a blue dog on a beach"
     assert why in reading.note
-    with pytest.raises(NotUnderstood, match="cannot tell what"):
+    with pytest.raises(NotUnderstood, match="cannot tell what") as refusal:
         read("make it nicer", reply, timeout=timeout)
+    assert why in refusal.value.note
+    assert str(refusal.value).endswith("; read without it")
+
+
+def test_what_the_grammar_has_to_say_is_told_beside_why_it_was_asked() -> None:
+    reading = read("make the dog bleu", Reply(refusal="no"))
+    assert (reading.target, reading.note.split("; ")) == (
+        "a blue dog on a beach",
+        ["the language model 'scripted': it refuses", "read without it", "'bleu' read as 'blue'"],
+    )
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])

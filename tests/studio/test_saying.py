@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.studio.conftest import Json, edited, shown, started
-from tests.support.language_model import answer, scripted
+from tests.support.language_model import Reply, answer, scripted
 from tests.support.toy import ToyMethod
 from undrift.instructions.chat_model import ChatModel
 from undrift.session.store import Session
@@ -99,6 +99,11 @@ def test_the_language_model_is_asked_only_when_the_page_says_so(
         assert server.requests == []
         heard = say(client, original, "like the sea, please", ask_model=True)
     assert heard["target"] == "a blue cat"
+    with scripted(Reply(refusal="no")) as server:
+        studio.language = ChatModel(server.url, "m")
+        unheard = say(client, original, "like the sea, please", ask_model=True)
+    assert "it refuses; read without it" in unheard["note"]
+    assert "it refuses" not in unheard["problem"]
     turn = edited(client, original, "a blue cat", instruction="like the sea, please", exchange=heard["exchange"])
     assert turn["spec"]["exchange"]["answer"] == BLUE
     assert Session.open(studio.folders.root / "cat").head.id == turn["id"]

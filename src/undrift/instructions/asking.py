@@ -93,12 +93,22 @@ def ask(
     try:
         answer, exchange = _answered(model, text, caption, turns, form)
     except NoAnswer as why:
-        return replace(understand(text, caption, history, form), note=f"{_called(model)}: {why}; read without it")
+        return _read_without(f"{_called(model)}: {why}; read without it", text, caption, history, form)
     if answer.action == "unclear":
         if answer.question:
             raise NotUnderstood(Why.MODEL_ASKS, model=_name(model), text=text, question=answer.question)
         raise NotUnderstood(Why.MODEL_UNSURE, model=_name(model), text=text)
     return replace(_reading(answer, text, caption, history), exchange=exchange)
+
+
+def _read_without(note: str, text: str, caption: str, history: Sequence[str], form: TextForm | None) -> Reading:
+    """What the grammar understands, with ``note`` of why it was asked; a refusal has it too."""
+    try:
+        reading = understand(text, caption, history, form)
+    except NotUnderstood as refusal:
+        refusal.note = note
+        raise
+    return replace(reading, note="; ".join(filter(None, (note, reading.note))))
 
 
 def schema() -> dict[str, Any]:

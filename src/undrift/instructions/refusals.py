@@ -162,12 +162,22 @@ class Refusal(InputError):
     Attributes:
         why: the reason.
         values: what its sentence speaks of, by the names of its fields; words of captions and instructions.
+        note: what else whoever asked should know, such as that a language model gave no answer; empty for nothing.
     """
 
     def __init__(self, why: Why, **values: Value) -> None:
         super().__init__(why.value.format(**values))
         self.why = why
         self.values: Mapping[str, Value] = values
+        self.note = ""
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, (self.sentence, self.note)))
+
+    @property
+    def sentence(self) -> str:
+        """The reason in English, without the note."""
+        return super().__str__()
 
     @property
     def key(self) -> str:

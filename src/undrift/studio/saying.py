@@ -73,8 +73,9 @@ def understood(tree: Tree, form: SayForm, model: LanguageModel | None, exchanges
 
 
 def _problem(problem: InputError) -> dict[str, Any]:
-    said = {"problem": str(problem)}
-    return {**said, "why": _why(problem)} if isinstance(problem, Refusal) else said
+    if not isinstance(problem, Refusal):
+        return {"problem": str(problem)}
+    return {"problem": problem.sentence, "note": problem.note, "why": _why(problem)}
 
 
 def _why(refusal: Refusal) -> dict[str, Any]:

@@ -55,7 +55,7 @@ export function sayBox({ draft, source, method, take, submit }) {
     const askable = state.about.language_model && heard && !heard.undo && heard.form !== "caption" && !heard.exchange;
     fill(told, text.trim() && heard && [
       h("span", { class: heard.problem ? "note" : "muted" }, heard.problem ? refused(heard.why, heard.problem) : words(heard)), " ",
-      heard.note && h("span", { class: "note" }, heard.why ? refused(heard.why, heard.note) : noted(heard.note)),
+      heard.note && h("span", { class: "note" }, heard.why && !heard.problem ? refused(heard.why, heard.note) : noted(heard.note)),
       other(heard.form), askable && button(t`Ask ${state.about.language_model}`, () => attempt(() => listen(true)))]);
   };
   box.addEventListener("input", () => change({ text: box.value, form: null }));
