@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from undrift.instructions.lexicon import pose_class, verb_forms, words
 from undrift.instructions.names import Tokens
@@ -35,7 +35,7 @@ def read_doing(tokens: Tokens) -> Pose | None:
     """A pose as what somebody does: "sits down"."""
     low = tokens[0].low
     base = next((base for base in verb_forms() if low in (f"{base}s", f"{base}es")), None)
-    return None if base is None else read_pose([replace(tokens[0], text=base, low=base), *tokens[1:]])
+    return None if base is None else read_pose([tokens[0]._replace(text=base, low=base), *tokens[1:]])
 
 
 def read_posing(tokens: Tokens) -> Pose | None:

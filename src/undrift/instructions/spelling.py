@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 
 from undrift.instructions.lexicon import is_slip, nearest, read_table, words
@@ -35,7 +34,7 @@ def corrected(tokens: Sequence[Token], caption: str, history: Sequence[str] = ()
         meant = _meant(token.low, there, drawn=world_of(caption) is not None)
         if meant is None:
             raise NotUnderstood(Why.UNKNOWN_WORD, word=token.text, close=close)
-        right.append(replace(token, text=meant, low=meant))
+        right.append(token._replace(text=meant, low=meant))
         notes.append(f"'{token.text}' read as '{meant}'")
     return right, notes
 

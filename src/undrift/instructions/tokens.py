@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from undrift.instructions.lexicon import all_nouns, base_forms, pairs, phrases, verb_forms, vocabulary, words
 
@@ -79,9 +79,8 @@ _BOUNDARIES = frozenset(".!?;")
 _REASONS = frozenset({"because", "cause", "cuz", "coz", "since"})
 
 
-@dataclass(frozen=True)
-class Token:
-    """A word of an instruction.
+class Token(NamedTuple):
+    """A word of an instruction; a tuple, since runs of them are looked up by the hundred thousand.
 
     Attributes:
         text: as a caption would say it: known words in lower case, names as they were typed.
