@@ -37,7 +37,9 @@ def check_new(draft: Draft, new: New) -> None:
         raise NotUnderstood(Why.PATTERN_IS_NO_THING, said=new.phrase.text, pattern=pattern)
     if is_time(new.phrase.noun) or (draft.world is not None and draft.world.is_place(new.phrase.noun)):
         raise NotUnderstood(Why.BACKGROUND_NOT_ADDED, said=new.phrase.text)
-    if known(draft, new) is not None:
+    more = new.phrase.determiner.lower() in words("determiners", "counting")
+    there = any(same_noun(phrase.noun, new.phrase.noun) for _, phrase in draft.named())
+    if known(draft, new) is not None or (more and there):
         raise NotUnderstood(Why.THERE_ALREADY, thing=new.phrase.noun)
 
 

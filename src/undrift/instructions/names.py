@@ -179,7 +179,7 @@ def read_new(tokens: Tokens) -> New | None:
         return None
     if any(_is_sentence(part) or (part.phrase and not _is_name(part.phrase)) for part in parts[1:]):
         return None
-    if any(part.phrase is None and part.pose is None for part in parts):
+    if any(part.phrase is None and part.pose is None for part in parts) or parts[0].phrase.determiner.lower() == "no":
         return None
     if any(part.lead.startswith("as") for part in parts[1:]):
         return None

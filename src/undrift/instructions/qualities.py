@@ -50,7 +50,11 @@ def set_qualities(
     if draft.world is not None:
         new = draft.world.quality(new)
     if list(map(spelt, new.words)) == list(map(spelt, draft.phrase(number).words)):
-        raise NotUnderstood(Why.IS_ALREADY, thing=reference.said.removeprefix("the "), quality=" ".join(said))
+        raise NotUnderstood(
+            Why.IS_ALREADY,
+            thing=old.noun if reference.is_pronoun else reference.said.removeprefix("the "),
+            quality=" ".join(said),
+        )
     draft.rewrite(number, new)
     kinds = pairs("classes", "kinds")
     draft.kinds += [kind_of(kinds.get(name, "content")) for name in classes]

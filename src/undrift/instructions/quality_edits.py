@@ -8,7 +8,7 @@ from undrift.instructions.checks import check_before, check_pose, check_shared
 from undrift.instructions.draft import Draft
 from undrift.instructions.english import spelt
 from undrift.instructions.forms import Gaps
-from undrift.instructions.lexicon import adjective_class
+from undrift.instructions.lexicon import adjective_class, pose_class
 from undrift.instructions.names import IT, Reference
 from undrift.instructions.pose_slots import Pose
 from undrift.instructions.poses import express, give_up, take_pose
@@ -20,6 +20,9 @@ from undrift.instructions.refusals import Names, NotUnderstood, Why
 def quality(draft: Draft, gaps: Gaps) -> None:
     """Give things qualities, each in place of those that it excludes."""
     if draft.world is not None and gaps["quality"][0] in draft.world.poses:
+        pose(draft, {**gaps, "pose": Pose(gaps["quality"], "posture")})
+        return
+    if draft.world is None and [pose_class(word) for word in gaps["quality"]] == ["posture"]:
         pose(draft, {**gaps, "pose": Pose(gaps["quality"], "posture")})
         return
     poses = () if draft.world is None else tuple(word for word in gaps["quality"] if word in draft.world.poses)

@@ -256,6 +256,13 @@ def _meant(draft: Draft, reference: Reference, new: New) -> int:
     return draft.find(reference)
 
 
+def _check_scenery(draft: Draft, number: int, new: New) -> None:
+    """Refuse to set a picture in what is no place: in a cat."""
+    elsewhere = not is_animate(new.phrase) and (draft.world is None or draft.world.is_place(new.phrase.noun))
+    if draft.parts[number].is_place and not elsewhere:
+        raise NotUnderstood(Why.IS_BACKGROUND, said=f"the {draft.phrase(number).noun}")
+
+
 def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
     news: tuple[New, ...] = gaps["new"] if "new" in gaps else gaps["several"]
     olds = gaps["things"] if "things" in gaps else gaps["gone"]
@@ -272,6 +279,7 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
         if known(draft, news[0]) is not None:
             raise NotUnderstood(Why.IS_THERE_ALREADY, new=news[0].phrase.noun, thing=draft.phrase(number).noun)
         check_time(draft, number, news[0])
+        _check_scenery(draft, number, news[0])
         old = draft.phrase(number).noun
         if "several" in gaps and not is_plural(old):
             raise NotUnderstood(Why.IS_ONE, thing=old, new=news[0].phrase.text)
