@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.support.asynchronous import run_async
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
 from undrift.errors import InputError, UndriftError
 from undrift.methods import registry
@@ -82,7 +83,13 @@ def test_what_cannot_be_done(editing: Any, tmp_path: Path) -> None:
 def test_the_page_is_built_and_answers(editing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gradio")
     monkeypatch.setattr(editing.say, "__defaults__", ("toy", 0.0))
-    page = loaded("app", monkeypatch).page(ToyBackbone())
+    app = loaded("app", monkeypatch)
+
+    async def built() -> Any:
+        return app.page(ToyBackbone())
+
+    # Where none runs, Gradio makes an event loop for each of its locks, and closes none of them.
+    page = run_async(built)
     handlers = {function.fn.__name__: function.fn for function in page.fns.values()}
     visit, pictures, _ = handlers["begin"](None, toy_picture(), "a red cat")
     assert len(pictures) == 1

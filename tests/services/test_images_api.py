@@ -361,6 +361,11 @@ def test_bodies_that_are_no_forms(
     assert huge.status_code == 413
     assert plain.get(EDITS).status_code == 405
     assert plain.get("/v1/nothing").status_code == 404
+    generating = plain.post("/v1/images/generations", json={"prompt": "a dog"})
+    assert (generating.status_code, generating.json()["error"]["message"]) == (
+        404,
+        "POST '/v1/images/generations' is nothing here: POST /v1/images/edits or GET /v1/models",
+    )
     assert plain.get("/v1/models/other").status_code == 404
     assert capfd.readouterr().err == ""
 

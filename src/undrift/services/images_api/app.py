@@ -78,7 +78,7 @@ def create_api(studio: Studio, host: str = "127.0.0.1", key: str | None = None) 
     handlers: dict[type[Exception] | int, Callable[..., Response]] = {
         ClientDisconnect: lambda request, error: Response(status_code=499),
         UndriftError: lambda request, error: error_answer(status_of(error), str(error)),
-        HTTPException: lambda request, error: error_answer(error.status_code, error.detail.lower()),
+        HTTPException: _refused,
         Exception: _unexpected,
     }
     app = Starlette(routes=ROUTES, exception_handlers=handlers, lifespan=lifespan)
@@ -94,6 +94,15 @@ def error_answer(status: int, message: str) -> Response:
 def _problem(status: int, message: str) -> dict[str, Any]:
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     return {"message": " ".join(message.split()), "type": kind, "param": None, "code": None}
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """What Starlette refuses; of an address that is none here, what there is."""
+    assert isinstance(error, HTTPException)  # registered for these
+    if error.status_code in (404, 405):
+        asked = f"{request.method} {request.url.path[:80]!a}"
+        return error_answer(error.status_code, f"{asked} is nothing here: POST {EDITS} or GET /v1/models")
+    return error_answer(error.status_code, error.detail.lower())
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
