@@ -17,7 +17,7 @@ from tests.docs.samples import ROOT
 from undrift.cli.main import cli
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-OTHERS = {"hf", "python"}
+OTHERS = {"hf", "mkdir", "python"}
 """Programs of other people, whose words are theirs."""
 INSTALLED = re.compile(r"(?:\.|undrift)\[([\w,]+)\]")
 
