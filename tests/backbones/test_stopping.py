@@ -103,6 +103,17 @@ def test_tapped_attention_ends_between_two_pieces() -> None:
         tapped()
 
 
+@pytest.mark.parametrize("how", ["plain", "tapped"])
+def test_pieces_lie_in_memory_as_the_whole_does(how: str) -> None:
+    """A token's heads side by side, so that the layer behind reads them as one width without a copy."""
+    query, key, value = (part.transpose(1, 2).contiguous().transpose(1, 2) for part in projections())
+    whole = functional.scaled_dot_product_attention(query, key, value)
+    with in_pieces(STATE):
+        plain = functional.scaled_dot_product_attention(query, key, value)
+    of_pieces = plain if how == "plain" else tapped()[0].transpose(1, 2)
+    assert of_pieces.stride() == whole.stride() == (HEADS * ROWS * WIDTH, WIDTH, HEADS * WIDTH, 1)
+
+
 def test_the_rows_are_all_there_once_and_no_piece_is_short() -> None:
     for rows in (1, 767, 768, 1535, 1536, 1537, 2000, 5000):
         query = torch.arange(rows, dtype=torch.float32)[:, None]

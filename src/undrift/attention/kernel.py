@@ -23,7 +23,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend
 
 from undrift.attention.columns import TextColumns
-from undrift.attention.pieces import is_large, pieces
+from undrift.attention.pieces import is_large, joined, pieces
 from undrift.errors import InputError
 
 KernelName = Literal["auto", "materialised", "fused"]
@@ -266,7 +266,7 @@ def _flash_cpu(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Te
         out, lse = flash(q, k, v, attn_mask=bias)
         return out, lse
     made = [flash(rows, k, v, attn_mask=mask) for rows, mask in pieces(q, k, bias)]
-    return torch.cat([out for out, _ in made], dim=2), torch.cat([lse for _, lse in made], dim=2)
+    return joined([out for out, _ in made]), torch.cat([lse for _, lse in made], dim=2)
 
 
 def _flash_cuda(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,10 @@ another: the result is the same.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 WORK = 5 * 10**9
@@ -55,6 +56,15 @@ def pieces(query: Tensor, key: Tensor, mask: Tensor | None) -> Iterator[tuple[Te
             _here.check()
         wanted = slice(start, every if start == starts[-1] else start + rows)
         yield query[..., wanted, :], mask[..., wanted, :] if mask is not None and of_rows else mask
+
+
+def joined(made: Sequence[Tensor]) -> Tensor:
+    """The pieces (batch, heads, rows, width) as one, a token's heads side by side in memory.
+
+    That is how PyTorch's kernel leaves the whole: what comes next takes it for (batch, rows, heads * width) without a
+    copy.
+    """
+    return torch.cat([piece.transpose(1, 2) for piece in made], dim=1).transpose(1, 2)
 
 
 def _rows(query: Tensor, key: Tensor) -> int:

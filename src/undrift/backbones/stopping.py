@@ -55,4 +55,4 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | No
     if more.get("is_causal") or not pieces.is_large(query, key):
         return plain(query, key, value, attn_mask=attn_mask, **more)
     made = [plain(rows, key, value, attn_mask=mask, **more) for rows, mask in pieces.pieces(query, key, attn_mask)]
-    return torch.cat(made, dim=-2)
+    return pieces.joined(made)
