@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from diffusers.pipelines.longcat_image.pipeline_longcat_image_edit import calculate_dimensions as longcat_dimensions
 from numpy.typing import NDArray
 from PIL import Image
 
 from tests.support import tiny_pipelines
+from tests.support.icc import SRGB_CURVE, rgb_profile
 from undrift.backbones import Backbone
 from undrift.backbones.counter import Counter
 from undrift.backbones.editors import EDITORS, InstructedEditor, Order, editor_class, name_editor
@@ -26,6 +28,7 @@ from undrift.methods import instruct
 from undrift.methods.instruct import Instruct
 from undrift.methods.registry import get
 from undrift.methods.registry import method as method_here
+from undrift.pictures import read_picture
 from undrift.session.engine import EditPlan, run_turn, start_session
 from undrift.session.store import Session
 
@@ -37,6 +40,8 @@ MAKERS = {
     "QwenImageEditPlusPipeline": tiny_pipelines.qwen_edit,
     "LongCatImageEditPipeline": tiny_pipelines.longcat_edit,
 }
+
+LONGCAT = "diffusers.pipelines.longcat_image.pipeline_longcat_image_edit"
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -107,22 +112,67 @@ def test_guidance_by_two_evaluations_is_counted_as_it_is_announced(editor: Instr
     assert counter.evaluations == 2 * editor.calls_per_step({}, 3.0)
 
 
-@pytest.mark.parametrize("name", ["FluxKontextPipeline", "Flux2KleinPipeline"])
-def test_a_size_that_fits_gives_what_the_pipeline_gives(name: str) -> None:
-    image = picture(96, 80)
-    made = EDITORS[name](MAKERS[name](), CPU).edit(image, ORDER, Counter(), lambda *_: None)
-    own = {"max_area": 96 * 80, "_auto_resize": False} if name == "FluxKontextPipeline" else {}
+OWN: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
+    "FluxKontextPipeline": ((96, 80), {"width": 96, "height": 80, "max_area": 96 * 80, "_auto_resize": False}),
+    "Flux2KleinPipeline": ((96, 80), {"width": 96, "height": 80}),
+    "QwenImageEditPlusPipeline": ((96, 96), {"width": 96, "height": 96, "negative_prompt": " "}),
+    "LongCatImageEditPipeline": ((96, 96), {}),
+}
+"""A size that diffusers' own call takes as it is, and what else that call is given."""
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("name", list(OWN))
+def test_a_size_that_fits_gives_what_the_pipeline_gives(
+    name: str, guidance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (size, own), image = OWN[name], picture(*OWN[name][0])
+    order = Order("make it red", steps=2, guidance=guidance, seed=3)
+    # What LongCat's and Qwen's pipelines would scale to a megapixel is of as many pixels here.
+    monkeypatch.setattr(f"{LONGCAT}.calculate_dimensions", lambda _, ratio: longcat_dimensions(96 * 96, ratio))
+    made = EDITORS[name](MAKERS[name](), CPU).edit(image, order, Counter(), lambda *_: None)
+    monkeypatch.setattr("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus.VAE_IMAGE_SIZE", 96 * 96)
     expected = MAKERS[name]()(
         image=image,
-        prompt=ORDER.instruction,
-        width=96,
-        height=80,
+        prompt=order.instruction,
         num_inference_steps=2,
-        guidance_scale=1.0,
         generator=torch.Generator("cpu").manual_seed(3),
+        **{"true_cfg_scale" if name.startswith("Qwen") else "guidance_scale": guidance},
         **own,
     ).images[0]
+    assert expected.size == size
     assert np.abs(pixels(made) - pixels(expected)).max() <= 1  # a value on the border of two levels
+
+
+@pytest.mark.parametrize(
+    ("name", "read"), [("QwenImageEditPlusPipeline", (416, 352)), ("LongCatImageEditPipeline", (568, 472))]
+)
+def test_the_language_model_reads_the_size_that_the_pipeline_shows_it(name: str, read: tuple[int, int]) -> None:
+    """384 x 384 pixels of 6 : 5 in steps of 32; half of 1024 x 1024 in steps of 16 that are rounded up."""
+    editor, seen = EDITORS[name](MAKERS[name](), CPU), []
+
+    def shown(image: Any, **_: Any) -> None:
+        seen.append((image[0] if isinstance(image, list) else image).size)
+        raise Stopped
+
+    editor.pipe.encode_prompt = shown
+    with pytest.raises(Stopped):
+        editor.edit(picture(96, 80), ORDER, Counter(), lambda *_: None)
+    assert seen == [read]
+    assert editor.pipe.image_processor.resize(picture(96, 80), 8, 16).size == (16, 8), "as it was"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 400), (400, 3)])
+def test_a_dot_and_a_line_keep_their_size(editor: InstructedEditor, size: tuple[int, int]) -> None:
+    assert editor.edit(picture(*size), ORDER, Counter(), lambda *_: None).size == size
+
+
+@pytest.mark.parametrize("name", ["QwenImageEditPlusPipeline", "LongCatImageEditPipeline"])
+def test_a_line_is_padded_to_what_the_language_model_takes(name: str) -> None:
+    """Its processor refuses a side that is 200 times as long as the other: 1704 x 8 is."""
+    editor = EDITORS[name](MAKERS[name](), CPU)
+    assert editor.padded(picture(1700, 3)).size == (1704, 24)
+    assert editor.edit(picture(1700, 3), ORDER, Counter(), lambda *_: None).size == (1700, 3)
 
 
 def test_a_schedule_that_needs_more_steps_says_so() -> None:
@@ -234,6 +284,37 @@ def test_regions_hold_to_the_bit(tmp_path: Path, tiny_flux: Backbone, painter: P
     before, after = pixels(picture(64, 56)), pixels(session.picture(turn))
     assert np.array_equal(after[:, 30:], before[:, 30:])
     assert not np.array_equal(after[:, :20], before[:, :20])
+
+
+def sixteen_bits(file: Path) -> None:
+    Image.fromarray((pixels(picture(51, 77))[..., 0] * 257).astype(np.uint16)).save(file)
+
+
+def display_p3(file: Path) -> None:
+    picture(67, 29).save(file, icc_profile=rgb_profile("Display P3", SRGB_CURVE, "P3"))
+
+
+def narrow(file: Path) -> None:
+    picture(300, 2).save(file)
+
+
+@pytest.mark.parametrize("write", [sixteen_bits, display_p3, narrow])
+def test_a_real_editor_leaves_every_byte_outside_a_region_over_turns(
+    write: Callable[[Path], None], tmp_path: Path, tiny_flux: Backbone, klein: Path
+) -> None:
+    write(tmp_path / "picture.png")
+    source = read_picture(tmp_path / "picture.png")
+    session, (width, height) = start_session(tmp_path / "s", source, "a cat", tiny_flux), source.size
+    region = Image.new("L", source.size, 0)
+    region.paste(255, (0, 0, width // 2, height))
+    editing, seen = method(klein, guidance=1.0, exact=False), [pixels(source)]
+    for number, text in enumerate(("red", "blue"), 1):
+        plan = EditPlan("a cat", instruction=f"make it {text}", seed=number, region=region)
+        turn = run_turn(session, tiny_flux, editing, plan)
+        seen.append(pixels(session.picture(turn)))
+        assert np.array_equal(seen[-1][:, width // 2 :], seen[0][:, width // 2 :])
+        assert not np.array_equal(seen[-1], seen[-2])
+        assert turn.drift_original is not None
 
 
 def test_the_turn_records_the_editor_and_its_weights(

@@ -211,6 +211,7 @@ class QwenEditor(InstructedEditor):
     """Qwen-Image-Edit 2509 and 2511. The VAE sees the picture as it is; the language model reads a small copy."""
 
     pipeline_class: ClassVar[str] = "QwenImageEditPlusPipeline"
+    longest: ClassVar[int] = 100  # Qwen2.5-VL's processor refuses 200, and the copy's sides are rounded
     fewest: ClassVar[int] = 2  # the published schedule ends at a terminal value, which a single step has no room for
 
     @staticmethod
@@ -236,9 +237,13 @@ class QwenEditor(InstructedEditor):
 
 
 class LongCatEditor(InstructedEditor):
-    """LongCat-Image-Edit. Its pipeline takes no size and tells nobody of its steps: both are done around it."""
+    """LongCat-Image-Edit. Its pipeline takes no size and tells nobody of its steps: both are done around it.
+
+    The VAE sees the picture as it is; the language model reads a copy of the size that the pipeline makes.
+    """
 
     pipeline_class: ClassVar[str] = "LongCatImageEditPipeline"
+    longest: ClassVar[int] = 100  # as for Qwen
 
     @staticmethod
     def usual(index: Mapping[str, Any]) -> tuple[int, float]:
@@ -256,8 +261,12 @@ class LongCatEditor(InstructedEditor):
         told = common.pop("callback_on_step_end")
         given = {name: value for name, value in common.items() if name not in ("width", "height")}
         module = "diffusers.pipelines.longcat_image.pipeline_longcat_image_edit"
+        usual: tuple[int, int] = importlib.import_module(module).calculate_dimensions(
+            MEGAPIXEL, picture.width / picture.height
+        )
         with (
             _scaled_to(picture.size, module),
+            _copied_at((usual[0] // 2, usual[1] // 2), self.pipe.image_processor, picture.size),
             _after_steps(self.pipe, told, self.calls_per_step({}, order.guidance)),
         ):
             made: Image.Image = self.pipe(image=picture, guidance_scale=order.guidance, **given).images[0]
@@ -303,6 +312,26 @@ def _scaled_to(size: tuple[int, int], pipeline: str) -> Iterator[None]:
         yield
     finally:
         module.calculate_dimensions = plain  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _copied_at(copy: tuple[int, int], processor: Any, size: tuple[int, int]) -> Iterator[None]:
+    """Have the pipeline's processor make ``copy`` of every other size than ``size`` that it is asked for.
+
+    The pipeline halves the picture that it gives its VAE for its language model, which would read a photo of 12
+    megapixels as one of 3, and an icon as a few dots.
+    """
+    plain = processor.resize
+
+    def resized(image: Any, height: int, width: int, **more: Any) -> Any:
+        wanted = size if (width, height) == size else copy
+        return plain(image, wanted[1], wanted[0], **more)
+
+    processor.resize = resized
+    try:
+        yield
+    finally:
+        del processor.resize
 
 
 EDITORS: Mapping[str, type[InstructedEditor]] = {
