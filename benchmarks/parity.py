@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tests.support import tiny_flux
-from tests.support.tiny_pipelines import FAMILIES, Family
+from tests.support.tiny_pipelines import EVERY, Family
 from undrift.backbones import Backbone, from_pipeline
 
 PROMPT = "a red cat on the grass"
@@ -37,7 +37,7 @@ class Row:
 
 def rows() -> Iterator[Row]:
     """One for every family, dtype and size (width, height)."""
-    for name, family in {"flux": FLUX, **FAMILIES}.items():
+    for name, family in {"flux": FLUX, **EVERY}.items():
         for dtype, torch_dtype in DTYPES.items():
             # Two pipelines of the same weights: a family may put processors of its own into the one it is given.
             pipe, given = (family.make().to(torch_dtype) for _ in range(2))
@@ -79,11 +79,19 @@ def _velocities(pipe: Any, family: Family, backbone: Backbone, size: tuple[int, 
     return ours, family.from_pipeline(velocity).float()
 
 
+HEAD = "| family | dtype | size | largest difference | largest number |\n| --- | --- | --- | --- | --- |"
+
+
+def line(row: Row) -> str:
+    """A row of the table, which is headed by ``HEAD``."""
+    return f"| {row.family} | {row.dtype} | {row.size} | {row.difference:.1e} | {row.largest:.1f} |"
+
+
 def main() -> None:
     """Print the table."""
-    print("| family | dtype | size | largest difference | largest number |\n| --- | --- | --- | --- | --- |")
+    print(HEAD)
     for row in rows():
-        print(f"| `{row.family}` | {row.dtype} | {row.size} | {row.difference:.1e} | {row.largest:.1f} |")
+        print(line(row))
 
 
 if __name__ == "__main__":

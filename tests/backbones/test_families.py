@@ -19,6 +19,7 @@ from tests.support.slow_cases import slow_but_for
 from tests.support.tiny_pipelines import (
     CHAT_LIMIT,
     DEV_LIMIT,
+    EVERY,
     FAMILIES,
     flux2_dev,
     flux2_klein,
@@ -55,7 +56,7 @@ class Drawn(NamedTuple):
 
 def drawn(pipe: Any, name: str, start: Tensor, prompts: Sequence[str], guidance: float, steps: int = 3) -> Drawn:
     """Text to image by the pipeline itself, from the packed latents ``start``."""
-    family, width, height = FAMILIES[name], *SIZE
+    family, width, height = EVERY[name], *SIZE
     calls: list[tuple[dict[str, Any], Tensor]] = []
     latents: list[Tensor] = []
 
@@ -109,9 +110,9 @@ def test_families_are_found() -> None:
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_velocity_is_diffusers_own(name: str) -> None:
-    family, backbone = FAMILIES[name], loaded(name)
+    family, backbone = EVERY[name], loaded(name)
     made = drawn(family.make(), name, noise(name, 2), PROMPTS, guidance=1.0)
     field = backbone.velocity_field(backbone.embed(PROMPTS), backbone.geometry(SIZE), 1.0)
     assert len(made.calls) == 3
@@ -120,11 +121,11 @@ def test_the_velocity_is_diffusers_own(name: str) -> None:
         close(field(family.from_pipeline(named["hidden_states"]), sigma), family.from_pipeline(velocity))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_text_to_image_is_the_pipeline_s(name: str) -> None:
-    """The schedule, guidance by two evaluations, the solver's sum and the autoencoder, all at once."""
+    """The schedule, guidance in the model's way, the solver's sum and the autoencoder, all at once."""
     backbone, start = loaded(name), noise(name, 2)
-    made = drawn(FAMILIES[name].make(), name, start, PROMPTS, guidance=4.0)
+    made = drawn(EVERY[name].make(), name, start, PROMPTS, guidance=4.0)
     geometry = backbone.geometry(SIZE)
     field = backbone.velocity_field(backbone.embed(PROMPTS), geometry, 4.0)
     run = integrate(field, Euler(), start, backbone.sigmas(3, geometry))
@@ -293,7 +294,7 @@ def test_a_prompt_that_is_too_long_is_refused(name: str) -> None:
         loaded(name).embed(["a cat " * 300])
 
 
-@pytest.mark.parametrize(("name", "method"), slow_but_for({(NAMES[0], "undrift")}, product(NAMES, FIVE_TURNS)))
+@pytest.mark.parametrize(("name", "method"), slow_but_for({(NAMES[0], "undrift")}, product(EVERY, FIVE_TURNS)))
 def test_five_turns(name: str, method: str, tmp_path: Path) -> None:
     quick: dict[str, dict[str, Any]] = {
         "multi_turn": {"steps": 3, "highlight_start": 1},

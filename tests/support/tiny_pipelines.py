@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tests.support import tiny_flux
 from tests.support.tiny_flux import T5_LIMIT, WORDS, clip_config, clip_tokenizer, t5_config, t5_tokenizer, vae
-from undrift.backbones import Backbone, Geometry, load
+from undrift.backbones import Backbone, Geometry, from_pipeline, load
 from undrift.backbones.geometry import pack, unpack
 from undrift.backbones.qwen_prompts import BEFORE
 
@@ -351,9 +351,30 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 
+VARIANTS: Mapping[str, Family] = {
+    "flux2, klein": Family(
+        seeded(lambda: flux2_klein(distilled=True)),
+        guidance="guidance_scale",
+        options={"max_sequence_length": CHAT_LIMIT},
+        to_pipeline=Family.as_grid,
+    ),
+    "flux2, dev": Family(
+        flux2_dev,
+        guidance="guidance_scale",
+        options={"max_sequence_length": DEV_LIMIT},
+        to_pipeline=Family.as_grid,
+    ),
+}
+"""Other models of a family, with guidance of another kind."""
+
+EVERY: Mapping[str, Family] = {**FAMILIES, **VARIANTS}
+
+
 @cache
 def loaded(name: str) -> Backbone:
-    """The family's tiny pipeline saved, and loaded on the CPU in float32."""
+    """A family's tiny pipeline saved, and loaded on the CPU in float32; a variant's as diffusers holds it."""
+    if name in VARIANTS:
+        return from_pipeline(VARIANTS[name].make(), name=name)
     with tempfile.TemporaryDirectory() as folder:
         return load(str(saved(name, Path(folder) / name)), device="cpu")
 
