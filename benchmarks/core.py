@@ -1,9 +1,9 @@
 """``make bench-core``: what undrift adds to the bare work of the model, as ratios within one run.
 
 Every figure of time is a ratio of two processor times on one thread, measured alternately in this run, each the
-minimum of several, so that it means the same on every machine, busy or not. Prints a table, writes
-``benchmarks/results/core.json``, and fails if a bar is missed. ``python -m benchmarks.core FOLDER`` measures another
-model.
+minimum of several or the median of pairs, so that it means the same on every machine, busy or not. Prints a table,
+writes ``benchmarks/results/core.json``, and fails if a bar is missed. ``python -m benchmarks.core FOLDER`` measures
+another model.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import presets
+from benchmarks import flux_bars, presets
 from benchmarks.measure import MEGABYTE, fastest, processor_time, resident_bytes, tensor_bytes
 from undrift import EditPlan, Session, load, run_turn, start_session
 from undrift.attention.columns import TextColumns
 from undrift.attention.highlight import AdaptiveHighlight, HighlightSettings
 from undrift.attention.kernel import KernelName
 from undrift.backbones import Backbone, Geometry
+from undrift.backbones.flux import FluxBackbone
 from undrift.backbones.locate import LITTLEWORLD
+from undrift.backbones.placement import Placement
 from undrift.errors import ModelError
 from undrift.flow import Step
 from undrift.littleworld import demo
@@ -48,16 +50,17 @@ STEP = 4
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured ratio and the bar that it must not exceed."""
+    """One measured ratio and the bar that it must not exceed, nor the end of its interval where it has one."""
 
     name: str
     ratio: float
     bar: float
     detail: str
+    high: float | None = None
 
     @property
     def held(self) -> bool:
-        return self.ratio <= self.bar
+        return (self.ratio if self.high is None else self.high) <= self.bar
 
 
 def main() -> int:
@@ -71,6 +74,7 @@ def main() -> int:
         figures = [
             turn_over_forwards(session, backbone),
             *(highlight_over_plain(backbone, kernel) for kernel in ("fused", "materialised")),
+            highlight_at_head_size_128(),
             memory_over_turns(session, backbone),
             help_over_torch(),
         ]
@@ -128,6 +132,16 @@ def highlight_over_plain(backbone: Backbone, kernel: KernelName, repeats: int = 
     detail = f"{1e3 * best['highlighted']:.0f} ms over {1e3 * best['plain']:.0f} ms, {tokens} tokens"
     bar = 1.05 if kernel == "fused" else float("inf")
     return Figure(f"highlighted forward / plain, {kernel}", best["highlighted"] / best["plain"], bar, detail)
+
+
+def highlight_at_head_size_128(rounds: int = 20) -> Figure:
+    """The bar of ``benchmarks.flux_bars``, of 4 heads: of FLUX.1's 24 highlighting is a smaller part."""
+    device = torch.device("cpu")
+    network = flux_bars.transformer((1, 2), device, torch.float32, heads=4)
+    backbone = FluxBackbone(network, placement=Placement(device, torch.float32))
+    found = flux_bars.in_layers(flux_bars.forwards(backbone, flux_bars.BAR_SIZE), rounds)
+    detail = f"{found.low:.4f} to {found.high:.4f}, a forward {found.base:.2f} s"
+    return Figure("highlighted forward / plain, 4096 tokens", found.ratio, flux_bars.BAR, detail, found.high)
 
 
 def memory_over_turns(session: Session, backbone: Backbone) -> Figure:

@@ -7,8 +7,11 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import comb
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -35,13 +38,83 @@ def fastest(
     best = dict.fromkeys(cases, float("inf"))
     for repeat in range(repeats + 1):
         for name, case in cases.items():
-            settle(device)
-            began = clock()
-            case()
-            settle(device)
+            seconds = _seconds(case, device, clock)
             if repeat:
-                best[name] = min(best[name], clock() - began)
+                best[name] = min(best[name], seconds)
     return best
+
+
+@dataclass(frozen=True)
+class Paired:
+    """How much longer one thing takes than another.
+
+    Attributes:
+        ratio: median over the rounds.
+        low, high: where it lies with a probability of 95 % or more.
+        base, other: seconds of one call each, medians over the rounds.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    base: float
+    other: float
+
+
+def paired(
+    base: Callable[[], object],
+    other: Callable[[], object],
+    rounds: int,
+    device: str = "cpu",
+    clock: Callable[[], float] = time.perf_counter,
+) -> Paired:
+    """The time of ``other`` over that of ``base``, for differences that are smaller than the noise of one call.
+
+    Each round runs base, other, other, base and gives one ratio of sums, so that what grows or falls steadily in it
+    (the clock of the processor, the work of its neighbours) is in both alike. One round before the first warms up.
+    """
+    taken = [[_seconds(run, device, clock) for run in (base, other, other, base)] for _ in range(rounds + 1)][1:]
+    bases, others = [(one[0] + one[3]) / 2.0 for one in taken], [(one[1] + one[2]) / 2.0 for one in taken]
+    ratios = [one / two for one, two in zip(others, bases, strict=True)]
+    return Paired(median(ratios), *median_interval(ratios), median(bases), median(others))
+
+
+class Stopwatch:
+    """A clock that goes only within its ``with`` blocks: for what differs, where the rest is the same work twice."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._before, self._began = clock, 0.0, 0.0
+
+    def __call__(self) -> float:
+        """Seconds so far, outside of any block."""
+        return self._before
+
+    def __enter__(self) -> None:
+        self._began = self._clock()
+
+    def __exit__(self, *_: object) -> None:
+        self._before += self._clock() - self._began
+
+
+def median_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Two of ``values`` between which the median of what they are drawn from lies with a probability of ``level``.
+
+    By the sign test: whatever the distribution is, the number of values below its median is binomial, so that the
+    j-th smallest and the j-th largest enclose it but for twice P(fewer than j). Under 6 values no two of them enclose
+    it so surely: the interval is without end.
+    """
+    ordered, count, rank = sorted(values), len(values), 0
+    while 2.0 * sum(comb(count, below) for below in range(rank + 1)) <= (1.0 - level) * 2.0**count:
+        rank += 1
+    return (ordered[rank - 1], ordered[-rank]) if rank else (float("-inf"), float("inf"))
+
+
+def _seconds(run: Callable[[], object], device: str, clock: Callable[[], float]) -> float:
+    settle(device)
+    began = clock()
+    run()
+    settle(device)
+    return clock() - began
 
 
 def settle(device: str) -> None:
