@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 from torch import Tensor
@@ -18,6 +20,8 @@ from tests.support.toy import ToyBackbone
 from undrift.attention.taps import AttentionTap, Projections
 from undrift.backbones.base import Backbone, NetworkInputs
 from undrift.pictures import png_bytes
+from undrift.session.segmenting import Segmented
+from undrift.studio.studio import Studio
 
 WIDTH, HEIGHT = 48, 32
 LEFT = 24
@@ -129,3 +133,32 @@ def test_a_model_that_sees_nothing_says_so(client: TestClient, source: Json, toy
     answer = client.post("/api/sessions/cat/select", json={"turn": source["id"], "x": 1, "y": 1})
     assert answer.status_code == 400
     assert answer.json() == {"error": "this model has no layer that tells which parts of a picture are alike"}
+
+
+class Half:
+    """A segmenter that answers with the half that was clicked."""
+
+    name = "half"
+    looks = 0
+
+    def see(self, picture: Image.Image) -> Segmented:
+        self.looks += 1
+        return HalfSeen(None, None, torch.zeros(1), (HEIGHT, WIDTH), picture.size)
+
+
+class HalfSeen(Segmented):
+    def thing_at(self, point: tuple[float, float], reach: float = 0.5) -> NDArray[np.bool_]:
+        mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
+        mask[:, : WIDTH // 2] = point[0] < WIDTH // 2
+        mask[:, WIDTH // 2 :] = point[0] >= WIDTH // 2
+        return mask
+
+
+def test_a_segmenter_finds_it_in_the_model_s_place_and_looks_once(
+    client: TestClient, studio: Studio, source: Json
+) -> None:
+    half = Half()
+    studio.segmenter = half  # type: ignore[assignment]
+    assert selected(client, source, 1, 5) == LEFT_HALF
+    assert selected(client, source, WIDTH - 1, 5) == RIGHT_HALF
+    assert half.looks == 1

@@ -32,6 +32,12 @@ PASSWORD_VARIABLE = "UNDRIFT_PASSWORD"
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: 7860, or a free one if that is taken.")
 @click.option("--password", envvar=PASSWORD_VARIABLE, help=f"Ask for this first; better set ${PASSWORD_VARIABLE}.")
 @click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
+@click.option(
+    "--sam",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Segment Anything, as transformers saves it, finds what is clicked. Default: the model itself.",
+)
 @ahead_option
 @language_options
 @model_options
@@ -43,6 +49,7 @@ def studio(
     port: int | None,
     password: str | None,
     no_browser: bool,
+    sam: Path | None,
     ahead: bool,
     chosen_language: LanguageChoice,
     chosen_model: ModelChoice,
@@ -53,12 +60,14 @@ def studio(
     """
     from undrift.cli import execution
     from undrift.cli.errors import describe
+    from undrift.session.segmenting import Segmenter
     from undrift.studio import server
     from undrift.studio.studio import Studio
 
     server.check_password(host, password)
     language = chosen_language.opened()
     root, opened = _where(session, sessions)
+    segmenter = None if sam is None else Segmenter(sam)
     listening = server.listen(host, port)
     backbone = (
         execution.load_model(chosen_model)
@@ -67,7 +76,7 @@ def studio(
     )
     first = None if opened is None else opened.folder.name
     load = partial(execution.load_other, chosen_model)
-    served = Studio(backbone, root, first, describe, language, load, looks_ahead=ahead)
+    served = Studio(backbone, root, first, describe, language, load, segmenter=segmenter, looks_ahead=ahead)
     if first is not None:
         served.expect(first)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from undrift.pictures import Check
 from undrift.session.model import Turn
+from undrift.session.segmenting import Segmented
 from undrift.session.store import Session
 from undrift.session.things import Seen, runs_of, see, thing_at
 from undrift.studio.forms import SelectForm
@@ -16,21 +17,24 @@ from undrift.studio.studio import Studio
 KEPT = 4
 """Pictures whose tokens' likeness is remembered: up to 35 MB each."""
 
+Sight = Seen | Segmented
+"""A picture as the model, or Segment Anything, has looked at it."""
+
 
 class Sights:
     """What the model saw in the pictures that were clicked last."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[str, str], Seen] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str], Sight] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[str, str]) -> Seen | None:
+    def get(self, key: tuple[str, str]) -> Sight | None:
         with self._lock:
             if key in self._seen:
                 self._seen.move_to_end(key)
             return self._seen.get(key)
 
-    def put(self, key: tuple[str, str], seen: Seen) -> None:
+    def put(self, key: tuple[str, str], seen: Sight) -> None:
         with self._lock:
             self._seen[key] = seen
             while len(self._seen) > KEPT:
@@ -51,18 +55,26 @@ def select(studio: Studio, sights: Sights, session: Session, form: SelectForm, c
     seen = _seen(studio, sights, session, turn, check)
     if seen is None:
         return {"busy": True, "runs": []}
-    return {"busy": False, "runs": runs_of(thing_at(seen, (form.x, form.y), form.reach))}
+    point = form.x, form.y
+    thing = seen.thing_at(point, form.reach) if isinstance(seen, Segmented) else thing_at(seen, point, form.reach)
+    return {"busy": False, "runs": runs_of(thing)}
 
 
-def _seen(studio: Studio, sights: Sights, session: Session, turn: Turn, check: Check) -> Seen | None:
-    def look() -> Seen:
-        backbone = studio.backbone
-        key = (turn.image_hash, backbone.identity.weights_hash)
-        found = sights.get(key)
+def _seen(studio: Studio, sights: Sights, session: Session, turn: Turn, check: Check) -> Sight | None:
+    def key() -> tuple[str, str]:
+        eyes = studio.backbone.identity.weights_hash if studio.segmenter is None else studio.segmenter.name
+        return turn.image_hash, eyes
+
+    def look() -> Sight:
+        found = sights.get(key())
         if found is None:
-            found = see(backbone, session.picture(turn), turn.prompt)
-            sights.put(key, found)
+            picture = session.picture(turn)
+            by = studio.segmenter
+            found = see(studio.backbone, picture, turn.prompt) if by is None else by.see(picture)
+            sights.put(key(), found)
         return found
 
-    known = sights.get((turn.image_hash, studio.backbone.identity.weights_hash))
-    return known or studio.jobs.aside(look, check)
+    known = sights.get(key())
+    if known is not None or studio.segmenter is not None:
+        return known or look()  # Segment Anything waits for no model
+    return studio.jobs.aside(look, check)

@@ -13,6 +13,7 @@ from undrift.instructions.exchange import LanguageModel
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.session.ahead import Ahead
+from undrift.session.segmenting import Segmenter
 from undrift.studio import uploads, views
 from undrift.studio.events import EventLog
 from undrift.studio.forms import MOST_CANDIDATES, MOST_REFERENCES, MethodForm
@@ -32,6 +33,7 @@ class Studio:
         describe: an unexpected error in one line.
         language: reads instructions where a page asks it to; None leaves them to the grammar.
         load: loads another model by its name; None: there is no other.
+        segmenter: finds the thing that is clicked; None has the model itself find it.
         looks_ahead: compute half of a next turn while nobody asks for anything (``undrift.session.ahead``).
     """
 
@@ -44,6 +46,7 @@ class Studio:
         language: LanguageModel | None = None,
         load: Callable[[str], Backbone] | None = None,
         *,
+        segmenter: Segmenter | None = None,
         looks_ahead: bool = False,
     ) -> None:
         self.backbone = backbone
@@ -55,6 +58,7 @@ class Studio:
         self.describe = describe
         self.language = language
         self.load = load
+        self.segmenter = segmenter
         self.exchanges = Exchanges()
         self.events = EventLog()
         self.jobs = JobQueue(self.events, describe, self._ahead)
