@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import flux_bars, presets
+from benchmarks import flux_bars, presets, together
 from benchmarks.measure import MEGABYTE, fastest, processor_time, resident_bytes, tensor_bytes
 from undrift import EditPlan, Session, load, run_turn, start_session
 from undrift.attention.columns import TextColumns
@@ -75,6 +75,8 @@ def main() -> int:
             turn_over_forwards(session, backbone),
             *(highlight_over_plain(backbone, kernel) for kernel in ("fused", "materialised")),
             highlight_at_head_size_128(),
+            batch_over_single(backbone, SIZE, bar=1 / 1.7),
+            batch_over_single(backbone, 2 * SIZE),
             memory_over_turns(session, backbone),
             help_over_torch(),
         ]
@@ -91,13 +93,14 @@ def turn_over_forwards(session: Session, backbone: Backbone, repeats: int = 5) -
     method = registry.get(overrides={"steps": STEPS})
     latent = backbone.encode([session.picture(session.original)])
     fields = [backbone.velocity_field(backbone.embed([p]), latent.geometry, 3.5) for p in PROMPTS]
-    evaluations = method.cost(backbone).evaluations
+    plan = EditPlan(prompt=PROMPTS[1], seed=0, parent="original")
+    # What this turn asks, not what any turn could: an addition begins earlier.
+    evaluations = run_turn(session, backbone, method, plan).evaluations
 
     def forwards() -> None:
         for number in range(evaluations):
             fields[number % 2](latent.packed, 0.5)
 
-    plan = EditPlan(prompt=PROMPTS[1], seed=0, parent="original")
     best = fastest(
         {"turn": lambda: run_turn(session, backbone, method, plan), "forwards": forwards},
         repeats,
@@ -142,6 +145,13 @@ def highlight_at_head_size_128(rounds: int = 20) -> Figure:
     found = flux_bars.in_layers(flux_bars.forwards(backbone, flux_bars.BAR_SIZE), rounds)
     detail = f"{found.low:.4f} to {found.high:.4f}, a forward {found.base:.2f} s"
     return Figure("highlighted forward / plain, 4096 tokens", found.ratio, flux_bars.BAR, detail, found.high)
+
+
+def batch_over_single(backbone: Backbone, size: int, bar: float = float("inf"), repeats: int = 7) -> Figure:
+    """A forward of several candidates at once, over as many forwards of one."""
+    ratio = 1.0 / together.forwards(backbone, size, repeats, processor_time)
+    detail = f"{together.CANDIDATES} candidates together, {1 / ratio:.2f} times as fast"
+    return Figure(f"forward of a batch / single ones, {size} px", ratio, bar, detail)
 
 
 def memory_over_turns(session: Session, backbone: Backbone) -> Figure:
