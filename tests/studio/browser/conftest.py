@@ -59,6 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def module(name: str) -> str:
+    """JavaScript that imports a module as the page has it: another address is another instance, an empty one."""
+    return f"import(document.querySelector('link[rel=modulepreload][href$=\"/{name}\"]').href)"
+
+
 class Running:
     """A studio that is being served.
 

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.studio.browser.conftest import PHONE, SIDE, Open, Running, rows
+from tests.studio.browser.conftest import PHONE, SIDE, Open, Running, module, rows
 from undrift.littleworld import demo
 from undrift.methods import registry
 from undrift.methods.repaint import RePaint, RePaintParams
@@ -69,7 +69,7 @@ def test_a_dragged_frame_extends_and_what_is_new_is_painted(open_page: Open, run
     name = f"to-extend-{width}x128"
     expect(page.locator("h1")).to_have_text(name)
     expect(page.locator(".area.only")).to_contain_text("20 %")
-    encoded = page.evaluate("import('/static/masks.js').then((masks) => masks.png('only'))")
+    encoded = page.evaluate(f"{module('masks.js')}.then((masks) => masks.png('only'))")
     mask = np.asarray(Image.open(io.BytesIO(b64decode(encoded))).convert("L")) > 127
     assert mask[:, SIDE:].all()
     assert not mask[:, :SIDE].any()
@@ -102,7 +102,7 @@ def test_the_new_border_is_filled_in_one_action(
     filled = session.picture(session.head)
     assert filled.crop((0, 0, SIDE, SIDE)).tobytes() == demo.picture(SIDE).tobytes()
     assert filled.tobytes() != session.picture(session.original).tobytes()
-    chosen = page.evaluate("import('/static/method.js').then((method) => method.chosenMethod().name)")
+    chosen = page.evaluate(f"{module('method.js')}.then((method) => method.chosenMethod().name)")
     assert chosen == registry.DEFAULT, "the next turn goes on with the method before the fill"
 
 

@@ -17,6 +17,7 @@ from tests.studio.browser.conftest import (
     Running,
     drag,
     make_turn,
+    module,
     rows,
     shown_id,
     write,
@@ -233,7 +234,7 @@ def test_an_error_is_seen_and_dismissed_over_a_dialog(open_page: Open) -> None:
     page = open_page("#/")
     page.get_by_role("button", name="Keys and settings").click()
     said = "['one', 'two', 'two', 'two'].forEach((text) => toast(text, 'problem'))"
-    page.evaluate(f"import('/static/say.js').then(({{ toast }}) => {said})")
+    page.evaluate(f"{module('say.js')}.then(({{ toast }}) => {said})")
     expect(page.get_by_role("alert")).to_contain_text(["one", "two"])
     page.get_by_role("alert").filter(has_text="one").get_by_role("button", name="Dismiss").click()
     page.get_by_role("button", name="Close").click()

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.studio.browser.conftest import PHONE, Open, Running, rows, shown_id
+from tests.studio.browser.conftest import PHONE, Open, Running, module, rows, shown_id
 from undrift.littleworld import demo
 from undrift.studio.page import STATIC
 
@@ -66,7 +66,7 @@ def test_what_no_catalogue_has_stays_as_it_was_said(open_page: Open) -> None:
     page = open_page("#/", locale="de")
 
     def heard(text: str) -> str:
-        found: str = page.evaluate("text => import('/static/languages.js').then((the) => the.heard(text))", text)
+        found: str = page.evaluate(f"text => {module('languages.js')}.then((the) => the.heard(text))", text)
         return found
 
     assert heard("the moon is full") == "the moon is full"

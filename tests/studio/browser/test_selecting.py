@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 from playwright.sync_api import Page, expect
 
-from tests.studio.browser.conftest import Open, Running, drag, make_turn, rows
+from tests.studio.browser.conftest import Open, Running, drag, make_turn, module, rows
 from undrift.session import engine
 from undrift.studio.job import About
 
@@ -49,7 +49,7 @@ SAME = 0.005
 
 def mask_of(page: Page, layer: str = "only") -> Mask:
     """What is painted on a layer, as the server would be sent it."""
-    encoded = page.evaluate(f"import('/static/masks.js').then((masks) => masks.png('{layer}'))")
+    encoded = page.evaluate(f"{module('masks.js')}.then((masks) => masks.png('{layer}'))")
     if encoded is None:
         return np.zeros((SIDE, SIDE), dtype=bool)
     return np.asarray(Image.open(io.BytesIO(b64decode(encoded))).convert("L")) > 127
