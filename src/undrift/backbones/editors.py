@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -29,6 +28,7 @@ from undrift.backbones.folder import ModelFolder
 from undrift.backbones.geometry import geometry_of
 from undrift.backbones.locate import existing, locate
 from undrift.backbones.named import remember
+from undrift.backbones.own_size import MEGAPIXEL, after_steps, copied_at, scaled_to
 from undrift.backbones.placement import Placement
 from undrift.backbones.qwen_image import video_autoencoder
 from undrift.errors import InputError, ModelError
@@ -229,7 +229,7 @@ class QwenEditor(InstructedEditor):
     def _called(self, picture: Image.Image, order: Order, **common: Any) -> Image.Image:
         # Without a negative prompt the pipeline leaves guidance out and says so in a log alone.
         negative = {"negative_prompt": " "} if order.guidance > 1 else {}
-        with _scaled_to(picture.size, "diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus"):
+        with scaled_to(picture.size, "diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus"):
             made: Image.Image = self.pipe(
                 image=[picture], true_cfg_scale=order.guidance, **negative, **common
             ).images[0]
@@ -265,73 +265,12 @@ class LongCatEditor(InstructedEditor):
             MEGAPIXEL, picture.width / picture.height
         )
         with (
-            _scaled_to(picture.size, module),
-            _copied_at((usual[0] // 2, usual[1] // 2), self.pipe.image_processor, picture.size),
-            _after_steps(self.pipe, told, self.calls_per_step({}, order.guidance)),
+            scaled_to(picture.size, module),
+            copied_at((usual[0] // 2, usual[1] // 2), self.pipe.image_processor, picture.size),
+            after_steps(self.pipe, told, self.calls_per_step({}, order.guidance)),
         ):
             made: Image.Image = self.pipe(image=picture, guidance_scale=order.guidance, **given).images[0]
         return made
-
-
-@contextmanager
-def _after_steps(pipe: Any, told: Callable[..., object], calls: int) -> Iterator[None]:
-    """Within the block ``told`` hears of every step's end, which is that of its last call of the network."""
-    count = 0
-
-    def called(*_: object) -> None:
-        nonlocal count
-        count += 1
-        if count % calls == 0:
-            told(pipe, count // calls - 1, None, {})
-
-    hook = pipe.transformer.register_forward_hook(called)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-MEGAPIXEL = 1024 * 1024
-"""What pipelines scale the pictures to that they give their VAE."""
-
-
-@contextmanager
-def _scaled_to(size: tuple[int, int], pipeline: str) -> Iterator[None]:
-    """Have the pipeline of a module give its VAE pictures of ``size``, where it would scale them to a megapixel."""
-    module = importlib.import_module(pipeline)
-    plain = module.calculate_dimensions
-
-    def dimensions(area: int, ratio: float) -> tuple[int, int]:
-        if area == MEGAPIXEL:
-            return size
-        found: tuple[int, int] = plain(area, ratio)
-        return found
-
-    module.calculate_dimensions = dimensions  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        module.calculate_dimensions = plain  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _copied_at(copy: tuple[int, int], processor: Any, size: tuple[int, int]) -> Iterator[None]:
-    """Have the pipeline's processor make ``copy`` of every other size than ``size`` that it is asked for.
-
-    The pipeline halves the picture that it gives its VAE for its language model, which would read a photo of 12
-    megapixels as one of 3, and an icon as a few dots.
-    """
-    plain = processor.resize
-
-    def resized(image: Any, height: int, width: int, **more: Any) -> Any:
-        wanted = size if (width, height) == size else copy
-        return plain(image, wanted[1], wanted[0], **more)
-
-    processor.resize = resized
-    try:
-        yield
-    finally:
-        del processor.resize
 
 
 EDITORS: Mapping[str, type[InstructedEditor]] = {
