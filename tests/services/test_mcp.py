@@ -183,6 +183,15 @@ def test_the_language_model_reads_where_there_is_one(desk: Path) -> None:
         ("export", {"session": "cat", "file": "../stolen.png"}, "is not within the folder"),
         ("export", {"session": "cat", "file": "cat.png"}, "exists already"),
         ("export", {"session": "cat", "file": "cat/session.sqlite"}, "would not be a .sqlite file"),
+        ("export", {"session": "cat", "file": "cat/own.png"}, "'cat/own.png' would be within a session"),
+        ("edit", {"session": "cat", "text": 5}, "edit: text: input should be a valid string"),
+        ("edit", {"session": ["cat"], "text": "a dog"}, "edit: session: input should be a valid string"),
+        (
+            "edit",
+            {"session": "cat", "text": "a dog", "candidate": 3},
+            "edit takes no 'candidate': it takes session, text",
+        ),
+        ("files", {"folder": "/"}, "files takes no 'folder': it takes nothing"),
         ("export", {"session": "cat", "file": "x.exe"}, "'x.exe' would not be a .exe file"),
         ("open", {"picture": "x" * 300 + ".png", "caption": "a cat"}, "is not within the folder"),
         ("delete", {"session": "cat"}, "delete"),
@@ -209,6 +218,7 @@ def test_what_cannot_be_done_is_told_in_a_line(
     run_async(run)
     assert message in told[0]
     assert "Traceback" not in told[0]
+    assert "\n" not in told[0]
     assert sorted(path.name for path in desk.iterdir()) == ["cat", "cat.png", "link.png"]
     assert len(Session.open(desk / "cat").turns()) == 1
 

@@ -28,6 +28,9 @@ from undrift.session.store import Session
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 0.05
+"""How often a thread that waits for the model looks whether anybody still wants that."""
+
 
 def prepare(
     session: Session,
@@ -139,13 +142,20 @@ class Meanwhile:
         self._thread = threading.Thread(target=self._run, name="undrift-ahead", daemon=True)
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """Within the block the model is this thread's; what is prepared ends at its next layer."""
+    def working(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Within the block the model is this thread's; what is prepared ends at its next layer.
+
+        ``check`` is called while another thread has the model, and raises to wait no longer.
+        """
         with self._changed:
             self._wanted += 1
         try:
-            with self._model:
+            while not self._model.acquire(timeout=LOOK_SECONDS):
+                check()
+            try:
                 yield
+            finally:
+                self._model.release()
         finally:
             with self._changed:
                 self._wanted -= 1

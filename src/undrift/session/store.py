@@ -181,29 +181,36 @@ class Session:
 
         return self._verified(turn, name, read)
 
-    def undo(self) -> Turn:
-        """Move the head to its parent; nothing is lost. The branch still names the turn that was left.
+    def undo(self, steps: int = 1) -> Turn:
+        """Move the head to its parent, ``steps`` times; nothing is lost. The branch still names the turn before.
 
         Raises:
-            InputError: the head is the original.
+            InputError: so many turns do not lead to the head; it stays where it is.
         """
         with database.transaction(self.folder, write=True) as db:
             tree = self._tree(db)
-            if tree.head.parent is None:
+            path = tree.path(tree.head)
+            if len(path) == 1:
                 raise InputError("nothing to undo: the head is the original picture")
-            return writing.move_head(db, tree.turns[tree.head.parent], tree.branch)
+            if steps >= len(path):
+                raise InputError(f"cannot undo {steps} turns: {len(path) - 1} lead to the head")
+            return writing.move_head(db, path[-1 - steps], tree.branch)
 
-    def redo(self) -> Turn:
-        """Move the head to the child it was last on.
+    def redo(self, steps: int = 1) -> Turn:
+        """Move the head to the child it was last on, ``steps`` times.
 
         Raises:
-            InputError: nothing was undone here.
+            InputError: so many turns were not undone here; the head stays where it is.
         """
         with database.transaction(self.folder, write=True) as db:
             tree = self._tree(db)
-            if tree.head_id not in tree.trail:
-                raise InputError("nothing to redo: no turn was made from the head")
-            return writing.move_head(db, tree.turns[tree.trail[tree.head_id]], tree.branch)
+            turn = tree.head
+            for done in range(steps):
+                if turn.id not in tree.trail:
+                    few = f"cannot redo {steps} turns: {done} were made from the head, one after another"
+                    raise InputError(few if done else "nothing to redo: no turn was made from the head")
+                turn = tree.turns[tree.trail[turn.id]]
+            return writing.move_head(db, turn, tree.branch)
 
     def checkout(self, ref: str | int) -> Turn:
         """Move the head to ``ref``. A branch's name also makes that branch follow the head; else none does."""

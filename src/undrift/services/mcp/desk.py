@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,15 +18,18 @@ from typing import Any
 from PIL import Image
 
 from undrift.backbones.base import Backbone
+from undrift.backbones.stopping import stoppable
 from undrift.errors import InputError
 from undrift.instructions import TextForm
 from undrift.instructions.exchange import LanguageModel
 from undrift.methods import registry
 from undrift.outputs import PICTURE_ENDINGS, check_ending
 from undrift.pictures import read_picture
+from undrift.services.mcp.watch import Watch
 from undrift.session import drift, engine
 from undrift.session.ahead import Meanwhile
 from undrift.session.compare import compare, mask_overlay
+from undrift.session.database import FILE
 from undrift.session.engine import EditPlan
 from undrift.session.export import export_png
 from undrift.session.model import Turn
@@ -82,11 +87,12 @@ class Desk:
         """Compute nothing any more."""
         self._meanwhile.close()
 
-    def open(self, picture: str, caption: str, session: str) -> Shown:
+    def open(self, picture: str, caption: str, session: str, watch: Watch | None = None) -> Shown:
         """Begin a session with a picture, or open one that is there.
 
         Raises:
             UndriftError: neither or both, a file outside of the folder, no picture, or no such session.
+            Cancelled: ``watch`` says that nobody waits for it; nothing is left.
         """
         if not picture:
             opened = self._sessions.session(session)
@@ -97,7 +103,7 @@ class Desk:
             raise InputError(f"'{picture}' has more than {MOST_BYTES // 2**20} MB")
         image, known = read_picture(path), known_prompt(path)
         name = session or self._sessions.free_name(path.stem)
-        with self._meanwhile.working():
+        with self._working(watch or Watch()):
             opened = engine.start_session(self._sessions.new(name), image, caption or known, self._backbone)
         self._expect(opened)
         source = (
@@ -120,14 +126,16 @@ class Desk:
         method: str,
         dial: float | None,
         seed: int | None,
+        watch: Watch | None = None,
     ) -> Shown:
         """Make the turn that ``text`` asks for, or go back where it asks for that.
 
         Raises:
             UndriftError: no such session, turn or method, or a text without a sure reading.
+            Cancelled: ``watch`` says that nobody waits for it; candidates that were finished stay.
         """
-        opened = self._sessions.session(session)
-        with self._meanwhile.working():
+        opened, watch = self._sessions.session(session), watch or Watch()
+        with self._working(watch):
             tree = opened.tree()
             parent = tree.turn(turn)
             name, preset = (method, "default") if method else last_method(tree, parent)
@@ -149,9 +157,11 @@ class Desk:
             if seed is not None:
                 plan = replace(plan, seed=seed)
             editor = registry.get(name, preset, params, self._backbone.tuned, dial or 0.0)
+            plans = candidate_plans(tree, editor, plan, candidates)
+            watch.expect([variant.cost(self._backbone).evaluations for variant, _ in plans], self._backbone.counter)
             turns = [
-                engine.run_turn(opened, self._backbone, variant, wanted, tree=tree)
-                for variant, wanted in candidate_plans(tree, editor, plan, candidates)
+                engine.run_turn(opened, self._backbone, variant, wanted, [watch], tree=tree)
+                for variant, wanted in plans
             ]
         self._expect(opened)
         shown = [self._shown(session, opened, made, **said) for made in turns]
@@ -187,34 +197,35 @@ class Desk:
         told = {"head": tree.head_id, "branches": dict(tree.branches), "tree": tree.text()[-20_000:]}
         return Shown({**told, "turns": [turn_view(turn) for turn in newest]})
 
-    def undo(self, session: str, steps: int) -> Shown:
+    def undo(self, session: str, steps: int, watch: Watch | None = None) -> Shown:
         """Go back, or with a negative number forward; nothing is lost.
 
         Raises:
-            UndriftError: nothing to undo or redo.
+            UndriftError: not so many turns to undo or redo.
         """
         opened = self._sessions.session(session)
-        moved = opened.head
-        for _ in range(abs(steps)):
-            moved = opened.undo() if steps > 0 else opened.redo()
+        with self._working(watch or Watch()):
+            moved = opened.undo(steps) if steps > 0 else opened.redo(-steps)
         self._expect(opened)
         return self._shown(session, opened, moved)
 
-    def go(self, session: str, turn: str) -> Shown:
+    def go(self, session: str, turn: str, watch: Watch | None = None) -> Shown:
         """Go to a turn, keeping it instead of its siblings if it is a candidate."""
         opened = self._sessions.session(session)
-        kept = keep(opened, turn)
+        with self._working(watch or Watch()):
+            kept = keep(opened, turn)
         self._expect(opened)
         return self._shown(session, opened, kept)
 
-    def branch(self, session: str, name: str, turn: str) -> Shown:
+    def branch(self, session: str, name: str, turn: str, watch: Watch | None = None) -> Shown:
         """Begin a branch at a turn.
 
         Raises:
             UndriftError: a name that is taken or none.
         """
         opened = self._sessions.session(session)
-        begun = opened.branch(name, turn)
+        with self._working(watch or Watch()):
+            begun = opened.branch(name, turn)
         self._expect(opened)
         return self._shown(session, opened, begun, branch=name)
 
@@ -237,10 +248,19 @@ class Desk:
         name = file or f"{session}-{seen.number}.png"
         check_ending(name, PICTURE_ENDINGS)
         path = self._inside(name)
+        if any((folder / FILE).is_file() for folder in path.parents if folder.is_relative_to(self._folder)):
+            raise InputError(f"{name!a} would be within a session: put it beside")
         if os.path.lexists(path):
             raise InputError(f"'{path.name}' exists already: choose another name")
         export_png(opened, seen, path)
         return Shown({**turn_view(seen), "file": str(path.relative_to(self._folder))})
+
+    @contextmanager
+    def _working(self, watch: Watch) -> Iterator[None]:
+        """What changes a session, one after another, as long as somebody waits for it."""
+        with self._meanwhile.working(watch.check), stoppable(watch.check):
+            watch.check()
+            yield
 
     def _expect(self, session: Session) -> None:
         """The agent looks at the head of ``session``, and thinks."""

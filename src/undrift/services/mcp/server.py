@@ -8,17 +8,19 @@ from functools import wraps
 from typing import Annotated, Any, Literal
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver import Image
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ToolAnnotations
-from pydantic import Field
+from mcp.server.mcpserver import Context, Image
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
+from pydantic import Field, ValidationError
 
 from undrift import __version__
 from undrift.errors import UndriftError
 from undrift.instructions import TextForm
 from undrift.services.mcp.desk import Desk, Shown
+from undrift.services.mcp.watch import CallWatch
 from undrift.session.next_turn import DIALS
 from undrift.session.seeds import SEEDS
+from undrift.wording import problem
 
 INSTRUCTIONS = """\
 Edits one picture over many turns with words and keeps everything that was not asked to change. Begin with open. \
@@ -35,13 +37,16 @@ Ref = Annotated[
 File = Annotated[str, Field(max_length=1000, description="A file within the server's folder.")]
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 
+Call = Context[Any, Any]
+"""The call itself, which no agent fills in."""
+
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 
 
 def create_server(desk: Desk) -> MCPServer:
     """The server over ``desk``; ``run("stdio")`` serves it."""
-    server = MCPServer("undrift", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
+    server = _Server("undrift", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR")
 
     def tool(annotations: ToolAnnotations) -> Callable[[Callable[..., Shown]], None]:
         def register(function: Callable[..., Shown]) -> None:
@@ -55,12 +60,15 @@ def create_server(desk: Desk) -> MCPServer:
         return desk.sessions()
 
     @tool(_ADDS)
-    def open(picture: File = "", caption: Text | Literal[""] = "", session: Name | Literal[""] = "") -> Shown:
+    def open(
+        call: Call, picture: File = "", caption: Text | Literal[""] = "", session: Name | Literal[""] = ""
+    ) -> Shown:
         """Begin a session with a picture and a caption of what it shows; without a picture open an earlier one."""
-        return desk.open(picture, caption, session)
+        return desk.open(picture, caption, session, CallWatch(call))
 
     @tool(_ADDS)
     def edit(
+        call: Call,
         session: Name,
         text: Text,
         turn: Ref = "head",
@@ -71,7 +79,7 @@ def create_server(desk: Desk) -> MCPServer:
         seed: Annotated[int | None, Field(ge=0, lt=SEEDS)] = None,
     ) -> Shown:
         """Make a turn: an instruction such as 'make the hat blue', or the whole caption of the next picture."""
-        return desk.edit(session, text, turn, read_as, candidates, method, dial, seed)
+        return desk.edit(session, text, turn, read_as, candidates, method, dial, seed, CallWatch(call))
 
     @tool(_READS)
     def look(session: Name, turn: Ref = "head", what: Literal["picture", "changes", "mask"] = "picture") -> Shown:
@@ -84,19 +92,19 @@ def create_server(desk: Desk) -> MCPServer:
         return desk.history(session)
 
     @tool(_ADDS)
-    def undo(session: Name, steps: Annotated[int, Field(ge=-1000, le=1000)] = 1) -> Shown:
+    def undo(call: Call, session: Name, steps: Annotated[int, Field(ge=-1000, le=1000)] = 1) -> Shown:
         """Go back some turns, or with a negative number forward again. Nothing is lost."""
-        return desk.undo(session, steps)
+        return desk.undo(session, steps, CallWatch(call))
 
     @tool(_ADDS)
-    def go(session: Name, turn: Ref) -> Shown:
+    def go(call: Call, session: Name, turn: Ref) -> Shown:
         """Go to a turn, such as one of several candidates: the next edit is made from there."""
-        return desk.go(session, turn)
+        return desk.go(session, turn, CallWatch(call))
 
     @tool(_ADDS)
-    def branch(session: Name, name: Annotated[str, Field(max_length=100)], turn: Ref = "head") -> Shown:
+    def branch(call: Call, session: Name, name: Annotated[str, Field(max_length=100)], turn: Ref = "head") -> Shown:
         """Begin a named branch at a turn and go there."""
-        return desk.branch(session, name, turn)
+        return desk.branch(session, name, turn, CallWatch(call))
 
     @tool(_READS)
     def compare(session: Name, first: Ref = "original", second: Ref = "head") -> Shown:
@@ -109,6 +117,25 @@ def create_server(desk: Desk) -> MCPServer:
         return desk.export(session, turn, file)
 
     return server
+
+
+class _Server(MCPServer[Any]):
+    """Refuses arguments in one line; those that a tool does not have, too, which would else be passed over."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Call | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        for tool in await self.list_tools():
+            taken = list(tool.input_schema.get("properties", {}))
+            if tool.name == name and (unknown := sorted(arguments.keys() - set(taken))):
+                raise ToolError(f"{name} takes no {unknown[0][:80]!a}: it takes {', '.join(taken) or 'nothing'}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            wrong = error.__cause__
+            if isinstance(wrong, ValidationError) and not isinstance(error, UnexpectedToolError):
+                raise ToolError(f"{name}: {problem(wrong)}") from None
+            raise
 
 
 def _answering(function: Callable[..., Shown]) -> Callable[..., list[Any]]:
