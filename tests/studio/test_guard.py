@@ -27,7 +27,8 @@ def test_this_machine_may_ask(client: TestClient, host: str) -> None:
 )
 def test_a_rebound_name_may_not(client: TestClient, host: str) -> None:
     answer = client.get("/api/about", headers={"host": host})
-    assert (answer.status_code, answer.json()["error"]) == (421, "this address is not one of the studio's")
+    message = "this address is not this server's: call it by the one that it printed"
+    assert (answer.status_code, answer.json()["error"]) == (421, message)
 
 
 def test_listening_elsewhere_takes_addresses_and_its_own_name_only() -> None:

@@ -94,7 +94,7 @@ def open_holes(source: Source, *, max_megapixels: float = MAX_MEGAPIXELS) -> Mas
     Raises:
         PictureError: as for ``read_picture``, or nothing in it is transparent.
     """
-    with opened_picture(source, max_megapixels) as opened:
+    with opened_picture(source, max_megapixels, called="mask") as opened:
         painted = upright(eight_bits(opened), opened)
         holes = 255 - _opacity(painted.convert("RGBA"))
         if not holes.any():

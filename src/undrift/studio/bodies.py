@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 
 from starlette.types import Message, Receive
 
@@ -30,27 +30,29 @@ class Bodies:
 
     def __init__(self) -> None:
         self._bytes = 0
-        self._large = 0
+        self._places = asyncio.Semaphore(MOST_LARGE)
 
-    @contextmanager
-    def taking(self, receive: Receive, limit: int, *, large: bool, called: str = "") -> Iterator[Receive]:
+    @asynccontextmanager
+    async def taking(
+        self, receive: Receive, limit: int, *, large: bool, called: str = "", waits: bool = False
+    ) -> AsyncIterator[Receive]:
         """``receive``, held to ``limit`` bytes and to the rules above, while its request is answered.
 
-        ``called`` is the name of the file that comes, for messages.
+        ``called`` is the name of the file that comes, for messages. ``waits``: a large body for which there is no
+        place is left where it is until there is one, first come first served; nothing of it is read before.
 
         Raises:
             Refused: too many large bodies are being taken (429). And by what is returned: too long (413), too slow
                 (408), or too much is held already (503).
         """
-        if large and self._large >= MOST_LARGE:
+        if large and not waits and self._places.locked():
             raise Refused(429, f"{MOST_LARGE} files are being taken already: try again in a moment")
-        body = _Body(self, receive, limit, called)
-        self._large += large
-        try:
-            yield body.next
-        finally:
-            self._large -= large
-            self._bytes -= body.seen
+        async with self._places if large else nullcontext():
+            body = _Body(self, receive, limit, called)
+            try:
+                yield body.next
+            finally:
+                self._bytes -= body.seen
 
     def hold(self, count: int) -> None:
         """Count bytes that arrived.

@@ -70,6 +70,8 @@ class Guard:
         limits: bytes that a body may have, by path; ``JSON_BYTES`` for every other path.
         inside: what addresses for programs begin with; pages of other sites get nothing from there.
         error_answer: an answer with a status and a message; None takes ``{"error": message}``.
+        waits: large bodies for which there is no place wait for one, instead of being refused: where a request takes
+            as long as its turn.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Guard:
         limits: Mapping[str, int],
         inside: str = "/api/",
         error_answer: ErrorAnswer | None = None,
+        *,
+        waits: bool = False,
     ) -> None:
         self._app = app
         self._host = host
@@ -87,7 +91,7 @@ class Guard:
         self._limits = limits
         self._inside = inside
         self._error_answer = error_answer or _error
-        self._bodies = Bodies()
+        self._bodies, self._waits = Bodies(), waits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -100,7 +104,8 @@ class Guard:
         limit = self._limits.get(scope["path"], JSON_BYTES)
         try:
             called = file_name(Request(scope))
-            with self._bodies.taking(receive, limit, large=limit > JSON_BYTES, called=called) as taken:
+            large = limit > JSON_BYTES
+            async with self._bodies.taking(receive, limit, large=large, called=called, waits=self._waits) as taken:
                 await self._app(scope, taken, _with_headers(send))
         except Refused as refused:
             await self._error_answer(refused.status, str(refused))(scope, receive, _with_headers(send))
@@ -108,7 +113,7 @@ class Guard:
     def _turned_away(self, request: Request) -> Response | None:
         """The answer to a request that goes no further."""
         if not self._is_own(request.headers.get("host", "")):
-            return self._error_answer(421, "this address is not one of the studio's")
+            return self._error_answer(421, "this address is not this server's: call it by the one that it printed")
         if not _from_own_page(request, self._inside):
             return self._error_answer(403, "requests from other sites are refused")
         path = request.scope["path"]

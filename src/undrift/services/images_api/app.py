@@ -83,7 +83,7 @@ def create_api(studio: Studio, host: str = "127.0.0.1", key: str | None = None) 
     }
     app = Starlette(routes=ROUTES, exception_handlers=handlers, lifespan=lifespan)
     app.state.studio = studio
-    return Guard(app, host, Key(key) if key else None, {EDITS: MAX_BYTES}, "/", error_answer)
+    return Guard(app, host, Key(key) if key else None, {EDITS: MAX_BYTES}, "/", error_answer, waits=True)
 
 
 def error_answer(status: int, message: str) -> Response:

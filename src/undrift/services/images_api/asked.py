@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal
 
 from PIL import Image
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from undrift.instructions import TextForm
@@ -19,6 +21,7 @@ from undrift.session.seeds import SEEDS
 from undrift.studio import uploads
 from undrift.studio.forms import LONGEST_PROMPT, MethodForm
 from undrift.studio.http_errors import Refused
+from undrift.wording import said
 
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # what it logs about forms anybody may send
 
@@ -28,6 +31,7 @@ MAX_BYTES = 2 * uploads.MAX_BYTES + 2**20
 MOST_PARTIAL = 3
 _FIELD_BYTES = 64 * 1024
 _IMAGES = ("image", "image[]")
+_FILES = (*_IMAGES, "mask")
 _IGNORED = (
     "background",
     "input_fidelity",
@@ -39,7 +43,14 @@ _IGNORED = (
 )
 """Fields of the API that mean nothing here; they change no picture."""
 
-Text = Annotated[str, Field(max_length=LONGEST_PROMPT)]
+
+def _written(text: str) -> str:
+    if found := next((letter for letter in text if letter < " " and letter not in "\t\n\r"), None):
+        raise ValueError(f"it has the control character {found!a}, expected text")
+    return text
+
+
+Text = Annotated[str, Field(max_length=LONGEST_PROMPT), AfterValidator(_written)]
 
 
 def _truth(value: Any) -> Any:
@@ -63,7 +74,7 @@ class Fields(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompt: Annotated[str, Field(min_length=1, max_length=LONGEST_PROMPT)]
+    prompt: Annotated[Text, Field(min_length=1)]
     model: str | None = None
     n: int = Field(1, ge=1, le=len(DIALS))
     size: str | None = None
@@ -98,15 +109,12 @@ async def read(request: Request) -> Asked:
     """What a request asks for.
 
     Raises:
-        Refused: no multipart form (415), fields that are not known or have wrong values, or no single picture (400).
-        HTTPException: a broken form.
+        Refused: no multipart form (415), a broken one, fields that are not known or have wrong values, or no single
+            picture (400).
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Refused(415, "expected a form (multipart/form-data) with an image and a prompt")
-    try:
-        form = await request.form(max_files=4, max_fields=64, max_part_size=_FIELD_BYTES)
-    except UnicodeError:  # of an encoding that the sender named
-        raise Refused(400, "the form's texts are not in the encoding that it names: send UTF-8") from None
+    form = await _form(request)
     try:
         images = [await _file(form, name, one) for name in _IMAGES for one in form.getlist(name)]
         masks = [await _file(form, "mask", one) for one in form.getlist("mask")]
@@ -116,6 +124,31 @@ async def read(request: Request) -> Asked:
     if len(images) != 1 or len(masks) > 1:
         raise Refused(400, f"expected one image and at most one mask, not {len(images)} and {len(masks)}")
     return Asked(fields, images[0], masks[0] if masks else None)
+
+
+class _Parser(MultiPartParser):
+    """Knows whether the form's end came: without it the part before is passed over."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+async def _form(request: Request) -> FormData:
+    async def whole() -> AsyncGenerator[bytes, None]:
+        async for part in request.stream():
+            yield part
+        if not parser.ended:
+            raise MultiPartException("it is cut off: its last line, the boundary between two '--', is missing")
+
+    parser = _Parser(request.headers, whole(), max_files=4, max_fields=64, max_part_size=_FIELD_BYTES)
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        raise Refused(400, f"not a form that can be read: {said(error.message)}") from None
+    except UnicodeError:  # of an encoding that the sender named
+        raise Refused(400, "the form's texts are not in the encoding that it names: send UTF-8") from None
 
 
 def region(mask: bytes | None, size: tuple[int, int]) -> Image.Image | None:
@@ -148,19 +181,21 @@ def check_size(size: str | None, picture: tuple[int, int]) -> None:
 
 
 def _fields(form: FormData) -> Fields:
-    said: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, value in form.multi_items():
-        if isinstance(value, UploadFile) or name in _IGNORED:
+        if name in (*_FILES, *_IGNORED):
             continue
-        if name in said:
-            raise Refused(400, f"'{name[:40]}' is given twice")
-        said[name] = value
+        if isinstance(value, UploadFile):
+            raise Refused(400, f"{name[:40]!a} is a file, expected a text")
+        if name in texts:
+            raise Refused(400, f"{name[:40]!a} is given twice")
+        texts[name] = value
     try:
-        return Fields.model_validate(said)
+        return Fields.model_validate(texts)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])[:80]
-        raise Refused(400, f"{where!a}: {first['msg'].lower()}") from None
+        raise Refused(400, f"{where!a}: {said(first['msg'])}") from None
 
 
 async def _file(form: FormData, name: str, value: UploadFile | str) -> bytes:
