@@ -13,6 +13,7 @@ from undrift.instructions.exchange import LanguageModel
 from undrift.methods import registry
 from undrift.methods.base import EditMethod
 from undrift.session.ahead import Ahead
+from undrift.session.extending import FILL
 from undrift.session.segmenting import Segmenter
 from undrift.studio import uploads, views
 from undrift.studio.events import EventLog
@@ -122,6 +123,7 @@ class Studio:
             "other_models": self.load is not None,
             "language_model": None if self.language is None else self.language.name,
             "default_method": registry.DEFAULT,
+            "fill_method": FILL,
             "methods": views.methods_view(self.backbone),
             "limits": {
                 "bytes": uploads.MAX_BYTES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from base64 import b64decode
 
 import numpy as np
@@ -104,6 +105,40 @@ def test_the_new_border_is_filled_in_one_action(
     assert filled.tobytes() != session.picture(session.original).tobytes()
     chosen = page.evaluate(f"{module('method.js')}.then((method) => method.chosenMethod().name)")
     assert chosen == registry.DEFAULT, "the next turn goes on with the method before the fill"
+
+
+def test_a_fill_that_was_stopped_goes_on_with_one_press(
+    open_page: Open, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RePaint, "presets", {"default": RePaintParams(steps=400)})
+    running.begin("to-stop")
+    page = open_page("#/s/to-stop")
+    expect(rows(page)).to_have_count(1)
+    page.get_by_role("button", name="Crop or extend").click()
+    page.get_by_label("Left", exact=True).fill("-16")
+    page.keyboard.press("Tab")
+    page.get_by_label("Width", exact=True).fill(str(SIDE + 16))
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Begin a session with it").click()
+    expect(page.get_by_text(re.compile(r"step \d+ of 400")).first).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("h1")).to_have_text("to-stop-144x128")
+    expect(page.get_by_text("What is new was not filled")).to_be_visible()
+    expect(page.locator(".area.only")).to_contain_text("11 %")
+    assert Axe().run(page).response["violations"] == []
+    page.reload()
+    expect(page.locator(".area.only")).to_contain_text("11 %")
+    monkeypatch.setattr(RePaint, "presets", {"default": RePaintParams(steps=2)})
+    page.get_by_role("button", name="Fill it").click()
+    expect(rows(page)).to_have_count(2)
+    expect(page.locator(".area")).to_have_count(0)
+    expect(page.get_by_text("What is new was not filled")).to_have_count(0)
+    session = running.session("to-stop-144x128")
+    assert session.head.spec is not None
+    assert (session.head.spec.method, session.head.prompt) == ("repaint", demo.prompt())
+    filled, mirrored = session.picture(session.head), session.picture(session.original)
+    assert filled.crop((16, 0, SIDE + 16, SIDE)).tobytes() == demo.picture(SIDE).tobytes()
+    assert filled.tobytes() != mirrored.tobytes()
 
 
 def test_a_phone_has_room_for_the_frame(open_page: Open, running: Running) -> None:

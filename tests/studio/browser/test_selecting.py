@@ -218,6 +218,41 @@ def test_an_area_with_a_name_comes_back_in_a_later_turn(page: Page, running: Run
     expect(page.get_by_role("combobox", name="Named areas")).to_be_disabled()
 
 
+def name_area(page: Page, name: str) -> None:
+    """Keep what is painted under a name, and take it off."""
+    page.get_by_role("button", name="Name this area").click()
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(page.locator(".area")).to_have_count(0)
+
+
+def test_several_named_areas_are_one_for_a_turn_and_each_is_one_stroke(page: Page) -> None:
+    page.get_by_role("radio", name="Rectangle").check()
+    drag(page, (0.1, 0.1), (0.4, 0.4))
+    left = mask_of(page)
+    name_area(page, "left")
+    page.get_by_role("radio", name="Colour").check()
+    click(page, 50, 60)
+    # An area that takes something away within itself takes nothing from the others.
+    page.get_by_role("checkbox", name="Take away").check()
+    page.get_by_role("radio", name="Rectangle").check()
+    drag(page, (0, 0), (0.5, 0.5))
+    page.get_by_role("checkbox", name="Take away").uncheck()
+    ball = mask_of(page)
+    name_area(page, "ball")
+    areas = page.get_by_label("Named areas")
+    areas.select_option("left")
+    areas.select_option("ball")
+    assert same(mask_of(page), left | ball)
+    page.get_by_role("checkbox", name="Take away").check()
+    areas.select_option("left")
+    assert same(mask_of(page), ball & ~left)
+    for expected in (left | ball, left):
+        page.get_by_role("button", name="Last stroke").click()
+        assert same(mask_of(page), expected)
+
+
 def test_what_is_painted_belongs_to_its_session(page: Page, running: Running) -> None:
     drag(page, (0.2, 0.2), (0.8, 0.2))
     expect(page.locator(".area.only")).to_be_visible()

@@ -7,7 +7,7 @@ import { areaNames, bringArea, coverage, forgetArea, keepArea, LAYERS } from "./
 
 export function areasRow() {
   const names = areaNames();
-  const select = h("select", { name: "area", "aria-label": t("Named areas"), onchange: () => select.value && bringArea(select.value, brush.tool) },
+  const select = h("select", { name: "area", "aria-label": t("Named areas"), onchange: () => select.value && bringArea(select.value, brush.tool, brush.away) },
     h("option", { value: "" }, names.length ? t("Named areas") : t("No named areas yet")), ...names.map((name) => h("option", { value: name }, name)));
   select.disabled = !names.length;
   return h("div", { class: "row" }, select,

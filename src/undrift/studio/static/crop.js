@@ -1,6 +1,7 @@
 // Another canvas for the shown picture: a frame that is dragged or typed, inside of the picture and beyond it.
 
 import { post, sessionPath, turnPath } from "./api.js";
+import { expectFill } from "./border.js";
 import { dialog, field, h, once } from "./dom.js";
 import { t } from "./languages.js";
 import { paintBefore } from "./masks.js";
@@ -56,6 +57,7 @@ export function showCrop() {
     const fresh = newParts(frame, width, height);
     const fills = fresh.length > 0 && filling.checked;
     const job = await post(`${sessionPath(state.session.name)}/frame`, { turn: turn.id, ...frame, tab, ...(fills && { fill: true, prompt: caption.value.trim() }) });
+    expectFill(job.session, fills ? fresh : []);
     if (!fills) paintBefore(job.session, fresh);
     if (!state.jobs.has(job.id)) update({ jobs: state.jobs.set(job.id, job) });
     opened.close();

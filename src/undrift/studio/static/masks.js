@@ -118,15 +118,8 @@ export function forgetArea(name) {
   update({ painted: state.painted });
 }
 
-// Paints a named area on the layer `key`, in place of what was there.
-export function bringArea(name, key) {
-  clear(key);
-  for (const stroke of kept()[name] ?? []) {
-    strokes.push({ ...stroke, tool: key });
-    apply(strokes.at(-1));
-  }
-  settle();
-}
+// Paints a named area on the layer `key`, beside what is there, or takes it away; as one stroke, which can be taken back.
+export const bringArea = (name, key, away) => add({ tool: key, away, area: kept()[name] ?? [] });
 
 // Part of the picture that a layer of the open session covers, 0 to 1.
 export function coverage(key) {

@@ -5,6 +5,7 @@ import { cancel, ownJob } from "./actions.js";
 import { number, share } from "./format.js";
 import { t } from "./languages.js";
 import { severalView } from "./several.js";
+import { borderNote } from "./border.js";
 import { comparison, turnSelect } from "./compare.js";
 import { changeOf } from "./difference.js";
 import { fill, h, icon } from "./dom.js";
@@ -42,7 +43,7 @@ export function stage() {
   watch(["jobs", "session", "mode", "shown"], drawLive);
   draw();
   drawLive();
-  return h("div", { class: "stage-box" }, h("div", { class: "above" }, tabs, lensBar()), frame, bar);
+  return h("div", { class: "stage-box" }, h("div", { class: "above" }, tabs, lensBar()), borderNote(), frame, bar);
 }
 
 const VIEWS = {

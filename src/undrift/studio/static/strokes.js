@@ -1,7 +1,7 @@
 // What one stroke does to a layer: a canvas of the picture's size, white where it was painted, on nothing.
 //
-// A stroke is a plain value: { tool, away } with one of `points` and `size`, `lasso`, `box`, `runs`, or an operation on
-// the whole layer: `clear`, `invert`, `grow` (pixels, shrinks where negative), `soften` (pixels). Sizes are the picture's.
+// A stroke is a plain value: { tool, away } with one of `points` and `size`, `lasso`, `box`, `runs`, `area` (strokes that
+// make one by themselves), or an operation on the whole layer: `clear`, `invert`, `grow` (pixels, shrinks where negative), `soften` (pixels). Sizes are the picture's.
 
 const DIRECTIONS = 12; // in which a layer is moved to grow it
 
@@ -17,10 +17,18 @@ export function applyTo(layer, stroke) {
   else if (stroke.lasso) around(pen, stroke.lasso);
   else if (stroke.box) pen.fillRect(...stroke.box);
   else if (stroke.runs) for (const [y, start, stop] of stroke.runs) pen.fillRect(start, y, stop - start, 1);
+  else if (stroke.area) pen.drawImage(areaOf(layer, stroke.area), 0, 0);
   else if (stroke.invert) invert(layer);
   else if (stroke.grow > 0) grow(layer, stroke.grow);
   else if (stroke.grow < 0) shrink(layer, -stroke.grow);
   else if (stroke.soften) soften(layer, stroke.soften);
+}
+
+// What strokes make on a layer of their own: one that takes away takes nothing of what was there before.
+function areaOf({ width, height }, strokes) {
+  const area = blank(width, height);
+  for (const one of strokes) applyTo(area, one);
+  return area;
 }
 
 function line(pen, { size, points }) {
