@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -70,3 +72,47 @@ def test_a_velocity_is_the_same_to_the_bit(usual: None, monkeypatch: pytest.Monk
     monkeypatch.setattr(placement, "flushed", as_it_is)
     for found, x, sigma in zip(flushing, states, (0.1, 0.6, 1.0), strict=True):
         assert torch.equal(found, field(x, sigma))
+
+
+@pytest.mark.parametrize("number_format", [torch.float64, torch.float16])
+def test_the_mode_is_known_whatever_tensors_are_by_default(usual: None, number_format: torch.dtype) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(number_format)
+    try:
+        for mode in (False, True):
+            torch.set_flush_denormal(mode)
+            with torch.device("meta"), flushed(CPU):
+                assert flushes()
+            assert flushes() is mode
+    finally:
+        torch.set_default_dtype(before)
+
+
+TEAM = """
+import threading
+import torch
+from undrift.backbones.denormals import _team, flushed
+
+def taken_for_zero():
+    return float((torch.full((2_000_000,), 2.0**-126) * 0.5 == 0.0).float().mean())
+
+def look():
+    with flushed(torch.device("cpu")):
+        print(taken_for_zero(), end=" ")
+    print(taken_for_zero(), end=" ")
+
+torch.set_num_threads(2)
+print(_team() is not None, taken_for_zero(), end=" ")
+look()
+another = threading.Thread(target=look)  # whose team is begun within the block
+another.start()
+another.join()
+"""
+
+
+def test_the_threads_that_share_the_work_do_the_same() -> None:
+    ran = subprocess.run([sys.executable, "-c", TEAM], capture_output=True, text=True, check=True)
+    told, *shares = ran.stdout.split()
+    if told == "False":
+        pytest.skip("this PyTorch's threads are not of GNU's interface")
+    assert shares == ["0.0", "1.0", "0.0", "1.0", "0.0"]
