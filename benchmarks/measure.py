@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import comb
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import torch
 
@@ -77,6 +78,14 @@ def paired(
     bases, others = [(one[0] + one[3]) / 2.0 for one in taken], [(one[1] + one[2]) / 2.0 for one in taken]
     ratios = [one / two for one, two in zip(others, bases, strict=True)]
     return Paired(median(ratios), *median_interval(ratios), median(bases), median(others))
+
+
+Verdict = Literal["held", "MISSED", "not decided"]
+
+
+def verdict(low: float, high: float, bar: float) -> Verdict:
+    """What an interval says of a bar: held where it ends below, missed where it lies above as a whole."""
+    return "held" if high <= bar else "MISSED" if low > bar else "not decided"
 
 
 class Stopwatch:

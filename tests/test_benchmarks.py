@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import flux_bars, parity
+from benchmarks import core, flux_bars, parity
 from benchmarks.measure import Stopwatch, median_interval, paired
 
 MODELS = Path(__file__).parents[1] / "docs" / "models.md"
@@ -59,7 +60,20 @@ def test_a_stopwatch_goes_within_its_blocks_alone() -> None:
     ("interval", "verdict"), [((0.99, 1.01), "held"), ((1.011, 1.02), "MISSED"), ((1.0, 1.02), "not decided")]
 )
 def test_a_bar_is_held_where_the_whole_interval_is(interval: tuple[float, float], verdict: str) -> None:
-    assert verdict in flux_bars.said(flux_bars.Row("a forward", flux_bars.BAR_SIZE, 1.0, 1.005, interval))
+    row = flux_bars.Row("a forward", flux_bars.BAR_SIZE, 1.0, 1.005, interval)
+    assert verdict in flux_bars.said(row)
+    assert (flux_bars.judged(row), core.Figure("a ratio", 1.005, flux_bars.BAR, "", interval).verdict) == (
+        verdict,
+    ) * 2
+    assert flux_bars.judged(replace(row, size=512)) is None, "the bar is of one size"
+
+
+def test_a_figure_without_an_interval_is_held_up_to_its_bar() -> None:
+    assert [core.Figure("a ratio", ratio, 0.3, "").verdict for ratio in (0.29, 0.3, 0.31)] == [
+        "held",
+        "held",
+        "MISSED",
+    ]
 
 
 @pytest.mark.slow
