@@ -16,8 +16,9 @@ from tests.support.tiny_flux import OPERATIONS
 from tests.support.toy import ToyBackbone, ToyMethod, ToyParams, toy_picture
 from undrift.backbones import Backbone
 from undrift.backbones.base import NetworkInputs
+from undrift.backbones.counter import Counter
 from undrift.errors import Cancelled, InputError, OutOfMemory
-from undrift.flow import Observer, Step
+from undrift.flow import Observer, Step, StepEnd
 from undrift.methods.dial import turned
 from undrift.session import latents
 from undrift.session.engine import EditPlan, run_together, run_turn, start_session
@@ -25,6 +26,7 @@ from undrift.session.model import Turn
 from undrift.session.next_turn import candidate_plans
 from undrift.session.preview import Preview
 from undrift.session.references import Look
+from undrift.session.spent import Spent
 from undrift.session.store import Session
 from undrift.session.together import Watcher
 
@@ -141,7 +143,7 @@ class Notes(Watcher):
         self.rows: list[list[int]] = []
         self.turns: list[tuple[int, str]] = []
 
-    def observers(self, numbers: Sequence[int]) -> Sequence[Observer]:
+    def observers(self, numbers: Sequence[int], counter: Counter) -> Sequence[Observer]:
         self.rows.append(list(numbers))
         return ()
 
@@ -171,6 +173,44 @@ def test_methods_and_dials_beside_one_another_are_those_made_alone(tmp_path: Pat
         assert replace_together(one) == other.spec.model_dump()
     assert tiny_flux.counter.since(before).evaluations < sum(turn.evaluations for turn in made)
     assert session.head == made[0]
+
+
+class Far(Watcher, Observer):
+    """How far candidates are at the end of every step of each."""
+
+    def __init__(self, spent: Spent) -> None:
+        self.spent, self.seen = spent, [0]
+
+    def observers(self, numbers: Sequence[int], counter: Counter) -> Sequence[Observer]:
+        self.spent.begin(numbers, counter)
+        return [self]
+
+    def end(self, event: StepEnd) -> None:
+        self.seen.append(self.spent.so_far())
+
+
+@pytest.mark.parametrize("names", [("flowedit", "flowedit"), ("flowedit", "rf_solver", "multi_turn")])
+def test_candidates_are_done_when_their_evaluations_are(
+    tmp_path: Path, tiny_flux: Backbone, names: Sequence[str]
+) -> None:
+    """Also where what one looks at in attention is computed apart from the others."""
+    session = start_session(tmp_path / "session", PICTURE, "a cat", tiny_flux)
+    made = {name: quick(name) for name in names}
+    methods = [made[name] for name in names]
+    far = Far(Spent([method.cost(tiny_flux) for method in methods]))
+    turns = run_together(session, tiny_flux, methods, seeded(1, 2, 3)[: len(names)], watcher=far)
+    assert far.seen[-1] == far.spent.total == sum(turn.evaluations for turn in turns) // len(turns)
+    assert far.seen == sorted(far.seen)
+    assert 0 < far.seen[len(far.seen) // 2] < far.spent.total
+
+
+def test_a_batch_in_halves_goes_on_from_what_is_made(tmp_path: Path) -> None:
+    model = Small(1)
+    session, method = start_session(tmp_path / "session", toy_picture(), "a cat", model), ToyMethod()
+    far = Far(Spent([method.cost(model)] * 3))
+    run_together(session, model, method, seeded(1, 2, 3), watcher=far)
+    assert far.seen[-1] == far.spent.total == method.cost(model).evaluations
+    assert max(far.seen) == far.spent.total
 
 
 def test_what_a_method_does_for_itself_is_said_by_its_name(

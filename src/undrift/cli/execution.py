@@ -46,6 +46,7 @@ from undrift.session.next_turn import beside, candidate_plans, carried, last_met
 from undrift.session.region import region_of
 from undrift.session.replay import recorded_method
 from undrift.session.saying import as_said
+from undrift.session.spent import Spent
 from undrift.session.store import Session
 from undrift.session.tree import Tree
 from undrift.wording import one_line
@@ -320,10 +321,8 @@ def run_turns(
         with StopOnInterrupt() as stop, TurnsProgress(len(parts), shell().quiet) as progress:
             for number, part in enumerate(parts, 1):
                 methods, plans = [method for method, _ in part], [plan for _, plan in part]
-                # Those that are made at once share their evaluations, and the longest one's are all.
-                cost = max((method.cost(backbone) for method in methods), key=lambda cost: cost.evaluations)
-                told.methods = methods
-                with progress.turn(number, plans[0].prompt, cost, backbone.counter) as observers:
+                told.methods, told.spent = methods, Spent([method.cost(backbone) for method in methods])
+                with progress.turn(number, plans[0].prompt, told.spent) as observers:
                     run_together(session, backbone, methods, plans, [stop, *observers], tree, told)
                 told.tell()
     except (Cancelled, KeyboardInterrupt):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from undrift.backbones.counter import Counter
 from undrift.cli.output import say
+from undrift.flow import Observer
 from undrift.methods.base import EditMethod
 from undrift.session.model import Turn
 from undrift.session.prompts import nothing_steers
+from undrift.session.spent import Spent
 from undrift.session.store import Session
 from undrift.session.together import Watcher
 from undrift.wording import one_line
@@ -16,10 +19,15 @@ from undrift.wording import one_line
 class Told(Watcher):
     """Keeps the turns as they are made, and says what there is to say of them, each note once.
 
+    Args:
+        session: whose turns.
+        known: those that were there before.
+
     Attributes:
         turns: those of finished batches, in the order of their plans.
         stored: how many turns are stored.
         methods: of the batch that is being made.
+        spent: counts what it asks of the network.
     """
 
     def __init__(self, session: Session, known: Mapping[str, Turn]) -> None:
@@ -29,6 +37,12 @@ class Told(Watcher):
         self.turns: list[Turn] = []
         self.stored = 0
         self.methods: Sequence[EditMethod] = ()
+        self.spent: Spent | None = None
+
+    def observers(self, numbers: Sequence[int], counter: Counter) -> Sequence[Observer]:
+        if self.spent is not None:
+            self.spent.begin(numbers, counter)
+        return ()
 
     def made(self, number: int, turn: Turn) -> None:
         self._made[number] = self._known[turn.id] = turn

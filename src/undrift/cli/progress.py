@@ -11,14 +11,13 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn
 
-from undrift.backbones.counter import Counter
 from undrift.cli.output import say
 from undrift.cli.screen import column, console
 from undrift.cli.text import line
 from undrift.errors import Cancelled
 from undrift.flow import Observer, Step, StepEnd
-from undrift.methods.cost import Cost
 from undrift.session.clips import EditedFrame
+from undrift.session.spent import Spent
 
 
 class StopOnInterrupt(Observer):
@@ -57,19 +56,18 @@ class StopOnInterrupt(Observer):
 class TurnBar(Observer):
     """One turn's bar, which moves by the network's evaluations."""
 
-    def __init__(self, progress: Progress, task: TaskID, counter: Counter) -> None:
+    def __init__(self, progress: Progress, task: TaskID, spent: Spent) -> None:
         self._progress = progress
         self._task = task
-        self._counter = counter
-        self._before = counter.evaluations
+        self._spent = spent
 
     def begin(self, step: Step) -> None:
         phase = "inverting" if step.inverting else "sampling"
-        done = self._counter.evaluations - self._before
+        done = self._spent.so_far()
         self._progress.update(self._task, phase=f"{phase} {step.index + 1}/{step.count}", completed=done)
 
     def end(self, event: StepEnd) -> None:
-        self._progress.update(self._task, completed=self._counter.evaluations - self._before)
+        self._progress.update(self._task, completed=self._spent.so_far())
 
 
 class TurnsProgress:
@@ -89,8 +87,8 @@ class TurnsProgress:
         self._plain = not self._bars.console.is_terminal
 
     @contextmanager
-    def turn(self, number: int, prompt: str, cost: Cost, counter: Counter) -> Iterator[list[Observer]]:
-        """Show turn ``number`` while the block runs, as ``counter`` goes on by its ``cost``; yields its observers."""
+    def turn(self, number: int, prompt: str, spent: Spent) -> Iterator[list[Observer]]:
+        """Show turn ``number`` while the block runs, as ``spent`` goes on; yields its observers."""
         label = f"turn {number}/{self._count}"
         if self._quiet or self._plain:
             started = time.perf_counter()
@@ -98,9 +96,9 @@ class TurnsProgress:
             if not self._quiet:
                 say(f"{label}: {line(prompt)} ({time.perf_counter() - started:.1f} s)", err=True)
             return
-        task = self._bars.add_task(f"{label}  {_short(line(prompt))}", total=cost.evaluations, phase="")
-        yield [TurnBar(self._bars, task, counter)]
-        self._bars.update(task, completed=cost.evaluations, phase="done")
+        task = self._bars.add_task(f"{label}  {_short(line(prompt))}", total=spent.total, phase="")
+        yield [TurnBar(self._bars, task, spent)]
+        self._bars.update(task, completed=spent.total, phase="done")
 
     def __enter__(self) -> Self:
         if not self._plain:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from undrift.backbones.base import Latent
+from undrift.backbones.counter import Counter
 from undrift.backbones.together import Share, together
 from undrift.errors import OutOfMemory
 from undrift.flow import Observer
@@ -37,8 +38,9 @@ class Candidate:
 class Watcher:
     """Hears of candidates by their numbers, from 0. Override what is needed."""
 
-    def observers(self, numbers: Sequence[int]) -> Sequence[Observer]:
-        """Who is told of the steps of these candidates, which are the rows of one state."""
+    def observers(self, numbers: Sequence[int], counter: Counter) -> Sequence[Observer]:
+        """Who is told of the steps of these candidates, which are the rows of one state; ``counter`` counts what they
+        ask of the network."""
         return ()
 
     def made(self, number: int, turn: Turn) -> None:
@@ -79,7 +81,7 @@ class Batch:
 
     def _made(self, candidates: Sequence[Candidate], part: Sequence[int], work: Work) -> list[Outcome]:
         chosen = [candidates[place] for place in part]
-        watching = self._watcher.observers([one.number for one in chosen])
+        watching = self._watcher.observers([one.number for one in chosen], work.backbone.counter)
         beside = 0 if work is self._work else len(candidates) - len(part)
         specs, observers = [one.spec for one in chosen], [*self._observers, *watching]
         return work.edits(self._previous, specs, chosen[0].method, observers, beside)

@@ -10,7 +10,6 @@ from typing import Literal, Protocol
 
 from PIL import Image
 
-from undrift.backbones.counter import Counter
 from undrift.errors import Cancelled
 from undrift.flow import Observer, Step, StepEnd
 from undrift.pictures import png_bytes
@@ -115,22 +114,21 @@ class Running(Observer):
         self._job = job
         self._tell = tell
         self._told = 0.0
-        self._counter = Counter()
+        self._spent: Callable[[], int] = int
         self._offset = 0
 
-    def expect(self, evaluations: int, counter: Counter, items: int = 1) -> None:
-        """Announce ``items`` pieces of ``evaluations`` network evaluations each, which ``counter`` counts."""
+    def expect(self, evaluations: int, items: int = 1) -> None:
+        """Announce ``items`` pieces of ``evaluations`` network evaluations each."""
         self._job.total, self._job.items = evaluations * items, items
-        self._counter = counter
         self._tell(self._job)
 
-    def start_item(self, number: int) -> None:
-        """Begin piece ``number``, from 0."""
+    def start_item(self, number: int, spent: Callable[[], int]) -> None:
+        """Begin piece ``number``, from 0; ``spent`` says how many evaluations were spent."""
         self.check()
         job = self._job
         job.item = number
         job.evaluations = job.total * number // max(job.items, 1)
-        self._offset = job.evaluations - self._counter.evaluations
+        self._spent, self._offset = spent, job.evaluations - spent()
         self._tell(job)
 
     def lay_out(self, candidates: int) -> None:
@@ -175,7 +173,7 @@ class Running(Observer):
 
     def end(self, event: StepEnd) -> None:
         self.check()
-        self._job.evaluations = self._offset + self._counter.evaluations
+        self._job.evaluations = self._offset + self._spent()
         self._tell_sometimes()
 
     def reach(self, done: int, total: int, phase: str) -> None:

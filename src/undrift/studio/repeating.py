@@ -40,8 +40,8 @@ def repeat(studio: Studio, name: str, form: RepeatForm) -> Job:
     def work(running: Running) -> None:
         running.say("reading the picture")
         picture = _picture(upload, size, running)
-        running.expect(evaluations, studio.backbone.counter)
-        running.start_item(0)
+        running.expect(evaluations)
+        running.start_item(0, lambda: studio.backbone.counter.evaluations)
 
         def made(turn: Turn) -> None:
             running.made(turn.id)

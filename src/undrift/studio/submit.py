@@ -14,6 +14,7 @@ from undrift.session import engine
 from undrift.session.engine import EditPlan
 from undrift.session.model import Turn
 from undrift.session.next_turn import candidate_plans, rebase_plan
+from undrift.session.spent import Spent
 from undrift.session.tree import Tree
 from undrift.studio import looking
 from undrift.studio.forms import EditForm, Form, ImportForm, RebaseForm, RestoreForm, StartForm, painted
@@ -155,8 +156,8 @@ def edits(
     session = studio.folders.session(name)
     turns = candidate_plans(tree, method, plan, count)
     parts = [turns] if together else [[turn] for turn in turns]
-    cost = max((variant.cost(studio.backbone) for variant, _ in turns), key=lambda cost: cost.evaluations)
-    every = max(1, cost.evaluations // MOST_PREVIEWS)
+    costs = [[variant.cost(studio.backbone) for variant, _ in part] for part in parts]
+    every = max(1, max(cost.evaluations for part in costs for cost in part) // MOST_PREVIEWS)
 
     def work(running: Running) -> None:
         settled: dict[str, Any] = {} if follows is None else {"parent": _made_by(follows)}
@@ -164,10 +165,11 @@ def edits(
             running.say("reading the references")
             settled["references"] = looks(running.check)
         running.lay_out(len(turns))
-        running.expect(cost.evaluations, studio.backbone.counter, len(parts))
-        for number, part in enumerate(parts):
-            running.start_item(number)
-            tiles = Tiles(studio, session, running, every, first=number)
+        spents = [Spent(part) for part in costs]
+        running.expect(max(spent.total for spent in spents), len(parts))
+        for number, (part, spent) in enumerate(zip(parts, spents, strict=True)):
+            running.start_item(number, spent.so_far)
+            tiles = Tiles(studio, session, running, every, number, spent)
             methods, plans = [variant for variant, _ in part], [replace(wanted, **settled) for _, wanted in part]
             engine.run_together(session, studio.backbone, methods, plans, [running], watcher=tiles)
         studio.expect(name, method)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from undrift.backbones.counter import Counter
 from undrift.flow import Observer, StepEnd
 from undrift.session.model import Turn
 from undrift.session.preview import Preview, decoder
+from undrift.session.spent import Spent
 from undrift.session.store import Session
 from undrift.session.together import Watcher
 from undrift.studio.job import Running
@@ -23,14 +25,19 @@ class Tiles(Watcher):
         running: is told.
         every: n.
         first: the tile of the first of them.
+        spent: counts what they ask of the network.
     """
 
-    def __init__(self, studio: Studio, session: Session, running: Running, every: int, first: int) -> None:
+    def __init__(
+        self, studio: Studio, session: Session, running: Running, every: int, first: int, spent: Spent
+    ) -> None:
+        self._spent = spent
         self._studio, self._session, self._running = studio, session, running
         self._every, self._first = every, first
         self._decode = decoder(session, studio.backbone)
 
-    def observers(self, numbers: Sequence[int]) -> Sequence[Observer]:
+    def observers(self, numbers: Sequence[int], counter: Counter) -> Sequence[Observer]:
+        self._spent.begin(numbers, counter)
         tiles = [self._first + number for number in numbers]
         steps = _Steps(self._running, tiles)
         if self._decode is None:  # no picture without moving weights
