@@ -5,8 +5,8 @@ ones; with 1 and 2 the ratio of a highlighted forward to a plain one is the same
 fewer heads it is larger: what highlighting adds grows with the width, as attention does, linear layers with its
 square. On a CPU the time of the layers that are highlighted is compared, with that of making the mask, and the rest
 of a forward, which is the same work, is taken from the plain ones: whole forwards differ from each other by more than
-what is measured. On a GPU whole forwards are compared. The exit code is 1 if the ratio's interval lies above the bar as
-a whole; one that holds the bar decides nothing::
+what is measured. On a GPU whole forwards are compared. The exit code is 1 if the whole interval of the ratio lies
+above the bar; one that holds the bar decides nothing::
 
     python -m benchmarks.flux_bars --compiled                              # on a GPU
     python -m benchmarks.flux_bars --blocks 1 2 --heads 4 --dtype fp32     # on a CPU
