@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tests.contracts.test_methods import RUNNING, quick, request
@@ -16,7 +17,7 @@ from tests.support.tiny_flux import OPERATIONS
 from tests.support.tiny_sd import OPERATIONS as OPERATIONS_SD
 from tests.support.tiny_sd import tiny_sd
 from tests.support.toy import ToyBackbone, toy_picture
-from undrift.backbones import Backbone
+from undrift.backbones import Backbone, Latent
 from undrift.backbones.memory import VelocityMemory
 from undrift.backbones.together import Share, together
 from undrift.errors import Cancelled, InputError
@@ -134,6 +135,40 @@ def test_a_memory_is_asked_and_learns_nothing_of_another_rounding(tiny_flux: Bac
         assert [found[number][1].counter.remembered for number in (0, 1)] == [1, 0]
         assert tiny_flux.counter.since(before).evaluations == 1
         assert tiny_flux.memory.held == held > 0
+
+
+def test_the_turn_that_all_start_from_is_decoded_once(tiny_flux: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    latent = tiny_flux.encode([PATCHES])
+    other = Latent(latent.packed + 1.0, latent.geometry)
+    (expected,) = tiny_flux.decode(latent)
+    decoded, decode = [], tiny_flux.decode
+
+    def counted(asked: Latent) -> list[Image.Image]:
+        decoded.append(len(asked.packed))
+        return decode(asked)
+
+    monkeypatch.setattr(tiny_flux, "decode", counted)
+
+    def work(backbone: Backbone, own: Latent) -> list[Image.Image]:
+        return backbone.decode(latent) + backbone.decode(own)
+
+    made = dict(each[:2] for each in together(tiny_flux, [partial(work, own=own) for own in (latent, other, latent)]))
+    assert decoded == [1, 1]
+    assert [image.tobytes() for number in (0, 2) for image in made[number]] == [expected.tobytes()] * 4
+    assert made[1][0].tobytes() == expected.tobytes() != made[1][1].tobytes()
+    made[0][0].putpixel((0, 0), (1, 2, 3))
+    assert made[2][0].tobytes() == expected.tobytes(), "each has a picture of its own"
+
+
+def test_equal_rows_of_a_batch_are_decoded_as_one(tiny_flux: Backbone) -> None:
+    latent = tiny_flux.encode([PATCHES])
+    (alone,) = tiny_flux.decode(latent)
+    same = tiny_flux.decode(Latent(latent.packed.repeat(3, 1, 1), latent.geometry))
+    assert [image.tobytes() for image in same] == [alone.tobytes()] * 3
+    same[0].putpixel((0, 0), (1, 2, 3))
+    assert same[1].tobytes() == alone.tobytes()
+    two = tiny_flux.decode(Latent(torch.cat([latent.packed, latent.packed + 1.0]), latent.geometry))
+    assert two[0].tobytes() != two[1].tobytes()
 
 
 class Fault(Exception):

@@ -267,6 +267,10 @@ class PipelineBackbone(Backbone):
         return self._require_autoencoder().encode(images, self.geometry(common_size(images)))
 
     def decode(self, latent: Latent) -> list[Image.Image]:
+        rows = latent.packed
+        if len(rows) > 1 and torch.equal(rows, rows[:1].expand_as(rows)):  # what several candidates are made from
+            (image,) = self.decode(replace(latent, packed=rows[:1]))
+            return [image.copy() for _ in rows]
         return self._require_autoencoder().decode(latent)
 
     def embed(self, prompts: Sequence[str]) -> Conditioning:

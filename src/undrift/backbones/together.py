@@ -9,6 +9,7 @@ An evaluation whose attention is looked at or changed stays its piece's own: tap
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ from undrift.errors import InputError
 
 Result = TypeVar("Result")
 
+MOST_DECODED = 4
+"""Decoded latents whose pictures are kept."""
+
 MOST_JOINED = 16
 """Batches of prompts whose inputs are kept: pieces ask for the same ones again, step after step."""
 
@@ -44,8 +48,9 @@ class Share(Around):
         alone: evaluations that could not be joined with other pieces', by the names of the taps that were at work.
     """
 
-    def __init__(self, backbone: Backbone, ask: Callable[[Asked | Aside], Any]) -> None:
+    def __init__(self, backbone: Backbone, ask: Callable[[Asked | Aside], Any], pictures: _Pictures) -> None:
         super().__init__(backbone)
+        self._pictures = pictures
         self.counter = Counter()
         self.memory = None if backbone.memory is None else _Read(backbone.memory)
         self.alone: dict[str, int] = {}
@@ -88,7 +93,7 @@ class Share(Around):
         return made
 
     def decode(self, latent: Latent) -> list[Image.Image]:
-        made: list[Image.Image] = self._ask(Aside(lambda: self._inner.decode(latent)))
+        made: list[Image.Image] = self._ask(Aside(partial(self._pictures.decoded, latent)))
         return made
 
     def embed(self, prompts: Sequence[str]) -> Conditioning:
@@ -159,9 +164,10 @@ def together(backbone: Backbone, pieces: Sequence[Callable[[Share], Result]]) ->
     if not backbone.repeatable:
         raise InputError("under a step cache an evaluation depends on those before it: turn it off with cache=none")
     shares: dict[int, Share] = {}
+    pictures = _Pictures(backbone)
 
     def piece(number: int, ask: Callable[[Asked | Aside], Any]) -> Result:
-        shares[number] = Share(backbone, ask)
+        shares[number] = Share(backbone, ask, pictures)
         return pieces[number](shares[number])
 
     running = {number: Halting(partial(piece, number)) for number in range(len(pieces))}
@@ -228,6 +234,22 @@ class _Network:
             made = self._backbone.network_inputs(prompts, told[0].geometry, guidance)
             self._joined[key] = told, made  # held, or another one might be given its id
         return self._joined[key][1]
+
+
+class _Pictures:
+    """The pictures of latents, the last ones decoded once: all pieces ask for the one that they start from."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self._backbone = backbone
+        self._kept: OrderedDict[Key, list[Image.Image]] = OrderedDict()
+
+    def decoded(self, latent: Latent) -> list[Image.Image]:
+        key = digest(latent.packed), latent.geometry
+        made = self._kept.pop(key, None) or self._backbone.decode(latent)
+        self._kept[key] = made
+        if len(self._kept) > MOST_DECODED:
+            self._kept.popitem(last=False)
+        return [image.copy() for image in made]
 
 
 class _Read(VelocityMemory):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -50,7 +51,7 @@ class Work:
     ) -> list[Outcome]:
         """What ``specs``, which differ in their seeds alone, make as one batch; ``beside`` others share its time."""
         spec = specs[0]
-        before, edits = self.session.picture(self.parent), self._edits()
+        before, edits = self._before, self._edits()
         began = perf_counter()
         previous = previous or self.backbone.encode([before])
         request = replace(
@@ -75,13 +76,22 @@ class Work:
             for one, (picture, latent), mask in zip(specs, made, masks, strict=True)
         ]
 
+    @cached_property
+    def _before(self) -> Image.Image:
+        return self.session.picture(self.parent)
+
+    @cached_property
+    def _original(self) -> Image.Image:
+        first = self.tree.original
+        return self._before if first.id == self.parent.id else self.session.picture(first)
+
     def _recipe(self, spec: TurnSpec) -> Mapping[str, Any]:
         return recipe(spec.target_prompt, "edit", self.parent.number + 1, spec)
 
     def request(self, previous: Latent, source_prompt: str, target_prompt: str, seeds: Sequence[int]) -> EditRequest:
         """What a method is asked for a turn from ``previous``, the latent of the parent: a row for each seed."""
         first, rows = self.tree.original, len(seeds)
-        original = self.session.picture(first)
+        original = self._original
         changeable = self._changeable(previous)
         return EditRequest(
             original=_repeated(self._latent(first, original), rows),
@@ -94,13 +104,13 @@ class Work:
             original_prompts=[first.prompt] * rows,
             original_images=[original] * rows,
             instructions=[target_prompt] * rows,
-            previous_images=[self.session.picture(self.parent)] * rows,
+            previous_images=[self._before] * rows,
             editable_tokens=None if changeable is None else changeable.repeat(rows, 1),
             references=[_row_by_row(reference, rows) for reference in self._references(previous)],
         )
 
     def restore(self, anchor: Turn) -> Outcome:
-        before, wanted, edits = self.session.picture(self.parent), self.session.picture(anchor), self._edits()
+        before, wanted, edits = self._before, self.session.picture(anchor), self._edits()
         began = perf_counter()
         old, previous = self._latent(anchor, wanted), self._latent(self.parent, before)
         picture, latent = self._kept(wanted, old, before, previous)
@@ -145,7 +155,6 @@ class Work:
         """The files of the turn, and its drift, ``edits`` being where the turns before it edited."""
         side = latent.geometry.token_side
         edit = drift.Edited(mask, self.allowed, side, everywhere)
-        original = self.session.picture(self.tree.original)
         return Outcome(
             image=png_bytes(picture, metadata),
             width=picture.width,
@@ -155,7 +164,7 @@ class Work:
             region=None if self.allowed is None else mask_bytes(self.allowed),
             references=None if self.sheet is None else png_bytes(self.sheet),
             token_side=None if mask is None else side,
-            drift_original=drift.measure(picture, original, drift.outside([*edits, edit], picture.size)),
+            drift_original=drift.measure(picture, self._original, drift.outside([*edits, edit], picture.size)),
             drift_previous=drift.measure(picture, before, drift.outside([edit], picture.size)),
         )
 
