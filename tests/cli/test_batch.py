@@ -13,6 +13,7 @@ from tests.cli.conftest import Invoke, parsed
 from tests.support.language_model import answer, scripted
 from tests.support.toy import ToyMethod, toy_picture
 from undrift.pictures import read_metadata
+from undrift.services.batch.table import read_table
 from undrift.session.store import Session
 
 TOY = ("--method", "toy")
@@ -157,7 +158,10 @@ def test_the_language_model_is_not_asked_again_for_what_is_there(invoke: Invoke,
         ("t.jsonl", '{"picture": "a", "picture": "b", "turns": ["c"]}', "line 1 is not JSON, or has a name twice"),
         ("t.csv", "picture,turn\ncat.png\n", "line 2: expected 2 cells"),
         ("t.csv", "picture,turn\ncat.png,a,b\n", "line 2: expected 2 cells"),
-        ("t.csv", "picture,turn\ncat.png,\n", "line 2: turns:"),
+        ("t.csv", "picture,turn\ncat.png,\n", "line 2: turns: none: say at least one, in a column turn"),
+        ("t.csv", "pictures;turn\ncat.png;a cat\n", "has no column 'picture', expected a header with it"),
+        ("t.jsonl", '{"picture": "a", "turns": "a cat"}\n', "line 1: turns: expected a list of texts, such as"),
+        ("t.jsonl", '{"picture": "a", "turns": [1]}\n', "line 1: turns.0: input should be a valid string"),
         (
             "t.csv",
             "picture,turn,mehtod\ncat.png,a cat,toy\n",
@@ -173,7 +177,7 @@ def test_the_language_model_is_not_asked_again_for_what_is_there(invoke: Invoke,
         ("t.jsonl", "[" * 100_000, "line 1 is not JSON"),
         ("t.jsonl", "3\n", "line 1: expected an object"),
         ("t.jsonl", '{"picture": "a\\u0000b", "turns": ["x"]}\n', "line 1: picture:"),
-        ("t.jsonl", '{"picture": "cat.png", "turns": ["x"], "method": "toyy"}\n', "no method 'toyy'"),
+        ("t.jsonl", '{"picture": "cat.png", "turns": ["x"], "method": "toyy"}\n', "row '0001-cat': no method 'toyy'"),
         ("nothing.csv", None, "cannot read the table"),
     ],
 )
@@ -186,6 +190,20 @@ def test_a_table_that_is_none_makes_nothing(
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert message in result.stderr
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_as_spreadsheets_write_them(tmp_path: Path, separator: str) -> None:
+    """With a byte order mark, their country's separator, and quotes around cells that have it within."""
+    cells = [
+        ["Picture", "prompt", "turn1", "dial"],
+        ["a.png", f'"a cat{separator} a dog"', "a, b; c".join('""'), "0.5"],
+    ]
+    table = tmp_path / "t.csv"
+    table.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(separator.join(row) for row in cells).encode())
+    (item,) = read_table(table)
+    assert (item.row.picture, item.row.prompt, item.row.turns) == ("a.png", f"a cat{separator} a dog", ("a, b; c",))
+    assert item.row.dial == 0.5
 
 
 def test_a_folder_of_something_else_is_left_alone(invoke: Invoke, table: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -78,6 +79,29 @@ def test_the_row_of_a_worker_that_dies_is_made_by_its_successor_and_one_that_kil
     assert len(made("t")["a"]) == 3
     monkeypatch.setitem(sys.modules, "ray", FakeRay())
     assert "2 of 3 rows are finished" in batch("--ray", "local:1").stdout
+
+
+def test_a_worker_finds_what_is_named_from_where_the_command_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray begins its processes in a folder of its own; models, adapters and editors are named from the command's."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "my-model").mkdir()
+    found: list[bool] = []
+
+    class Elsewhere(FakeRay):
+        def remote(self, kind: type) -> Any:
+            monkeypatch.chdir(tmp_path / "elsewhere")
+            return super().remote(kind)
+
+    def load(name: str, **options: object) -> ToyBackbone:
+        found.append(Path(name).is_dir())
+        return ToyBackbone()
+
+    monkeypatch.setattr(undrift.backbones, "load", load)
+    monkeypatch.setitem(sys.modules, "ray", Elsewhere())
+    assert "2 of 3 rows are finished" in batch("--ray", "local:2", "--model", "my-model").stdout
+    assert found == [True, True]
 
 
 def test_a_captioning_model_that_is_none_is_said_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:

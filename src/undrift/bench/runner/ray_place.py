@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -48,10 +49,14 @@ class RemoteModel:
 
     Args:
         loading: arguments of ``undrift.backbones.load``.
+        folder: where whoever asks is, from where models, adapters and pictures may be named; a worker goes there if
+            it sees it. Ray begins its processes elsewhere.
     """
 
-    def __init__(self, loading: Mapping[str, Any]) -> None:
+    def __init__(self, loading: Mapping[str, Any], folder: Path) -> None:
         self._loading = dict(loading)
+        with suppress(OSError):
+            os.chdir(folder)
         self._backbone: Any = None
 
     def describe(self) -> Description:
@@ -121,7 +126,7 @@ class Cluster:
     def __init__(self, address: str, loading: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> None:
         self._ray = _imported()
         self._address, self._loading, self._check = address, dict(loading), check
-        self._wanted = _workers(address)
+        self._folder, self._wanted = Path.cwd(), _workers(address)
         self._workers: dict[int, Any] = {}
         self.pids: dict[int, int] = {}
 
@@ -201,7 +206,7 @@ class Cluster:
             raise
 
     def _hired(self) -> Any:
-        return self._ray.remote(self.kind).options(**self._share).remote(self._loading)
+        return self._ray.remote(self.kind).options(**self._share).remote(self._loading, self._folder)
 
     def _described(self, workers: Mapping[int, Any]) -> list[Description]:
         found = [self._result(call) for call in [worker.describe.remote() for worker in workers.values()]]

@@ -110,8 +110,15 @@ def method_for(item: Item, order: Order) -> Chosen:
     """The editor of a row.
 
     Raises:
-        InputError: no such method, preset or parameter.
+        InputError: no such method, preset or parameter; the message names the row.
     """
+    try:
+        return _method_for(item, order)
+    except InputError as error:
+        raise InputError(f"row '{item.id}': {error}") from None
+
+
+def _method_for(item: Item, order: Order) -> Chosen:
     row, usual = item.row, order.chosen
     if row.method is None and row.preset is None and row.dial is None and not row.params:
         return usual

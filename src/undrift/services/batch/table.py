@@ -1,8 +1,9 @@
 """The table of a batch: which pictures, and what is asked of each.
 
-A CSV file has a header. Its columns are ``picture``, ``prompt``, ``turn`` or ``turn1``, ``turn2`` and so on, and
-the options of ``Row`` by their names, ``params`` as JSON. A JSON Lines file has one object a line with the same
-names, the turns as a list ``turns``. Files are named relative to the table. All is checked here, before any work.
+A CSV file has a header, and commas, semicolons or tabs between its cells. Its columns are ``picture``, ``prompt``,
+``turn`` or ``turn1``, ``turn2`` and so on, and the options of ``Row`` by their names, ``params`` as JSON. A JSON Lines
+file has one object a line with the same names, the turns as a list ``turns``. Files are named relative to the table.
+All is checked here, before any work.
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ from undrift.from_json import from_json
 from undrift.instructions import TextForm
 from undrift.session.seeds import SEEDS
 from undrift.studio.session_folders import RESERVED
+from undrift.wording import said
 
 MAX_BYTES = 64 * 2**20
 MAX_ROWS = 100_000
 ENDINGS = (".csv", ".jsonl")
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,78}[A-Za-z0-9_-])?")
+SEPARATORS = ",;\t"
+"""What stands between the cells of a CSV file: spreadsheets write semicolons where commas are for decimals."""
+
 _TURN = re.compile(r"turn ?(\d{0,4})")
 
 Text = Annotated[str, Field(max_length=4000, pattern=r"^[^\x00]*$")]
@@ -63,10 +68,14 @@ class Row(BaseModel):
     only: File | None = None
     protect: File | None = None
 
-    @field_validator("turns")
+    @field_validator("turns", mode="before")
     @classmethod
-    def _said(cls, turns: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not turn.strip() for turn in turns):
+    def _said(cls, turns: Any) -> Any:
+        if not isinstance(turns, list | tuple):
+            raise ValueError('expected a list of texts, such as ["make the dog blue"]')
+        if not turns:
+            raise ValueError("none: say at least one, in a column turn or turn1, or in the list turns")
+        if any(isinstance(turn, str) and not turn.strip() for turn in turns):
             raise ValueError("a turn is empty")
         return turns
 
@@ -150,11 +159,16 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]
 
 
 def _csv(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=_separator(text))
     try:
         header = [name.strip().lower() for name in reader.fieldnames or ()]
         if len(set(header)) < len(header):
             raise InputError(f"'{path}': two columns have one name")
+        if header and "picture" not in header:
+            columns = ", ".join(header)[:200]
+            raise InputError(
+                f"'{path}' has no column 'picture', expected a header with it; its columns are {columns!a}"
+            )
         reader.fieldnames = header
         for cells in reader:
             if None in cells or None in cells.values():
@@ -165,17 +179,23 @@ def _csv(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise InputError(f"'{path}' line {reader.line_num} is not CSV: {error}") from None
 
 
+def _separator(text: str) -> str:
+    """What the header has most of."""
+    header = text.partition("\n")[0]
+    return max(SEPARATORS, key=header.count)
+
+
 def _cells(cells: Mapping[str, str], path: Path, line: int) -> dict[str, Any]:
     """The cells of a line as a row's values: those that are empty say nothing."""
-    said = {name: cell.strip() for name, cell in cells.items() if cell.strip()}
-    numbered = [(int(found[1] or 0), said.pop(name)) for name in list(said) if (found := _TURN.fullmatch(name))]
+    filled = {name: cell.strip() for name, cell in cells.items() if cell.strip()}
+    numbered = [(int(found[1] or 0), filled.pop(name)) for name in list(filled) if (found := _TURN.fullmatch(name))]
     turns = dict(numbered)
     if len(turns) < len(numbered):
         raise InputError(f"'{path}' line {line}: two columns are for one turn")
-    values: dict[str, Any] = {**said, "turns": [turns[number] for number in sorted(turns)]}
+    values: dict[str, Any] = {**filled, "turns": [turns[number] for number in sorted(turns)]}
     try:
         return values | {
-            name: from_json(said[name], unique=True) for name in ("params", "dial", "seed") if name in said
+            name: from_json(filled[name], unique=True) for name in ("params", "dial", "seed") if name in filled
         }
     except ValueError:
         raise InputError(f"'{path}' line {line}: params has to be JSON, dial and seed numbers") from None
@@ -188,7 +208,7 @@ def _row(values: Mapping[str, Any], path: Path, line: int) -> Row:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         known = f"; known: {', '.join(Row.model_fields)}" if first["type"] == "extra_forbidden" else ""
-        raise InputError(f"'{path}' line {line}: {where}: {first['msg'].lower()}{known}") from None
+        raise InputError(f"'{path}' line {line}: {where}: {said(first['msg'])}{known}") from None
 
 
 def _plain(name: str) -> str:
