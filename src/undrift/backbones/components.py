@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import logging
 from typing import Any, Literal
-
-import torch
 
 from undrift.backbones.adapters import add_loras
 from undrift.backbones.compiling import compile_blocks
 from undrift.backbones.folder import ModelFolder
+from undrift.backbones.libraries import explained, quiet
 from undrift.backbones.placement import Placement
 from undrift.backbones.quantizing import check_saved, quantization, quantized_in_place
 from undrift.backbones.single_file import CHECKPOINTS, load_file, load_parts
-from undrift.errors import ModelError, UndriftError
+from undrift.errors import ModelError
+
+log = logging.getLogger(__name__)
 
 Library = Literal["diffusers", "transformers"]
 
@@ -34,7 +33,7 @@ def load_model(folder: ModelFolder, part: str, cls: Any, placement: Placement) -
         ModelError: weights missing, pickled, damaged or not the class's.
     """
     if part in folder.replaced and folder.file is not None:
-        with _explained(folder.file), _quiet():
+        with explained(folder.file), quiet():
             made = load_file(folder, folder.file, cls, placement)
             _quantize_file(folder, made, placement)
         placement.settle(made)
@@ -52,7 +51,7 @@ def load_checkpoint(folder: ModelFolder, placement: Placement) -> dict[str, Any]
     assert folder.file is not None
     others = (part for part in CHECKPOINTS[folder.pipeline_class] if part not in folder.replaced)
     given = {part: load_part(folder, part, placement) for part in others}
-    with _explained(folder.file), _quiet():
+    with explained(folder.file), quiet():
         parts = load_parts(folder, folder.file, given, placement)
         _quantize_file(folder, parts[folder.network], placement)
     for part in folder.replaced:
@@ -70,8 +69,7 @@ def _quantize_file(folder: ModelFolder, network: Any, placement: Placement) -> N
 def _adapted(folder: ModelFolder, network: Any) -> Any:
     """The network with the folder's adapters."""
     if folder.loras:
-        with _explained(folder.path / folder.network), _quiet():
-            add_loras(folder, network)
+        add_loras(folder, network)
     return network
 
 
@@ -84,11 +82,18 @@ def _whole(folder: ModelFolder, part: str, cls: Any, placement: Placement) -> An
     check_saved(folder, part, placement.device)
     if not folder.quantized(part) and folder.is_large(part) and placement.quantize != "none":
         options["quantization_config"] = quantization(cls, placement)
-    with _explained(folder.path / part), _quiet(), placement.current():
+    with explained(folder.path / part), quiet(), placement.current():
         model, info = cls.from_pretrained(folder.path / part, output_loading_info=True, **options)
-    absent = sorted(info["missing_keys"])
+    absent, left = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     if absent:
         raise ModelError(f"{folder.path / part} lacks {len(absent)} tensors, '{absent[0]}' first: download it again")
+    if left and part == folder.network:
+        log.warning(
+            "%s holds %d tensors that its config.json has no place for, '%s' first: they are left out",
+            folder.path / part,
+            len(left),
+            left[0],
+        )
     placement.settle(model)
     return model
 
@@ -129,7 +134,7 @@ def load_pipeline(folder: ModelFolder, placement: Placement) -> Any:
     if "processor" in folder.parts() and importlib.util.find_spec("torchvision") is None:
         raise ModelError(f"{folder.name} reads pictures with torchvision, which is not here: pip install torchvision")
     parts = {part: load_part(folder, part, placement) for part in folder.weighty_parts()}
-    with _explained(folder.path / "model_index.json"), _quiet():
+    with explained(folder.path / "model_index.json"), quiet():
         pipe = cls.from_pretrained(folder.path, local_files_only=True, **parts)
     pipe.set_progress_bar_config(disable=True)
     if placement.compiled:
@@ -164,41 +169,10 @@ def load_tokenizer(folder: ModelFolder, part: str) -> Any:
     cls = getattr(transformers, class_name, None) if library == "transformers" else None
     if cls is None:
         raise ModelError(f"{folder.name}: tokenizer class {library}.{class_name} is unknown to transformers")
-    with _explained(folder.path / part), _quiet():
+    with explained(folder.path / part), quiet():
         loaded = cls.from_pretrained(path, local_files_only=True)
         # A processor of pictures and text holds the tokenizer beside others.
         tokenizer = getattr(loaded, "tokenizer", loaded)
     if not tokenizer.is_fast:
         raise ModelError(f"{path} holds a slow tokenizer: expected a fast one with tokenizer.json")
     return tokenizer
-
-
-@contextmanager
-def _explained(what: Path) -> Iterator[None]:
-    try:
-        yield
-    except (torch.OutOfMemoryError, UndriftError):
-        raise
-    except Exception as error:
-        # The libraries raise a dozen types here; all of them mean that the part's files are not what they should be.
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{what} cannot be loaded: {line}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' own progress bars and notices off the terminal."""
-    from diffusers.utils import logging as of_diffusers
-    from transformers.utils import logging as of_transformers
-
-    before = [(log, log.is_progress_bar_enabled(), log.get_verbosity()) for log in (of_diffusers, of_transformers)]
-    for log, _, _ in before:
-        log.disable_progress_bar()
-        log.set_verbosity_error()
-    try:
-        yield
-    finally:
-        for log, shown, level in before:
-            log.set_verbosity(level)
-            if shown:
-                log.enable_progress_bar()
