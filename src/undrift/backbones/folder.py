@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,15 +28,28 @@ PLAIN_INDEX = {"model", "diffusion_pytorch_model", "safetensors", "index", "json
 NETWORKS = ("transformer", "unet")
 """What a pipeline calls the part that predicts."""
 
+REQUIRED = ("scheduler", "vae")
+"""Parts without which no picture is made."""
+
 UNUSED = ("safety_checker",)
 """Parts that pipelines of diffusers have and that are never loaded here."""
 
 NEEDLESS = ("feature_extractor", "image_encoder")
 """Parts that pipelines declare for what is not done here, and may be left out of a folder."""
 
+VOCABULARIES = (
+    {"tokenizer.json"},
+    {"spiece.model"},
+    {"tokenizer.model"},
+    {"vocab.json", "merges.txt"},
+    {"vocab.txt"},
+)
+"""Files of which a tokenizer has one set or more."""
+
 SHARDS = "*.safetensors.index*.json"
 """What the files are called that say which shard holds which tensor."""
 
+SHARD = re.compile(r"-\d{5}-of-\d{5}")
 NOT_SAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -211,14 +225,36 @@ class ModelFolder:
         Raises:
             ModelError: one of these fails, as after a download that was stopped.
         """
-        for name in self.parts():
+        for name in (*REQUIRED, *self.parts()):
             if name in NEEDLESS or name in self.replaced:
                 continue
             path = self.part(name)
+            if name.startswith("tokenizer"):
+                self._check_tokenizer(path)
             if self.files(name) and not (path / "config.json").is_file():
                 raise ModelError(f"{path} holds weights and no config.json: download {self.name} again")
         for name in self.weighty_parts():
             self.check_weights(name)
+        self._check_latents()
+
+    def _check_tokenizer(self, path: Path) -> None:
+        """Raises ModelError where a tokenizer lacks a file: the libraries make do, and read prompts otherwise."""
+        here = {file.name for file in path.iterdir()}
+        lacks = "" if "tokenizer_config.json" in here else "tokenizer_config.json"
+        if not any(files <= here for files in VOCABULARIES):
+            lacks = "tokenizer.json"
+        if lacks:
+            raise ModelError(f"{path} has no {lacks}: download {self.name} again")
+
+    def _check_latents(self) -> None:
+        """Raises ModelError where the network takes other latents than the VAE makes, singly or 2 x 2 a token."""
+        network, vae = self.part_config(self.network), self.part_config("vae")
+        takes, makes = network.get("in_channels"), vae.get("latent_channels", vae.get("z_dim"))
+        if isinstance(takes, int) and isinstance(makes, int) and takes not in (makes, 4 * makes):
+            raise ModelError(
+                f"the vae of {self.name} makes {makes} latent channels and its {self.network} takes {takes}: one of"
+                " them is another model's"
+            )
 
     def check_weights(self, name: str) -> None:
         """Check that the weights of a part are there, complete and in safetensors format.
@@ -241,6 +277,8 @@ class ModelFolder:
                 f"{files[0]} has a name that no library looks for: expected model.safetensors or"
                 " diffusion_pytorch_model.safetensors; rename it, or give a transformer's with --transformer"
             )
+        if all(SHARD.search(file.name) for file in files) and not any(path.glob(SHARDS)):
+            raise ModelError(f"{path} holds shards and no index of them ({SHARDS}): download {self.name} again")
         for missing in _missing_shards(path, self.variant(name) or ""):
             raise ModelError(f"{path / missing} is missing: download {self.name} again")
         for file in files:

@@ -34,7 +34,7 @@ from undrift.backbones.placement import (
 from undrift.backbones.quantizing import PACKAGES, check_saved, require_package, slow_note
 from undrift.backbones.refusals import check_index
 from undrift.backbones.registry import families
-from undrift.backbones.single_file import check_channels, check_file, check_held, replaced_parts
+from undrift.backbones.single_file import check_channels, check_file, check_held, check_tensors, replaced_parts
 from undrift.errors import InputError, ModelError
 from undrift.wording import size
 
@@ -126,6 +126,7 @@ def with_file(folder: ModelFolder, file: Path) -> ModelFolder:
         raise ModelError(f"{folder.name} is a checkpoint with a UNet of its own: leave out --transformer")
     check_file(file, folder.pipeline_class)
     folder = replace(folder, file=file, beside=True)
+    check_tensors(folder, file)
     return replace(folder, replaced=replaced_parts(folder, file))
 
 

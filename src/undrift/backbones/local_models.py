@@ -71,11 +71,11 @@ def is_here(name: str) -> bool:
 
 
 def local_models(directory: Path | None = None) -> Iterator[LocalModel]:
-    """Every pipeline in the hub's cache, then those in the folders of ``directory``."""
+    """Every pipeline in the hub's cache, then ``directory`` if it is one, and those in its folders."""
     for name, path in cached_models().items():
         yield _local_model(name, path)
     if directory is not None:
-        for index in sorted(directory.glob("*/model_index.json")):
+        for index in sorted([*directory.glob("model_index.json"), *directory.glob("*/model_index.json")]):
             yield _local_model(str(index.parent), index.parent)
 
 

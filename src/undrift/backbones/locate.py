@@ -25,6 +25,10 @@ EXAMPLE = "black-forest-labs/FLUX.1-dev"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
+ADDRESS = re.compile(rf"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/({HUB_ID.pattern})(?:[/?#]|$)")
+"""Of a model's page on the hub, as browsers show it."""
+
+
 class NotNamedError(ModelError):
     """A model that somebody's file names and nobody here has: it would have to be downloaded or opened.
 
@@ -66,14 +70,21 @@ def locate(
         NotNamedError: it, or what it lacks, would have to be downloaded, or it is a folder that was never named.
         ModelError: it cannot be found, reached or read; the message says what to do.
     """
+    path = existing(name) if named or was_named(name) else None
+    if revision is not None and (name in EMBEDDED or path is not None):
+        raise ModelError(f"{name} is on this machine and has no revisions: leave out --revision {revision}")
     if name in EMBEDDED:
         return _littleworld(name)
-    if (named or was_named(name)) and (path := existing(name)) is not None:
+    if path is not None:
         return _read(path, name, fetch=named and download, tell=tell)
     if HUB_ID.fullmatch(name):
         return _from_hub(name, revision, named, tell)
+    if not named and was_named(name):
+        raise ModelError(f"the session was made with {name}, which is no longer there: give --model with its path")
     if not named:
         raise NotNamedError(name, "is a folder that nobody named on this machine before", "open")
+    if (address := ADDRESS.match(name)) is not None:
+        raise ModelError(f"'{name}' is an address, expected a hub id: give --model {address[1]}")
     raise ModelError(
         f"no model '{name}': expected '{LITTLEWORLD}', an existing folder, or a hub id such as {EXAMPLE}"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from undrift.backbones.folder import ModelFolder
 from undrift.backbones.placement import Placement
-from undrift.backbones.weights import read_header
+from undrift.backbones.weights import AUTHORS_LAYERS, read_header
 from undrift.errors import ModelError
 from undrift.files import open_regular
 
@@ -137,6 +137,21 @@ def replaced_parts(folder: ModelFolder, file: Path) -> tuple[str, ...]:
     known = CHECKPOINTS.get(folder.pipeline_class, {})
     held = (part for part, prefix in known.items() if any(name.startswith(prefix) for name in names))
     return tuple(dict.fromkeys((folder.network, *(part for part in held if part in folder.parts()))))
+
+
+def check_tensors(folder: ModelFolder, file: Path) -> None:
+    """Check by its layers' names that a file can hold the folder's network, where that lies there to compare.
+
+    Raises:
+        ModelError: it holds something else.
+    """
+    own = {name.partition(".")[0] for each in folder.files(folder.network) for name in read_header(each)[1]}
+    if file.suffix == ".gguf" or not own:
+        return
+    names = read_header(file)[1]
+    by_authors = any(name.startswith(AUTHORS_LAYERS) for name in names)
+    if not by_authors and own.isdisjoint(name.partition(".")[0] for name in names):
+        raise ModelError(f"{file} holds no tensor of a {folder.network} of {folder.name}: it is something else")
 
 
 def load_parts(folder: ModelFolder, file: Path, given: Mapping[str, Any], placement: Placement) -> dict[str, Any]:

@@ -86,8 +86,9 @@ def _local_model(one: LocalModel, free: int) -> str:
     if not one.use:
         return f"{one.pipeline}: cannot be edited with"
     option = "--editor" if one.use == "editor" else "--model"
-    size = f"{one.size / 1e9:.1f} GB in 16 bits, {'fits' if one.fits(free) else 'does not fit'} as it is"
-    return f"{one.pipeline} ({option}): {size}, licence {one.licence or 'unknown'}"
+    amount = f"{one.size / 1e9:.1f} GB" if one.size >= 10**8 else size(one.size)
+    held = f"{amount} in 16 bits, {'fits' if one.fits(free) else 'does not fit'} as it is"
+    return f"{one.pipeline} ({option}): {held}, licence {one.licence or 'unknown'}"
 
 
 def _describe(method: type[EditMethod], long: bool) -> str:
