@@ -260,3 +260,21 @@ def test_keys_without_control_can_be_switched_off(open_page: Open, running: Runn
     page.locator("#mode-view").focus()
     page.keyboard.press("5")
     expect(page.get_by_role("tab", name="View")).to_have_attribute("aria-selected", "true")
+
+
+def test_other_files_of_the_same_model_are_told(open_page: Open, running: Running) -> None:
+    """Turns record which adapters made them; a studio without them would make others, and nobody would know."""
+    running.begin("styled")
+    page = open_page("#/s/styled")
+    note, own = page.locator("p.note").first, running.studio.backbone.identity
+    expect(page.locator(".caption")).to_have_text(demo.prompt())
+    expect(note).to_be_hidden()
+    page.evaluate(
+        f"""made => {module("state.js")}.then(({{ state, update }}) => {{
+            Object.assign(state.session.turns[0].encoded_by, made);
+            update({{ session: state.session }});
+        }})""",
+        {"weights_hash": "0" * 16, "loras": ["style.safetensors:0.5@0123456789abcdef"]},
+    )
+    now = f"littleworld ({own.weights_hash})"
+    expect(note).to_contain_text(f"made by littleworld (style.safetensors:0.5), the studio runs {now}: start it")

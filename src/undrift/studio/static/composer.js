@@ -7,6 +7,7 @@ import { field, fill, h, icon, once } from "./dom.js";
 import { follow, isFor, nextTurn, ready, source, write, writtenFor } from "./draft.js";
 import { number } from "./format.js";
 import { t } from "./languages.js";
+import { otherModel } from "./maker.js";
 import { clear, coverage, LAYERS, masks } from "./masks.js";
 import { chosenMethod, dialField, drawInto, methodFields } from "./method.js";
 import { referenceFields } from "./references.js";
@@ -128,14 +129,6 @@ function numberFields() {
   watch(["session", "shown"], draw);
   draw();
   return [h("div", { class: "pair" }, field(t("Candidates"), count), field(t("Seed"), seed)), asOne];
-}
-
-// A session goes on with another model from its pictures, because latents mean nothing to it.
-function otherModel(note) {
-  const { model } = state.session;
-  const own = state.about.model.name;
-  note.hidden = !model || model === own;
-  note.textContent = t`This session was made with ${model}, the studio runs ${own}: pictures are encoded again, which costs a little detail.`;
 }
 
 function vocabulary() {
