@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from undrift.backbones.base import Capabilities
-from undrift.backbones.knowledge import is_foreign, too_large, unknown_words
+from undrift.backbones.knowledge import is_foreign, too_large, unknown_note, unknown_words
 from undrift.backbones.locate import locate
+from undrift.littleworld import nearest
 from undrift.littleworld.captions import VOCABULARY, caption
 from undrift.littleworld.render import render
 from undrift.littleworld.scenes import sample_scene
@@ -31,6 +32,26 @@ def test_captions_have_no_unknown_words() -> None:
 @pytest.mark.parametrize(("capabilities", "words"), [(DRAWN, ("zebra", "sofa")), (OPEN, ())])
 def test_unknown_words_are_named_once_in_order(capabilities: Capabilities, words: tuple[str, ...]) -> None:
     assert unknown_words(capabilities, "A Red zebra, on a sofa: zebra!") == words
+
+
+@pytest.mark.parametrize(
+    ("prompt", "note"),
+    [
+        ("a red cat wearing a gray hat in a meadow", "gray (nearest: white)"),
+        ("a red cat in a dark forest, with a zebra", "dark (nearest: night), forest (nearest: meadow), with, zebra"),
+        ("a red cat in a meadow", None),
+    ],
+)
+def test_a_note_says_what_cannot_be_drawn_and_what_comes_nearest(prompt: str, note: str | None) -> None:
+    assert unknown_note(DRAWN, prompt) == (f"the model does not know the words: {note}" if note else "")
+    assert unknown_note(OPEN, prompt) == ""
+
+
+def test_what_comes_nearest_is_known_itself_and_no_known_word_is_sent_elsewhere() -> None:
+    listed = set(nearest._NEAREST)
+    assert set(nearest._NEAREST.values()) <= set(VOCABULARY)
+    assert not listed & set(VOCABULARY)
+    assert len(listed) == sum(len(words.split()) for words in nearest._AKIN.values())
 
 
 def test_only_a_model_of_drawings_finds_photos_foreign() -> None:

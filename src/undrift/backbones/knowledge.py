@@ -8,6 +8,7 @@ from PIL import Image
 
 from undrift.backbones.base import Capabilities
 from undrift.littleworld.likeness import looks_drawn
+from undrift.littleworld.nearest import nearest_word
 from undrift.littleworld.render import SIZE
 
 TOO_LARGE = 4
@@ -36,3 +37,16 @@ def unknown_words(capabilities: Capabilities, prompt: str) -> tuple[str, ...]:
         return ()
     words = re.findall(r"[^\W\d_]+", prompt.lower())
     return tuple(dict.fromkeys(word for word in words if word not in capabilities.vocabulary))
+
+
+def unknown_with_nearest(capabilities: Capabilities, prompt: str) -> tuple[str, ...]:
+    """As ``unknown_words``, each with the known word that comes nearest where one does: "gray (nearest: white)"."""
+    known = capabilities.vocabulary or ()
+    near = ((word, nearest_word(word)) for word in unknown_words(capabilities, prompt))
+    return tuple(f"{word} (nearest: {other})" if other in known else word for word, other in near)
+
+
+def unknown_note(capabilities: Capabilities, prompt: str) -> str:
+    """In a line, which words of a prompt the model cannot draw; empty if it knows all of them."""
+    unknown = unknown_with_nearest(capabilities, prompt)
+    return f"the model does not know the words: {', '.join(unknown)}" if unknown else ""

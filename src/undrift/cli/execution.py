@@ -14,7 +14,7 @@ import click
 from PIL import Image
 
 from undrift.backbones import Backbone, load
-from undrift.backbones.knowledge import is_foreign, too_large, unknown_words
+from undrift.backbones.knowledge import is_foreign, too_large, unknown_with_nearest
 from undrift.backbones.locate import EXAMPLE, LITTLEWORLD, NotNamedError, existing
 from undrift.backbones.memory import VelocityMemory
 from undrift.backbones.named import remember as remember_named
@@ -337,7 +337,7 @@ def advise(backbone: Backbone, picture: Image.Image, prompts: Sequence[str]) -> 
     name = backbone.identity.name
     if is_foreign(backbone.capabilities, picture):
         say(f"note: the model {name} only knows its own drawn world; for photos use --model {EXAMPLE}", err=True)
-    elif unknown := unknown_words(backbone.capabilities, " ".join(prompts)):
+    elif unknown := unknown_with_nearest(backbone.capabilities, " ".join(prompts)):
         say(one_line(f"note: the model {name} does not know the words: {', '.join(unknown)}"), err=True)
     if large := too_large(backbone.capabilities, picture):
         say(f"note: the model {name} {large}", err=True)

@@ -14,7 +14,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from undrift.backbones.knowledge import is_foreign, unknown_words
+from undrift.backbones.knowledge import is_foreign, unknown_with_nearest
 from undrift.littleworld import demo
 from undrift.pictures import Check, png_bytes, read_picture
 from undrift.session.compare import compare as compare_turns
@@ -96,7 +96,7 @@ async def events(request: Request) -> Response:
 @takes(DiffForm)
 def diff(request: Request, form: DiffForm) -> Any:
     """What changes between two prompts."""
-    unknown = unknown_words(studio_of(request).backbone.capabilities, form.target)
+    unknown = unknown_with_nearest(studio_of(request).backbone.capabilities, form.target)
     return {**views.diff_view(form.source, form.target), "unknown": unknown}
 
 

@@ -24,6 +24,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from undrift.backbones.knowledge import unknown_note
 from undrift.errors import UndriftError
 from undrift.services.images_api.asked import MAX_BYTES, read
 from undrift.services.images_api.turns import Started, start
@@ -208,6 +209,7 @@ def _picture(data: bytes) -> dict[str, Any]:
 def _answer(studio: Studio, started: Started) -> dict[str, Any]:
     session, reading = studio.folders.session(started.session), started.reading
     tree = session.tree()
+    unknown = unknown_note(studio.backbone.capabilities, reading.target)
     made = [tree.turns[key] for key in started.job.turns] if started.job else [started.turn or tree.head]
     return {
         "created": int(time.time()),
@@ -223,7 +225,7 @@ def _answer(studio: Studio, started: Started) -> dict[str, Any]:
         "session": started.session,
         "read_as": reading.form,
         "kinds": list(reading.kinds),
-        "note": reading.note,
+        "note": "; ".join(filter(None, (reading.note, unknown))),
         "data": [_turn(turn, session.contents(turn, turn.image)) for turn in made],
     }
 

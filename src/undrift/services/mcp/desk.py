@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image
 
 from undrift.backbones.base import Backbone
+from undrift.backbones.knowledge import unknown_note
 from undrift.backbones.stopping import stoppable
 from undrift.errors import InputError
 from undrift.instructions import TextForm
@@ -143,7 +144,9 @@ class Desk:
             editor = registry.get(name, preset, params, self._backbone.tuned)
             listen = partial(heard, tree, text, parent.id, None, read_as, self._language)
             reading = told(listen, text, parent.prompt, editor)
-            said = {"read_as": reading.form, "kinds": list(reading.kinds), "note": reading.note}
+            unknown = unknown_note(self._backbone.capabilities, reading.target)
+            note = "; ".join(filter(None, (reading.note, unknown)))
+            said = {"read_as": reading.form, "kinds": list(reading.kinds), "note": note}
             if reading.turn is not None:
                 back = tree.path(parent)[reading.turn]
                 opened.checkout(followed(tree, back))
