@@ -40,7 +40,8 @@ def test_every_reason_is_given_somewhere_and_always_with_the_values_that_its_sen
         ("make the horse blue", "no_such_thing", {"said": "the horse", "named": ("the red cat", "the star")}),
         ("make it green", "ambiguous", {"said": "it", "choices": ("the red cat", "the star")}),
         ("undo that", "nothing_to_undo", {"step": "undo"}),
-        ("undo 3 turns", "no_such_turn", {"turn": -2, "last": 1}),
+        ("undo 3 turns", "not_so_many_turns", {"count": 3, "last": 1}),
+        ("back to turn 7", "no_such_turn", {"turn": 7, "last": 1}),
         ("make the cat red", "is_already", {"thing": "cat", "quality": "red"}),
     ],
 )

@@ -49,7 +49,7 @@ class Typed:
 
 
 def typed(name: str) -> list[Typed]:
-    """The requests of one file: "typed", "typed_held_out" or "typed_fresh"."""
+    """The requests of one file, such as "typed"; outcomes are captions, or "red -> blue" of the present one."""
     return list(_read(tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))))
 
 
@@ -74,6 +74,8 @@ def _outcome(written: str, history: tuple[str, ...]) -> str:
         return written
     if written.startswith("@"):
         return history[int(written[1:])]
+    if " -> " not in written:
+        return written
     caption = history[-1]
     for change in written.split("; "):
         old, new = change.split(" -> ")

@@ -61,6 +61,18 @@ def swap_colours(draft: Draft, gaps: Gaps) -> None:
         draft.kinds.append("colour")
 
 
+def swap(draft: Draft, gaps: Gaps) -> None:
+    """Refuse to swap two things without what of them: their colours, or their places.
+
+    Raises:
+        NotUnderstood: always.
+    """
+    names = [draft.phrase(draft.find(reference)).noun for reference in gaps["things"]]
+    if len(names) != 2:
+        raise NotUnderstood(Why.WHICH_TWO, named=draft.names())
+    raise NotUnderstood(Why.SWAP_WHAT, one=names[0], other=names[1])
+
+
 def _known(phrase: Phrase) -> tuple[str, ...]:
     colour = colours_of(phrase)
     if not colour:

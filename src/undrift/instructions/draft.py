@@ -91,6 +91,12 @@ class Draft:
         first = self.world is not None and reference.is_pronoun and self.last is None
         return 0 if first else self.find(reference)
 
+    def find_beside(self, reference: Reference) -> int:
+        """As ``find_first``, where "it" is who wears what was spoken of last: nothing stands next to a worn thing."""
+        number = self.find_first(reference)
+        worn = reference.is_pronoun and self.parts[number].lead == "wearing"
+        return self.owner(number) if worn else number
+
     def find_wearer(self, reference: Reference) -> int:
         """As ``find``, where "it" can only be somebody who wears things."""
         wearers = [k for k, phrase in self.named() if is_animate(phrase)]
@@ -166,7 +172,7 @@ class Draft:
     def _stands(self, number: int, relation: str, anchor: Reference) -> bool:
         """Whether the caption says that part ``number`` is ``relation`` to ``anchor``."""
         if anchor.is_pronoun:
-            return any(part.lead == relation and self.owner(k) == number for k, part in enumerate(self.parts))
+            return self._stands_by_it(number, relation)
         other = self.find(anchor)
         first = coordinate(self.parts, other)
         mine, theirs = self.parts[number], self.parts[other if first is None else first]
@@ -175,6 +181,13 @@ class Draft:
             return True
         belongs = self.owner(number) == other
         return belongs and (relation in ("of", "on", "from") or mine.lead.endswith(relation))
+
+    def _stands_by_it(self, number: int, relation: str) -> bool:
+        """As ``_stands``, of "it": what was spoken of, who wears that, or whatever has something at its side."""
+        if self.last in self.parts and self.parts[number].lead == relation:
+            spoken = self.parts.index(self.last)
+            return self.owner(number) in (spoken, self.owner(spoken))
+        return any(part.lead == relation and self.owner(k) == number for k, part in enumerate(self.parts))
 
 
 def _fits(reference: Reference, phrase: Phrase, alike: Callable[[str, str], bool]) -> bool:

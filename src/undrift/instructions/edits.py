@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from undrift.instructions.colours import keep_colour, match, swap_colours, tinted
+from undrift.instructions.colours import keep_colour, match, swap, swap_colours, tinted
 from undrift.instructions.draft import Draft
 from undrift.instructions.forms import Gaps
-from undrift.instructions.quality_edits import fragment, instead, lack, material, patterned, pose, quality, recolour
+from undrift.instructions.quality_edits import (
+    fragment,
+    instead,
+    lack,
+    material,
+    patterned,
+    patterned_in,
+    pose,
+    pose_there,
+    quality,
+    recolour,
+    stated,
+)
 from undrift.instructions.scene_edits import background, clear_up, in_colour, style, when
 from undrift.instructions.thing_edits import (
     add,
@@ -47,12 +59,16 @@ EDITS: dict[str, Edit] = {
     "hold": hold,
     "material": material,
     "patterned": patterned,
+    "patterned_in": patterned_in,
     "match": match,
     "tinted": tinted,
     "keep_colour": keep_colour,
+    "swap": swap,
     "swap_colours": swap_colours,
     "swap_in": swap_in,
     "pose": pose,
+    "pose_there": pose_there,
+    "stated": stated,
     "remove": remove,
     "wear": wear,
     "add": add,

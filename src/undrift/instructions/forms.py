@@ -100,6 +100,8 @@ _ONE_BY_ONE = frozenset({"replace", "transform"})
 """Edits that put one thing in the place of another: where two are read, the second may be an edit of its own."""
 FRAGMENTS = frozenset({"fragment", "elsewhere"})
 """Edits that no word asks for: what is there is named as it is to be."""
+PREMISES = frozenset({"stated"})
+"""Edits that ask for nothing by themselves: what the next one begins from."""
 ALONE = frozenset({"undo", "back", "more", "less"})
 """Edits that are the whole of an instruction."""
 
@@ -126,7 +128,8 @@ def requests(
             "the case light" and "blue", the one that refers to these is taken.
         fragments: whether a thing with other qualities, "blue dog", or a bare place is a change of what is there.
     """
-    return _Reading(tuple(tokens), named, fragments).requests(()) if len(tokens) <= MOST_WORDS else None
+    asked = _Reading(tuple(tokens), named, fragments).requests(()) if len(tokens) <= MOST_WORDS else None
+    return None if asked is not None and asked[-1].edit in PREMISES else asked
 
 
 @cache

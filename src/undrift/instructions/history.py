@@ -40,9 +40,12 @@ def turn_meant(edit: str, gaps: Gaps, history: Sequence[str]) -> int:
     if edit == "undo" and "past" in gaps:
         return _last_change(str(gaps["past"]), history)
     if edit == "undo":
-        return _counted(now - int(gaps.get("count", 1)), now)
-    if "turn" in gaps:
-        return _counted(int(gaps["turn"]), now)
+        steps = int(gaps.get("count", 1))
+        if not 0 < steps <= now:
+            raise NotUnderstood(Why.NOT_SO_MANY_TURNS, count=steps, last=now)
+        return now - steps
+    if "turn" in gaps or "numbered" in gaps:
+        return _counted(int(gaps["turn" if "turn" in gaps else "numbered"]), now)
     return _remembered(str(gaps["past"]), history) if "past" in gaps else 0
 
 

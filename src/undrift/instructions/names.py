@@ -26,6 +26,9 @@ STOPS = frozenset({"and", ",", ";", "but", "or"})
 HAVING = frozenset({"with", "wearing", "in", "dressed in", "holding"})
 _RELATIVE = frozenset({"that", "which", "who"})
 _HAS = {"wears": "wearing", "wear": "wearing", "has": "with", "have": "with", "holds": "holding", "hold": "holding"}
+_AT_PRESENT = frozenset({"now", "currently", "still"})
+_WORN_BY = (("is", "wearing"), ("is", "holding"), ("has", "on"), ("wears",), ("holds",), ("has",))
+"""How a relative clause ends that says who has a thing: "the crown that the dog is wearing"."""
 _DOING = frozenset(pairs("verbs", "other").values()) - {
     "building",
     "painting",
@@ -102,7 +105,7 @@ def read_thing(tokens: Tokens) -> Reference | None:
         return _read_told(tokens, told, said)
     if any(low in STOPS or low in _UNNAMED for low in lows) or lows[0] in ("a", "an") or lows[0] in _TO:
         return None
-    if len(lows) > 1 and lows[0] in _ORDERS:
+    if len(lows) > 1 and lows[0] in _ORDERS | {"no", "neither"}:
         return None
     if "'s" in lows:
         return _read_owned(tokens, said)
@@ -130,8 +133,8 @@ def _read_told(tokens: Tokens, place: int, said: str) -> Reference | None:
         return None
     named = _named([token.low for token in head])
     being = rest[0].low in ("is", "are") and len(rest) > 1
-    rest = rest[1:] if being else rest
-    if named is None:
+    rest = [token for token in rest[1:] if token.low not in _AT_PRESENT] if being else rest
+    if named is None or not rest:
         return None
     found = _reference(said, named)
     lows = [token.low for token in rest]
@@ -140,6 +143,10 @@ def _read_told(tokens: Tokens, place: int, said: str) -> Reference | None:
     having = _HAS.get(lows[0])
     if having is not None:
         return _beside(found, having, rest[1:])
+    owned = next((len(end) for end in _WORN_BY if tuple(lows[-len(end) :]) == end and len(lows) > len(end)), 0)
+    if owned:
+        owner = read_thing(rest[:-owned])
+        return replace(found, owner=owner) if owner else None
     relation = relation_at(lows)
     return _beside(found, relation, rest[len(relation.split()) :]) if relation else None
 
@@ -168,13 +175,15 @@ def read_new(tokens: Tokens) -> New | None:
     if "'s" in lows and lows[0] in ("the", *POSSESSIVES):
         return None
     if any(
-        low in _UNNAMED | {";", "to", "into", "onto", "instead", "than"} or low in _PRONOUNS - {"that"}
+        low
+        in _UNNAMED | {";", "to", "into", "onto", "instead", "than", "lieu", "rather", "opposed", "neither", "nor"}
+        or low in _PRONOUNS - {"that"}
         for low in lows
     ):
         return None
     if any(low in ("it", "him", "them", "there", "not", "should", "must") for low in lows):
         return None
-    parts = parse_parts(joined(list(tokens)))
+    parts = parse_parts(joined(_attributed(tokens)))
     if not parts or parts[0].joiner or parts[0].phrase is None or not _is_name(parts[0].phrase):
         return None
     if any(_is_sentence(part) or (part.phrase and not _is_name(part.phrase)) for part in parts[1:]):
@@ -187,6 +196,26 @@ def read_new(tokens: Tokens) -> New | None:
         return None
     first = Part((), _introduced(parts[0].phrase))
     return New((first, *(replace(part, origin=None) for part in parts[1:])), definite=_points_back(parts[0].phrase))
+
+
+def _attributed(tokens: Tokens) -> list[Token]:
+    """A new thing with what is said behind it before its noun: "a crown that is yellow", "a crown, a green one"."""
+    lows = [token.low for token in tokens]
+    cut = next((k for k in range(1, len(lows) - 1) if lows[k] in _RELATIVE and lows[k + 1] in ("is", "are")), None)
+    told = list(tokens[cut + 2 :]) if cut is not None else []
+    if cut is None and lows[-1] in ("one", "ones") and "," in lows:
+        cut = lows.index(",")
+        told = [token for token in tokens[cut + 1 : -1] if token.low not in ("a", "an", "and")]
+    simple = cut is not None and not any(relation_at(lows[k:cut]) for k in range(1, cut))
+    if cut is None or not simple or not told or not all(is_adjective(token.low) for token in told):
+        return list(tokens)
+    head = list(tokens[: cut - (lows[cut - 1] == ",")])
+    article = head[:1] if head[0].low in DETERMINERS else []
+    if len(article) == len(head):
+        return list(tokens)
+    if article and article[0].low in ("a", "an"):
+        article = [Token(indefinite(told[0].low, head[-1].low), "a")]
+    return [*article, *told, *head[len(article) :]]
 
 
 def references(value: object) -> tuple[Reference, ...]:
@@ -281,7 +310,11 @@ _HALVES = frozenset(
 ) | words("verbs", "leaving")
 """Words that end a broken-off relation, not a thing."""
 _SCENERY = frozenset({"background", "backdrop", "foreground"})
+_NO_THINGS = frozenset({";", "to", "into", "onto", "instead", "than", "lieu", "rather", "opposed", "neither", "nor"})
+"""Words that no new thing is told by: they set it against another, or begin the next edit."""
+_DONE = frozenset({"added", "removed", "deleted", "replaced", "changed", "turned", "recoloured", "recolored", "gone"})
 _NO_NAMES = (
+    _DONE |
     _PRONOUNS | _TO | COLOUR_WORDS | _commands() | _SCENERY
     | {"but", "or", "next", "more", "less", "same", "different"}
     | (words("verbs", "commands") - all_nouns())

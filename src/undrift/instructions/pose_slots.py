@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from undrift.instructions.lexicon import pose_class, verb_forms, words
+from undrift.instructions.lexicon import pairs, pose_class, verb_forms, words
 from undrift.instructions.names import Tokens
 from undrift.littleworld.scenes import POSES
 
@@ -20,6 +20,7 @@ class Pose:
 def read_pose(tokens: Tokens) -> Pose | None:
     """A pose that is known: "sit", "lying down", "look to the left"."""
     lows = [token.low for token in tokens]
+    lows = pairs("verbs", "idioms").get(" ".join(lows), " ".join(lows)).split()
     forms = verb_forms()
     verb = forms.get(lows[0], lows[0])
     kind = pose_class(verb)
@@ -45,9 +46,9 @@ def read_posing(tokens: Tokens) -> Pose | None:
 
 
 def read_act(tokens: Tokens) -> Pose | None:
-    """A pose of the drawn world as a command: "jump"; of others, such as "park", nobody knows."""
+    """A pose of the drawn world by itself: "jump", "standing up"; of others, such as "park", nobody knows."""
     pose = read_pose(tokens)
-    return pose if pose is not None and pose.words[0] in POSES and tokens[0].low in verb_forms() else None
+    return pose if pose is not None and pose.words[0] in POSES else None
 
 
 def read_side(tokens: Tokens) -> Pose | None:

@@ -15,6 +15,7 @@ from undrift.instructions.poses import express, give_up, take_pose
 from undrift.instructions.qualities import drop_quality, exchange_quality, joined_well, set_qualities
 from undrift.instructions.quality_slots import Changed
 from undrift.instructions.refusals import Names, NotUnderstood, Why
+from undrift.instructions.scene_edits import background
 
 
 def quality(draft: Draft, gaps: Gaps) -> None:
@@ -46,7 +47,16 @@ def patterned(draft: Draft, gaps: Gaps) -> None:
     if "unlike" in gaps:
         for reference in gaps.get("things", (IT,)):
             check_before(draft, draft.find_first(reference), gaps["unlike"])
-    quality(draft, {**gaps, "quality": gaps["patterning" if "patterning" in gaps else "pattern"]})
+    quality(
+        draft, {**gaps, "quality": next(gaps[name] for name in ("patterning", "pattern", "stripe") if name in gaps)}
+    )
+
+
+def patterned_in(draft: Draft, gaps: Gaps) -> None:
+    """Give things a pattern in a colour or several: "stripe the ball red and white"."""
+    pattern: tuple[str, ...] = gaps["stripe" if "stripe" in gaps else "pattern"]
+    quality(draft, gaps)
+    quality(draft, {**gaps, "quality": pattern})
 
 
 def material(draft: Draft, gaps: Gaps) -> None:
@@ -110,10 +120,17 @@ def instead(draft: Draft, gaps: Gaps) -> None:
     changed: Changed | None = gaps.get("changed")
     for reference in gaps["things"] if changed is None else (changed.thing,):
         said = gaps["quality"] if changed is None else changed.quality
-        if "old" not in gaps:
+        if "old" not in gaps or _is_plain(draft, reference, gaps["old"]):
             quality(draft, {"things": (reference,), "quality": said})
             continue
         exchange_quality(draft, draft.find(reference), gaps["old"], said)
+
+
+def _is_plain(draft: Draft, reference: Reference, said: Sequence[str]) -> bool:
+    """Whether a thing is said to be plain, which a world's captions do not say, and is."""
+    if draft.world is None or tuple(said) != draft.world.patterns[:1]:
+        return False
+    return not set(draft.phrase(draft.find(reference)).modifiers) & set(draft.world.patterns)
 
 
 def _outdoors(draft: Draft, reference: Reference) -> int | None:
@@ -123,6 +140,30 @@ def _outdoors(draft: Draft, reference: Reference) -> int | None:
     said = [k for k, phrase in draft.named() if any(adjective_class(spelt(m)) == "weather" for m in phrase.modifiers)]
     found = said or [k for k, part in enumerate(draft.parts) if part.is_place and not part.is_time]
     return found[0] if len(found) == 1 else None
+
+
+def pose_there(draft: Draft, gaps: Gaps) -> None:
+    """Let things take a pose in another place: "let the cat sit on a beach"; who has the pose keeps it."""
+    wanted: Pose = gaps["pose"]
+    said = wanted.words if draft.world is None else draft.world.pose(wanted.words)
+    for reference in gaps["things"]:
+        number = draft.find_first(reference)
+        own = [part.joiner for k, part in enumerate(draft.parts) if part.pose and draft.owner(k) == number]
+        if (said or None) != (own[0] if own else None):
+            pose(draft, {"things": (reference,), "pose": wanted})
+    background(draft, {"located": gaps["located"]})
+
+
+def stated(draft: Draft, gaps: Gaps) -> None:
+    """Change nothing, but know what is spoken of: "the bird is blue, make it pink".
+
+    Raises:
+        NotUnderstood: it is not so; then it may be a wish.
+    """
+    for reference in gaps["things"]:
+        number = draft.find(reference)
+        check_before(draft, number, tuple(word for word in gaps["quality"] if word != "and"))
+        draft.last = draft.parts[number]
 
 
 def fragment(draft: Draft, gaps: Gaps) -> None:

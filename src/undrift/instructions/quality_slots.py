@@ -34,6 +34,13 @@ def read_quality(tokens: Tokens) -> tuple[str, ...] | None:
     return tidy if known and adjective_class(tidy[-1]) else None
 
 
+def read_other(tokens: Tokens) -> tuple[str, ...] | None:
+    """Qualities of what is there, by themselves or as "an orange one"."""
+    rest = tokens[1:] if tokens[0].low in ("a", "an", "the") else tokens
+    rest = rest[:-1] if rest and rest[-1].low in ("one", "ones") else rest
+    return read_quality(rest if len(rest) < len(tokens) - 1 else tokens) if rest else None
+
+
 def _known(word: str) -> str:
     """A pattern by the name that is known, "striped" for "stripy"; other words as they are."""
     return word if is_adjective(word) else pairs("patterns", "akin").get(word, word)
@@ -62,6 +69,12 @@ def read_fragment(tokens: Tokens) -> Changed | None:
 def read_pattern(tokens: Tokens) -> tuple[str, ...] | None:
     """What has a pattern, by what is on it: "polka dots"."""
     said = pairs("patterns", "words").get(" ".join(token.low for token in tokens))
+    return None if said is None else (said,)
+
+
+def read_stripe(tokens: Tokens) -> tuple[str, ...] | None:
+    """A pattern by the verb that makes it: "stripe", "dot"."""
+    said = pairs("patterns", "verbs").get(tokens[0].low) if len(tokens) == 1 else None
     return None if said is None else (said,)
 
 

@@ -76,6 +76,7 @@ class Why(Enum):
     NO_COLOUR = "the caption names no colour of 'the {thing}': say which colour it is to be"
     SAME_AS_WHAT = "the same colour as what? Say 'the same colour as the ...'"
     WHICH_TWO = "the colours of which two? The caption names {named}"
+    SWAP_WHAT = "what of the two is to be swapped? Say 'swap the colours of the {one} and the {other}'"
     MAY_BE_WORN = "'in {colour}' may be what 'the {thing}' wears: say what is to be so"
     NO_WEATHER_OF_ITS_OWN = "'the {thing}' cannot be {quality}; say 'change the background to ...'"
     PATTERN_IS_NO_THING = "'{said}' is a pattern, no thing: say 'make the ... {pattern}'"
@@ -135,6 +136,9 @@ class Why(Enum):
     NOTHING_TO_UNDO = "there is nothing to {step}: no turn was made yet"
     NOTHING_TO_GO_BACK_TO = "there is nothing to go back to for '{said}': no turn was made yet"
     NO_SUCH_TURN = "there is no turn {turn} to go back to: so far there are turns 0 to {last}, the last is shown"
+    NOT_SO_MANY_TURNS = (
+        "{count} turns cannot be undone, so far {last} can: say 'undo 1', up to {last}, or 'back to the original'"
+    )
     NO_SUCH_CHANGE = "the last turn did not change '{said}': say 'undo that', 'remove ...' or 'back to turn 1'"
     NEVER_THERE = "no earlier picture has '{said}': say 'add ...' for something new"
     UNCLEAR_TURN = "which turn 'back to {said}' means is not clear: say 'back to turn 1' or 'undo that'"

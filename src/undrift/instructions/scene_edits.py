@@ -20,10 +20,10 @@ def background(draft: Draft, gaps: Gaps) -> None:
     place: Place = next(gaps[name] for name in ("place", "scenic", "elsewhere", "located") if name in gaps)
     for name in {"from", "leaving"} & gaps.keys():
         check_place(draft, gaps[name])
-    for reference in gaps.get("things", ()):
-        if not reference.is_pronoun:
-            draft.find(reference)
+    spoken = [draft.parts[draft.find(each)] for each in gaps.get("things", ()) if not each.is_pronoun]
     set_place(draft, place)
+    if len(spoken) == 1:
+        draft.last = spoken[0]
 
 
 def when(draft: Draft, gaps: Gaps) -> None:

@@ -94,7 +94,7 @@ def read_style(tokens: Tokens) -> str | None:
     """What a caption in a style begins with: "an oil painting", without "of"; "" for "a normal picture"."""
     lows = [token.low for token in tokens]
     rest = lows[1:] if lows[0] in ("a", "an", "the") and len(lows) > 1 else lows
-    rest = rest[:-1] if rest[-1] in ("style", "look", "version", "effect") and len(rest) > 1 else rest
+    rest = rest[:-1] if rest[-1] in ("style", "look", "version", "effect", "one") and len(rest) > 1 else rest
     if rest[0] in words("styles", "normal") and rest[1:] in ([], ["picture"], ["image"]):
         return ""
     known = pairs("styles", "words").get(" ".join(rest))

@@ -20,9 +20,11 @@ from undrift.instructions.quality_slots import (
     read_fragment,
     read_lacked,
     read_material,
+    read_other,
     read_pattern,
     read_patterning,
     read_quality,
+    read_stripe,
 )
 from undrift.instructions.scene_slots import (
     read_artist,
@@ -102,6 +104,12 @@ def read_count(tokens: Tokens) -> int | None:
     return int(low) if low.isascii() and low.isdigit() and len(low) < 4 else None
 
 
+def read_numbered(tokens: Tokens) -> int | None:
+    """A turn by its number: "#1"."""
+    low = tokens[0].low.removeprefix("#")
+    return int(low) if len(tokens) == 1 and low.isascii() and low.isdigit() and len(low) < 4 else None
+
+
 def read_past(tokens: Tokens) -> str | None:
     """Whatever earlier pictures are called by."""
     said = " ".join(token.low for token in tokens)
@@ -152,11 +160,12 @@ READERS: dict[str, Reader] = {
     "owner": read_owner,
     "articled": read_articled,
     "quality": read_quality,
-    "old": read_quality,
+    "old": read_other,
     "lacked": read_lacked,
     "changed": read_changed,
     "pattern": read_pattern,
     "unlike": read_pattern,
+    "stripe": read_stripe,
     "patterning": read_patterning,
     "clothes": read_clothes,
     "weather": read_weather,
@@ -177,6 +186,7 @@ READERS: dict[str, Reader] = {
     "rel": read_relation,
     "count": read_count,
     "turn": read_count,
+    "numbered": read_numbered,
     "past": read_past,
     "earlier": read_earlier,
     "number": read_number,

@@ -25,6 +25,7 @@ from undrift.instructions.qualities import joined_well
 from undrift.instructions.quality_edits import quality
 from undrift.instructions.refusals import Names, NotUnderstood, Why
 from undrift.instructions.things import (
+    BEFORE,
     WITH,
     after_thing,
     describes,
@@ -42,7 +43,7 @@ _UPON = ("on", "on top of", "around")
 
 def remove(draft: Draft, gaps: Gaps) -> None:
     """Take things away with all that is said about them."""
-    gone = gaps["things"] if "things" in gaps else gaps["gone"]
+    gone = (*gaps.get("things", ()), *gaps.get("gone", ()))
     parts = [draft.parts[whole_of(draft, draft.find(reference))] for reference in gone]
     if "anchor" in gaps:
         draft.find(gaps["anchor"])
@@ -91,7 +92,7 @@ def add(draft: Draft, gaps: Gaps) -> None:
         check_new(draft, new)
         check_comparing(draft, new)
         if relation is not None:
-            anchor = (draft.find_first if relation == "next to" else draft.find)(gaps["anchor"])
+            anchor = (draft.find_beside if relation == "next to" else draft.find)(gaps["anchor"])
             if relation in _UPON and is_wearable(new.phrase):
                 check_wearer(draft, anchor, new)
                 if is_animate(draft.phrase(anchor)):
@@ -283,7 +284,8 @@ def _exchange(draft: Draft, gaps: Gaps, *, keep: bool) -> None:
         old = draft.phrase(number).noun
         if "several" in gaps and not is_plural(old):
             raise NotUnderstood(Why.IS_ONE, thing=old, new=news[0].phrase.text)
-        if draft.parts[number].is_place and draft.parts[number].lead == preposition(old):
+        lead = draft.parts[number].lead
+        if draft.parts[number].is_place and lead == preposition(old) and lead != BEFORE:
             set_places(draft, news[0])
         else:
             put_instead(draft, number, reference, news[0], keep=keep)

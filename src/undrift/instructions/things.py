@@ -125,12 +125,17 @@ def place_at(draft: Draft, new: New, relation: str, anchor: int) -> None:
     draft.insert(len(draft.parts), [*led(joiner, new), where])
 
 
+BEFORE = "in front of"
+"""How a caption says of a picture's place that it is a thing too: what an old house becomes there is old as well."""
+
+
 def put_instead(draft: Draft, number: int, reference: Reference, new: New, *, keep: bool) -> None:
     old = draft.phrase(number)
     if new.phrase.noun in ("one", "ones"):
         new, keep = replace(new, parts=(Part((), replace(new.phrase, noun=old.noun)), *new.parts[1:])), True
     same = same_noun(old.noun, new.phrase.noun)
-    phrase = heir(old, new.phrase, keep=(keep or same) and not draft.parts[number].is_place)
+    scenery = draft.parts[number].is_place and draft.parts[number].lead != BEFORE
+    phrase = heir(old, new.phrase, keep=(keep or same) and not scenery)
     phrase = phrase if draft.world is None else draft.world.quality(in_place_of(old, phrase))
     changed = [m for m in phrase.modifiers if m not in old.modifiers and m != "and"]
     named_too = reference.beside is not None and reference.beside[0] == "of"

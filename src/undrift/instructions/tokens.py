@@ -11,12 +11,7 @@ _CONTRACTIONS = {
     "i'd": "i would",
     "i'll": "i will",
     "we'd": "we would",
-    "don't": "do not",
     "dont": "do not",
-    "doesn't": "does not",
-    "shouldn't": "should not",
-    "mustn't": "must not",
-    "needn't": "need not",
     "it's": "it is",
     "let's": "let us",
     "there's": "there is",
@@ -27,15 +22,11 @@ _CONTRACTIONS = {
     "im": "i am",
     "doesnt": "does not",
     "shouldnt": "should not",
-    "isn't": "is not",
     "isnt": "is not",
-    "wasn't": "was not",
-    "weren't": "were not",
     "wasnt": "was not",
     "werent": "were not",
     "he's": "he is",
     "she's": "she is",
-    "can't": "can not",
     "cant": "can not",
     "lets": "let us",
     "thats": "that is",
@@ -225,6 +216,9 @@ def _words(found: str, *, first: bool) -> list[Token]:
     low = found.lower()
     if low in _CONTRACTIONS:
         return [Token(word, word) for word in _CONTRACTIONS[low].split()]
+    if low.endswith("n't") and len(low) > 3:
+        verb = {"wo": "will", "ca": "can", "sha": "shall"}.get(low[:-3], low[:-3])
+        return [Token(word, word) for word in (verb, "not")]
     if low.endswith("'s") and len(low) > 2:
         return [_token(found[:-2], first), Token("'s", "'s")]
     if low.endswith("s'") and len(low) > 2:

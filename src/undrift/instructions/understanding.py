@@ -10,7 +10,8 @@ from undrift.instructions.advice import advice
 from undrift.instructions.caption import Part, Phrase, parse
 from undrift.instructions.draft import Draft
 from undrift.instructions.edits import EDITS
-from undrift.instructions.forms import MOST_WORDS, Request, requests
+from undrift.instructions.english import singular
+from undrift.instructions.forms import MOST_WORDS, Named, Request, requests
 from undrift.instructions.history import thing_meant, turn_meant
 from undrift.instructions.names import Reference, references
 from undrift.instructions.reading import Kind, Reading, TextForm
@@ -57,10 +58,26 @@ def understand(text: str, caption: str, history: Sequence[str] = (), form: TextF
         if meant is not None and all(request.refers for request in meant):
             asked = meant
             notes.append("read as a change of what is there; --caption makes it all that the picture is to show")
+    if asked is None and any(token.low == "please" for token in spelt):
+        asked = _wished(tokens, named)
     if asked is None:
         raise advice(text, tokens, caption, lambda said: _is_read(said, caption, turns))
     reading = _answer(text, caption, turns, asked)
     return replace(reading, note="; ".join((*notes, *filter(None, [reading.note]))))
+
+
+def _wished(tokens: Sequence[Token], named: Named) -> list[Request] | None:
+    """A thing that somebody says "please" for, "yellow balloon please", as one to be added: no caption has a please.
+
+    Of a picture that has such a thing already, nobody knows what becomes of that.
+    """
+    asked = requests([Token("add", "add"), *tokens], named)
+    bare = asked is not None and [request.edit for request in asked] == ["add"] and set(asked[0].gaps) == {"new"}
+    if asked is None or not bare:
+        return None
+    phrases = [new.phrase for new in asked[0].gaps["new"]]
+    fresh = all(each.determiner.lower() in ("a", "an", "") and singular(each.noun) not in named for each in phrases)
+    return asked if fresh else None
 
 
 def _is_read(tokens: Sequence[Token], caption: str, history: list[str]) -> bool:

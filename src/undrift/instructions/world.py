@@ -96,6 +96,9 @@ class World:
         odd = next((part for part in caption.parts if part.phrase and _BROKEN & set(part.lead.split())), None)
         if odd is not None:
             return NotUnderstood(Why.NOT_DRAWN, said=" ".join(odd.words))
+        motley = next((part.phrase for part in caption.parts if part.phrase and _colours(part.phrase) > 1), None)
+        if motley is not None:
+            return NotUnderstood(Why.NOT_DRAWN, said=motley.text)
         others = [part.phrase for part in caption.parts[1:] if part.phrase is not None]
         for phrase in others:
             patterned = next((word for word in phrase.modifiers if word in self.patterns), None)
@@ -137,9 +140,13 @@ def world_of(caption: str) -> World | None:
     return LITTLEWORLD if LITTLEWORLD.has(parse(caption)) else None
 
 
+def _colours(phrase: Phrase) -> int:
+    return sum(adjective_class(word) == "colour" for word in phrase.modifiers)
+
+
 def coloured(phrase: Phrase) -> bool:
     """Whether a thing's colour is named."""
-    return any(adjective_class(word) == "colour" for word in phrase.modifiers)
+    return _colours(phrase) > 0
 
 
 def in_place_of(old: Phrase, new: Phrase) -> Phrase:
