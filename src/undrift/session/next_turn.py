@@ -118,11 +118,17 @@ def beside(
     """``turns`` of ``candidate_plans``, and the first one's plan with each of ``others``, its seed included.
 
     Raises:
-        InputError: more than can be told apart side by side.
+        InputError: more than can be told apart side by side, or the same one twice.
     """
     found = [*turns, *((other, replace(turns[0][1], move_head=False)) for other in others)]
     if len(found) > len(DIALS):
         raise InputError(f"{len(found)} candidates were asked for, expected 1 to {len(DIALS)}")
+    for place, (method, asked) in enumerate(found):
+        if any((method.name, method.params, asked.seed) == (m.name, m.params, a.seed) for m, a in found[:place]):
+            raise InputError(
+                f"two candidates would be one picture, of '{method.name}' with the same parameters and seed: name each "
+                "method and each place of the dial once; --candidates makes several of the turn's own method"
+            )
     return found
 
 
