@@ -126,8 +126,8 @@ def beside(
     for place, (method, asked) in enumerate(found):
         if any((method.name, method.params, asked.seed) == (m.name, m.params, a.seed) for m, a in found[:place]):
             raise InputError(
-                f"two candidates would be one picture, of '{method.name}' with the same parameters and seed: name each "
-                "method and each place of the dial once; --candidates makes several of the turn's own method"
+                f"two candidates would be one picture, of '{method.name}' with the same parameters and seed: name "
+                "each method and each place of the dial once; --candidates makes several of the turn's own method"
             )
     return found
 
