@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import SamConfig, SamImageProcessorPil, SamModel, SamProcessor
 
 from tests.support.toy import toy_picture
@@ -65,13 +68,62 @@ def test_a_point_beside_the_picture_is_refused(folder: Path) -> None:
         Segmenter(folder).see(toy_picture()).thing_at((40, 3))
 
 
-def test_what_is_no_sam_is_one_line(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"has no readable config\.json"):
-        Segmenter(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"}))
-    with pytest.raises(ModelError, match="holds a model of the type 'clip', expected 'sam'"):
-        Segmenter(tmp_path)
-    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
-    with pytest.raises(ModelError, match="cannot be read: ") as refused:
-        Segmenter(tmp_path)
+def unpacked(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path / "model.safetensors")
+
+
+def halve(path: Path) -> None:
+    data = (path / "model.safetensors").read_bytes()
+    (path / "model.safetensors").write_bytes(data[: len(data) // 2])
+
+
+def drop_weights(path: Path) -> None:
+    tensors = {name: one for name, one in unpacked(path).items() if not name.startswith("mask_decoder")}
+    save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+
+
+def narrow_weights(path: Path) -> None:
+    tensors = {name: one[:1].contiguous() for name, one in unpacked(path).items()}
+    save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+
+
+def configure(**changed: object) -> Callable[[Path], object]:
+    def run(path: Path) -> None:
+        config = json.loads((path / "config.json").read_text())
+        (path / "config.json").write_text(json.dumps(config | changed))
+
+    return run
+
+
+def without(name: str) -> Callable[[Path], object]:
+    return lambda path: (path / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (without("config.json"), r"has no readable config\.json"),
+        (without("preprocessor_config.json"), r"has no readable preprocessor_config\.json"),
+        (
+            lambda path: (path / "preprocessor_config.json").write_text("[1]"),
+            r"no readable preprocessor_config\.json",
+        ),
+        (without("model.safetensors"), "cannot be loaded: "),
+        (halve, "cannot be loaded: "),
+        (drop_weights, r"lacks \d+ of its weights: fetch it again"),
+        (narrow_weights, "cannot be loaded: "),
+        (configure(vision_config=3), "cannot be loaded: "),
+        (configure(model_type="clip"), "holds a model of the type 'clip': expected 'sam'"),
+        (configure(model_type="sam2"), "holds a model of the type 'sam2', which transformers reads with torchvision"),
+    ],
+)
+def test_what_is_no_whole_sam_is_one_line(
+    folder: Path, tmp_path: Path, harm: Callable[[Path], object], told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copied = tmp_path / "sam"
+    shutil.copytree(folder, copied)
+    harm(copied)
+    with pytest.raises(ModelError, match=told) as refused:
+        Segmenter(copied)
     assert "\n" not in str(refused.value)
+    assert capfd.readouterr() == ("", "")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from undrift.session.store import Session
 
 PASSWORD_VARIABLE = "UNDRIFT_PASSWORD"
+SAM_VARIABLE = "UNDRIFT_SAM"
 
 
 @click.command()
@@ -36,7 +37,8 @@ PASSWORD_VARIABLE = "UNDRIFT_PASSWORD"
     "--sam",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Segment Anything, as transformers saves it, finds what is clicked. Default: the model itself.",
+    envvar=SAM_VARIABLE,
+    help=f"Segment Anything, as transformers saves it, finds what is clicked. Default: ${SAM_VARIABLE}, or none.",
 )
 @ahead_option
 @language_options

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from undrift.backbones.libraries import explained, quiet
 from undrift.errors import InputError, ModelError
 from undrift.session.drift import Mask
 
@@ -77,13 +78,17 @@ class Segmenter:
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         _check_folder(folder)
-        from transformers import SamImageProcessorPil, SamModel
+        with explained(folder), quiet():
+            from transformers import SamImageProcessorPil, SamModel
 
-        try:
-            model = SamModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            # Without it transformers may take its own, for pictures of another size than this model's.
+            _json(folder, "preprocessor_config.json")
+            model, found = SamModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
             self._processor = SamImageProcessorPil.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ModelError(f"--sam '{folder}' cannot be read: {str(error).strip().partition(chr(10))[0]}") from None
+        if found["missing_keys"]:
+            raise ModelError(f"--sam '{folder}' lacks {len(found['missing_keys'])} of its weights: fetch it again")
         self._model = model.eval().to(device)
         self.name = str(folder.resolve())
 
@@ -96,13 +101,25 @@ class Segmenter:
         return Segmented(self._model, self._processor, embeddings, (shown[0], shown[1]), picture.size)
 
 
-def _check_folder(folder: Path) -> None:
+def _json(folder: Path, name: str) -> dict[str, Any]:
+    """A settings file of the folder.
+
+    Raises:
+        ModelError: it is not there, or is none.
+    """
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kind = config.get("model_type") if isinstance(config, dict) else None
+        found = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise ModelError(
-            f"--sam '{folder}' has no readable config.json: name a folder such as sam-vit-base's"
-        ) from None
+        found = None
+    if not isinstance(found, dict):
+        raise ModelError(f"--sam '{folder}' has no readable {name}: name a folder such as sam-vit-base's")
+    return found
+
+
+def _check_folder(folder: Path) -> None:
+    kind = _json(folder, "config.json").get("model_type")
     if kind != "sam":
-        raise ModelError(f"--sam '{folder}' holds a model of the type '{kind}', expected 'sam', such as sam-vit-base")
+        later = ", which transformers reads with torchvision alone" if str(kind).startswith(("sam2", "sam3")) else ""
+        raise ModelError(
+            f"--sam '{folder}' holds a model of the type '{kind}'{later}: expected 'sam', such as sam-vit-base"
+        )
