@@ -37,25 +37,35 @@ PATIENCE = 10 * PATIENCE_MS
 
 def painting(browser: Browser, running: Running, report: Report) -> None:
     """Fifty strokes on 12 megapixels, on two layers."""
-    photo = demo.picture().resize(PHOTO, Image.Resampling.BICUBIC)
-    engine.start_session(running.studio.folders.root / "photo", photo, demo.prompt(), running.studio.backbone)
+    begin_photo(running)
     page = opened(browser, running, "#/s/photo")
     page.get_by_role("tab", name="Paint").click()
     expect(page.locator(".stage .picture")).to_have_js_property("complete", True)
-    before = drawing_memory(browser)
+    before = drawing_memory()
+    paint_strokes(page)
+    after = drawing_memory()
+    heap = page.evaluate("performance.memory.usedJSHeapSize")
+    report["painting"] = {"heap_mb": [heap / 1e6], "before_mb": [before / 1e6], "after_mb": [after / 1e6]}
+    page.context.close()
+
+
+def begin_photo(running: Running) -> None:
+    """A session ``photo`` of 12 megapixels."""
+    photo = demo.picture().resize(PHOTO, Image.Resampling.BICUBIC)
+    engine.start_session(running.studio.folders.root / "photo", photo, demo.prompt(), running.studio.backbone)
+
+
+def paint_strokes(page: Page) -> None:
+    """``STROKES`` strokes over the picture in Paint, half of them on another layer."""
     for stroke in range(STROKES):
         if stroke == STROKES // 2:
             page.get_by_role("radio", name="Protect").check()
         height = 0.05 + 0.9 * stroke / STROKES
         drag(page, (0.1, height), (0.9, height))
     expect(page.locator(".area")).to_have_count(2)
-    after = drawing_memory(browser)
-    heap = page.evaluate("performance.memory.usedJSHeapSize")
-    report["painting"] = {"heap_mb": [heap / 1e6], "before_mb": [before / 1e6], "after_mb": [after / 1e6]}
-    page.context.close()
 
 
-def drawing_memory(browser: Browser) -> int:
+def drawing_memory() -> int:
     """Bytes that the largest of chromium's drawing processes has to itself."""
     every = psutil.Process().children(recursive=True)
     drawing = [one for one in every if "--type=renderer" in one.cmdline()]

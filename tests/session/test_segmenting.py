@@ -69,7 +69,8 @@ def test_a_point_beside_the_picture_is_refused(folder: Path) -> None:
 
 
 def unpacked(path: Path) -> dict[str, torch.Tensor]:
-    return load_file(path / "model.safetensors")
+    tensors: dict[str, torch.Tensor] = load_file(path / "model.safetensors")
+    return tensors
 
 
 def halve(path: Path) -> None:

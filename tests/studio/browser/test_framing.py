@@ -34,6 +34,12 @@ def test_a_picture_is_cropped_by_the_keyboard(open_page: Open, running: Running)
     expect(begin).to_be_disabled()
     page.get_by_label("Shape").select_option("4 : 3")
     assert numbers(page) == [0, 16, 128, 96]
+    page.get_by_label("Left", exact=True).fill("100000")
+    page.keyboard.press("Tab")
+    assert numbers(page) == [176, 16, 16, 96], "the room of the frame ends half of the picture beyond it"
+    expect(page.get_by_role("dialog")).to_contain_text("The frame has nothing of the picture.")
+    expect(page.get_by_label("Fill what is new from the caption")).to_be_hidden()
+    expect(begin).to_be_disabled()
     for name, value in {"Left": "8", "Top": "20", "Width": "100", "Height": "64"}.items():
         page.get_by_label(name, exact=True).fill(value)
         page.keyboard.press("Tab")

@@ -43,12 +43,13 @@ export function showCrop() {
     for (const name in SIDES) inputs[name].value = frame[name];
     const share = (value, whole) => `${(100 * (value + ROOM * whole)) / ((1 + 2 * ROOM) * whole)}%`;
     Object.assign(box.style, { left: share(frame.left, width), top: share(frame.top, height), width: `${(100 * frame.width) / ((1 + 2 * ROOM) * width)}%`, height: `${(100 * frame.height) / ((1 + 2 * ROOM) * height)}%` });
-    const fresh = 1 - overlap(frame, width, height) / (frame.width * frame.height);
-    told.textContent = !fresh ? t`${frame.width} × ${frame.height} pixels.` : filling.checked ? t`${frame.width} × ${frame.height} pixels, ${percent(fresh)} % of them new: drawn from the caption, in one turn. The others stay as they are, to the bit.` : t`${frame.width} × ${frame.height} pixels, ${percent(fresh)} % of them new: mirrored from the picture, and painted as 'Only here' for the next turn.`;
+    const seen = overlap(frame, width, height);
+    const fresh = seen > 0 ? 1 - seen / (frame.width * frame.height) : 0;
+    told.textContent = !seen ? t("The frame has nothing of the picture.") : !fresh ? t`${frame.width} × ${frame.height} pixels.` : filling.checked ? t`${frame.width} × ${frame.height} pixels, ${percent(fresh)} % of them new: drawn from the caption, in one turn. The others stay as they are, to the bit.` : t`${frame.width} × ${frame.height} pixels, ${percent(fresh)} % of them new: mirrored from the picture, and painted as 'Only here' for the next turn.`;
     fillField.hidden = !fresh;
     captionField.hidden = !filling.checked;
     caption.required = fresh > 0 && filling.checked;
-    start.disabled = !overlap(frame, width, height) || (!fresh && frame.width === width && frame.height === height);
+    start.disabled = !seen || (!fresh && frame.width === width && frame.height === height);
   };
   followFrame(room, () => frame, (one) => ((shapes.value = ""), put(one)), { width, height });
   const all = (by) => put({ left: -Math.round(by * width), top: -Math.round(by * height), width: width + 2 * Math.round(by * width), height: height + 2 * Math.round(by * height) });

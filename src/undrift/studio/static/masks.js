@@ -4,7 +4,7 @@
 
 import { t } from "./languages.js";
 import { recall, remember, state, update } from "./state.js";
-import { applyTo, blank, penOf } from "./strokes.js";
+import { applyTo, blank, penOf, release } from "./strokes.js";
 
 export const LAYERS = {
   only: { title: t("Only here"), help: t("The next turn may change nothing else.") },
@@ -34,6 +34,7 @@ export function masks() {
 
 // Paints everything anew.
 function redo() {
+  release(...Object.values(layers));
   layers = {};
   covered = {};
   for (const one of strokes) apply(one);
@@ -44,9 +45,14 @@ function layerOf(key) {
   return (layers[key] ??= blank(width, height));
 }
 
+function forget(key) {
+  if (layers[key]) release(layers[key]);
+  delete layers[key];
+}
+
 function apply(one) {
   delete covered[one.tool];
-  if (one.clear) delete layers[one.tool];
+  if (one.clear) forget(one.tool);
   else applyTo(layerOf(one.tool), one);
 }
 
@@ -155,7 +161,9 @@ export function areaPng(name) {
   if (!own) return null;
   const layer = blank(width, height);
   for (const stroke of own) applyTo(layer, stroke);
-  return encoded(layer);
+  const made = encoded(layer);
+  release(layer);
+  return made;
 }
 
 function encoded(layer) {
@@ -164,5 +172,7 @@ function encoded(layer) {
   pen.fillStyle = "black";
   pen.fillRect(0, 0, flat.width, flat.height);
   pen.drawImage(layer, 0, 0);
-  return flat.toDataURL("image/png").split(",")[1];
+  const made = flat.toDataURL("image/png").split(",")[1];
+  release(flat);
+  return made;
 }

@@ -4,8 +4,12 @@
 // make one by themselves), or an operation on the whole layer: `clear`, `invert`, `grow` (pixels, shrinks where negative), `soften` (pixels). Sizes are the picture's.
 
 const DIRECTIONS = 12; // in which a layer is moved to grow it
+const SIDE = 1024; // longer side in pixels at which the layer of a larger picture is grown: its edge is that fine then
 
 export const blank = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
+
+// The pixels of a canvas that is not drawn any more: of a photo they are 50 MB, for which no collection is waited.
+export const release = (...canvases) => canvases.forEach((canvas) => Object.assign(canvas, { width: 0, height: 0 }));
 
 export const penOf = (layer) => layer.getContext("2d", { willReadFrequently: true });
 
@@ -17,7 +21,7 @@ export function applyTo(layer, stroke) {
   else if (stroke.lasso) around(pen, stroke.lasso);
   else if (stroke.box) pen.fillRect(...stroke.box);
   else if (stroke.runs) for (const [y, start, stop] of stroke.runs) pen.fillRect(start, y, stop - start, 1);
-  else if (stroke.area) pen.drawImage(areaOf(layer, stroke.area), 0, 0);
+  else if (stroke.area) merge(layer, areaOf(layer, stroke.area), pen.globalCompositeOperation);
   else if (stroke.invert) invert(layer);
   else if (stroke.grow > 0) grow(layer, stroke.grow);
   else if (stroke.grow < 0) shrink(layer, -stroke.grow);
@@ -47,15 +51,25 @@ export function around(pen, points) {
   pen.fill();
 }
 
-function copyOf(layer) {
-  const copy = blank(layer.width, layer.height);
-  copy.getContext("2d").drawImage(layer, 0, 0);
+function scaled(layer, width, height) {
+  const copy = blank(width, height);
+  copy.getContext("2d", { willReadFrequently: true }).drawImage(layer, 0, 0, width, height);
   return copy;
+}
+
+const copyOf = (layer) => scaled(layer, layer.width, layer.height);
+
+// Draws `other` on the layer and is done with it.
+function merge(layer, other, operation) {
+  const pen = penOf(layer);
+  pen.globalCompositeOperation = operation;
+  pen.drawImage(other, 0, 0, layer.width, layer.height);
+  release(other);
 }
 
 function complement(layer) {
   const rest = blank(layer.width, layer.height);
-  const pen = rest.getContext("2d");
+  const pen = penOf(rest);
   pen.fillStyle = "white";
   pen.fillRect(0, 0, rest.width, rest.height);
   pen.globalCompositeOperation = "destination-out";
@@ -63,21 +77,25 @@ function complement(layer) {
   return rest;
 }
 
-function invert(layer) {
-  const pen = penOf(layer);
-  pen.globalCompositeOperation = "copy";
-  pen.drawImage(complement(layer), 0, 0);
+const invert = (layer) => merge(layer, complement(layer), "copy");
+
+function grow(layer, radius) {
+  const { width, height } = layer;
+  const scale = Math.min(1, SIDE / Math.max(width, height));
+  const small = scaled(layer, Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
+  growAsItIs(small, radius * scale);
+  merge(layer, small, "source-over");
 }
 
 // The layer and its copies moved all around, by `radius` together: each time at most by about as much as it has grown to,
 // and half as far, so that no hole opens between them.
-function grow(layer, radius) {
+function growAsItIs(layer, radius) {
   const pen = penOf(layer);
-  pen.globalCompositeOperation = "source-over";
   for (let done = 0, step = 2; done < radius; done += step, step *= 2) {
     step = Math.min(step, radius - done);
     const before = copyOf(layer);
     for (const far of [step, step / 2]) ring(far).forEach(([x, y]) => pen.drawImage(before, x, y));
+    release(before);
   }
 }
 
@@ -89,16 +107,13 @@ function ring(radius) {
 function shrink(layer, radius) {
   const rest = complement(layer);
   grow(rest, radius);
-  const pen = penOf(layer);
-  pen.globalCompositeOperation = "destination-out";
-  pen.drawImage(rest, 0, 0);
+  merge(layer, rest, "destination-out");
 }
 
 function soften(layer, radius) {
-  const before = copyOf(layer);
   const pen = penOf(layer);
-  pen.globalCompositeOperation = "copy";
+  const before = copyOf(layer);
   pen.filter = `blur(${radius}px)`;
-  pen.drawImage(before, 0, 0);
+  merge(layer, before, "copy");
   pen.filter = "none";
 }
