@@ -8,23 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from undrift.instructions.caption import Part, Phrase, parse_parts
-from undrift.instructions.english import indefinite, is_plural
-from undrift.instructions.lexicon import all_nouns, compared, is_adjective, pairs, read_table, verb_forms, words
+from undrift.instructions.caption import Part, Phrase
+from undrift.instructions.lexicon import all_nouns, is_adjective, pairs, words
 from undrift.instructions.tokens import Token, joined
 
 _ARTICLES = words("determiners", "articles")
 POSSESSIVES = words("determiners", "possessives")
 _NUMBERS = words("determiners", "numbers")
 DETERMINERS = _ARTICLES | POSSESSIVES | _NUMBERS
-_PRONOUNS = words("pronouns", "it")
-_UNNAMED = frozenset(
+PRONOUNS = words("pronouns", "it")
+UNNAMED = frozenset(
     {"everything", "all", "anything", "something", "nothing", "everyone", "somebody", "someone", "i", "you"}
 )
 COLOUR_WORDS = frozenset({"colour", "color", "colours", "colors"})
 STOPS = frozenset({"and", ",", ";", "but", "or"})
 HAVING = frozenset({"with", "wearing", "in", "dressed in", "holding"})
-_RELATIVE = frozenset({"that", "which", "who"})
+RELATIVE = frozenset({"that", "which", "who"})
 _HAS = {"wears": "wearing", "wear": "wearing", "has": "with", "have": "with", "holds": "holding", "hold": "holding"}
 _AT_PRESENT = frozenset({"now", "currently", "still"})
 _WORN_BY = (("is", "wearing"), ("is", "holding"), ("has", "on"), ("wears",), ("holds",), ("has",))
@@ -37,7 +36,6 @@ _DOING = frozenset(pairs("verbs", "other").values()) - {
     "rising",
     "shining",
 }
-_NO_LETTERS = frozenset("<>=→|()[]{}\\*_#")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Reference:
     @property
     def is_pronoun(self) -> bool:
         """Whether it is a word such as "it"."""
-        return not self.modifiers and self.noun in _PRONOUNS | POSSESSIVES
+        return not self.modifiers and self.noun in PRONOUNS | POSSESSIVES
 
 
 IT = Reference("it", (), "it")
@@ -96,14 +94,14 @@ def read_thing(tokens: Tokens) -> Reference | None:
     """One reference: a pronoun, or a noun phrase without "a"."""
     lows = [token.low for token in tokens]
     said = " ".join(joined(list(tokens)))
-    if len(lows) == 1 and lows[0] in _PRONOUNS:
+    if len(lows) == 1 and lows[0] in PRONOUNS:
         return Reference(said, (), lows[0])
     if lows[0] in ("all", "both") and len(lows) > 1:
         return read_thing(tokens[2 if lows[1] == "of" else 1 :]) if len(lows) > 2 or lows[1] != "of" else None
-    told = next((k for k in range(1, len(lows) - 1) if lows[k] in _RELATIVE), None)
+    told = next((k for k in range(1, len(lows) - 1) if lows[k] in RELATIVE), None)
     if told is not None:
         return _read_told(tokens, told, said)
-    if any(low in STOPS or low in _UNNAMED for low in lows) or lows[0] in ("a", "an") or lows[0] in _TO:
+    if any(low in STOPS or low in UNNAMED for low in lows) or lows[0] in ("a", "an") or lows[0] in LINKING:
         return None
     if len(lows) > 1 and lows[0] in _ORDERS | {"no", "neither"}:
         return None
@@ -129,7 +127,7 @@ def _read_told(tokens: Tokens, place: int, said: str) -> Reference | None:
     """Of "the bird that wears a crown" and "the cactus, which is red,", whose relative pronoun is at ``place``."""
     head, rest = tokens[: place - (tokens[place - 1].low == ",")], tokens[place + 1 :]
     rest = rest[:-1] if rest[-1].low == "," and len(rest) > 1 else rest
-    if any(token.low in STOPS - {"and"} or token.low in _UNNAMED for token in (*head, *rest)):
+    if any(token.low in STOPS - {"and"} or token.low in UNNAMED for token in (*head, *rest)):
         return None
     named = _named([token.low for token in head])
     being = rest[0].low in ("is", "are") and len(rest) > 1
@@ -169,55 +167,6 @@ def _reference(said: str, named: tuple[str, ...]) -> Reference:
     return found
 
 
-def read_new(tokens: Tokens) -> New | None:
-    """One new thing; it gets "a" or "an" where it needs one and "the" only if there is no more than one of it."""
-    lows = [token.low for token in tokens]
-    if "'s" in lows and lows[0] in ("the", *POSSESSIVES):
-        return None
-    if any(
-        low
-        in _UNNAMED | {";", "to", "into", "onto", "instead", "than", "lieu", "rather", "opposed", "neither", "nor"}
-        or low in _PRONOUNS - {"that"}
-        for low in lows
-    ):
-        return None
-    if any(low in ("it", "him", "them", "there", "not", "should", "must") for low in lows):
-        return None
-    parts = parse_parts(joined(_attributed(tokens)))
-    if not parts or parts[0].joiner or parts[0].phrase is None or not _is_name(parts[0].phrase):
-        return None
-    if any(_is_sentence(part) or (part.phrase and not _is_name(part.phrase)) for part in parts[1:]):
-        return None
-    if any(part.phrase is None and part.pose is None for part in parts) or parts[0].phrase.determiner.lower() == "no":
-        return None
-    if any(part.lead.startswith("as") for part in parts[1:]):
-        return None
-    if any(part.phrase and _points_back(part.phrase) for part in parts[1:]):
-        return None
-    first = Part((), _introduced(parts[0].phrase))
-    return New((first, *(replace(part, origin=None) for part in parts[1:])), definite=_points_back(parts[0].phrase))
-
-
-def _attributed(tokens: Tokens) -> list[Token]:
-    """A new thing with what is said behind it before its noun: "a crown that is yellow", "a crown, a green one"."""
-    lows = [token.low for token in tokens]
-    cut = next((k for k in range(1, len(lows) - 1) if lows[k] in _RELATIVE and lows[k + 1] in ("is", "are")), None)
-    told = list(tokens[cut + 2 :]) if cut is not None else []
-    if cut is None and lows[-1] in ("one", "ones") and "," in lows:
-        cut = lows.index(",")
-        told = [token for token in tokens[cut + 1 : -1] if token.low not in ("a", "an", "and")]
-    simple = cut is not None and not any(relation_at(lows[k:cut]) for k in range(1, cut))
-    if cut is None or not simple or not told or not all(is_adjective(token.low) for token in told):
-        return list(tokens)
-    head = list(tokens[: cut - (lows[cut - 1] == ",")])
-    article = head[:1] if head[0].low in DETERMINERS else []
-    if len(article) == len(head):
-        return list(tokens)
-    if article and article[0].low in ("a", "an"):
-        article = [Token(indefinite(told[0].low, head[-1].low), "a")]
-    return [*article, *told, *head[len(article) :]]
-
-
 def references(value: object) -> tuple[Reference, ...]:
     """The references in what was read for a gap; none for other gaps."""
     if isinstance(value, Reference):
@@ -252,70 +201,14 @@ def relation_at(lows: list[str]) -> str:
     return max((said for said in known if lows[: len(said.split())] == said.split()), key=len, default="")
 
 
-def _introduced(phrase: Phrase) -> Phrase:
-    low = phrase.determiner.lower()
-    if phrase.noun in words("nouns", "proper"):
-        phrase = replace(phrase, noun=phrase.noun.capitalize())
-    if not low and phrase.noun[:1].isupper():
-        return phrase
-    definite = low in ("the", *POSSESSIVES, "this", "that")
-    if low and not (definite and phrase.noun.lower() not in words("nouns", "unique")):
-        return phrase.agreeing() if low in ("a", "an") else phrase
-    said = (*phrase.modifiers, phrase.noun)
-    return replace(phrase, determiner=indefinite(said[0], phrase.noun))
-
-
-def _is_name(phrase: Phrase) -> bool:
-    """Whether the words can name a thing: no verb form, no pronoun, a noun at the end."""
-    lows = [word.lower() for word in (*phrase.modifiers, phrase.noun)]
-    if any(low in _NO_NAMES or not any(map(str.isalnum, low)) for low in lows) or _NO_LETTERS & set("".join(lows)):
-        return False
-    if any(low in verb_forms() and low not in all_nouns() and not is_adjective(low) for low in lows):
-        return False
-    if lows[-1] in ("one", "ones"):
-        return len(lows) > 1 and is_adjective(lows[0])
-    if lows[-1] in _HALVES or compared(lows[-1]) or any(low in DETERMINERS for low in lows):
-        return False
-    return lows[-1] in all_nouns() or is_plural(lows[-1]) or not is_adjective(lows[-1])
-
-
-def _points_back(phrase: Phrase) -> bool:
-    """Whether a phrase names something that is there already, as "the sofa" does."""
-    definite = phrase.determiner.lower() in ("the", *POSSESSIVES)
-    return definite and phrase.noun.lower() not in words("nouns", "unique")
-
-
-def _is_sentence(part: Part) -> bool:
-    return part.lead in ("", "and", ",") or any(word.lower() in words("verbs", "finite") for word in part.joiner)
-
-
-def _commands() -> frozenset[str]:
-    groups = read_table("forms.toml")["words"]
-    verbs = ("make", "change", "replace", "remove", "add", "put")
-    said = {word for name in verbs for choice in groups[name].split("|") for word in choice.split()[:1]}
-    return (frozenset(said) | {"give", "let", "get", "go", "undo"}) - all_nouns() - {"light", "clear", "include"}
-
-
-_TO = frozenset(
+LINKING = frozenset(
     {"to", "into", "should", "must", "could", "can", "be", "is", "are", "do", "not", "than", "then", ";", "instead"}
 )
 _MEASURES = frozenset({"more", "less", "much", "very", "bit", "all", "only", "background", "keep", "leave"})
-_NEVER_NAMED = {"→"} | DETERMINERS | _PRONOUNS | _TO | COLOUR_WORDS | _MEASURES | words("relations", "prepositions")
+_NEVER_NAMED = (
+    {"→"} | DETERMINERS | PRONOUNS | LINKING | COLOUR_WORDS | _MEASURES | words("relations", "prepositions")
+)
 _ORDERS = frozenset(
     {"add", "change", "delete", "erase", "give", "insert", "make", "put", "recolour", "remove", "replace", "turn"}
 )
 """Verbs that begin an edit, and never the name of a thing: "delete hat, boat blue"."""
-_HALVES = frozenset(
-    {"next", "left", "right", "front", "top", "side", "close", "near", "there", "here", "somewhere", "everywhere"}
-) | words("verbs", "leaving")
-"""Words that end a broken-off relation, not a thing."""
-_SCENERY = frozenset({"background", "backdrop", "foreground"})
-_NO_THINGS = frozenset({";", "to", "into", "onto", "instead", "than", "lieu", "rather", "opposed", "neither", "nor"})
-"""Words that no new thing is told by: they set it against another, or begin the next edit."""
-_DONE = frozenset({"added", "removed", "deleted", "replaced", "changed", "turned", "recoloured", "recolored", "gone"})
-_NO_NAMES = (
-    _DONE |
-    _PRONOUNS | _TO | COLOUR_WORDS | _commands() | _SCENERY
-    | {"but", "or", "next", "more", "less", "same", "different"}
-    | (words("verbs", "commands") - all_nouns())
-)  # fmt: skip

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from undrift.instructions.caption import PLACED, Phrase
 from undrift.instructions.english import indefinite, preposition, singular
 from undrift.instructions.lexicon import is_adjective, pairs, words
-from undrift.instructions.names import DETERMINERS, STOPS, Tokens, read_new, relation_at
+from undrift.instructions.names import DETERMINERS, STOPS, Tokens, relation_at
+from undrift.instructions.new_names import read_new
 from undrift.instructions.tokens import joined
 
 

@@ -13,7 +13,8 @@ from undrift.instructions.caption import Part, Phrase
 from undrift.instructions.checks import is_wearable
 from undrift.instructions.english import indefinite, is_plural
 from undrift.instructions.lexicon import adjective_class, all_nouns, pairs, words
-from undrift.instructions.names import POSSESSIVES, STOPS, New, Reference, Tokens, read_new, read_thing
+from undrift.instructions.names import POSSESSIVES, STOPS, New, Reference, Tokens, read_thing
+from undrift.instructions.new_names import read_new
 from undrift.instructions.pose_slots import read_act, read_doing, read_pose, read_posing, read_side
 from undrift.instructions.quality_slots import (
     read_changed,
