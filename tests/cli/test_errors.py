@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sqlite3
 from contextlib import closing
@@ -15,6 +16,7 @@ import pytest
 
 from tests.cli.conftest import Invoke
 from tests.support.toy import ToyBackbone
+from undrift.cli import logs
 from undrift.cli.execution import advise
 from undrift.littleworld import demo
 from undrift.session.store import Session
@@ -290,3 +292,16 @@ def test_a_damaged_session_is_one_line(session: Invoke, folder: Path) -> None:
     for command in (("log",), ("show",), ("edit", "--caption", "a bird"), ("export", "-o", "x.zip"), ("undo",)):
         assert fails(session, *command) == "the session 'undrift-session' is damaged: it has no head"
     assert not (folder / "x.zip").exists()
+
+
+def test_what_torchao_says_when_it_is_loaded_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """diffusers loads it unasked where it is installed; without a GPU it tells of four kernels."""
+    names = "torchao", "torch.utils._pytree"
+    with logs.quiet():
+        for name in names:
+            logging.getLogger(name).warning("Failed to load _C_cutlass_90a.abi3.so")
+        assert not caplog.records
+        logs.loud()
+        logging.getLogger(names[0]).warning("shown with --debug")
+        assert len(caplog.records) == 1
+    assert [logging.getLogger(name).level for name in names] == [logging.NOTSET] * 2

@@ -13,6 +13,9 @@ from undrift.cli.text import line
 
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
 
+LOADED = ("torchao", "torch.utils._pytree")
+"""Loggers that tell of what is absent or old on this machine when torchao is loaded, which diffusers does unasked."""
+
 
 class _Line(logging.Handler):
     """One line on stderr per record."""
@@ -28,18 +31,25 @@ def quiet() -> Iterator[None]:
     logger.addHandler(handler)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    before = {name: logging.getLogger(name).level for name in LOADED}
+    for name in LOADED:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         logger.removeHandler(handler)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
         logger.setLevel(logging.NOTSET)
 
 
 def loud() -> None:
     """Show everything that undrift and the libraries have to say."""
     logging.getLogger("undrift").setLevel(logging.DEBUG)
+    for name in LOADED:
+        logging.getLogger(name).setLevel(logging.NOTSET)
     warnings.resetwarnings()
     for name in QUIET:
         os.environ.pop(name, None)
