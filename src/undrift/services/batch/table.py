@@ -1,9 +1,9 @@
 """The table of a batch: which pictures, and what is asked of each.
 
 A CSV file has a header, and commas, semicolons or tabs between its cells. Its columns are ``picture``, ``prompt``,
-``turn`` or ``turn1``, ``turn2`` and so on, and the options of ``Row`` by their names, ``params`` as JSON. A JSON Lines
-file has one object a line with the same names, the turns as a list ``turns``. Files are named relative to the table.
-All is checked here, before any work.
+``turn`` or ``turn1``, ``turn2`` and so on, and the options of ``Row`` by their names, ``params`` as JSON. A JSON
+Lines file has one object a line with the same names, the turns as a list ``turns``. Files are named relative to the
+table. All is checked here, before any work.
 """
 
 from __future__ import annotations
