@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from typing import Any
 
@@ -21,7 +22,9 @@ Shown = list[tuple[Any, str]]
 
 def told(error: Exception) -> gr.Error:
     """What went wrong, for the visitor; nothing of an unexpected error."""
-    return gr.Error(str(error) if isinstance(error, UndriftError) else "this did not work: try again")
+    return gr.Error(
+        html.escape(str(error), quote=False) if isinstance(error, UndriftError) else "this did not work: try again"
+    )
 
 
 def page(model: Backbone) -> gr.Blocks:
@@ -29,7 +32,7 @@ def page(model: Backbone) -> gr.Blocks:
 
     def begin(visit: editing.Visit | None, picture: Any, caption: str) -> tuple[editing.Visit, Shown, str]:
         try:
-            new = editing.begin(model, picture, caption)
+            new = editing.begin(model, editing.opened(picture), caption)
         except Exception as error:
             raise told(error) from None
         if visit is not None:
@@ -58,7 +61,7 @@ def page(model: Backbone) -> gr.Blocks:
         visit = gr.State(None, time_to_live=3600, delete_callback=lambda ended: ended and ended.end())
         with gr.Row():
             with gr.Column():
-                picture = gr.Image(demo.picture(), type="pil", label="Picture")
+                picture = gr.Image(demo.picture(), type="filepath", image_mode=None, label="Picture")
                 caption = gr.Textbox(demo.prompt(), label="What it shows", max_length=editing.LONGEST_TEXT)
                 start = gr.Button("Begin", variant="primary")
                 text = gr.Textbox(
@@ -80,4 +83,6 @@ def page(model: Backbone) -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    page(load(os.environ.get("UNDRIFT_MODEL", "littleworld"))).queue(max_size=32).launch()
+    page(load(os.environ.get("UNDRIFT_MODEL", "littleworld"))).queue(max_size=32).launch(
+        max_file_size=editing.MOST_BYTES
+    )

@@ -12,10 +12,12 @@ from PIL import Image
 
 from undrift import Backbone, Session, method, run_turn, start_session
 from undrift.errors import InputError
+from undrift.pictures import read_picture
 from undrift.session.prompts import prompt_diff
 from undrift.session.saying import heard, said_plan
 
 MOST_PIXELS = 4_000_000
+MOST_BYTES = 32 * 2**20
 MOST_TURNS = 50
 LONGEST_TEXT = 2000
 _MARKS = {"kept": "{}", "removed": "~~{}~~", "added": "**{}**"}
@@ -40,6 +42,15 @@ class Visit:
     def end(self) -> None:
         """Forget everything."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def opened(file: str | None) -> Image.Image | None:
+    """The picture in an uploaded file, which is looked at before anything of it is decoded; None if there is none.
+
+    Raises:
+        PictureError: no picture, a damaged one, an animation, or a very large one.
+    """
+    return None if file is None else read_picture(Path(file), max_megapixels=MOST_PIXELS / 1e6)
 
 
 def begin(model: Backbone, picture: Image.Image | None, caption: str) -> Visit:

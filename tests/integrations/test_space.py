@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.support.asynchronous import run_async
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
-from undrift.errors import InputError, UndriftError
+from undrift.errors import InputError, PictureError, UndriftError
 from undrift.methods import registry
 
 FOLDER = Path(__file__).parents[2] / "integrations" / "space"
@@ -80,7 +80,20 @@ def test_what_cannot_be_done(editing: Any, tmp_path: Path) -> None:
         editing.undo(visit)
 
 
-def test_the_page_is_built_and_answers(editing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_visitor_uploads_is_looked_at_before_it_is_decoded(editing: Any, tmp_path: Path) -> None:
+    file = tmp_path / "upload.png"
+    assert editing.opened(None) is None
+    toy_picture(40, 32).save(file)
+    assert editing.opened(str(file)).tobytes() == toy_picture(40, 32).tobytes()
+    Image.new("RGB", (2001, 2000)).save(file)
+    with pytest.raises(PictureError, match="has 2001x2000 pixels, at most 4 megapixels are read"):
+        editing.opened(str(file))
+    file.write_text("no picture")
+    with pytest.raises(PictureError, match="is not a picture that can be read"):
+        editing.opened(str(file))
+
+
+def test_the_page_is_built_and_answers(editing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gradio")
     monkeypatch.setattr(editing.say, "__defaults__", ("toy", 0.0))
     app = loaded("app", monkeypatch)
@@ -91,10 +104,17 @@ def test_the_page_is_built_and_answers(editing: Any, monkeypatch: pytest.MonkeyP
     # Where none runs, Gradio makes an event loop for each of its locks, and closes none of them.
     page = run_async(built)
     handlers = {function.fn.__name__: function.fn for function in page.fns.values()}
-    visit, pictures, _ = handlers["begin"](None, toy_picture(), "a red cat")
+    file = tmp_path / "cat.png"
+    toy_picture().save(file)
+    visit, pictures, _ = handlers["begin"](None, str(file), "a red cat")
     assert len(pictures) == 1
     pictures, reading, left = handlers["say"](visit, "make the cat blue", 0.0)
     assert (len(pictures), reading, left) == (2, "Read as an instruction: a ~~red~~ **blue** cat", "")
     assert len(handlers["undo"](visit)) == 1
     with pytest.raises(Exception, match="no 'the horse'"):
         handlers["say"](visit, "make the horse red", 0.0)
+    with pytest.raises(Exception, match="&lt;img src=x&gt;"):
+        handlers["say"](visit, "make the <img src=x> red", 0.0)
+    file.write_bytes(file.read_bytes()[:60])
+    with pytest.raises(Exception, match="is damaged or cut off"):
+        handlers["begin"](None, str(file), "a red cat")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import anyio
@@ -14,6 +20,7 @@ from mcp import Client
 from mcp_types import CallToolResult
 
 from tests.support.asynchronous import run_async
+from tests.support.programs import environment
 from tests.support.toy import ToyBackbone, ToyMethod, toy_picture
 from undrift.errors import Cancelled
 from undrift.methods import registry
@@ -199,3 +206,35 @@ def test_nobody_in_particular_wants_everything() -> None:
     quiet = Watch()
     quiet.check()
     quiet.tell(1, 2, "sampling")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_server_though_its_client_stays(tmp_path: Path) -> None:
+    """And leaves nothing of an edit that was under way."""
+    (tmp_path / "cat.png").write_bytes(png_bytes(toy_picture(64, 64)))
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    asked: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": client},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/call", "params": {"name": "open", "arguments": {"picture": "cat.png"}}},
+    ]
+    command = [sys.executable, "-m", "undrift.cli.main", "mcp", str(tmp_path)]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment(), text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for message in asked:
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+            server.stdin.flush()
+            if "id" in message:
+                assert f'"id":{message["id"]}' in server.stdout.readline().replace(" ", "")
+        edit = {"session": "cat", "text": "a dog", "read_as": "caption", "candidates": 9}
+        call = {"id": 3, "method": "tools/call", "params": {"name": "edit", "arguments": edit}}
+        server.stdin.write(json.dumps({"jsonrpc": "2.0", **call}) + "\n")
+        server.stdin.flush()
+        session = Session(tmp_path / "cat")
+        deadline = time.monotonic() + PATIENCE
+        while not session.unfinished() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(PATIENCE) == 130
+    assert session.unfinished() == ()

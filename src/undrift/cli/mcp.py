@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -11,6 +15,12 @@ from undrift.cli.options import ModelChoice, ahead_option, common, model_options
 from undrift.cli.output import leave_stdout
 from undrift.cli.paths import Folder
 from undrift.errors import InputError
+
+GRACE_SECONDS = 3.0
+"""How long an edit has to end after Ctrl-C."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells give it."""
 
 
 @click.command()
@@ -37,7 +47,16 @@ def mcp(folder: Path, ahead: bool, chosen_language: LanguageChoice, chosen_model
 
     language = chosen_language.opened()
     desk = Desk(execution.load_model(chosen_model), folder, language, looks_ahead=ahead)
+    signal.signal(signal.SIGINT, _interrupted)
     try:
         create_server(desk).run("stdio")
     finally:
         desk.close()
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """End, though a thread waits for the client's next line, from which nothing wakes it but that line."""
+    leaving = threading.Timer(GRACE_SECONDS, os._exit, [INTERRUPTED])
+    leaving.daemon = True
+    leaving.start()
+    signal.default_int_handler(number, frame)
