@@ -50,7 +50,7 @@ def opened(file: str | None) -> Image.Image | None:
     Raises:
         PictureError: no picture, a damaged one, an animation, or a very large one.
     """
-    return None if file is None else read_picture(Path(file), max_megapixels=MOST_PIXELS / 1e6)
+    return None if file is None else read_picture(Path(file).read_bytes(), max_megapixels=MOST_PIXELS / 1e6)
 
 
 def begin(model: Backbone, picture: Image.Image | None, caption: str) -> Visit:
