@@ -63,6 +63,18 @@ def test_sixty_turns_are_a_strip_that_shows_where_one_is(
     expect(page.locator(".caption")).to_have_text("picture 2 of a dog")
 
 
+def test_of_many_turns_side_by_side_the_shown_one_is_in_sight(open_page: Open, running: Running, sixty: str) -> None:
+    page = opened(open_page, running, sixty)
+    page.get_by_role("tab", name="Side by side").click()
+    here = page.locator(".several .here")
+    expect(page.locator(".several li")).to_have_count(24)
+    expect(here).to_contain_text(f"Turn {TURNS}")
+    expect(here).to_be_in_viewport(ratio=0.9)
+    rows(page).nth(1).click()
+    expect(here).to_contain_text("Turn 1")
+    expect(here).to_be_in_viewport(ratio=0.9)
+
+
 def test_the_turns_are_played_as_a_film(open_page: Open, running: Running, sixty: str) -> None:
     page = opened(open_page, running, sixty)
     expect(rows(page)).to_have_count(TURNS + 1)

@@ -60,6 +60,21 @@ def test_from_a_picture_to_five_turns_and_back(open_page: Open, running: Running
     assert shown_id(again) == tree.head.id
 
 
+def test_each_session_that_is_opened_from_the_first_page_shows_its_picture(open_page: Open, running: Running) -> None:
+    for name in ("opened first", "opened second"):
+        running.begin(name)
+    page = open_page("#/")
+    for name in ("opened first", "opened second", "opened first"):
+        page.get_by_role("link", name=name).click()
+        expect(page.locator("#top h1")).to_have_text(name)
+        expect(page.locator(".stage .picture")).to_have_js_property("naturalWidth", SIDE)
+        box = page.locator(".stage .picture").bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) > SIDE, name
+        page.get_by_role("link", name="undrift").click()
+        expect(page.get_by_role("button", name="Use the example")).to_be_visible()
+
+
 def test_two_turns_are_compared_with_the_keyboard(open_page: Open, running: Running) -> None:
     running.begin("compared")
     page = open_page("#/s/compared")

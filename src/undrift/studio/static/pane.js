@@ -21,7 +21,7 @@ export function paneWith(sheets, { paints = false, hold = null, click = null, sm
 // The one pane that is looked through.
 export function paneOf(sheets, options) {
   const pane = paneWith(sheets, options);
-  queueMicrotask(() => pane.isConnected && lookThrough(pane));
+  queueMicrotask(() => lookThrough(pane)); // the last one that is drawn stays; it has a size once it is on the page
   return pane;
 }
 

@@ -35,7 +35,8 @@ export function severalView() {
   const turns = around(all);
   const kept = new Set(pathTo(turnOf(state.session.head)).map((turn) => turn.id));
   const cells = turns.map((turn, at) => cell(turn, { at, turns, kept, candidates: key === "candidates" }));
-  queueMicrotask(() => cells[0]?.isConnected && lookThrough(...cells.map((one) => one.querySelector(".pane"))));
+  queueMicrotask(() => lookThrough(...cells.map((one) => one.querySelector(".pane"))));
+  queueMicrotask(() => cells.find((one) => one.classList.contains("here"))?.scrollIntoView({ block: "nearest" }));
   return [h("ul", { class: `several of-${columns(turns.length)}` }, ...cells), h("div", { class: "row tools" }, setSelect(key), turns.length < all.length && h("span", { class: "fine muted" }, t`${turns.length} of ${all.length}; make those you want favourites`))];
 }
 
