@@ -87,7 +87,8 @@ const coming = (job) => isOpen(job) || job.arriving;
 function madeFrom(job) {
   const before = job.after && state.jobs.get(job.after);
   if (!before) return job.parent;
-  return coming(before) ? madeFrom(before) : before.turns[0];
+  // Its turn may be shown before all that comes with it is.
+  return coming(before) && !before.turns.includes(state.shown) ? madeFrom(before) : before.turns[0];
 }
 
 export const ownJob = () =>

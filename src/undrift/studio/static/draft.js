@@ -1,6 +1,7 @@
 // The next turn as somebody writes it: of the open session, kept by this tab until it is started.
 
 import { basis, becameOf } from "./basis.js";
+import { isOpen } from "./events.js";
 import { clear } from "./masks.js";
 import { stepsBack, toldAsSaid, unheard } from "./saying.js";
 import { recall, remember, state, update } from "./state.js";
@@ -36,7 +37,7 @@ export function follow() {
 
 // The next turn is made from something else now: a text nobody changed follows it, one that somebody wrote stays.
 function moveTo(at) {
-  const failed = sent.get(madeFrom);
+  const failed = !isOpen(state.jobs.get(madeFrom) ?? {}) && sent.get(madeFrom);
   if (failed && draft.prompt === failed.prompt && becameOf(madeFrom) === null) Object.assign(draft, failed);
   else {
     if (draft.prompt === draft.caption) draft.prompt = at.prompt;
@@ -65,10 +66,19 @@ export const changes = () => draft.prompt.trim() !== "" && draft.prompt.trim() !
 const looksElsewhere = () => draft.references.length > 0 && draft.prompt.trim() !== "";
 export const ready = () => !unheard(draft) && (changes() || looksElsewhere() || toldAsSaid(draft) || stepsBack(draft) || Boolean(draft.say?.heard?.again));
 
-// It was sent as `job`: if that makes no turn, what was written comes back.
-export function wasSent(job) {
+// What is written, to be sent.
+export function asWritten() {
   const { key, seed, count, together, ...asked } = structuredClone(draft);
+  return asked;
+}
+
+// `asked` was sent as `job`: if that makes no turn, what was written comes back. A job can be over before its answer is here.
+export function wasSent(job, asked) {
   sent.set(job.id, asked);
+  const { state: now, turns } = state.jobs.get(job.id);
+  if (now !== "failed" || turns.length) return spent();
+  write(asked);
+  return update({ session: state.session });
 }
 
 // What was said has been done. Areas and references hold for one turn too; an area goes as a stroke does, which can be

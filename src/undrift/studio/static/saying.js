@@ -6,7 +6,7 @@ import { field, fill, h } from "./dom.js";
 import { isOne, signed } from "./format.js";
 import { noted, refused, t } from "./languages.js";
 import { attempt } from "./say.js";
-import { shownTurn, state } from "./state.js";
+import { numbered, shownTurn, state } from "./state.js";
 
 const WAIT_MS = 150;
 const NOTHING = { text: "", form: null, heard: null };
@@ -18,7 +18,8 @@ export function sayBox({ draft, source, method, take, submit }) {
   const told = h("p", { class: "fine", id: "heard", "aria-live": "polite" });
   const say = () => (draft().say ??= { ...NOTHING });
   let timer = 0;
-  let sends = false; // whether it is sent as soon as it is understood
+  const asking = () => JSON.stringify([state.shown, say().text]);
+  let sends = ""; // what is sent as soon as it is understood: that text, of that turn, and none that comes in its place
   let editor = method(); // which one the words were last read for
 
   const listen = async (askModel = false) => {
@@ -32,15 +33,15 @@ export function sayBox({ draft, source, method, take, submit }) {
     say().heard = heard;
     take(heard);
     draw();
-    if (sends) submit();
-    sends = false;
+    if (sends === asking()) submit();
+    sends = "";
   };
   const later = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => attempt(listen), WAIT_MS);
+    timer = setTimeout(() => attempt(() => listen().catch((error) => ((sends = ""), Promise.reject(error)))), WAIT_MS);
   };
   const change = (values) => {
-    sends = false;
+    sends = "";
     Object.assign(say(), values, { heard: null });
     take(null);
     draw();
@@ -63,7 +64,7 @@ export function sayBox({ draft, source, method, take, submit }) {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     // Whoever is faster than the answer is not made to press it again.
-    sends = Boolean(say().text.trim()) && !say().heard;
+    sends = say().text.trim() && !say().heard ? asking() : "";
     if (!sends) submit();
   });
   // Another editor may be told what this one is not.
@@ -79,7 +80,7 @@ const KINDS = {
 
 function words(heard) {
   if (heard.undo) return isOne(heard.undo) ? t`Goes ${heard.undo} turn back.` : t`Goes ${heard.undo} turns back.`;
-  if (heard.again) return t`Makes turn ${shownTurn().number} anew, with the dial at ${signed(heard.dial)}.`;
+  if (heard.again) return t`Makes turn ${numbered(shownTurn())} anew, with the dial at ${signed(heard.dial)}.`;
   if (heard.form === "caption") return t("Read as the whole caption.");
   if (!heard.kinds.length) return t("Told to the editor as you say it; the caption stays as it is.");
   return t`Read as an instruction (${heard.kinds.map((kind) => KINDS[kind] ?? kind).join(", ")}).`;

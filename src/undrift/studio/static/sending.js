@@ -2,7 +2,7 @@
 
 import { bringPictureIntoSight, queue } from "./actions.js";
 import { basis } from "./basis.js";
-import { nextTurn, spent, wasSent } from "./draft.js";
+import { asWritten, nextTurn, spent, wasSent } from "./draft.js";
 import { t } from "./languages.js";
 import { coverage, png } from "./masks.js";
 import { chosenMethod } from "./method.js";
@@ -35,9 +35,11 @@ export async function makeTurn() {
   const { again, dial } = draft.say?.heard ?? {};
   const { job: before } = basis();
   if (stepsBack(draft)) return stepBack(draft).then(spent);
-  if (again) await queue("edit", { ...settings(), ...again, method: { ...chosenMethod(), dial }, like: state.shown, ...saidOf(draft) });
-  else wasSent(await queue("edit", { parent: state.shown, ...(before && { after: before.id }), prompt: draft.prompt.trim(), source_prompt: draft.source, words: draft.words, ...saidOf(draft), ...settings() }));
-  spent();
+  const asked = asWritten();
+  const job = again
+    ? await queue("edit", { ...settings(), ...again, method: { ...chosenMethod(), dial }, like: state.shown, ...saidOf(draft) })
+    : await queue("edit", { parent: state.shown, ...(before && { after: before.id }), prompt: draft.prompt.trim(), source_prompt: draft.source, words: draft.words, ...saidOf(draft), ...settings() });
+  wasSent(job, asked);
   return bringPictureIntoSight();
 }
 
