@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.studio.browser.conftest import PHONE, SLOW, Open, Running, rows, write
+from tests.studio.browser.conftest import PATIENCE_MS, PHONE, SLOW, Open, Running, make_turn, rows, write
 from undrift.littleworld import demo
 from undrift.methods import registry
 from undrift.session import engine
@@ -15,6 +16,8 @@ from undrift.session.engine import EditPlan, run_turn
 
 SMALL = 64
 """Pixels a side of pictures that nobody looks at."""
+LAPTOP = ViewportSize(width=1280, height=800)
+"""The lowest window of a desk that everything of a turn is to fit."""
 
 
 def boxes(page: Page, selector: str) -> list[Any]:
@@ -74,3 +77,48 @@ def test_the_bar_of_a_running_turn_covers_nothing(open_page: Open, running: Runn
             assert [box for box in boxes(page, other) if meet(bar, box)] == [], other
     page.keyboard.press("Escape")
     expect(page.locator(".bar")).to_be_hidden()
+
+
+def test_the_strip_stays_in_sight_on_a_laptop_whatever_is_said_above_it(open_page: Open, running: Running) -> None:
+    running.begin("low")
+    page = open_page("#/s/low", viewport=LAPTOP)
+    make_turn(page, demo.edits()[0])
+    box, strip = page.get_by_label("Say what to change"), page.get_by_role("listbox", name="Turns of this branch")
+
+    def in_sight(what: str) -> None:
+        expect(strip.get_by_role("option").last).to_be_in_viewport(ratio=1)
+        assert page.locator(".centre").evaluate("e => e.scrollTop") == 0, what
+
+    for mode in ("Compare", "Changes", "View"):
+        page.get_by_role("tab", name=mode).click()
+        in_sight(mode)
+    box.fill("make the spaceship fly")
+    refused = page.locator("#heard .note")
+    expect(refused).to_be_visible()
+    # It lies below the box, not over it.
+    [words], [field] = boxes(page, "#heard .note"), boxes(page, ".conversation textarea")
+    assert not meet(words, field)
+    in_sight("a refusal")
+    box.fill("make the robot blue")
+    expect(page.locator("#heard")).to_contain_text("Read as an instruction")
+    in_sight("what was understood")
+    page.evaluate(
+        "sessionStorage['method:low'] = sessionStorage['method:low'].replace('\"steps\":6', '\"steps\":400')"
+    )
+    page.reload()
+    expect(page.get_by_role("button", name="Make the turn")).to_be_enabled()
+    page.get_by_role("button", name="Make the turn").click()
+    expect(page.locator(".bar .progress")).to_be_visible()
+    expect(page.locator(".bar .diff ins").first).to_be_visible()
+    in_sight("a running turn")
+    page.keyboard.press("Escape")
+    expect(page.locator(".bar")).to_be_hidden(timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("locale", ["en", "de", "fr"])
+def test_all_ways_to_look_are_in_sight_on_a_laptop(open_page: Open, running: Running, locale: str) -> None:
+    running.begin(f"tabs {locale}", SMALL)
+    page = open_page(f"#/s/tabs {locale}", viewport=LAPTOP, locale=locale)
+    tabs = page.locator(".modes")
+    expect(tabs.get_by_role("tab")).to_have_count(6)
+    assert tabs.evaluate("e => e.scrollWidth - e.clientWidth") == 0

@@ -27,7 +27,7 @@ export function differenceOf(drawn) {
   const draw = () => {
     const { words } = nextTurn();
     const chosen = new Set((words ?? analysis.steering).map((word) => word.toLowerCase()));
-    fill(diff, changes() ? marked(analysis.words) : h("span", { class: "muted" }, t("Say what to change, or change what the picture is to show.")));
+    fill(diff, changes() ? marked(analysis.words) : h("span", { class: "muted hint" }, t("Say what to change, or change what the picture is to show.")));
     fill(steer, changes() && [h("span", { class: "label" }, t("Steering")), ...chips(analysis.words, chosen, toggle),
       words && h("button", { type: "button", class: "quiet fine", onclick: () => choose(null) }, t("as they differ"))]);
     if (changes() && !chosen.size) steer.append(h("span", { class: "note" }, t("No word steers where this edits.")));
