@@ -1,7 +1,7 @@
 """A whole story in Firefox: what another browser does otherwise is seen here, all else in the tests of chromium.
 
 ``UNDRIFT_BROWSER=firefox`` runs the other files of this folder in it, too. Playwright drives it by WebDriver BiDi,
-which has no touch and no tools of chromium's: what needs these cannot pass there.
+which has no touch and none of chromium's own tools as of version 1.63: tests that need these fail there.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def test_turns_that_are_asked_for_one_after_another_follow_one_another(
     page.get_by_role("button", name="Make the turn").dblclick()
     expect(page.locator(".jobs li")).to_have_count(3)
     write(page, demo.edits()[2])
-    page.get_by_role("button", name="Make it from Original instead").click()
+    page.get_by_role("button", name="Make it from the original instead").click()
     page.get_by_role("button", name="Make the turn").click()
     expect(page.locator(".jobs li")).to_have_count(4)
     busy.set()

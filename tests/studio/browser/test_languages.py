@@ -41,6 +41,8 @@ def test_a_turn_is_made_in_the_language_of_the_browser(
     page.get_by_role("button", name=said["Make the turn"]).click()
     expect(rows(page)).to_have_count(2)
     expect(rows(page).nth(1)).to_contain_text(said["Turn {0}"].format(1))
+    again = said["Try {0} again"].format(said["turn {0}"].format(1))
+    expect(page.get_by_role("button", name=again, exact=True)).to_be_visible()
     for mode in ("Compare", "Changes", "Mask", "Paint", "Side by side", "View"):
         page.get_by_role("tab", name=said[mode], exact=True).click()
         assert Axe().run(page).response["violations"] == [], mode

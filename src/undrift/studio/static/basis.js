@@ -4,7 +4,7 @@ import { comingTurn } from "./actions.js";
 import { h } from "./dom.js";
 import { titleOf } from "./events.js";
 import { t } from "./languages.js";
-import { shownTurn, state, title, turnOf } from "./state.js";
+import { named, shownTurn, state, turnOf } from "./state.js";
 
 let beside = null; // id of the job that the next turn does not follow
 
@@ -28,6 +28,6 @@ export function followNote(redraw) {
   const follows = job.id !== beside;
   const other = () => ((beside = follows ? job.id : null), redraw());
   return h("p", { class: "fine muted" },
-    follows ? t`Made from the turn on its way: ${titleOf(job)} ` : t`Made from ${title(shownTurn())}, beside the turn on its way. `,
-    h("button", { type: "button", class: "quiet fine", onclick: other }, follows ? t`Make it from ${title(shownTurn())} instead` : t("Let it follow")));
+    follows ? t`Made from the turn on its way: ${titleOf(job)} ` : t`Made from ${named(shownTurn())}, beside the turn on its way. `,
+    h("button", { type: "button", class: "quiet fine", onclick: other }, follows ? t`Make it from ${named(shownTurn())} instead` : t("Let it follow")));
 }

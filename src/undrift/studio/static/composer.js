@@ -13,7 +13,7 @@ import { chosenMethod, dialField, drawInto, methodFields } from "./method.js";
 import { referenceFields } from "./references.js";
 import { sayBox, stepsBack } from "./saying.js";
 import { makeTurn, redoTurn } from "./sending.js";
-import { shownTurn, state, title, update, watch } from "./state.js";
+import { named, shownTurn, state, update, watch } from "./state.js";
 
 // The box below the picture, and the form with everything else.
 export function composer() {
@@ -58,7 +58,7 @@ export function composer() {
     otherModel(note);
     const shown = shownTurn();
     again.hidden = shown.kind !== "edit";
-    again.textContent = t`Try ${title(shown).replace("Turn", "turn")} again`;
+    again.textContent = t`Try ${named(shown)} again`;
     said.draw();
     const { say } = nextTurn();
     if (say?.text && !say.heard) said.later();
@@ -115,7 +115,7 @@ function numberFields() {
   const seed = h("input", { inputmode: "numeric", placeholder: t("drawn"), autocomplete: "off" });
   const count = h("input", { type: "number", min: 1, max: state.about.limits.candidates });
   const together = h("input", { type: "checkbox" });
-  const asOne = h("label", { class: "fine" }, together, " ", t("Make them together: all are done sooner"));
+  const asOne = h("label", { class: "fine inline" }, together, t("Make them together: all are done sooner"));
   const draw = () => {
     if (!state.session) return;
     if (document.activeElement !== seed) seed.value = nextTurn().seed;

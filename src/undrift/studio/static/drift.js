@@ -5,7 +5,7 @@ import { number, share } from "./format.js";
 import { heard, t } from "./languages.js";
 import { chosenMethod } from "./method.js";
 import { fill, h, once, svg } from "./dom.js";
-import { pathTo, shownTurn, state, title, watch } from "./state.js";
+import { named, numbered, pathTo, shownTurn, state, title, watch } from "./state.js";
 
 export function driftPanel() {
   const content = h("div", { class: "stack" });
@@ -57,7 +57,7 @@ function table(turns) {
     "table", { class: "drift" },
     h("caption", { class: "unseen" }, t("Change outside of the edits, in decibels and in per cent of the pixels")),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("Turn")), h("th", { scope: "col" }, h("i", { class: "key original" }), t("to the original")), h("th", { scope: "col" }, h("i", { class: "key previous" }), t("to the turn before")))),
-    h("tbody", {}, ...turns.map((turn) => h("tr", { class: turn.id === state.shown ? "here" : null }, h("th", { scope: "row" }, turn.number), h("td", {}, text(turn.drift_original)), h("td", {}, text(turn.drift_previous))))),
+    h("tbody", {}, ...turns.map((turn) => h("tr", { class: turn.id === state.shown ? "here" : null }, h("th", { scope: "row" }, numbered(turn)), h("td", {}, text(turn.drift_original)), h("td", {}, text(turn.drift_previous))))),
   );
 }
 
@@ -87,7 +87,7 @@ function chart(turns) {
   const percent = (value) => t`${share(value, 0)} %`;
   const label = (props, words) => svg("text", props, words);
   return svg(
-    "svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": t`Pixels changed outside of the edits up to ${title(last)}: ${text(last.drift_original)} against the original` },
+    "svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": t`Pixels changed outside of the edits up to ${named(last)}: ${text(last.drift_original)} against the original` },
     svg("path", { class: "axis", d: `M${LEFT} ${y(most)}H${WIDTH}M${LEFT} ${y(0)}H${WIDTH}` }),
     label({ x: LEFT - 6, y: y(most) + 4, "text-anchor": "end" }, percent(most)),
     label({ x: LEFT - 6, y: y(0) + 4, "text-anchor": "end" }, percent(0)),

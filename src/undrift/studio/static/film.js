@@ -4,7 +4,7 @@ import { turnPath } from "./api.js";
 import { go, look } from "./actions.js";
 import { fill, h, icon } from "./dom.js";
 import { t } from "./languages.js";
-import { childrenOf, noteOf, originalTurn, pathTo, shownTurn, state, title, turnOf, watch } from "./state.js";
+import { childrenOf, noteOf, numbered, originalTurn, pathTo, shownTurn, state, title, turnOf, watch } from "./state.js";
 import { changesInWords } from "./words.js";
 
 const FRAME_MS = 900;
@@ -73,7 +73,7 @@ function frame(turn) {
   return h(
     "li", { role: "option", "aria-selected": String(here), tabindex: here ? 0 : -1, "data-turn": turn.id, "aria-label": `${title(turn)}: ${said}${turn.warning ? `, ${t("drift")}` : ""}`, title: said, onclick: () => go(turn.id) },
     h("img", { src: turnPath(state.session.name, turn, "thumbnail"), alt: "", width: 72, height: 72, loading: "lazy", draggable: "false" }),
-    h("span", { class: "fine" }, turn.id === originalTurn().id ? t("Original") : `${turn.number}${noteOf(turn).starred ? " ★" : ""}${turn.warning ? " ⚠" : ""}`));
+    h("span", { class: "fine" }, turn.id === originalTurn().id ? t("Original") : `${numbered(turn)}${noteOf(turn).starred ? " ★" : ""}${turn.warning ? " ⚠" : ""}`));
 }
 
 // The arrow keys look at turns, Enter goes on from one.

@@ -6,7 +6,7 @@ import { dialog, field, fill, h, icon } from "./dom.js";
 import { t } from "./languages.js";
 import { showRepeat } from "./repeat.js";
 import { attempt } from "./say.js";
-import { candidatesOf, noteOf, pathTo, shownTurn, state, title, update, watch } from "./state.js";
+import { candidatesOf, named, noteOf, pathTo, shownTurn, state, title, update, watch } from "./state.js";
 import { historyTree } from "./tree.js";
 
 const LONG = 8; // turns from which on there is something to be searched
@@ -84,6 +84,6 @@ function nameTurn() {
     box.close();
   };
   const form = h("form", { class: "stack", id: "note-form", onsubmit: send }, h("p", { class: "muted" }, t("Only a name in this list: the turn stays as it is. Nothing takes the name away.")), field(t("Name"), name));
-  const box = dialog(t`Name ${title(shownTurn()).replace("Turn", "turn")}`, form, [h("button", { class: "primary", form: "note-form" }, t("Name it"))]);
+  const box = dialog(t`Name ${named(shownTurn())}`, form, [h("button", { class: "primary", form: "note-form" }, t("Name it"))]);
   name.focus();
 }

@@ -40,15 +40,18 @@ function shortcut(event) {
   const command = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
   if (command) return state.session && !event.altKey ? history(key, event.shiftKey) : null;
-  if (event.altKey || !singleKeys()) return null;
+  if (event.altKey) return null;
+  // The picture that has the focus is enlarged all the same: its keys get in nobody's way.
+  if (!singleKeys()) return event.target.closest(".pane") ? (LENS_KEYS[key] ?? null) : null;
   if (key === "?") return showKeys;
   if (state.session && key in PICTURE_KEYS) return event.repeat && "bo".includes(key) ? () => {} : PICTURE_KEYS[key];
   const mode = state.session && MODES[Number(key) - 1];
   return mode ? () => setMode(mode.name) : null;
 }
 
+const LENS_KEYS = { "+": zoomIn, "=": zoomIn, "-": zoomOut, 0: fit };
 const PICTURE_KEYS = {
-  "+": zoomIn, "=": zoomIn, "-": zoomOut, 0: fit,
+  ...LENS_KEYS,
   b: () => holdKey("b", "previous"), o: () => holdKey("o", "original"),
   "[": () => resizeBrush(-1), "]": () => resizeBrush(1),
 };

@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { dialog, h, once } from "./dom.js";
 import { isOpen } from "./events.js";
-import { gigabytes } from "./format.js";
+import { gigabytes, size as amount } from "./format.js";
 import { heard, t } from "./languages.js";
 import { attempt, toast } from "./say.js";
 import { state, update } from "./state.js";
@@ -13,7 +13,7 @@ export async function showModels() {
   const { models } = await get(`/api/models${state.session ? `?session=${encodeURIComponent(state.session.name)}` : ""}`);
   const { width, height } = state.session ?? { width: 1024, height: 1024 };
   const box = dialog(t("Models"), h("div", { class: "stack" },
-    h("p", { class: "muted fine" }, heard(state.about.model.notes)),
+    state.about.model.notes && h("p", { class: "muted fine" }, heard(state.about.model.notes)),
     h("p", { class: "muted fine" }, t`Memory is for pictures of ${width} × ${height} pixels.`),
     h("ul", { class: "plain models" }, ...models.map((model) => row(model, () => box.close())))));
 }
@@ -29,7 +29,7 @@ function row(model, close) {
   const use = once(() => ask("/api/model", model, close, t`The studio changes to ${model.name} after the turns that are on their way`));
   const fetch = once(() => ask("/api/models/download", model, close, t`${model.name} is downloaded beside the turns; the queue shows how far it is`));
   const size = model.bytes ? t`${gigabytes(model.bytes)} in 16 bits` : "";
-  const memory = model.memory ? t`about ${gigabytes(model.memory)} of memory` : "";
+  const memory = model.memory ? t`about ${amount(model.memory)} of memory` : "";
   const told = [heard(model.about), size, memory, model.licence && t`licence ${model.licence}`, heard(model.why_not)].filter(Boolean).join("; ");
   const coming = [...state.jobs.values()].some((job) => isOpen(job) && job.title === `download ${model.name}`);
   const end = model.used ? h("span", { class: "tag now" }, t("in use"))

@@ -6,7 +6,7 @@ import { fill, h } from "./dom.js";
 import { nextTurn, write } from "./draft.js";
 import { take } from "./drops.js";
 import { listed, share } from "./format.js";
-import { t } from "./languages.js";
+import { heard, t } from "./languages.js";
 import { areaNames, areaPng, coverage, png } from "./masks.js";
 import { chosenMethod, methodOf } from "./method.js";
 import { state, title, turnOf, update, watch } from "./state.js";
@@ -61,7 +61,7 @@ export function referenceFields() {
     add.disabled = turns.disabled = full || !able();
     summary.textContent = references.length ? t`Take on the look of (${references.length})` : t("Take on the look of another picture");
     cannot.hidden = able();
-    cannot.textContent = t`${methodOf(chosenMethod().name).title} takes no references; ${takers()} do.`;
+    cannot.textContent = t`${heard(methodOf(chosenMethod().name).title)} takes no references; ${takers()} do.`;
     fill(turns, h("option", { value: "" }, t("or a turn")), ...turnOptions(state.session.turns));
     const key = JSON.stringify([state.session.name, references.map(({ weight, ...rest }) => rest), areaNames(), coverage("only") > 0]);
     if (key === drawn) return; // a weight that is being moved keeps its slider
@@ -74,7 +74,7 @@ export function referenceFields() {
   return box;
 }
 
-const takers = () => listed(state.about.methods.filter((one) => one.takes_references).map((one) => one.title));
+const takers = () => listed(state.about.methods.filter((one) => one.takes_references).map((one) => heard(one.title)));
 
 function addTurn(select) {
   const turn = turnOf(select.value);

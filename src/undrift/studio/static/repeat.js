@@ -7,7 +7,7 @@ import { takeAll } from "./drops.js";
 import { isOpen, outcomeOf } from "./events.js";
 import { jobProgress } from "./jobs.js";
 import { t } from "./languages.js";
-import { pathTo, shownTurn, state, title, update, watch } from "./state.js";
+import { named, pathTo, shownTurn, state, update, watch } from "./state.js";
 import { tab } from "./tab.js";
 import { changedWords } from "./words.js";
 
@@ -41,7 +41,7 @@ export function showRepeat(...first) {
   });
   const form = h(
     "form", { class: "stack", id: "repeat-form", onsubmit: send },
-    h("p", { class: "muted" }, t`Every picture becomes a session of its own, with the turns up to ${title(turn)}. What was said is understood of what the picture shows; what was written is changed in its caption.`),
+    h("p", { class: "muted" }, t`Every picture becomes a session of its own, with the turns up to ${named(turn)}. What was said is understood of what the picture shows; what was written is changed in its caption.`),
     h("ol", { class: "steps fine" }, ...pathTo(turn).filter((one) => one.spec).map(step)), list, size, h("div", { class: "row" }, add, file));
   dialog(t("Do the same to other pictures"), form, [start]);
   if (first.length) bring(...first);

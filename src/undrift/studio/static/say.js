@@ -14,7 +14,7 @@ export function toast(text, kind = "info") {
   const toasts = place();
   for (const same of [...toasts.children]) if (same.textContent === `${text}×`) same.remove();
   const close = h("button", { type: "button", class: "quiet", "aria-label": t("Dismiss"), onclick: () => box.remove() }, "×");
-  const box = h("div", { class: `toast ${kind}`, role: kind === "problem" ? "alert" : null }, h("span", {}, text), close);
+  const box = h("div", { class: `toast ${kind}`, role: kind === "problem" ? "alert" : "status" }, h("span", {}, text), close);
   toasts.append(box);
   while (toasts.children.length > MOST_TOASTS) toasts.firstChild.remove();
   setTimeout(() => box.remove(), kind === "problem" ? SHOWN_MS * 2 : SHOWN_MS);

@@ -13,7 +13,7 @@ import { jobProgress } from "./jobs.js";
 import { currentMode, MODES, setMode } from "./modes.js";
 import { painter } from "./painter.js";
 import { lensBar, paneOf, picturePane } from "./pane.js";
-import { anchorTurn, shownTurn, state, update, watch } from "./state.js";
+import { anchorTurn, numbered, shownTurn, state, update, watch } from "./state.js";
 import { showTiles } from "./tiles.js";
 
 export function stage() {
@@ -55,7 +55,7 @@ const VIEWS = {
     const nothing = turn.has_mask && turn.drift_previous?.outside === 1;
     const told = nothing ? t("The method highlighted nothing in this turn.") : turn.has_mask ? t("Orange is where the method looked for the edit.") : t("Orange is where this turn was allowed to change.");
     return [
-      paneOf([h("img", { class: "picture sheet", src: turnPath(state.session.name, turn, "overlay"), alt: t`Mask of turn ${turn.number}: ${told}`, draggable: "false" })]),
+      paneOf([h("img", { class: "picture sheet", src: turnPath(state.session.name, turn, "overlay"), alt: t`Mask of turn ${numbered(turn)}: ${told}`, draggable: "false" })]),
       h("p", { class: "muted fine tools" }, told),
     ];
   },
@@ -71,7 +71,7 @@ function changes() {
     numbers.textContent = t`${psnr}, ${share(found.changed)} % of the pixels changed`;
   }, (error) => (numbers.textContent = error.message));
   return [
-    paneOf([h("img", { class: "picture sheet", src: heatPath(state.session.name, first, second), alt: t`What changed from turn ${first.number} to turn ${second.number}`, draggable: "false" })]),
+    paneOf([h("img", { class: "picture sheet", src: heatPath(state.session.name, first, second), alt: t`What changed from turn ${numbered(first)} to turn ${numbered(second)}`, draggable: "false" })]),
     h("div", { class: "row tools" }, turnSelect(t("Changes since"), first, (id) => update({ against: id })), legend(), numbers),
   ];
 }

@@ -60,11 +60,18 @@ export const shownTurn = () => turnOf(state.shown);
 // What a turn is called: by its number, and a letter where several turns have the same one.
 export function title(turn) {
   if (turn.kind === "original") return t("Original");
+  return t`Turn ${numbered(turn)}`;
+}
+
+// Its number, with that letter.
+export function numbered(turn) {
   const twins = index().numbers.get(turn.number);
   const at = twins.findIndex((other) => other.id === turn.id);
-  const number = `${turn.number}${at > 0 ? letters(at) : ""}`;
-  return t`Turn ${number}`;
+  return `${turn.number}${at > 0 ? letters(at) : ""}`;
 }
+
+// The same within a sentence.
+export const named = (turn) => (turn.kind === "original" ? t("the original") : t`turn ${numbered(turn)}`);
 
 const letters = (at) => (at < 26 ? String.fromCharCode(97 + at) : `-${at + 1}`);
 

@@ -4,7 +4,7 @@ import { turnPath } from "./api.js";
 import { look } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { signed } from "./format.js";
-import { language, t } from "./languages.js";
+import { heard, language, t } from "./languages.js";
 import { candidatesOf, shownTurn, state, watch } from "./state.js";
 
 // The small row below the picture.
@@ -37,7 +37,7 @@ export function difference(turn, all) {
   const differs = (pick) => new Set(specs.map((spec) => JSON.stringify(spec && pick(spec)))).size > 1;
   const alone = specs.filter((spec) => spec?.dial === own.dial).length === 1;
   if (own.dial !== null && alone && differs((spec) => spec.dial) && !differs((spec) => spec.method)) return dialWords(own.dial);
-  if (differs((spec) => spec.method)) parts.push(state.about.methods.find((method) => method.name === own.method)?.title ?? own.method);
+  if (differs((spec) => spec.method)) parts.push(heard(state.about.methods.find((method) => method.name === own.method)?.title) ?? own.method);
   else {
     const names = Object.keys(own.params).filter((name) => differs((spec) => spec.params[name]));
     parts.push(...names.slice(0, 2).map((name) => `${name.replaceAll("_", " ")} ${plain(own.params[name])}`));
