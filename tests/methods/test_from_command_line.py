@@ -23,7 +23,8 @@ from undrift.littleworld.sequences import EditSequence, sample_sequence
 from undrift.methods.registry import all_methods, get
 from undrift.session.store import Session
 
-NAMES = [name for name, method in all_methods().items() if not method.follows_instructions]
+NAMES = [name for name, method in all_methods().items() if not (method.follows_instructions or method.redraws)]
+"""Those that edit the whole picture by its caption; what draws a region anew is asked for by ``undrift extend``."""
 FEW: Mapping[str, tuple[str, ...]] = {
     "no_edit": (),
     "flowedit": ("--steps", "2", "--set", "n_max=2"),
