@@ -110,7 +110,7 @@ def test_what_was_written_comes_back_if_the_turn_does_not(open_page: Open, runni
 
 def test_candidates_appear_each_in_its_own_tile(open_page: Open, running: Running) -> None:
     running.begin("tiles")
-    page = open_page("#/s/tiles", params=SLOW)
+    page = open_page("#/s/tiles", params={"steps": 120})  # so few that previews come after seconds
     page.get_by_role("spinbutton", name="Candidates").fill("2")
     page.get_by_role("spinbutton", name="Candidates").press("Tab")
     begin_turn(page, demo.edits()[0])
