@@ -7,8 +7,8 @@ a function of ``slots.py``; a form fits where all its gaps can be read and no wo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import islice, product
 from types import MappingProxyType
@@ -17,37 +17,15 @@ from typing import Any
 from undrift.instructions.english import singular, spelt
 from undrift.instructions.lexicon import adjective_class, read_table
 from undrift.instructions.names import Reference, references
+from undrift.instructions.normal_form import orders
 from undrift.instructions.slots import READERS
+from undrift.instructions.templates import Element, compiled, first_words_of, fits, may_fit, needs
 from undrift.instructions.tokens import Token
 
 Gaps = Mapping[str, Any]
 
 Named = Mapping[str, frozenset[str]]
 """The nouns of a caption, in the singular, with the qualities of all that have the name."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of several words or word groups."""
-
-    said: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Optional:
-    """Elements that may be missing."""
-
-    inner: tuple[Element, ...]
-
-
-@dataclass(frozen=True)
-class Gap:
-    """What a reader of ``slots.READERS`` reads."""
-
-    name: str
-
-
-Element = Choice | Optional | Gap
 
 
 @dataclass(frozen=True)
@@ -61,15 +39,7 @@ class Form:
     @cached_property
     def needs(self) -> tuple[tuple[frozenset[str], ...], ...]:
         """Of every choice that cannot be missing, the words of each of its alternatives."""
-        return tuple(
-            tuple(frozenset(said) for said in element.said)
-            for element in self.elements
-            if isinstance(element, Choice)
-        )
-
-    def may_fit(self, lows: frozenset[str]) -> bool:
-        """Whether a text of these words has what the form cannot do without; most forms are left out by that."""
-        return all(any(said <= lows for said in choice) for choice in self.needs)
+        return needs(self.elements)
 
 
 @dataclass(frozen=True)
@@ -89,7 +59,6 @@ class Request:
     refers: bool = True
 
 
-_ELEMENT = re.compile(r"\{(\w+)\}|<(\w+)>|@(\w+)|(\()|(\))|([^\s(){}<>@]+)")
 _SEPARATORS = frozenset({"and", ",", ";", "then", "but", "also", "plus", "only", "now"})
 MOST_WORDS = 60
 """Longer texts are no instructions: what looking for one costs grows faster than the square of the words."""
@@ -110,7 +79,7 @@ ALONE = frozenset({"undo", "back", "more", "less"})
 def all_forms() -> tuple[Form, ...]:
     """Every template of ``forms.toml``, in its order."""
     return tuple(
-        Form(entry["edit"], _compiled(text), entry["example"])
+        Form(entry["edit"], compiled(text, read_table("forms.toml")["words"]), entry["example"])
         for entry in read_table("forms.toml")["form"]
         for said in entry["say"]
         for text in _opened(said)
@@ -135,7 +104,7 @@ def requests(
 @cache
 def first_words() -> frozenset[str]:
     """Every word that a form can begin with, other than a gap."""
-    return frozenset(word for form in all_forms() for word in _first(form.elements))
+    return frozenset(word for form in all_forms() for word in first_words_of(form.elements))
 
 
 class _Reading:
@@ -204,24 +173,36 @@ class _Reading:
         return self._fragments and singular(before) in self._nouns and adjective_class(word) in looks
 
     def _one(self, tokens: tuple[Token, ...]) -> Request | None:
+        """What ``tokens`` ask for as they stand, or else as the order that they mean."""
+        if tokens not in self._fitting:
+            self._fitting[tokens] = self._ordered(tokens)
+        return self._fitting[tokens]
+
+    def _ordered(self, tokens: tuple[Token, ...]) -> Request | None:
+        plain = self._formed(tokens)
+        if plain is not None and plain.refers:
+            return plain
+        for order in orders(tokens):
+            request = self._formed(order.words)
+            if request is not None and request.refers and request.edit not in FRAGMENTS:
+                return replace(request, lead=order.lead)
+        return plain
+
+    def _formed(self, tokens: tuple[Token, ...]) -> Request | None:
         """The first form that fits and refers to what the caption names; else the first that fits."""
-        if tokens in self._fitting:
-            return self._fitting[tokens]
         best: Request | None = None
         lows = frozenset(token.low for token in tokens)
         for form in all_forms():
-            if not form.may_fit(lows) or (form.edit in FRAGMENTS and not self._fragments):
+            if not may_fit(form.needs, lows) or (form.edit in FRAGMENTS and not self._fragments):
                 continue
-            for gaps, start in islice(self._match(form.elements, tokens, 0, {}, None), _WAYS):
+            for gaps, start in islice(fits(form.elements, tokens, self._gap), _WAYS):
                 refers = self._refers(gaps) and not (form.edit in _ONE_BY_ONE and len(gaps.get("new", ())) > 1)
                 if not refers and form.edit in FRAGMENTS:
                     continue
                 if best is None or refers:
                     best = Request(form.edit, gaps, tokens[: start or 0], refers)
                 if refers:
-                    self._fitting[tokens] = best
                     return best
-        self._fitting[tokens] = best
         return best
 
     def _refers(self, gaps: Gaps) -> bool:
@@ -239,35 +220,6 @@ class _Reading:
         """Whether something of its name looks as it is told: of a white hat nobody speaks as "the yellow hat"."""
         told = {spelt(word) for word in reference.modifiers if adjective_class(word) in ("colour", "pattern")}
         return not self._nouns & set(reference.modifiers) and told <= self._named[singular(reference.noun)]
-
-    def _match(
-        self,
-        elements: tuple[Element, ...],
-        tokens: tuple[Token, ...],
-        at: int,
-        gaps: dict[str, Any],
-        start: int | None,
-    ) -> Iterator[tuple[dict[str, Any], int | None]]:
-        """All ways in which ``elements`` take the rest of ``tokens``: the gaps, and where the first one began."""
-        if not elements:
-            if at == len(tokens):
-                yield gaps, start
-            return
-        element, rest = elements[0], elements[1:]
-        if isinstance(element, Choice):
-            for said in element.said:
-                if all(t.low == w for t, w in zip(tokens[at:], said, strict=False)) and at + len(said) <= len(tokens):
-                    yield from self._match(rest, tokens, at + len(said), gaps, start)
-        elif isinstance(element, Optional):
-            yield from self._match((*element.inner, *rest), tokens, at, gaps, start)
-            yield from self._match(rest, tokens, at, gaps, start)
-        else:
-            for stop in range(len(tokens), at, -1):
-                value = self._gap(element.name, tokens[at:stop])
-                if value is not None:
-                    yield from self._match(
-                        rest, tokens, stop, {**gaps, element.name: value}, start if start is not None else at
-                    )
 
     def _gap(self, name: str, tokens: tuple[Token, ...]) -> Any:
         key = (name, tokens)
@@ -291,37 +243,3 @@ def _opened(said: str) -> list[str]:
     for name in found:
         ways = [way.replace(f"@{name}", opening, 1) for way, opening in product(ways, openings[name])]
     return ways
-
-
-def _compiled(text: str) -> tuple[Element, ...]:
-    elements, _ = _sequence(list(_ELEMENT.finditer(text)), 0)
-    return elements
-
-
-def _sequence(parts: Sequence[re.Match[str]], at: int) -> tuple[tuple[Element, ...], int]:
-    elements: list[Element] = []
-    while at < len(parts):
-        gap, group, _, opens, closes, word = parts[at].groups()
-        at += 1
-        if closes:
-            break
-        if opens:
-            inner, at = _sequence(parts, at)
-            elements.append(Optional(inner))
-        elif gap:
-            elements.append(Gap(gap))
-        elif group:
-            elements.append(
-                Choice(tuple(tuple(said.split()) for said in read_table("forms.toml")["words"][group].split("|")))
-            )
-        else:
-            elements.append(Choice(tuple((said,) for said in word.split("|"))))
-    return tuple(elements), at
-
-
-def _first(elements: tuple[Element, ...]) -> set[str]:
-    if not elements or isinstance(elements[0], Gap):
-        return set()
-    if isinstance(elements[0], Choice):
-        return {said[0] for said in elements[0].said}
-    return _first(elements[0].inner) | _first(elements[1:])

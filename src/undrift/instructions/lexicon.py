@@ -122,12 +122,18 @@ def vocabulary() -> frozenset[str]:
     """Every word that is listed anywhere, and the words of the sentence forms."""
     lexicon = read_table("lexicon.toml")
     texts = [str(text) for section in lexicon.values() for text in section.values()]
-    forms = read_table("forms.toml")
-    texts += list(forms["words"].values())
-    texts += [text for opening in forms["openings"].values() for text in opening]
-    texts += [text for form in forms["form"] for text in form["say"]]
+    texts += template_texts()
     listed = {word for text in texts for word in _letters(text)}
     return frozenset(listed) | frozenset().union(*_EXTRA.values()) | {f"{noun}s" for noun in all_nouns()}
+
+
+@cache
+def template_texts() -> tuple[str, ...]:
+    """Every template and choice of words of the sentence forms and the moods."""
+    forms, moods = read_table("forms.toml"), read_table("moods.toml")
+    openings = (text for opening in forms["openings"].values() for text in opening)
+    said = (text for entry in (*forms["form"], *moods["rule"]) for text in entry["say"])
+    return (*forms["words"].values(), *moods["words"].values(), *openings, *said)
 
 
 def nearest(word: str, also: Iterable[str] = ()) -> str | None:

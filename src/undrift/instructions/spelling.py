@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from undrift.instructions.lexicon import is_slip, nearest, read_table, words
+from undrift.instructions.lexicon import is_slip, nearest, template_texts, words
 from undrift.instructions.refusals import NotUnderstood, Why
 from undrift.instructions.tokens import Token
 from undrift.instructions.world import LITTLEWORLD, world_of
@@ -58,10 +58,7 @@ def _meant(word: str, there: Sequence[str], *, drawn: bool) -> str | None:
 @cache
 def _certain() -> frozenset[str]:
     """The words of the sentence forms, and colours."""
-    forms = read_table("forms.toml")
-    texts = [*forms["words"].values(), *(text for opening in forms["openings"].values() for text in opening)]
-    texts += [text for form in forms["form"] for text in form["say"]]
-    literal = re.sub(r"\{\w+\}|<\w+>|@\w+", " ", " ".join(texts))
+    literal = re.sub(r"\{\w+\}|<\w+>|@\w+", " ", " ".join(template_texts()))
     return frozenset(re.findall(r"[a-z]{3,}", literal)) | words("adjectives", "colour")
 
 
