@@ -184,8 +184,11 @@ class _Reading:
             return plain
         for order in orders(tokens):
             request = self._formed(order.words)
-            if request is not None and request.refers and request.edit not in FRAGMENTS:
+            if request is None or request.edit in FRAGMENTS:
+                continue
+            if request.refers:
                 return replace(request, lead=order.lead)
+            plain = plain or replace(request, lead=order.lead)
         return plain
 
     def _formed(self, tokens: tuple[Token, ...]) -> Request | None:

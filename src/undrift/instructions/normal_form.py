@@ -122,7 +122,7 @@ _APPROVING = frozenset({"love", "like", "prefer", "please", "appreciate", "suit"
 _AMID = frozenset({
     "it", "i", "we", "me", "us", "that", "this", "would", "will", "is", "be", "look", "looks", "much", "even", "really",
     "so", "a", "lot", "more", "very", "rather", "far", "quite", "if", "of", "you", "for", "am", "think", "thing", "also",
-    "feel", "seem", "most", "way",
+    "feel", "seem", "most", "way", "picture", "image", "scene", "all", "off",
 })  # fmt: skip
 _THIRD = {"is": "be", "are": "be", "has": "have", "does": "do", "goes": "go", "flies": "fly"}
 
@@ -136,7 +136,7 @@ def _read_subject(tokens: Tokens) -> Tokens | None:
         return tokens
     told = "that" in lows or "which" in lows or "who" in lows
     cut = _parts(tokens)
-    named = all(part and read_thing(part) is not None for part in cut)
+    named = read_thing(tokens) is not None or all(part and read_thing(part) is not None for part in cut)
     return tokens if named and (told or not _MODALS & set(lows)) else None
 
 
