@@ -126,7 +126,8 @@ _HALVES = frozenset(
 _SCENERY = frozenset({"background", "backdrop", "foreground"})
 _NO_THINGS = frozenset({";", "to", "into", "onto", "instead", "than", "lieu", "rather", "opposed", "neither", "nor"})
 """Words that no new thing is told by: they set it against another, or begin the next edit."""
-_DONE = frozenset({"added", "removed", "deleted", "replaced", "changed", "turned", "recoloured", "recolored", "gone"})
+_DONE = frozenset({"added", "removed", "deleted", "replaced", "changed", "turned", "recoloured", "recolored", "gone",
+                   "disappear", "disappears", "vanish", "vanishes", "become", "becomes"})  # fmt: skip
 _NO_NAMES = (
     _DONE |
     PRONOUNS | LINKING | COLOUR_WORDS | _commands() | _SCENERY

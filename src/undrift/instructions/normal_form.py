@@ -1,8 +1,8 @@
 """The one mood that sentence forms know: what is wished, supposed, asked or pointed out, said as an order.
 
 "it would be nicer if the hat was red", "the hat needs to be red" and "red is the colour the hat should have" all mean
-"let the hat be red". The rules of ``moods.toml`` take a clause as a whole: a word that no gap of a rule takes keeps it
-from fitting, so that nothing that was said gets lost. Whether the order can be read is for the forms to say.
+"let the hat be red". The rules of ``moods.toml`` take a clause as a whole: a word that no gap of a rule takes keeps
+it from fitting, so that nothing that was said gets lost. Whether the order can be read is for the forms to say.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _DEPTH = 4
 """A mood within a mood, "I think it would be nicer if the hat was to be red", is taken off so often."""
 _MOST = 24
 """So many orders are tried for one clause."""
+_LONGEST_APPROVAL, _LONGEST_PRAISE = 8, 4
+"""In words: "it would please me even more", "really great"."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,7 @@ def all_rules() -> tuple[Rule, ...]:
 
 def orders(tokens: Sequence[Token]) -> Iterator[Order]:
     """The orders that a clause may mean, without itself, those that take off fewest moods first."""
-    found = islice(_orders(tuple(tokens)), _MOST)
-    return iter(found)
+    return islice(_orders(tuple(tokens)), _MOST)
 
 
 def _orders(tokens: Tokens) -> Iterator[Order]:
@@ -104,26 +105,16 @@ def _said(order: str, gaps: dict[str, Tokens]) -> Tokens:
     return tuple(said)
 
 
+@cache
+def _listed(name: str) -> frozenset[str]:
+    """The words that the moods list for what a gap reads."""
+    return frozenset(str(read_table("moods.toml")["read"][name]).split())
+
+
 def _lows(tokens: Tokens) -> tuple[str, ...]:
     return tuple(token.low for token in tokens)
 
 
-_MODALS = frozenset({
-    "should", "must", "shall", "might", "may", "can", "could", "will", "would", "ought", "has", "have", "had", "needs",
-    "need", "wants", "supposed", "meant", "if", "better", "let", "i", "we", "me", "us", "so", "too", "want", "like",
-})  # fmt: skip
-"""Words that stand around what a clause is about, not in it."""
-_PRAISE = frozenset({
-    "nice", "nicer", "nicest", "better", "best", "good", "great", "cool", "cooler", "lovely", "lovelier", "prettier",
-    "pretty", "perfect", "awesome", "wonderful", "fantastic", "amazing", "fine", "cute", "cuter", "excellent", "fun",
-    "funnier", "beautiful", "ideal", "brilliant", "neat", "happy", "happier", "glad", "grateful", "pleased", "delighted",
-})  # fmt: skip
-_APPROVING = frozenset({"love", "like", "prefer", "please", "appreciate", "suit", "help", "delight", "enjoy", "adore"})
-_AMID = frozenset({
-    "it", "i", "we", "me", "us", "that", "this", "would", "will", "is", "be", "look", "looks", "much", "even", "really",
-    "so", "a", "lot", "more", "very", "rather", "far", "quite", "if", "of", "you", "for", "am", "think", "thing", "also",
-    "feel", "seem", "most", "way", "picture", "image", "scene", "all", "off",
-})  # fmt: skip
 _THIRD = {"is": "be", "are": "be", "has": "have", "does": "do", "goes": "go", "flies": "fly"}
 
 
@@ -131,18 +122,13 @@ def _read_subject(tokens: Tokens) -> Tokens | None:
     lows = _lows(tokens)
     if lows in (("there",), ("everything",)):
         return tokens
-    pictured = words("styles", "settings") | words("styles", "nouns") | _SCENERY
+    pictured = words("styles", "settings") | words("styles", "nouns") | _listed("scenery")
     if lows[-1] in pictured and len(lows) < 4 and lows[0] in ("the", "this", "that", "my", "whole"):
         return tokens
     told = "that" in lows or "which" in lows or "who" in lows
     cut = _parts(tokens)
     named = read_thing(tokens) is not None or all(part and read_thing(part) is not None for part in cut)
-    return tokens if named and (told or not _MODALS & set(lows)) else None
-
-
-_SCENERY = frozenset(
-    {"background", "scene", "setting", "scenery", "backdrop", "location", "place", "weather", "picture", "image", "photo"}
-)
+    return tokens if named and (told or not _listed("around") & set(lows)) else None
 
 
 def _parts(tokens: Tokens) -> list[Tokens]:
@@ -158,13 +144,15 @@ def _parts(tokens: Tokens) -> list[Tokens]:
 
 def _read_approval(tokens: Tokens) -> Tokens | None:
     lows = set(_lows(tokens))
-    approves = bool(lows & (_PRAISE | _APPROVING)) and bool(lows & {"would", "will", "is", "am"})
-    return tokens if approves and len(tokens) < 9 and lows <= _PRAISE | _APPROVING | _AMID else None
+    approving = _listed("praise") | _listed("approving")
+    approves = bool(lows & approving) and bool(lows & {"would", "will", "is", "am"})
+    return tokens if approves and len(tokens) <= _LONGEST_APPROVAL and lows <= approving | _listed("amid") else None
 
 
 def _read_praise(tokens: Tokens) -> Tokens | None:
     lows = set(_lows(tokens))
-    return tokens if lows & _PRAISE and lows <= _PRAISE | _AMID and len(tokens) < 5 else None
+    praise = _listed("praise")
+    return tokens if lows & praise and lows <= praise | _listed("amid") and len(tokens) <= _LONGEST_PRAISE else None
 
 
 def _read_past(tokens: Tokens) -> Tokens | None:
@@ -198,10 +186,7 @@ def _base(gerund: str) -> str | None:
 
 def _first_known(bases: Sequence[str]) -> str | None:
     known = verb_forms().keys() | set(pairs("wishes", "past").values()) | set(pairs("wishes", "should").values())
-    return next((base for base in bases if base in known | _ACTS), None)
-
-
-_ACTS = frozenset({"disappear", "vanish", "change", "become", "turn", "look", "remove", "stay", "match", "wear"})
+    return next((base for base in bases if base in known | _listed("acts")), None)
 
 
 def _read_reason(tokens: Tokens) -> Tokens | None:

@@ -1,7 +1,7 @@
 """Templates of sentences: words, choices of words, what may be missing, and gaps; and how one fits a text.
 
-Forms (``forms.toml``) and moods (``moods.toml``) are written in them: ``a|b`` is either word, ``[get rid of|remove]`` a
-choice of several words, ``<name>`` a choice that has a name, ``(a)`` what may be missing, ``{gap}`` what a reader reads.
+Forms (``forms.toml``) and moods (``moods.toml``) are written in them: ``a|b`` is either word, ``[get rid of|remove]``
+a choice of several words, ``<name>`` a choice that has a name, ``(a)`` what may be missing, ``{gap}`` what is read.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def compiled(text: str, groups: Mapping[str, str]) -> tuple[Element, ...]:
     for one, other in pairwise(parts):
         if "|" in (one[6] or "") and "|" in (other[6] or ""):
             raise ValueError(
-                f"{text!r}: in {one[0]!r} {other[0]!r} a space ends the choice; write '[{one[0]}] [{other[0]}]' for two "
-                f"choices, '[a b|c d]' for one of several words"
+                f"{text!r}: in {one[0]!r} {other[0]!r} a space ends the choice; write '[{one[0]}] [{other[0]}]' for "
+                f"two choices, '[a b|c d]' for one of several words"
             )
     elements, _ = _sequence(parts, 0, groups)
     return elements
@@ -121,9 +121,7 @@ def _fits(
                 yield from _fits(rest, tokens, stop, found, start if start is not None else at, read)
 
 
-def _sequence(
-    parts: Sequence[re.Match[str]], at: int, groups: Mapping[str, str]
-) -> tuple[tuple[Element, ...], int]:
+def _sequence(parts: Sequence[re.Match[str]], at: int, groups: Mapping[str, str]) -> tuple[tuple[Element, ...], int]:
     elements: list[Element] = []
     while at < len(parts):
         gap, group, opens, closes, bracketed, word = parts[at].groups()
