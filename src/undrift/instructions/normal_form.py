@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import islice
 
 from undrift.instructions.lexicon import base_forms, pairs, read_table, verb_forms, vocabulary, words
@@ -22,8 +22,10 @@ Tokens = tuple[Token, ...]
 
 _DEPTH = 4
 """A mood within a mood, "I think it would be nicer if the hat was to be red", is taken off so often."""
-_MOST = 24
+_MOST = 16
 """So many orders are tried for one clause."""
+_LONGEST = 24
+"""A clause of more words is several."""
 _LONGEST_APPROVAL, _LONGEST_PRAISE = 8, 4
 """In words: "it would please me even more", "really great"."""
 
@@ -69,7 +71,7 @@ def all_rules() -> tuple[Rule, ...]:
 
 def orders(tokens: Sequence[Token]) -> Iterator[Order]:
     """The orders that a clause may mean, without itself, those that take off fewest moods first."""
-    return islice(_orders(tuple(tokens)), _MOST)
+    return islice(_orders(tuple(tokens)), _MOST if len(tokens) <= _LONGEST else 0)
 
 
 def _orders(tokens: Tokens) -> Iterator[Order]:
@@ -118,6 +120,7 @@ def _lows(tokens: Tokens) -> tuple[str, ...]:
 _THIRD = {"is": "be", "are": "be", "has": "have", "does": "do", "goes": "go", "flies": "fly"}
 
 
+@lru_cache(maxsize=4096)
 def _read_subject(tokens: Tokens) -> Tokens | None:
     lows = _lows(tokens)
     if lows in (("there",), ("everything",)):
