@@ -80,6 +80,7 @@ DENIALS = (
     "I would hate it if {s} {past}", "it would not be nicer if {s} {past}", "why should {s} {base}?",
     "nobody wants {s} to {base}", "I doubt that {s} could {base}", "I hope {s} will never {base}",
     "it would be nice if {s} could {base} or not", "only if you must, {s} should {base}",
+    "I believe {s} {third}", "do you think {s} {third}?", "I wonder if {s} {third}", "does {s} {base}?",
 )  # fmt: skip
 
 
