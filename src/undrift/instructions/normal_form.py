@@ -18,7 +18,7 @@ from undrift.instructions.names import read_thing
 from undrift.instructions.templates import Element, compiled, fits, may_fit, needs
 from undrift.instructions.tokens import Token
 
-Tokens = tuple[Token, ...]
+Clause = tuple[Token, ...]
 
 _DEPTH = 4
 """A mood within a mood, "I think it would be nicer if the hat was to be red", is taken off so often."""
@@ -39,8 +39,8 @@ class Order:
         lead: the words of the clause before what it is about, which a next clause can do without.
     """
 
-    words: Tokens
-    lead: Tokens
+    words: Clause
+    lead: Clause
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def orders(tokens: Sequence[Token]) -> Iterator[Order]:
     return islice(_orders(tuple(tokens)), _MOST if len(tokens) <= _LONGEST else 0)
 
 
-def _orders(tokens: Tokens) -> Iterator[Order]:
+def _orders(tokens: Clause) -> Iterator[Order]:
     seen = {_lows(tokens)}
     layer = [Order(tokens, ())]
     for depth in range(_DEPTH):
@@ -89,7 +89,7 @@ def _orders(tokens: Tokens) -> Iterator[Order]:
         layer = following[:_MOST]
 
 
-def _once(tokens: Tokens) -> Iterator[tuple[Tokens, Tokens]]:
+def _once(tokens: Clause) -> Iterator[tuple[Clause, Clause]]:
     lows = frozenset(_lows(tokens))
     for rule in all_rules():
         if not may_fit(rule.needs, lows):
@@ -99,7 +99,7 @@ def _once(tokens: Tokens) -> Iterator[tuple[Tokens, Tokens]]:
                 yield _said(order, gaps), tokens[: start or 0]
 
 
-def _said(order: str, gaps: dict[str, Tokens]) -> Tokens:
+def _said(order: str, gaps: dict[str, Clause]) -> Clause:
     """An order with its gaps filled; one that this way to say it does not have is left out."""
     said: list[Token] = []
     for word in re.findall(r"\{\w+\}|[^\s{}]+", order):
@@ -113,7 +113,7 @@ def _listed(name: str) -> frozenset[str]:
     return frozenset(str(read_table("moods.toml")["read"][name]).split())
 
 
-def _lows(tokens: Tokens) -> tuple[str, ...]:
+def _lows(tokens: Clause) -> tuple[str, ...]:
     return tuple(token.low for token in tokens)
 
 
@@ -121,7 +121,7 @@ _THIRD = {"is": "be", "are": "be", "has": "have", "does": "do", "goes": "go", "f
 
 
 @lru_cache(maxsize=4096)
-def _read_subject(tokens: Tokens) -> Tokens | None:
+def _read_subject(tokens: Clause) -> Clause | None:
     lows = _lows(tokens)
     if lows in (("there",), ("everything",)):
         return tokens
@@ -134,7 +134,7 @@ def _read_subject(tokens: Tokens) -> Tokens | None:
     return tokens if named and (told or not _listed("around") & set(lows)) else None
 
 
-def _parts(tokens: Tokens) -> list[Tokens]:
+def _parts(tokens: Clause) -> list[Clause]:
     """What "and" joins; a comma there belongs to it."""
     parts: list[list[Token]] = [[]]
     for token in tokens:
@@ -145,20 +145,20 @@ def _parts(tokens: Tokens) -> list[Tokens]:
     return [tuple(part) for part in parts]
 
 
-def _read_approval(tokens: Tokens) -> Tokens | None:
+def _read_approval(tokens: Clause) -> Clause | None:
     lows = set(_lows(tokens))
     approving = _listed("praise") | _listed("approving")
     approves = bool(lows & approving) and bool(lows & {"would", "will", "is", "am"})
     return tokens if approves and len(tokens) <= _LONGEST_APPROVAL and lows <= approving | _listed("amid") else None
 
 
-def _read_praise(tokens: Tokens) -> Tokens | None:
+def _read_praise(tokens: Clause) -> Clause | None:
     lows = set(_lows(tokens))
     praise = _listed("praise")
     return tokens if lows & praise and lows <= praise | _listed("amid") and len(tokens) <= _LONGEST_PRAISE else None
 
 
-def _read_past(tokens: Tokens) -> Tokens | None:
+def _read_past(tokens: Clause) -> Clause | None:
     """A verb that a supposition has in the past, "sit" for "sat"."""
     low = tokens[0].low
     if len(tokens) > 1:
@@ -169,7 +169,7 @@ def _read_past(tokens: Tokens) -> Tokens | None:
     return None if base is None else (Token(base, base),)
 
 
-def _read_finite(tokens: Tokens) -> Tokens | None:
+def _read_finite(tokens: Clause) -> Clause | None:
     """A verb in the third person: "wears"."""
     low = tokens[0].low
     if len(tokens) > 1:
@@ -178,7 +178,7 @@ def _read_finite(tokens: Tokens) -> Tokens | None:
     return None if base is None else (Token(base, base),)
 
 
-def _read_gerund(tokens: Tokens) -> Tokens | None:
+def _read_gerund(tokens: Clause) -> Clause | None:
     base = _base(tokens[0].low) if len(tokens) == 1 else None
     return None if base is None else (Token(base, base),)
 
@@ -192,15 +192,15 @@ def _first_known(bases: Sequence[str]) -> str | None:
     return next((base for base in bases if base in known | _listed("acts")), None)
 
 
-def _read_reason(tokens: Tokens) -> Tokens | None:
+def _read_reason(tokens: Clause) -> Clause | None:
     return tokens if not {",", ";"} & set(_lows(tokens)) else None
 
 
-def _read_verb(tokens: Tokens) -> Tokens | None:
+def _read_verb(tokens: Clause) -> Clause | None:
     return tokens if len(tokens) == 1 and tokens[0].low.isalpha() else None
 
 
-_READERS: dict[str, Callable[[Tokens], Tokens | None]] = {
+_READERS: dict[str, Callable[[Clause], Clause | None]] = {
     "s": _read_subject,
     "x": lambda tokens: tokens,
     "vp": lambda tokens: tokens,
@@ -215,5 +215,5 @@ _READERS: dict[str, Callable[[Tokens], Tokens | None]] = {
 }
 
 
-def _read(name: str, tokens: Tokens) -> Tokens | None:
+def _read(name: str, tokens: Clause) -> Clause | None:
     return _READERS[name](tokens)
