@@ -6,12 +6,16 @@ Each is a block around a call, after which the pipeline is as it was.
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 MEGAPIXEL = 1024 * 1024
 """What pipelines scale the pictures to that they give their VAE."""
+
+_BENT = threading.RLock()
+"""Held while a module of diffusers, which all threads share, does otherwise than it was written."""
 
 
 @contextmanager
@@ -34,21 +38,25 @@ def after_steps(pipe: Any, told: Callable[..., object], calls: int) -> Iterator[
 
 @contextmanager
 def scaled_to(size: tuple[int, int], pipeline: str) -> Iterator[None]:
-    """Have the pipeline of a module give its VAE pictures of ``size``, where it would scale them to a megapixel."""
-    module = importlib.import_module(pipeline)
-    plain = module.calculate_dimensions
+    """Have the pipeline of a module give its VAE pictures of ``size``, where it would scale them to a megapixel.
 
-    def dimensions(area: int, ratio: float) -> tuple[int, int]:
-        if area == MEGAPIXEL:
-            return size
-        found: tuple[int, int] = plain(area, ratio)
-        return found
+    Another thread that asks for this waits until the block ends.
+    """
+    module: Any = importlib.import_module(pipeline)
+    with _BENT:
+        plain = module.calculate_dimensions
 
-    module.calculate_dimensions = dimensions  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        module.calculate_dimensions = plain  # type: ignore[attr-defined]
+        def dimensions(area: int, ratio: float) -> tuple[int, int]:
+            if area == MEGAPIXEL:
+                return size
+            found: tuple[int, int] = plain(area, ratio)
+            return found
+
+        module.calculate_dimensions = dimensions
+        try:
+            yield
+        finally:
+            module.calculate_dimensions = plain
 
 
 @contextmanager
